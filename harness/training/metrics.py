@@ -1,0 +1,54 @@
+"""What is measured after every epoch; each metric is defined here and nowhere else.
+
+| name | what it is | better |
+| --- | --- | --- |
+| `train_loss` | mean over the epoch's steps of the cross-entropy against the labels then in force, nats | lower |
+| `meta_loss`, `val_loss` | cross-entropy on the clean part at the epoch's end, nats | lower |
+| `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
+| `label_accuracy` | share of training labels whose argmax is the true class | higher |
+| `noisy_labels_corrected` | share of the wrong given labels whose argmax is now the true class; absent without noise | higher |
+| `clean_labels_kept` | share of the right given labels whose argmax is still the true class | higher |
+| `label_entropy` | mean entropy of the training labels, nats | neither |
+| `lr` | model learning rate at the epoch's last step | neither |
+| `seconds` | wall-clock time of the epoch, this measuring included | lower |
+"""
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.training.data import Images
+
+Metrics = dict[str, float]
+
+EVALUATION_BATCH = 2048
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
+    """Loss and accuracy of `model` in eval mode on a clean part; the model is left in train mode."""
+    model.eval()
+    loss = torch.zeros((), device=images.inputs.device)
+    right = torch.zeros((), device=images.inputs.device)
+    for inputs, targets in zip(
+        images.inputs.split(EVALUATION_BATCH), images.targets.split(EVALUATION_BATCH), strict=True
+    ):
+        logits = model(inputs)
+        loss += functional.cross_entropy(logits, targets, reduction="sum")
+        right += (logits.argmax(1) == targets).sum()
+    model.train()
+    return {f"{part}_loss": float(loss) / len(images), f"{part}_accuracy": float(right) / len(images)}
+
+
+def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
+    """How soft labels [N, C] stand to the given classes [N] they started from and to the true ones [N]."""
+    right = soft.argmax(1) == truth
+    wrong_at_first = given != truth
+    metrics = {
+        "label_accuracy": float(right.float().mean()),
+        "clean_labels_kept": float(right[~wrong_at_first].float().mean()),
+        "label_entropy": float(torch.special.entr(soft.float()).sum(1).mean()),
+    }
+    if wrong_at_first.any():
+        metrics["noisy_labels_corrected"] = float(right[wrong_at_first].float().mean())
+    return metrics
