@@ -1,0 +1,55 @@
+"""The label gradient by a central difference: two extra forward passes, for models that neither mode can differentiate.
+
+    ∂M/∂y_ic ≈ (s/B) · [log p_c(x_i; θ + εw) - log p_c(x_i; θ - εw)] / 2ε,    w = D v, ε = κ‖θ‖/‖w‖
+
+κ is the cube root of the machine epsilon, where truncation (∝ ε²) and rounding (∝ 1/ε) balance.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.losses import head
+from harness.metalabel.methods import MetaStep, meta_pass, meta_step_of
+from harness.metalabel.model_state import RandomState, lent_buffers, weights_at
+
+
+def finite_difference(
+    model: nn.Module,
+    lookahead: Callable[[], Lookahead],
+    inputs: Tensor,
+    labels: Tensor,
+    meta_inputs: Tensor,
+    meta_targets: Tensor,
+) -> MetaStep:
+    """The `Method` of this file."""
+    at_start = RandomState(inputs.device)
+    with torch.enable_grad():
+        logits = model(inputs)
+    loss, log_p, logit_gradient = head(logits, labels)
+    logits.backward(logit_gradient)
+
+    ahead = lookahead()
+    parameters = ahead.parameters
+    gradients = [parameter.grad for parameter in parameters if parameter.grad is not None]
+    with torch.no_grad():
+        places = ahead.ahead(gradients)
+    meta = meta_pass(model, parameters, places, meta_inputs, meta_targets)
+    del places
+
+    with torch.no_grad():
+        direction = ahead.pull(gradients, meta.ascent)
+        length = torch.stack([d.norm() for d in direction]).norm()
+        size = torch.stack([parameter.norm() for parameter in parameters]).norm()
+        if not length:
+            return meta_step_of(loss, logits, meta.loss, torch.zeros_like(log_p), ahead.rate)
+        step = torch.finfo(log_p.dtype).eps ** (1 / 3) * float(size / length)
+        sides = []
+        for sign in (1, -1):
+            places = [p.add(d, alpha=sign * step) for p, d in zip(parameters, direction, strict=True)]
+            with at_start.replayed(), weights_at(parameters, places), lent_buffers(model):
+                sides.append(torch.log_softmax(model(inputs).to(log_p.dtype), dim=-1))
+        rows = (sides[0] - sides[1]) * (ahead.rate / len(labels) / (2 * step))
+    return meta_step_of(loss, logits, meta.loss, rows, ahead.rate)

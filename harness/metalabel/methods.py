@@ -1,0 +1,67 @@
+"""What a method of computing the label gradient takes and gives, and the two passes that all of them share."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple, Protocol
+
+import torch
+from torch import Tensor, nn
+
+from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.losses import head
+from harness.metalabel.model_state import lent_buffers, weights_at
+
+
+class MetaStep(NamedTuple):
+    """The training pass's results, the meta loss, and the label gradient; all detached."""
+
+    loss: Tensor  # scalar: the training loss, nats
+    logits: Tensor  # [batch, classes]: of the training pass
+    meta_loss: Tensor  # scalar: the meta loss at the lookahead, nats
+    gradient: Tensor  # [batch, classes]: ∂M/∂Y
+    scale: float  # B/s, which makes the label learning rate free of batch size and model rate; 0 where s is 0
+
+
+class Method(Protocol):
+    """One way to the label gradient; all give the same numbers, at different prices.
+
+    A method adds ∇θ L to the parameters' `.grad` as `loss.backward()` does, then asks `lookahead` for the step that these
+    gradients lead to. The model is left at θ, with buffers moved by the training pass alone.
+    """
+
+    def __call__(
+        self,
+        model: nn.Module,
+        lookahead: Callable[[], Lookahead],
+        inputs: Tensor,
+        labels: Tensor,
+        meta_inputs: Tensor,
+        meta_targets: Tensor,
+    ) -> MetaStep: ...
+
+
+class MetaPass(NamedTuple):
+    """The meta set's answer at the lookahead."""
+
+    loss: Tensor  # scalar, M(θ')
+    ascent: tuple[Tensor, ...]  # v = ∇M(θ'), one tensor per moved parameter
+
+
+def meta_pass(
+    model: nn.Module, parameters: Sequence[Tensor], places: Sequence[Tensor], inputs: Tensor, targets: Tensor
+) -> MetaPass:
+    """M and ∇M with `parameters` at `places`; batch statistics are seen, running ones are not moved."""
+    with weights_at(parameters, places), lent_buffers(model), torch.enable_grad():
+        logits = model(inputs)
+        loss, _, logit_gradient = head(logits, targets)
+        ascent = torch.autograd.grad(
+            logits, parameters, logit_gradient, allow_unused=True, materialize_grads=True
+        )
+    return MetaPass(loss, ascent)
+
+
+def meta_step_of(
+    train_loss: Tensor, logits: Tensor, meta_loss: Tensor, gradient: Tensor, rate: float
+) -> MetaStep:
+    """Detach, and add the scale B/s."""
+    scale = len(logits) / rate if rate else 0.0
+    return MetaStep(train_loss.detach(), logits.detach(), meta_loss.detach(), gradient.detach(), scale)

@@ -1,0 +1,91 @@
+"""The Jacobian-vector product of a recorded forward pass, read off its own autograd graph.
+
+    ḟ = Σ_w (∂f/∂w) · ẇ
+
+Autograd records, at each operation, what its transposed Jacobian needs. That is enough for the Jacobian too, so a
+tangent can be pushed through the *same* graph from the weights to the logits, and no primal value is computed a second
+time: dropout masks, batch statistics and pooling indices are those of the training pass by construction.
+
+Any operation whose backward formula can itself be differentiated has a rule at once: `node(u)` = Jᵀu is linear in u, and
+the transpose of that linear map, which autograd gives, is J.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+
+Tangent = Tensor | None  # None stands for zero
+Rule = Callable[[Any, Sequence[Tangent]], Sequence[Tangent]]
+
+
+class NoForwardRule(ValueError):
+    """An operation of the model through which no tangent can be pushed."""
+
+
+def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
+    """The tangent of `output` when each leaf moves along its entry of `tangents` (zero where it has none).
+
+    `output` must still hold its graph (`retain_graph=True` in a backward pass before). Raises NoForwardRule, naming the
+    operation, where neither a rule nor a differentiable backward formula exists.
+    """
+    root = output.grad_fn
+    if root is None:
+        return torch.zeros_like(output)
+    results: dict[Any, Sequence[Tangent]] = {}
+    for node in _from_leaves_up(root):
+        if hasattr(node, "variable"):
+            results[node] = (tangents.get(node.variable),)
+            continue
+        inputs = [None if child is None else results[child][number] for child, number in node.next_functions]
+        if all(tangent is None for tangent in inputs):
+            results[node] = (None,) * len(node._input_metadata)
+        else:
+            results[node] = _transposed_backward(node, inputs)
+    tangent = results[root][output.output_nr]
+    return torch.zeros_like(output) if tangent is None else tangent
+
+
+def _from_leaves_up(root: Any) -> list[Any]:
+    """The graph's nodes, each after all it was computed from."""
+    order: list[Any] = []
+    seen = {root}
+    stack = [(root, iter(root.next_functions))]
+    while stack:
+        node, children = stack[-1]
+        for child, _ in children:
+            if child is not None and child not in seen:
+                seen.add(child)
+                stack.append((child, iter(child.next_functions)))
+                break
+        else:
+            order.append(node)
+            stack.pop()
+    return order
+
+
+def _transposed_backward(node: Any, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
+    """J·ẋ as the transpose of u ↦ Jᵀu, the node's own backward formula."""
+    try:
+        with torch.enable_grad():
+            seeds = [
+                torch.zeros(meta.shape, dtype=meta.dtype, device=meta.device, requires_grad=True)
+                for meta in node._input_metadata
+            ]
+            pulled = node(*seeds) if callable(node) else node.apply(*seeds)
+        pulled = pulled if isinstance(pulled, tuple) else (pulled,)
+        # A broadcast input's gradient is summed to its shape by the engine, not by the node: the transpose expands.
+        pairs = [
+            (p, t.expand_as(p).to(p.dtype))
+            for p, t in zip(pulled, inputs, strict=True)
+            if t is not None and p is not None and p.requires_grad
+        ]
+        if not pairs:
+            return (None,) * len(seeds)
+        return torch.autograd.grad([p for p, _ in pairs], seeds, [t for _, t in pairs], allow_unused=True)
+    except (RuntimeError, NotImplementedError) as error:
+        raise NoForwardRule(
+            f"{node.name()} has no forward-mode rule and its backward formula cannot be differentiated ({error}); "
+            'use method="finite_difference", or method="reverse" if the operation has a double backward'
+        ) from error

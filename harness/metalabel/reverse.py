@@ -1,0 +1,47 @@
+"""The label gradient by double backward: the reference, as microsoft/MLC, MSLG and Meta-Weight-Net compute theirs.
+
+    ∂M/∂Y = (∂θ'/∂Y)ᵀ v,    v = ∇M(θ')
+
+with ∂θ'/∂Y taken by autograd through the training pass's own backward pass, which it must therefore record.
+"""
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.losses import soft_cross_entropy
+from harness.metalabel.methods import MetaStep, meta_pass, meta_step_of
+
+
+def reverse(
+    model: nn.Module,
+    lookahead: Callable[[], Lookahead],
+    inputs: Tensor,
+    labels: Tensor,
+    meta_inputs: Tensor,
+    meta_targets: Tensor,
+) -> MetaStep:
+    """The `Method` of this file."""
+    with torch.enable_grad():
+        free_labels = labels.detach().requires_grad_()
+        weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+        logits = model(inputs)
+        loss = soft_cross_entropy(logits, free_labels)
+        fresh = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
+
+        total: dict[Tensor, Tensor] = {}
+        for weight, gradient in zip(weights, fresh, strict=True):
+            if gradient is not None:
+                before = weight.grad
+                total[weight] = gradient if before is None else before + gradient
+                weight.grad = total[weight].detach().clone()
+
+        ahead = lookahead()
+        parameters = ahead.parameters
+        places = ahead.ahead([total.get(parameter, parameter.grad) for parameter in parameters])
+    meta = meta_pass(model, parameters, [place.detach() for place in places], meta_inputs, meta_targets)
+    tracked = [(place, v) for place, v in zip(places, meta.ascent, strict=True) if place.grad_fn is not None]
+    (gradient,) = torch.autograd.grad([place for place, _ in tracked], free_labels, [v for _, v in tracked])
+    return meta_step_of(loss, logits, meta.loss, gradient, ahead.rate)

@@ -1,0 +1,34 @@
+"""When the labels step, and how far: warm-up, meta-interval, and the label learning rate's course."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class LabelSchedule:
+    """A label step is due at model step `warmup`, and every `interval` model steps from then on.
+
+    `follow_model` lets label_lr fall as the model's learning rate does; both schedules then keep the same proportion.
+    """
+
+    label_lr: float
+    interval: int = 1  # model steps
+    warmup: int = 0  # model steps before the first label step
+    follow_model: bool = False
+
+    def __post_init__(self) -> None:
+        if self.interval < 1:
+            raise ValueError(
+                f"interval: expected at least 1 model step between label steps, got {self.interval}"
+            )
+        if self.warmup < 0:
+            raise ValueError(f"warmup: expected 0 or more model steps, got {self.warmup}")
+        if not self.label_lr >= 0:
+            raise ValueError(f"label_lr: expected a rate of 0 or more, got {self.label_lr}")
+
+    def due(self, step: int) -> bool:
+        """Whether model step `step` (counted from 0) carries a label step."""
+        return step >= self.warmup and (step - self.warmup) % self.interval == 0
+
+    def rate(self, model_lr_factor: float) -> float:
+        """label_lr now, where the model's rate stands at `model_lr_factor` times its start."""
+        return self.label_lr * model_lr_factor if self.follow_model else self.label_lr

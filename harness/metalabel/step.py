@@ -1,0 +1,83 @@
+"""The two ways in: `meta_step` for a training loop, `label_gradient` as a pure function."""
+
+from typing import Literal
+
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from harness.metalabel.checks import check_batch, check_model, check_soft_labels
+from harness.metalabel.finite_difference import finite_difference
+from harness.metalabel.forward import forward
+from harness.metalabel.lookahead import SGDLookahead, lookahead_of
+from harness.metalabel.methods import MetaStep, Method
+from harness.metalabel.model_state import RandomState, gradients_kept, lent_buffers
+from harness.metalabel.reverse import reverse
+
+MethodName = Literal["forward", "reverse", "finite_difference"]
+METHODS: dict[str, Method] = {"forward": forward, "reverse": reverse, "finite_difference": finite_difference}
+
+
+def _method(name: str) -> Method:
+    if name not in METHODS:
+        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
+    return METHODS[name]
+
+
+def meta_step(
+    model: nn.Module,
+    optimizer: Optimizer,
+    inputs: Tensor,
+    labels: Tensor,
+    meta_inputs: Tensor,
+    meta_targets: Tensor,
+    *,
+    method: MethodName = "forward",
+) -> MetaStep:
+    """One training step's gradients, and the label gradient beside them.
+
+    `.grad` is set (not added to) as `soft_cross_entropy(model(inputs), labels).backward()` would fill it when empty, and
+    running statistics move once; the caller then calls `optimizer.step()`. The lookahead is exactly that step, so the gradients must not be
+    clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
+
+    Raises ValueError for shapes that do not fit, a model in eval mode, and an optimiser without a known lookahead.
+    """
+    check_model(model)
+    check_batch("inputs", inputs, "labels", labels)
+    check_batch("meta_inputs", meta_inputs, "meta_targets", meta_targets)
+    for parameter in model.parameters():
+        parameter.grad = None
+    return _method(method)(model, lambda: lookahead_of(optimizer), inputs, labels, meta_inputs, meta_targets)
+
+
+def label_gradient(
+    model: nn.Module,
+    inputs: Tensor,
+    labels: Tensor,
+    meta_inputs: Tensor,
+    meta_targets: Tensor,
+    *,
+    lookahead_lr: float,
+    method: MethodName = "forward",
+) -> Tensor:
+    """∂M/∂Y, `[batch, classes]`, for a lookahead of one plain SGD step of rate `lookahead_lr` from the model's weights.
+
+    `labels` and `meta_targets` are soft, `[batch, classes]`, each row on the simplex. The model is in train mode; it,
+    its buffers, its gradients and the random state are left as they were.
+
+    Raises ValueError, saying what to pass instead, for shapes that do not fit, class indices, labels off the simplex,
+    values that are not finite, a model in eval mode, and a rate that is not a positive number.
+    """
+    compute = _method(method)
+    check_model(model)
+    check_soft_labels("inputs", inputs, "labels", labels)
+    check_soft_labels("meta_inputs", meta_inputs, "meta_targets", meta_targets)
+    if not 0 < lookahead_lr < float("inf"):
+        raise ValueError(f"lookahead_lr: expected a positive finite rate, got {lookahead_lr}")
+    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+
+    def one_sgd_step() -> SGDLookahead:
+        moved = [weight for weight in weights if weight.grad is not None]
+        return SGDLookahead(moved, [None] * len(moved), lr=lookahead_lr)
+
+    with RandomState(inputs.device).kept(), gradients_kept(weights), lent_buffers(model):
+        return compute(model, one_sgd_step, inputs, labels, meta_inputs, meta_targets).gradient
