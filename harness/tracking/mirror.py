@@ -1,0 +1,328 @@
+"""Records become runs: the one place that writes to MLflow.
+
+    sweep → parent run, in the experiment named after the study     trial → child run; both have a harness.key
+    complete → FINISHED     pruned → KILLED     failed → FAILED, with the tag `reason`     paused → KILLED
+
+A batch of records is first folded into one change per run, then each run is brought to that state: created
+where the server has none of its key, its parameters, tags and metrics in as few calls as MLflow's limits
+allow, its files, its status. Each step may be repeated at will. What the server refuses is named and stepped
+over; a server that is away raises `Away`, and the same batch is tried again later.
+"""
+
+import math
+import os
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from pathlib import Path
+from urllib.parse import quote
+
+# Retries and patience are ours: mlflow's own hold a dead port for minutes. It reads these when it is
+# imported.
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from mlflow import MlflowClient
+from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
+
+from harness.tracking.cursor import exclusively
+from harness.tracking.spool import (
+    Measured,
+    Record,
+    Scalar,
+    SweepEnded,
+    SweepPaused,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from harness.tracking.uri import scrub, sqlite_path
+
+# Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
+FACTS_PER_CALL = 100
+METRICS_PER_CALL = 800
+
+STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
+RUNNING = "RUNNING"
+# A client's mistake is refused for good; these may pass: not signed in, time-out, conflict, too many
+# requests.
+PASSING = {401, 403, 408, 409, 429}
+
+Entity = Metric | Param | RunTag
+
+
+class Away(Exception):
+    """The server cannot be reached, or is out of order; what was sent may be sent again."""
+
+
+@dataclass(slots=True)
+class Change:
+    """What a batch of records says about one run; times in milliseconds since the epoch."""
+
+    start_time: int
+    name: str | None = None
+    params: dict[str, Scalar] = field(default_factory=dict)
+    tags: dict[str, str] = field(default_factory=dict)
+    metrics: list[Metric] = field(default_factory=list)
+    artifacts: list[str] = field(default_factory=list)
+    status: str | None = None
+    end_time: int | None = None
+
+    def measure(self, metrics: Iterable[tuple[str, float]], step: int, time: int) -> None:
+        """Adds a point of each curve; one that is not a number cannot be drawn, and becomes a tag."""
+        for name, value in metrics:
+            if math.isfinite(value):
+                self.metrics.append(Metric(name, value, time, step))
+            else:
+                self.tags[f"nonfinite.{name}"] = f"{value} at step {step}"
+
+    def turn(self, state: str, time: int) -> None:
+        self.tags["state"] = state
+        self.status = STATUS.get(state, RUNNING)
+        self.end_time = time if state in STATUS else None
+
+
+def fold(records: Iterable[Record]) -> dict[int | None, Change]:
+    """One change per run: by trial number, the sweep's own under None."""
+    changes: dict[int | None, Change] = {}
+    for record in records:
+        trial = None if isinstance(record, SweepStarted | SweepPaused | SweepEnded) else record.trial
+        change = changes.setdefault(trial, Change(start_time=record.time))
+        match record:
+            case SweepStarted() | TrialStarted():
+                change.name = record.name
+                change.params |= record.params
+                change.tags |= record.tags
+                change.turn("running", record.time)
+            case Measured():
+                change.measure(record.metrics.items(), record.step, record.time)
+            case TrialEnded():
+                change.measure(record.metrics.items(), record.step, record.time)
+                if record.reason:
+                    change.tags["reason"] = record.reason
+                change.turn(record.state, record.time)
+            case SweepPaused():
+                change.measure(record.metrics.items(), 0, record.time)
+                change.tags["reason"] = record.reason
+                change.turn("interrupted", record.time)
+            case SweepEnded():
+                change.measure(record.metrics.items(), 0, record.time)
+                change.tags |= record.tags
+                change.turn(record.state, record.time)
+        if isinstance(record, SweepStarted | TrialEnded | SweepEnded):
+            change.artifacts += record.artifacts
+    return changes
+
+
+class Mirror:
+    """One sweep on one server. `home` is the sweep's folder, `say` takes a line for the log.
+
+    Connecting creates the experiment where it is missing and reads which runs of the sweep are there already.
+    `revive=False` leaves runs that a person deleted alone; True makes new ones in their place.
+    """
+
+    def __init__(
+        self,
+        uri: str,
+        sweep: str,
+        study: str,
+        home: Path,
+        artifacts: str | None,
+        say: Callable[[str], None],
+        revive: bool = False,
+    ) -> None:
+        self.sweep, self.study, self.home = sweep, study, home
+        self.refused = 0
+        self._say = say
+        self._runs: dict[int | None, str] = {}
+        self._status: dict[int | None, str] = {}
+        self._deleted: set[str] = set()
+        with ExitStack() as stack:
+            database = sqlite_path(uri)
+            if database is not None:
+                # The first use makes the tables, and two processes that do so at once break each other.
+                lock = database.with_name(database.name + ".lock")
+                if not stack.enter_context(exclusively(lock)):
+                    raise Away(f"another process is opening {database}")
+            try:
+                self._client = MlflowClient(uri)
+                self.experiment_id = self._experiment(artifacts)
+                self._find_runs(ViewType.ACTIVE_ONLY if revive else ViewType.ALL)
+            except Exception as error:
+                raise Away(_line(error)) from error
+
+    @property
+    def run_id(self) -> str | None:
+        """The sweep's own run, once there is one."""
+        return self._runs.get(None)
+
+    def send(self, records: Sequence[Record]) -> None:
+        """Brings every run that `records` speak of to what they say; Away if the server is."""
+        changes = fold(records)
+        for trial in sorted(changes, key=lambda trial: -1 if trial is None else trial):
+            self._apply(trial, changes[trial])
+        last = next((record for record in reversed(records) if trial_of(record) is None), None)
+        if isinstance(last, SweepPaused | SweepEnded):
+            self._interrupt_trials(last.time)
+
+    def interrupt(self, time: int) -> None:
+        """The driver is gone without a word: nothing stays RUNNING by mistake."""
+        self._interrupt_trials(time)
+        if self._status.get(None) == RUNNING:
+            change = Change(start_time=time, tags={"reason": "the driver ended without a word"})
+            change.turn("interrupted", time)
+            self._apply(None, change)
+
+    def _interrupt_trials(self, time: int) -> None:
+        running = [trial for trial, status in self._status.items() if status == RUNNING and trial is not None]
+        for trial in running:
+            change = Change(start_time=time)
+            change.turn("interrupted", time)
+            self._apply(trial, change)
+
+    def _experiment(self, artifacts: str | None) -> str:
+        found = self._client.get_experiment_by_name(self.study)
+        if found is None:
+            location = None if artifacts is None else f"{artifacts}/{quote(self.study, safe='')}"
+            return str(self._client.create_experiment(self.study, artifact_location=location))
+        if found.lifecycle_stage != "active":
+            remedy = f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
+            raise Away(f"experiment '{self.study}' was deleted; {remedy}")
+        return str(found.experiment_id)
+
+    def _find_runs(self, view: int) -> None:
+        token = None
+        while True:
+            page = self._client.search_runs(
+                [self.experiment_id], f"tags.`harness.sweep` = '{self.sweep}'", view, 1000, page_token=token
+            )
+            for run in sorted(page, key=lambda run: run.info.lifecycle_stage == "active"):
+                number = run.data.tags.get("trial")
+                trial = None if number is None else int(number)
+                self._runs[trial], self._status[trial] = run.info.run_id, run.info.status
+                if run.info.lifecycle_stage != "active":
+                    self._deleted.add(run.info.run_id)
+            token = page.token
+            if not token:
+                return
+
+    def _apply(self, trial: int | None, change: Change) -> None:
+        run = self._runs.get(trial) or self._create(trial, change)
+        if run is None:
+            return
+        if run in self._deleted:
+            self._note(f"run {run} was deleted by hand; `harness.sync --rebuild` makes it anew")
+            return
+        if change.name and self._status[trial] in STATUS.values() and "reason" not in change.tags:
+            self._forget_reason(run)
+        tags = [RunTag(key, value) for key, value in change.tags.items()]
+        params = [Param(key, str(value)) for key, value in change.params.items()]
+        facts = max(len(tags), len(params))
+        rounds = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(change.metrics) / METRICS_PER_CALL))
+        for i in range(rounds):
+            few = slice(i * FACTS_PER_CALL, (i + 1) * FACTS_PER_CALL)
+            many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
+            self._log(run, [*params[few], *tags[few], *change.metrics[many]])
+        for path in change.artifacts:
+            self._log_file(run, self.home / path)
+        self._set_status(trial, run, change)
+
+    def _create(self, trial: int | None, change: Change) -> str | None:
+        key = "sweep" if trial is None else str(trial)
+        tags = {
+            "harness.sweep": self.sweep,
+            "harness.key": f"{self.sweep}/{key}",
+            "harness.kind": "sweep" if trial is None else "trial",
+            "study": self.study,
+        }
+        if trial is not None:
+            tags["trial"] = str(trial)
+            parent = self._runs.get(None) or self._create(None, Change(start_time=change.start_time))
+            if parent is None:
+                return None
+            tags["mlflow.parentRunId"] = parent
+        name = change.name or (self.study if trial is None else f"trial {trial}")
+        try:
+            run = self._client.create_run(self.experiment_id, change.start_time, tags, name)
+        except Exception as error:
+            self._refuse(error, f"run {name}")
+            return None
+        self._runs[trial], self._status[trial] = run.info.run_id, RUNNING
+        return str(run.info.run_id)
+
+    def _log(self, run: str, entities: Sequence[Entity]) -> None:
+        """One call; where the server refuses it, halves, down to the values at fault."""
+        try:
+            self._client.log_batch(
+                run,
+                metrics=[entity for entity in entities if isinstance(entity, Metric)],
+                params=[entity for entity in entities if isinstance(entity, Param)],
+                tags=[entity for entity in entities if isinstance(entity, RunTag)],
+            )
+        except Exception as error:
+            if len(entities) > 1 and not is_away(error):
+                half = len(entities) // 2
+                self._log(run, entities[:half])
+                self._log(run, entities[half:])
+            else:
+                self._refuse(error, f"{entities[0].key}={entities[0].value} of run {run}")
+
+    def _forget_reason(self, run: str) -> None:
+        """A run that goes on has no reason to have ended."""
+        try:
+            self._client.delete_tag(run, "reason")
+        except Exception as error:
+            if is_away(error):
+                raise Away(_line(error)) from error
+
+    def _log_file(self, run: str, path: Path) -> None:
+        if not path.is_file():
+            self._note(f"{path} of run {run} is no longer there")
+            return
+        try:
+            self._client.log_artifact(run, str(path))
+        except Exception as error:
+            self._refuse(error, f"{path} of run {run}")
+
+    def _set_status(self, trial: int | None, run: str, change: Change) -> None:
+        if change.status is None or change.status == self._status.get(trial) == RUNNING:
+            return
+        try:
+            if change.end_time is None:
+                self._client.update_run(run, change.status)
+            else:
+                self._client.set_terminated(run, change.status, change.end_time)
+        except Exception as error:
+            self._refuse(error, f"status {change.status} of run {run}")
+        self._status[trial] = change.status
+
+    def _refuse(self, error: Exception, what: str) -> None:
+        """Steps over what the server refused; raises Away where it may take it later."""
+        if is_away(error):
+            raise Away(_line(error)) from error
+        self._note(f"{what}: {_line(error)}")
+
+    def _note(self, line: str) -> None:
+        self.refused += 1
+        self._say(f"refused, stepped over: {line}")
+
+
+def trial_of(record: Record) -> int | None:
+    return None if isinstance(record, SweepStarted | SweepPaused | SweepEnded) else record.trial
+
+
+def is_away(error: Exception) -> bool:
+    """Whether the same call may succeed later: the network, the server or a disk is out of order."""
+    if isinstance(error, MlflowException):
+        # A plain 404 comes from a proxy: MLflow's own says RESOURCE_DOES_NOT_EXIST.
+        status = ERROR_CODE_TO_HTTP_STATUS.get(error.error_code, 500)
+        return not 400 <= status < 500 or status in PASSING or error.error_code == "ENDPOINT_NOT_FOUND"
+    return isinstance(error, OSError) and not isinstance(error, PermissionError | FileNotFoundError)
+
+
+def _line(error: Exception) -> str:
+    """The first line of an error, without credentials."""
+    text = str(error).strip() or type(error).__name__
+    return scrub(text.splitlines()[0])[:400]
