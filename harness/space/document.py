@@ -1,0 +1,107 @@
+"""A space file as it is written: the types that the JSON schema and the reference page are made of.
+
+`harness.space.resolve` makes a `Space` of it, in which nothing is left to be looked up elsewhere.
+"""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, ValidationInfo, field_validator
+
+from harness.space.parameters import Count, Frozen, Natural
+from harness.space.problems import complaint
+from harness.space.settings import Parameters, Settings
+from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
+from harness.training.config import Method
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
+"""A name that is a folder's too: it can neither leave its parent nor hide there."""
+
+ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
+"""As a `Name`, without the dot, which parts the keys of `--set`."""
+
+Seconds = Annotated[float, Field(gt=0)]
+
+BETTER = {"val_accuracy": "maximize", "val_loss": "minimize"}
+"""What may drive a search, measured on the validation part alone, and which way is better."""
+
+
+class Objective(Frozen):
+    """What the search is after. Only the validation part may drive it: the meta set has driven the labels
+    already.
+    """
+
+    metric: Literal["val_accuracy", "val_loss"] = Field(
+        default="val_accuracy", description="metric of the validation part"
+    )
+    direction: Literal["maximize", "minimize"] = Field(default="maximize", description="which way is better")
+
+    @field_validator("direction")
+    @classmethod
+    def _towards_better(cls, direction: str, info: ValidationInfo) -> str:
+        metric = info.data.get("metric")
+        if metric is not None and direction != BETTER[metric]:
+            raise complaint(f"{BETTER[metric]} for {metric}", direction, f"write direction: {BETTER[metric]}")
+        return direction
+
+
+class Resources(Frozen):
+    """What one trial holds while it runs."""
+
+    cpu: Annotated[float, Field(gt=0)] = Field(default=1.0, description="CPU cores, or a share of one")
+    gpu: Annotated[float, Field(ge=0)] = Field(default=0.0, description="GPUs, or a share of one")
+    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
+        default=None, description="memory in GiB; left out: not counted"
+    )
+
+
+class Search(Frozen):
+    """How the space is searched, and with what."""
+
+    trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
+        default=24, description="trials of all arms together, an even share each, the remainder to the first"
+    )
+    sampler: Sampler = Field(default=Tpe(type="tpe"), description="what suggests")
+    pruner: Pruner = Field(
+        default=SuccessiveHalving(type="successive_halving"), description="what stops the hopeless early"
+    )
+    seed: Natural = Field(
+        default=0, description="draws the suggestions; a run's own seed is the setting `seed`"
+    )
+    concurrency: Count | None = Field(
+        default=None, description="trials side by side; left out: as many as there is room for"
+    )
+    resources: Resources = Field(default=Resources(), description="what one trial holds")
+    time_budget_seconds: Seconds | None = Field(
+        default=None, description="stop starting trials after this; left out: never"
+    )
+
+
+class ArmEntry(Frozen):
+    """A method with its own settings and parameters."""
+
+    method: Method = Field(description="how labels are treated")
+    fixed: Settings = Field(
+        default={}, description="settings of this arm; they go before the shared ones, fixed or searched"
+    )
+    parameters: Parameters = Field(
+        default={}, description="searched in this arm; they go before the shared ones, fixed or searched"
+    )
+
+
+class Document(Frozen):
+    """A space file."""
+
+    study: Name = Field(description="the sweep's name, unless the command line gives another")
+    fixed: Settings = Field(default={}, description="settings of every run, unless an arm says otherwise")
+    parameters: Parameters = Field(
+        default={}, description="searched in every arm, unless an arm says otherwise"
+    )
+    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(
+        description="what is studied, by name"
+    )
+    baselines: dict[ArmName, ArmEntry] = Field(
+        {},
+        description="what it has to beat, by name: the same budget, and train_on_meta unless said otherwise",
+    )
+    objective: Objective = Field(default=Objective(), description="what the search is after")
+    search: Search = Field(default=Search(), description="how it is searched")
