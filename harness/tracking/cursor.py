@@ -8,6 +8,7 @@ import dataclasses
 import fcntl
 import json
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,6 +17,8 @@ from typing import Self
 
 from harness.tracking import spool
 from harness.tracking.uri import fingerprint, redact
+
+LOG = "writer.log"
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,13 +62,22 @@ def unsent(folder: Path, uri: str) -> int:
 
 
 @contextmanager
-def exclusively(path: Path) -> Iterator[bool]:
-    """Yields whether this process now holds the lock `path`; never waits. It ends with the process."""
+def exclusively(path: Path, patience: float = 0.0) -> Iterator[bool]:
+    """Yields whether this process now holds the lock `path`, after `patience` seconds at most.
+
+    The lock ends with the block, or with the process.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
+    deadline = time.monotonic() + patience
     with path.open("a") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except OSError:
-            yield False
-        else:
-            yield True
+        while not (held := _lock(file.fileno())) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        yield held
+
+
+def _lock(descriptor: int) -> bool:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True

@@ -22,6 +22,10 @@ class TrackingError(Exception):
     """A tracking server that cannot be used; the message says what was expected, what came and what to do."""
 
 
+class ServerAway(TrackingError):
+    """The address is a good one, but nothing that could be used answers there now."""
+
+
 def default_uri(runs_dir: Path) -> str:
     """The store that needs no server: SQLite inside the runs folder."""
     return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
@@ -127,7 +131,7 @@ def _check_http(uri: str, timeout: float) -> None:
         if body.strip() == b"OK":
             return
         found = "another web server"
-    raise TrackingError(
+    raise ServerAway(
         f"--tracking-uri: expected an MLflow server at {where}, got {found}; "
         "start it, or leave --tracking-uri out to track in the runs folder"
     )
@@ -156,7 +160,7 @@ def _check_database(uri: str, default_port: int, timeout: float) -> None:
     try:
         socket.create_connection((host, port or default_port), timeout=timeout).close()
     except OSError as error:
-        raise TrackingError(
+        raise ServerAway(
             f"--tracking-uri: expected a database at {host}:{port or default_port}, got {_words(error)}; "
             "start it, or leave --tracking-uri out to track in the runs folder"
         ) from None

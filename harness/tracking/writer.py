@@ -21,12 +21,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.tracking import spool
-from harness.tracking.cursor import Cursor, cursor_path, exclusively
+from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively
 from harness.tracking.mirror import Away, Mirror
 from harness.tracking.spool import Record, SpoolError, SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
 
-LOG = "writer.log"
 BATCH = 2000  # records of one round: a few hundred kB in memory
 FIRST_WAIT, LAST_WAIT = (
     0.5,

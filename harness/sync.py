@@ -1,0 +1,106 @@
+"""Sends what a sweep's folder holds and the tracking server does not.
+
+    python -m harness.sync NAME [--runs-dir runs] [--tracking-uri URI] [--rebuild]
+
+Twice changes nothing. --rebuild sends everything from the first record on, also to a server that lost the
+runs or never had them. Exit codes: 0 the server has everything, 1 it has not, 2 the input is wrong.
+"""
+
+import argparse
+import difflib
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness.tracking import spool
+from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively, unsent
+from harness.tracking.spool import SpoolError
+from harness.tracking.uri import ServerAway, TrackingError, check, redact, resolve
+
+WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
+PATIENCE = 10.0  # seconds that another process's sending is waited for
+
+
+class NotSent(Exception):
+    """The server does not have everything; the message says why."""
+
+
+def sweep_folder(runs_dir: Path, name: str) -> Path:
+    """The spool of the sweep `name`; SpoolError with the nearest names where there is none."""
+    folder = runs_dir / name / "spool"
+    if not (folder / spool.FILE).is_file():
+        names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{spool.FILE}"))
+        near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+        found = (
+            f"did you mean {' or '.join(near)}?"
+            if near
+            else "it holds no sweeps; name another with --runs-dir"
+        )
+        raise SpoolError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
+    spool.spool_id(folder)
+    return folder
+
+
+def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
+    """Feeds the server behind `uri` all of the spool in `folder` that it lacks; how many records that were.
+
+    NotSent where the server is away, or another process is still feeding it.
+    """
+    # mlflow takes seconds to import: not before the input is known to be good
+    from harness.tracking.mirror import Away
+    from harness.tracking.writer import Writer, log_to
+
+    with exclusively(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
+        if not alone:
+            raise NotSent("another process is sending this sweep; try again when it has ended")
+        if rebuild:
+            cursor_path(folder, uri).unlink(missing_ok=True)
+        missing = unsent(folder, uri)
+        writer = Writer(folder, uri, log_to(folder), revive=rebuild)
+        for pause in WAITS:
+            time.sleep(pause)
+            try:
+                while writer.send():
+                    pass
+                writer.close()
+            except Away as error:
+                away = error
+            else:
+                return missing
+    raise NotSent(f"{redact(uri)} is away: {away}")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m harness.sync",
+        description="Sends what a sweep's folder holds and the tracking server does not.",
+        epilog="example: python -m harness.sync label_lr --tracking-uri http://localhost:5000",
+    )
+    parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
+    parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
+    parser.add_argument("--rebuild", action="store_true", help="send everything, from the first record on")
+    options = parser.parse_args(arguments)
+    uri = resolve(options.tracking_uri, options.runs_dir)
+    try:
+        folder = sweep_folder(options.runs_dir, options.name)
+        check(uri)
+        sent = sync(folder, uri, options.rebuild)
+    except (ServerAway, NotSent) as error:
+        print(error, file=sys.stderr)
+        return 1
+    except (SpoolError, TrackingError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    cursor = Cursor.load(folder, uri)
+    print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
+    if cursor.refused:
+        print(
+            f"the server refused {cursor.refused} values or files, named in {folder / LOG}", file=sys.stderr
+        )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
