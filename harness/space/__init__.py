@@ -9,7 +9,8 @@ within the bounds they have there. Needs pydantic and PyYAML alone, and knows of
 arm's parameters are to Optuna is decided in `harness.tuning`.
 """
 
-from harness.space.document import Objective, Resources, Search
+from harness.space.document import Objective, Resources, Search, StopWhen
+from harness.space.expression import Constraint
 from harness.space.load import find, load, parse
 from harness.space.parameters import CategoricalParameter, FloatParameter, IntParameter, Value
 from harness.space.problems import Problem, SpaceError
@@ -19,6 +20,7 @@ from harness.space.spec import Arm, Space
 __all__ = [
     "Arm",
     "CategoricalParameter",
+    "Constraint",
     "FloatParameter",
     "IntParameter",
     "Objective",
@@ -27,6 +29,7 @@ __all__ = [
     "Search",
     "Space",
     "SpaceError",
+    "StopWhen",
     "Value",
     "difference",
     "dump",

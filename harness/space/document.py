@@ -3,10 +3,11 @@
 `harness.space.resolve` makes a `Space` of it, in which nothing is left to be looked up elsewhere.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
+from harness.space.expression import Constraint
 from harness.space.parameters import Count, Frozen, Natural
 from harness.space.problems import complaint
 from harness.space.settings import Parameters, Settings
@@ -54,6 +55,22 @@ class Resources(Frozen):
     )
 
 
+class StopWhen(Frozen):
+    """When more trials are not worth their while: as soon as one of the conditions given holds."""
+
+    no_gain_trials: Count | None = Field(default=None, description="this many trials in a row brought no new best")
+    expected_improvement_below: Annotated[float, Field(gt=0)] | None = Field(
+        default=None,
+        description="the expected improvement of the next trial, in the metric's unit, is below this",
+    )
+
+    @model_validator(mode="after")
+    def _some(self) -> Self:
+        if self.no_gain_trials is None and self.expected_improvement_below is None:
+            raise complaint("a condition", "none", f"give {' or '.join(type(self).model_fields)}")
+        return self
+
+
 class Search(Frozen):
     """How the space is searched, and with what."""
 
@@ -64,9 +81,7 @@ class Search(Frozen):
     pruner: Pruner = Field(
         default=SuccessiveHalving(type="successive_halving"), description="what stops the hopeless early"
     )
-    seed: Natural = Field(
-        default=0, description="draws the suggestions; a run's own seed is the setting `seed`"
-    )
+    seed: Natural = Field(default=0, description="draws the suggestions; a run's own seed is the setting `seed`")
     concurrency: Count | None = Field(
         default=None, description="trials side by side; left out: as many as there is room for"
     )
@@ -74,6 +89,11 @@ class Search(Frozen):
     time_budget_seconds: Seconds | None = Field(
         default=None, description="stop starting trials after this; left out: never"
     )
+    epoch_budget: Count | None = Field(
+        default=None,
+        description="stop starting trials after this many epochs of all together; left out: never",
+    )
+    stop_when: StopWhen | None = Field(default=None, description="stop early; left out: never")
 
 
 class ArmEntry(Frozen):
@@ -86,6 +106,10 @@ class ArmEntry(Frozen):
     parameters: Parameters = Field(
         default={}, description="searched in this arm; they go before the shared ones, fixed or searched"
     )
+    points: Annotated[tuple[Settings, ...], Field(strict=False)] = Field(
+        default=(),
+        description="values of parameters to try first, in this order; what a point leaves out is suggested",
+    )
 
 
 class Document(Frozen):
@@ -93,15 +117,14 @@ class Document(Frozen):
 
     study: Name = Field(description="the sweep's name, unless the command line gives another")
     fixed: Settings = Field(default={}, description="settings of every run, unless an arm says otherwise")
-    parameters: Parameters = Field(
-        default={}, description="searched in every arm, unless an arm says otherwise"
-    )
-    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(
-        description="what is studied, by name"
-    )
+    parameters: Parameters = Field(default={}, description="searched in every arm, unless an arm says otherwise")
+    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(description="what is studied, by name")
     baselines: dict[ArmName, ArmEntry] = Field(
         {},
         description="what it has to beat, by name: the same budget, and train_on_meta unless said otherwise",
     )
     objective: Objective = Field(default=Objective(), description="what the search is after")
+    constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = Field(
+        default=(), description="comparisons over settings and metrics that a trial has to keep"
+    )
     search: Search = Field(default=Search(), description="how it is searched")

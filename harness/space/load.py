@@ -43,9 +43,7 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = ()) -> Spac
             (), "a mapping with study, arms and more", "an empty file", "start from a file of search_spaces/"
         )
     elif source.data is not None and not isinstance(source.data, dict):
-        source.complain(
-            (), "a mapping with study, arms and more", "something else", "write `key: value` lines"
-        )
+        source.complain((), "a mapping with study, arms and more", "something else", "write `key: value` lines")
     if not isinstance(source.data, dict):
         raise SpaceError(source.problems)
     for change in overrides:
@@ -67,6 +65,8 @@ def _doubles(source: Source) -> None:
         fixed, parameters = section.get("fixed"), section.get("parameters")
         if isinstance(fixed, dict) and isinstance(parameters, dict):
             for name in fixed.keys() & parameters.keys():
+                if isinstance(parameters[name], dict) and "when" in parameters[name]:
+                    continue  # fixed is what holds where the parameter does not exist
                 source.complain(
                     (*path, "parameters", name),
                     "a setting fixed or searched",
@@ -76,9 +76,7 @@ def _doubles(source: Source) -> None:
     arms, baselines = source.data.get("arms"), source.data.get("baselines")
     if isinstance(arms, dict) and isinstance(baselines, dict):
         for name in arms.keys() & baselines.keys():
-            source.complain(
-                ("baselines", name), "a name of its own", "the name of an arm", "rename one of the two"
-            )
+            source.complain(("baselines", name), "a name of its own", "the name of an arm", "rename one of the two")
 
 
 def _error(problems: list[Problem]) -> SpaceError:
@@ -130,17 +128,13 @@ def _text(file: Path) -> str:
     except OSError as error:
         raise _missing(_shown(file), _reason(error), "check the file and who may read it") from None
     if len(content) > MOST_BYTES:
-        raise _missing(
-            _shown(file), f"more than {MOST_BYTES // 1024} KiB", "is this a space file?", "a space file"
-        )
+        raise _missing(_shown(file), f"more than {MOST_BYTES // 1024} KiB", "is this a space file?", "a space file")
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         got = f"the byte 0x{content[error.start]:02x}"
-        raise SpaceError(
-            [Problem(_shown(file), line, "", "text in UTF-8", got, "save the file as UTF-8")]
-        ) from None
+        raise SpaceError([Problem(_shown(file), line, "", "text in UTF-8", got, "save the file as UTF-8")]) from None
 
 
 def _missing(shown: str, got: str, remedy: str, expected: str = "a readable file") -> SpaceError:

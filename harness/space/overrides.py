@@ -108,6 +108,11 @@ class _Change:
                 if isinstance(section.get(part), dict) and name in section[part]:
                     del section[part][name]
                     self.forget((*path, part, name))
+            # A point may speak only of what is searched.
+            points = section.get("points")
+            for point in points if isinstance(points, list) else ():
+                if isinstance(point, dict):
+                    point.pop(name, None)
         self.put(("fixed", name), value)
 
 

@@ -39,9 +39,7 @@ MOST_STEPS = 1_000_000
 
 
 def _scalar(value: Any) -> Value:
-    if isinstance(value, bool | int | float | str) and not (
-        isinstance(value, float) and not math.isfinite(value)
-    ):
+    if isinstance(value, bool | int | float | str) and not (isinstance(value, float) and not math.isfinite(value)):
         return value
     raise complaint("a string, a finite number, true or false", quote(value), "write one value")
 
@@ -56,7 +54,7 @@ def _listed(value: Any) -> Any:
 
 
 When = Annotated[
-    Mapping[
+    dict[
         str,
         Annotated[
             tuple[Scalar, ...],
@@ -95,9 +93,7 @@ class _Conditional(Frozen):
 
     def active(self, chosen: Mapping[str, Value]) -> bool:
         """Whether the parameter exists beside the values `chosen` of the settings, searched and fixed."""
-        return all(
-            name in chosen and same(chosen[name], values) for name, values in (self.when or {}).items()
-        )
+        return all(same(chosen[name], values) for name, values in (self.when or {}).items())
 
 
 class FloatParameter(_Conditional):
@@ -107,9 +103,7 @@ class FloatParameter(_Conditional):
     low: float = Field(description="smallest value, inclusive")
     high: float = Field(description="largest value, inclusive")
     log: bool = Field(default=False, description="search the logarithm evenly; low must be above 0")
-    step: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="only low, low + step, … up to high"
-    )
+    step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="only low, low + step, … up to high")
 
     @field_validator("high")
     @classmethod
@@ -231,9 +225,7 @@ def _typed(value: Any) -> Any:
     if isinstance(value, Frozen):
         return value
     if not isinstance(value, Mapping):
-        raise complaint(
-            "a mapping with a type", quote(value), "write {type: …, …}, or move the value to fixed"
-        )
+        raise complaint("a mapping with a type", quote(value), "write {type: …, …}, or move the value to fixed")
     kind = value.get("type")
     if kind is None:
         raise complaint("a type", "none", f"add type: {' | '.join(TYPES)}")

@@ -41,9 +41,7 @@ class Problem:
     remedy: str
 
     def __str__(self) -> str:
-        where = (
-            [str(Origin(self.file, self.line)), self.key] if self.key else [str(Origin(self.file, self.line))]
-        )
+        where = [str(Origin(self.file, self.line)), self.key] if self.key else [str(Origin(self.file, self.line))]
         return printable(": ".join([*where, f"expected {self.expected}, got {self.got}; {self.remedy}"]))
 
 

@@ -4,6 +4,7 @@
 run again from what it left behind, and defaults that change later change nothing in it.
 """
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -18,6 +19,8 @@ BUDGET: tuple[Path, ...] = (
     ("search", "concurrency"),
     ("search", "resources"),
     ("search", "time_budget_seconds"),
+    ("search", "epoch_budget"),
+    ("search", "stop_when"),
 )
 """What may change when a sweep goes on: how much is spent on the question, and where. All else is the question."""
 
@@ -31,7 +34,7 @@ def difference(old: Space, new: Space) -> list[str]:
     """What `new` asks otherwise than `old`, a line each: `search.seed: 0 → 1`. Empty: the one continues the other."""
     before, after = _flat(_document(old)), _flat(_document(new))
     return [
-        f"{dotted(path)}: {before.get(path, 'nothing')} → {after.get(path, 'nothing')}"
+        f"{dotted(path)}: {_written(before, path)} → {_written(after, path)}"
         for path in [*before, *(path for path in after if path not in before)]
         if before.get(path) != after.get(path) and not any(path[: len(part)] == part for part in BUDGET)
     ]
@@ -43,6 +46,7 @@ def _document(space: Space) -> dict[str, Any]:
         "arms": {arm.name: _entry(arm) for arm in space.arms if arm.role == "arm"},
         "baselines": {arm.name: _entry(arm) for arm in space.arms if arm.role == "baseline"},
         "objective": space.objective.model_dump(mode="json"),
+        **({"constraints": list(map(str, space.constraints))} if space.constraints else {}),
         "search": space.search.model_dump(mode="json", exclude_none=True),
     }
 
@@ -53,7 +57,12 @@ def _entry(arm: Arm) -> dict[str, Any]:
         name: {"type": parameter.type, **parameter.model_dump(mode="json", exclude_none=True)}
         for name, parameter in arm.parameters.items()
     }
-    return {"method": arm.method, "fixed": dict(arm.fixed), "parameters": parameters}
+    points = {"points": [dict(point) for point in arm.points]} if arm.points else {}
+    return {"method": arm.method, "fixed": dict(arm.fixed), "parameters": parameters, **points}
+
+
+def _written(flat: Mapping[Path, Any], path: Path) -> str:
+    return json.dumps(flat[path], ensure_ascii=False).strip('"') if path in flat else "nothing"
 
 
 def _flat(node: Any, path: Path = ()) -> dict[Path, Any]:

@@ -27,7 +27,7 @@ from harness.space.parameters import (
     Parameter,
     Value,
 )
-from harness.space.problems import Path, complaint, complaints
+from harness.space.problems import Path, complaint, complaints, nearest, short
 from harness.space.wording import in_words
 from harness.training.config import RunConfig
 
@@ -55,13 +55,13 @@ def _without_default(field: FieldInfo) -> FieldInfo:
 
 
 def _field_type(name: str) -> Any:
-    field = FIELDS[name]
+    field = RunConfig.model_fields[name]
     return Annotated[field.annotation, _without_default(field)]
 
 
 ADAPTERS: dict[str, TypeAdapter[Any]] = {
     name: TypeAdapter(_field_type(name), config=ConfigDict(strict=True, allow_inf_nan=False))
-    for name, field in FIELDS.items()
+    for name in RunConfig.model_fields
 }
 
 
@@ -81,7 +81,7 @@ def _searchable(name: str) -> Callable[[Any], Any]:
         if parameter.type not in types:
             expected = f"type {' or '.join(types)}, as {name} is {kind}"
             complaints(name, [(("type",), complaint(expected, parameter.type, f"write {types[0]}"))])
-        complaints(name, _values(name, parameter))
+        complaints(name, [*_values(name, parameter), *_conditions(name, parameter)])
         if isinstance(parameter, CategoricalParameter):
             # In the field's own type: [1, 0.1] are floats both.
             choices = tuple(ADAPTERS[name].validate_python(choice) for choice in parameter.choices)
@@ -103,10 +103,20 @@ def _values(name: str, parameter: AnyParameter) -> Iterator[tuple[Path, Pydantic
             yield place, error
 
 
+def _conditions(name: str, parameter: AnyParameter) -> Iterator[tuple[Path, PydanticCustomError]]:
+    for other, values in (parameter.when or {}).items():
+        if other == name or other not in ADAPTERS:
+            remedy = nearest(other, [field for field in ADAPTERS if field != name])
+            yield ("when", other), complaint("another setting", short(other), remedy)
+            continue
+        for value in values:
+            error = wrong(other, value)
+            if error is not None:
+                yield ("when", other), error
+
+
 def _parameter_type(name: str) -> Any:
-    return Annotated[
-        Parameter, Field(description=FIELDS[name].description), AfterValidator(_searchable(name))
-    ]
+    return Annotated[Parameter, Field(description=FIELDS[name].description), AfterValidator(_searchable(name))]
 
 
 if TYPE_CHECKING:

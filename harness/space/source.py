@@ -43,9 +43,7 @@ class Source:
         """Note a problem at `path`, on `line` where that is not the line the path was written on."""
         origin = self.origin(path)
         self.problems.append(
-            Problem(
-                origin.file, line if line is not None else origin.line, dotted(path), expected, got, remedy
-            )
+            Problem(origin.file, line if line is not None else origin.line, dotted(path), expected, got, remedy)
         )
 
     def within(self, path: Path) -> list[Path]:
@@ -71,9 +69,7 @@ def read(text: str, origin: Callable[[int], Origin]) -> Source:
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         expected, remedy = _syntax(error)
-        source.complain(
-            (), expected, error.problem or "unreadable text", remedy, mark.line + 1 if mark else None
-        )
+        source.complain((), expected, error.problem or "unreadable text", remedy, mark.line + 1 if mark else None)
         return source
     except yaml.YAMLError as error:
         # A ReaderError: a character that YAML does not allow, such as a control character.

@@ -1,11 +1,14 @@
 """A space in which nothing is left to look up: what `load` returns and everything above reads."""
 
-from collections.abc import Mapping
-from typing import Literal
+from collections.abc import Callable, Mapping
+from typing import Annotated, Literal
+
+from pydantic import Field, field_validator
 
 from harness.space.document import ArmName, Name, Objective, Search
+from harness.space.expression import Constraint
 from harness.space.parameters import Frozen, Value
-from harness.space.settings import Parameters, Settings
+from harness.space.settings import AnyParameter, Parameters, Settings
 from harness.training.config import Method, RunConfig
 
 Role = Literal["arm", "baseline"]
@@ -14,7 +17,8 @@ Role = Literal["arm", "baseline"]
 class Arm(Frozen):
     """A method, every setting that is fixed in it, and every one that is searched.
 
-    `fixed` and `parameters` share no name and together name every setting of a run but the method.
+    Together `fixed` and `parameters` name every setting of a run but the method. What both name is a parameter with
+    `when`: the fixed value holds where the parameter does not exist. A parameter stands after those its `when` names.
     """
 
     name: ArmName
@@ -22,19 +26,42 @@ class Arm(Frozen):
     method: Method
     fixed: Settings
     parameters: Parameters
+    points: Annotated[tuple[Settings, ...], Field(strict=False)] = ()
+
+    @field_validator("parameters")
+    @classmethod
+    def _parents_first(cls, parameters: Parameters) -> Parameters:
+        placed: dict[str, AnyParameter] = {}
+        waiting = list(parameters)
+        while waiting:
+            # Conditions in a circle have no first; `harness.space.resolve` complains of them.
+            free = (name for name in waiting if (parameters[name].when or {}).keys() <= placed.keys())
+            name = next(free, waiting[0])
+            waiting.remove(name)
+            placed[name] = parameters[name]
+        return placed
+
+    def draw(self, pick: Callable[[str, AnyParameter], Value]) -> dict[str, Value]:
+        """A value for each parameter that exists, `pick(name, parameter)`, beside those picked before it."""
+        drawn: dict[str, Value] = {}
+        for name, parameter in self.parameters.items():
+            if parameter.active({**self.fixed, **drawn}):
+                drawn[name] = pick(name, parameter)
+        return drawn
 
     def config(self, params: Mapping[str, Value]) -> RunConfig:
         """The run that a trial of this arm makes.
 
         Args:
-            params: a value for each parameter of the arm.
+            params: a value for each parameter of the arm that exists beside the others.
 
         Raises:
-            ValueError: a parameter is missing or not one of this arm's, or a run cannot be had with these
-            values.
+            ValueError: a value is missing, is of no parameter that exists, or makes no run with the others.
         """
-        if params.keys() != self.parameters.keys():
-            raise ValueError(f"arm {self.name} takes {sorted(self.parameters)} and got {sorted(params)}")
+        missing = object()
+        existing = self.draw(lambda name, parameter: params.get(name, missing))  # type: ignore[arg-type]
+        if missing in existing.values() or existing.keys() != params.keys():
+            raise ValueError(f"arm {self.name} takes {list(existing)} and got {list(params)}")
         return RunConfig.model_validate({"method": self.method, **self.fixed, **params})
 
 
@@ -44,6 +71,7 @@ class Space(Frozen):
     study: Name
     arms: tuple[Arm, ...]
     objective: Objective
+    constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = ()
     search: Search
 
     def arm(self, name: str) -> Arm:

@@ -34,18 +34,14 @@ class Qmc(Frozen):
     """Quasi-random draws, spread more evenly than random ones."""
 
     type: Literal["qmc"] = Field(description="quasi-random draws, spread evenly")
-    sequence: Literal["sobol", "halton"] = Field(
-        default="sobol", description="which low-discrepancy sequence"
-    )
+    sequence: Literal["sobol", "halton"] = Field(default="sobol", description="which low-discrepancy sequence")
     scramble: bool = Field(default=True, description="randomise the sequence by the seed")
 
 
 class Gp(Frozen):
     """Gaussian process with expected improvement."""
 
-    type: Literal["gp"] = Field(
-        description="Gaussian process with expected improvement; slow beyond some 500 trials"
-    )
+    type: Literal["gp"] = Field(description="Gaussian process with expected improvement; slow beyond some 500 trials")
     startup_trials: Count = Field(default=10, description="random trials of an arm before the model is asked")
     deterministic: bool = Field(default=False, description="treat results as free of noise")
 
@@ -69,17 +65,13 @@ class Grid(Frozen):
 class SuccessiveHalving(Frozen):
     """At each rung only the best 1 / reduction_factor of the trials that reached it go on."""
 
-    type: Literal["successive_halving"] = Field(
-        description="at each rung the best share of the trials goes on"
-    )
+    type: Literal["successive_halving"] = Field(description="at each rung the best share of the trials goes on")
     min_epochs: Count = Field(
         default=4, description="the first rung; the next ones lie reduction_factor times further each"
     )
     reduction_factor: Annotated[int, Field(ge=2)] = Field(default=3, description="one in this many goes on")
     min_early_stopping_rate: Natural = Field(default=0, description="rungs left out at the beginning")
-    bootstrap_count: Natural = Field(
-        default=0, description="trials that must reach a rung before any is stopped there"
-    )
+    bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 
 
 class Hyperband(Frozen):
@@ -87,13 +79,9 @@ class Hyperband(Frozen):
 
     type: Literal["hyperband"] = Field(description="successive halving from several first rungs")
     min_epochs: Count = Field(default=1, description="the first rung of the boldest bracket")
-    max_epochs: Count | None = Field(
-        default=None, description="the last rung; left out: the longest trial's epochs"
-    )
+    max_epochs: Count | None = Field(default=None, description="the last rung; left out: the longest trial's epochs")
     reduction_factor: Annotated[int, Field(ge=2)] = Field(default=3, description="one in this many goes on")
-    bootstrap_count: Natural = Field(
-        default=0, description="trials that must reach a rung before any is stopped there"
-    )
+    bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 
 
 class Median(Frozen):
