@@ -52,8 +52,11 @@ def _keys(location: Path) -> list[str]:
         node = _deref(node)
         if _is_tag(part):
             node = _member(node, str(part)[1:-1])
+        elif isinstance(part, int):
+            node = node.get("items", {})
         else:
-            node = node.get("properties", {}).get(part) or node.get("additionalProperties") or {}
+            named = node.get("patternProperties", {})  # the arms, by name
+            node = node.get("properties", {}).get(part) or next(iter(named.values()), {})
     return list(_deref(node).get("properties", {}))
 
 

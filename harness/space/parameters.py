@@ -85,18 +85,10 @@ Natural = Annotated[int, Field(ge=0)]
 Number = TypeVar("Number", int, float)
 
 
-class _Conditional(Frozen):
-    when: When | None = Field(
-        default=None,
-        description="exists only where each named setting has this value, or one of these values",
-    )
-
-    def active(self, chosen: Mapping[str, Value]) -> bool:
-        """Whether the parameter exists beside the values `chosen` of the settings, searched and fixed."""
-        return all(same(chosen[name], values) for name, values in (self.when or {}).items())
+WHEN = Field(default=None, description="exists only where each named setting has this value, or one of these values")
 
 
-class FloatParameter(_Conditional):
+class FloatParameter(Frozen):
     """A real number between two bounds."""
 
     type: Literal["float"] = Field(description="a real number")
@@ -104,6 +96,7 @@ class FloatParameter(_Conditional):
     high: float = Field(description="largest value, inclusive")
     log: bool = Field(default=False, description="search the logarithm evenly; low must be above 0")
     step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="only low, low + step, … up to high")
+    when: When | None = WHEN
 
     @field_validator("high")
     @classmethod
@@ -142,7 +135,7 @@ class FloatParameter(_Conditional):
         return (*(self.low + position * self.step for position in range(steps)), self.high)
 
 
-class IntParameter(_Conditional):
+class IntParameter(Frozen):
     """A whole number between two bounds."""
 
     type: Literal["int"] = Field(description="a whole number")
@@ -150,6 +143,7 @@ class IntParameter(_Conditional):
     high: int = Field(description="largest value, inclusive")
     log: bool = Field(default=False, description="search the logarithm evenly; low must be above 0")
     step: Annotated[int, Field(ge=1)] = Field(default=1, description="only low, low + step, … up to high")
+    when: When | None = WHEN
 
     @field_validator("high")
     @classmethod
@@ -182,13 +176,14 @@ class IntParameter(_Conditional):
         return tuple(range(self.low, self.high + 1, self.step))
 
 
-class CategoricalParameter(_Conditional):
+class CategoricalParameter(Frozen):
     """One of a few values without order."""
 
     type: Literal["categorical"] = Field(description="one of a few values, without order")
     choices: Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)] = Field(
         description="the values, each once"
     )
+    when: When | None = WHEN
 
     @field_validator("choices")
     @classmethod
@@ -210,6 +205,14 @@ class CategoricalParameter(_Conditional):
     def grid(self) -> tuple[Value, ...]:
         """Every value, in the order of the file."""
         return self.choices
+
+
+AnyParameter = FloatParameter | IntParameter | CategoricalParameter
+
+
+def active(parameter: AnyParameter, chosen: Mapping[str, Value]) -> bool:
+    """Whether the parameter exists beside the values `chosen` of the other settings, searched and fixed."""
+    return all(same(chosen[name], values) for name, values in (parameter.when or {}).items())
 
 
 def same(value: Value, among: tuple[Value, ...]) -> bool:

@@ -52,10 +52,8 @@ def _document(space: Space) -> dict[str, Any]:
 
 
 def _entry(arm: Arm) -> dict[str, Any]:
-    # The type first, as everybody writes it.
     parameters = {
-        name: {"type": parameter.type, **parameter.model_dump(mode="json", exclude_none=True)}
-        for name, parameter in arm.parameters.items()
+        name: parameter.model_dump(mode="json", exclude_none=True) for name, parameter in arm.parameters.items()
     }
     points = {"points": [dict(point) for point in arm.points]} if arm.points else {}
     return {"method": arm.method, "fixed": dict(arm.fixed), "parameters": parameters, **points}

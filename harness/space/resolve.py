@@ -15,9 +15,9 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from harness.space.document import ArmEntry, Document
-from harness.space.parameters import CategoricalParameter, FloatParameter, Value, same
+from harness.space.parameters import AnyParameter, CategoricalParameter, FloatParameter, Value, same
 from harness.space.problems import Path, complaint, complaints, quote
-from harness.space.settings import FIELDS, METHOD, AnyParameter
+from harness.space.settings import FIELDS, METHOD
 from harness.space.spec import Arm, Role, Space
 
 MOST_COMBINATIONS = 100_000

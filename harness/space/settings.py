@@ -20,13 +20,7 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined
 from typing_extensions import TypedDict
 
-from harness.space.parameters import (
-    CategoricalParameter,
-    FloatParameter,
-    IntParameter,
-    Parameter,
-    Value,
-)
+from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter, Value
 from harness.space.problems import Path, complaint, complaints, nearest, short
 from harness.space.wording import in_words
 from harness.training.config import RunConfig
@@ -35,8 +29,6 @@ METHOD = "method"
 """The one setting that is an arm's own key: an arm is a method with settings."""
 
 FIELDS = {name: field for name, field in RunConfig.model_fields.items() if name != METHOD}
-
-AnyParameter = FloatParameter | IntParameter | CategoricalParameter
 
 KINDS: dict[Any, tuple[str, tuple[str, ...]]] = {
     float: ("a real number", ("float", "categorical")),

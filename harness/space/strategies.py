@@ -51,9 +51,6 @@ class CmaEs(Frozen):
 
     type: Literal["cmaes"] = Field(description="evolution strategy for numbers (no categories, no when)")
     startup_trials: Count = Field(default=1, description="random trials of an arm before the strategy starts")
-    initial_sigma: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="first step's size, as a share of the range; left out: one sixth"
-    )
 
 
 class Grid(Frozen):
