@@ -12,7 +12,7 @@ arm's parameters are to Optuna is decided in `harness.tuning`.
 from harness.space.document import Objective, Resources, Search, StopWhen
 from harness.space.expression import Constraint
 from harness.space.load import find, load, parse
-from harness.space.parameters import CategoricalParameter, FloatParameter, IntParameter, Value, active
+from harness.space.parameters import CategoricalParameter, FloatParameter, IntParameter, Value
 from harness.space.problems import Problem, SpaceError
 from harness.space.record import difference, dump
 from harness.space.spec import Arm, Space
@@ -31,7 +31,6 @@ __all__ = [
     "SpaceError",
     "StopWhen",
     "Value",
-    "active",
     "difference",
     "dump",
     "find",

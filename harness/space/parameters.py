@@ -11,7 +11,7 @@ distributions.
 
 import math
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     AfterValidator,
@@ -88,7 +88,16 @@ Number = TypeVar("Number", int, float)
 WHEN = Field(default=None, description="exists only where each named setting has this value, or one of these values")
 
 
-class FloatParameter(Frozen):
+class _Conditional(Frozen):
+    if TYPE_CHECKING:
+        when: When | None = None  # each type declares it itself, so that it comes last among the fields
+
+    def active(self, chosen: Mapping[str, Value]) -> bool:
+        """Whether the parameter exists beside the values `chosen` of the other settings, searched and fixed."""
+        return all(same(chosen[name], values) for name, values in (self.when or {}).items())
+
+
+class FloatParameter(_Conditional):
     """A real number between two bounds."""
 
     type: Literal["float"] = Field(description="a real number")
@@ -135,7 +144,7 @@ class FloatParameter(Frozen):
         return (*(self.low + position * self.step for position in range(steps)), self.high)
 
 
-class IntParameter(Frozen):
+class IntParameter(_Conditional):
     """A whole number between two bounds."""
 
     type: Literal["int"] = Field(description="a whole number")
@@ -176,7 +185,7 @@ class IntParameter(Frozen):
         return tuple(range(self.low, self.high + 1, self.step))
 
 
-class CategoricalParameter(Frozen):
+class CategoricalParameter(_Conditional):
     """One of a few values without order."""
 
     type: Literal["categorical"] = Field(description="one of a few values, without order")
@@ -208,11 +217,6 @@ class CategoricalParameter(Frozen):
 
 
 AnyParameter = FloatParameter | IntParameter | CategoricalParameter
-
-
-def active(parameter: AnyParameter, chosen: Mapping[str, Value]) -> bool:
-    """Whether the parameter exists beside the values `chosen` of the other settings, searched and fixed."""
-    return all(same(chosen[name], values) for name, values in (parameter.when or {}).items())
 
 
 def same(value: Value, among: tuple[Value, ...]) -> bool:

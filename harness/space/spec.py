@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from harness.space.document import ArmName, Name, Objective, Search
 from harness.space.expression import Constraint
-from harness.space.parameters import AnyParameter, Frozen, Value, active
+from harness.space.parameters import AnyParameter, Frozen, Value
 from harness.space.settings import Parameters, Settings
 from harness.training.config import Method, RunConfig
 
@@ -45,7 +45,7 @@ class Arm(Frozen):
         """A value for each parameter that exists, `pick(name, parameter)`, beside those picked before it."""
         drawn: dict[str, Value] = {}
         for name, parameter in self.parameters.items():
-            if active(parameter, {**self.fixed, **drawn}):
+            if parameter.active({**self.fixed, **drawn}):
                 drawn[name] = pick(name, parameter)
         return drawn
 
