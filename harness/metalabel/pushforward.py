@@ -6,19 +6,16 @@ Autograd records, at each operation, what its transposed Jacobian needs. That is
 tangent can be pushed through the *same* graph from the weights to the logits, and no primal value is computed a second
 time: dropout masks, batch statistics and pooling indices are those of the training pass by construction.
 
-Any operation whose backward formula can itself be differentiated has a rule at once: `node(u)` = Jᵀu is linear in u, and
+Node operation whose backward formula can itself be differentiated has a rule at once: `node(u)` = Jᵀu is linear in u, and
 the transpose of that linear map, which autograd gives, is J.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor
 
-Tangent = Tensor | None  # None stands for zero
-Rule = Callable[[Any, Sequence[Tangent]], Sequence[Tangent]]
-
+from harness.metalabel.tangent_rules import RULES, Node, Tangent
 
 class NoForwardRule(ValueError):
     """An operation of the model through which no tangent can be pushed."""
@@ -33,7 +30,7 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     root = output.grad_fn
     if root is None:
         return torch.zeros_like(output)
-    results: dict[Any, Sequence[Tangent]] = {}
+    results: dict[Node, Sequence[Tangent]] = {}
     for node in _from_leaves_up(root):
         if hasattr(node, "variable"):
             results[node] = (tangents.get(node.variable),)
@@ -42,14 +39,15 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
         if all(tangent is None for tangent in inputs):
             results[node] = (None,) * len(node._input_metadata)
         else:
-            results[node] = _transposed_backward(node, inputs)
+            rule = RULES.get(node.name())
+            results[node] = _transposed_backward(node, inputs) if rule is None else (rule(node, inputs),)
     tangent = results[root][output.output_nr]
     return torch.zeros_like(output) if tangent is None else tangent
 
 
-def _from_leaves_up(root: Any) -> list[Any]:
+def _from_leaves_up(root: Node) -> list[Node]:
     """The graph's nodes, each after all it was computed from."""
-    order: list[Any] = []
+    order: list[Node] = []
     seen = {root}
     stack = [(root, iter(root.next_functions))]
     while stack:
@@ -65,7 +63,7 @@ def _from_leaves_up(root: Any) -> list[Any]:
     return order
 
 
-def _transposed_backward(node: Any, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
+def _transposed_backward(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
     """J·ẋ as the transpose of u ↦ Jᵀu, the node's own backward formula."""
     try:
         with torch.enable_grad():

@@ -1,0 +1,268 @@
+"""How a tangent passes one recorded operation: the rules for the operations that networks spend their time in.
+
+A rule takes a node of the autograd graph, whose `_saved_*` attributes are what the operation kept for its backward pass,
+and the tangents of its differentiable arguments (None for zero, at least one is not); it gives the tangent of each result.
+Every rule rests on one of four facts.
+
+    linear in each argument    f(x, w) → f(ẋ, w) + f(x, ẇ)                      products, convolutions, views, means
+    diagonal Jacobian          J = Jᵀ, and node(ẋ) = Jᵀẋ is the fused kernel    ReLU, GELU, dropout, …
+    symmetric up to a scale    J = D S, Jᵀ = S D with D a diagonal              normalisations
+    a choice of entries        the same entries of ẋ                            max pooling
+
+Operations without a rule here take the general, slower road of `harness.metalabel.pushforward`.
+"""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+aten = torch.ops.aten
+
+Tangent = Tensor | None  # None stands for zero
+Node = Any  # a node of the autograd graph; torch gives its classes no names
+Rule = Callable[[Node, Sequence[Tangent]], Tangent]
+
+
+def _sum(first: Tangent, second: Tangent) -> Tangent:
+    if first is None or second is None:
+        return second if first is None else first
+    return first + second
+
+
+def _addmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    """b + x w: ḃ + ẋ w + x ẇ, each product added in place."""
+    bias, left, right = tangents
+    total: Tangent = None
+    if bias is not None and node._saved_beta == 1:
+        total = bias
+    elif bias is not None:
+        total = bias * node._saved_beta
+    alpha = node._saved_alpha
+    for a, b in ((node._saved_mat1, right), (left, node._saved_mat2)):
+        if a is None or b is None:
+            continue
+        if total is None:
+            total = torch.mm(a, b) if alpha == 1 else torch.mm(a, b) * alpha
+        else:
+            total = torch.addmm(total, a, b, alpha=alpha)
+    return total
+
+
+def _mm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    left, right = tangents
+    total = None if right is None else torch.mm(node._saved_self, right)
+    if left is None:
+        return total
+    return torch.mm(left, node._saved_mat2) if total is None else total.addmm_(left, node._saved_mat2)
+
+
+def _bmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    left, right = tangents
+    total = None if right is None else torch.bmm(node._saved_self, right)
+    if left is None:
+        return total
+    return torch.bmm(left, node._saved_mat2) if total is None else total.baddbmm_(left, node._saved_mat2)
+
+
+def _convolution(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    image, weight, bias = tangents
+    form = (
+        node._saved_stride,
+        node._saved_padding,
+        node._saved_dilation,
+        node._saved_transposed,
+        node._saved_output_padding,
+        node._saved_groups,
+    )
+    total: Tangent = None
+    if weight is not None:
+        total = torch.convolution(node._saved_input, weight, bias, *form)
+    elif bias is not None:
+        total = bias.view(-1, *[1] * (len(node._saved_stride))).expand(node._input_metadata[0].shape)
+    if image is None:
+        return total
+    through = torch.convolution(image, node._saved_weight, None, *form)
+    return through if total is None else through.add_(total)
+
+
+def _batch_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    """y = γ x̂ + β with x̂ = r(x - m), m and r the batch's mean and inverse deviation:
+
+        ẏ = γ r (ẋ - ⟨ẋ⟩ - x̂ ⟨x̂ ẋ⟩) + γ̇ x̂ + β̇  =  a ẋ + (k r) (x - m) + c,
+        a = γ r,   k = γ̇ - a ⟨x̂ ẋ⟩,   c = β̇ - a ⟨ẋ⟩.
+
+    The two means are what the backward kernel computes for its weight and bias; the middle term is an evaluation-mode
+    BatchNorm. So it takes one reduction and two elementwise passes, where the derivative spelled out takes eight.
+    In evaluation mode m and r are constants and both means fall away.
+    """
+    moving, weight_tangent, bias_tangent = tangents
+    x, weight = node._saved_input, node._saved_weight
+    if getattr(node, "_saved_training", True):
+        mean, inverse = node._saved_result1, node._saved_result2
+    else:
+        mean = node._saved_running_mean.to(torch.promote_types(x.dtype, torch.float32))
+        inverse = (node._saved_running_var + node._saved_eps).rsqrt()
+    ones = torch.ones_like(mean)
+    slope = torch.zeros_like(mean) if weight_tangent is None else weight_tangent
+    shift = torch.zeros_like(mean) if bias_tangent is None else bias_tangent
+    if moving is None:
+        return torch.batch_norm(x, slope * inverse, shift, mean, ones, False, 0.0, 0.0, False)
+    scale = inverse if weight is None else weight * inverse
+    if getattr(node, "_saved_training", True):
+        _, correlation, total = aten.native_batch_norm_backward(
+            moving, x, weight, None, None, mean, inverse, True, node._saved_eps, [False, True, True]
+        )
+        count = x.numel() // x.shape[1]
+        slope = slope - scale * (correlation / count)
+        shift = shift - scale * (total / count)
+    rest = torch.batch_norm(x, slope * inverse, shift, mean, ones, False, 0.0, 0.0, False)
+    return rest.addcmul_(moving, scale.view(1, -1, *[1] * (x.dim() - 2)))
+
+
+def _layer_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    """ẏ = γ S ẋ + γ̇ x̂ + β̇; S is symmetric, so the backward kernel without a weight applies it."""
+    moving, weight_tangent, bias_tangent = tangents
+    x, weight, shape = node._saved_input, node._saved_weight, node._saved_normalized_shape
+    mean, inverse = node._saved_result1, node._saved_result2
+    total: Tangent = None
+    if moving is not None:
+        total = aten.native_layer_norm_backward(
+            moving.contiguous(), x, shape, mean, inverse, None, None, [True, False, False]
+        )[0]
+        total = total if weight is None else total * weight
+    if weight_tangent is not None:
+        total = _sum(total, (x - mean).mul_(inverse).mul_(weight_tangent).to(x.dtype))
+    return _sum(total, bias_tangent)
+
+
+def _add(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    first, second = tangents
+    if second is not None and node._saved_alpha != 1:
+        second = second * node._saved_alpha
+    return _sum(first, second)
+
+
+def _sub(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    first, second = tangents
+    if second is not None:
+        second = second * -node._saved_alpha
+    return _sum(first, second)
+
+
+def _mul(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    first, second = tangents
+    return _sum(
+        None if first is None else first * node._saved_other,
+        None if second is None else node._saved_self * second,
+    )
+
+
+def _max_pool(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    chosen = node._saved_result1
+    return moving.flatten(-2).gather(-1, chosen.flatten(-2)).view_as(chosen)
+
+
+def _wrapped(dims: Sequence[int]) -> list[int]:
+    """Negative dimensions are saved as unsigned 64-bit numbers."""
+    return [dim - (1 << 64) if dim >= 1 << 63 else dim for dim in dims]
+
+
+def _mean(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return moving.mean(_wrapped(node._saved_dim), keepdim=node._saved_keepdim)
+
+
+def _sum_over(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return moving.sum(_wrapped(node._saved_dim), keepdim=node._saved_keepdim)
+
+
+def _average_pool(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return F.avg_pool2d(
+        moving,
+        node._saved_kernel_size,
+        node._saved_stride,
+        node._saved_padding,
+        node._saved_ceil_mode,
+        node._saved_count_include_pad,
+        node._saved_divisor_override,
+    )
+
+
+def _diagonal(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    result: Tangent = node(tangents[0])
+    return result
+
+
+def _transposed(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return moving.t()
+
+
+def _reshaped(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return moving.reshape(node._input_metadata[0].shape)
+
+
+def _recast(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    (moving,) = tangents
+    assert moving is not None
+    return moving.to(node._input_metadata[0].dtype)
+
+
+def _same(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    return tangents[0]
+
+
+RULES: dict[str, Rule] = {
+    "AddmmBackward0": _addmm,
+    "MmBackward0": _mm,
+    "BmmBackward0": _bmm,
+    "ConvolutionBackward0": _convolution,
+    "NativeBatchNormBackward0": _batch_norm,
+    "NativeLayerNormBackward0": _layer_norm,
+    "AddBackward0": _add,
+    "SubBackward0": _sub,
+    "MulBackward0": _mul,
+    "MaxPool2DWithIndicesBackward0": _max_pool,
+    "AvgPool2DBackward0": _average_pool,
+    "MeanBackward1": _mean,
+    "SumBackward1": _sum_over,
+    "TBackward0": _transposed,
+    "CloneBackward0": _same,
+    "ToCopyBackward0": _recast,
+    **dict.fromkeys(
+        ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "SqueezeBackward1", "UnsqueezeBackward0"),
+        _reshaped,
+    ),
+    **dict.fromkeys(
+        (
+            "ReluBackward0",
+            "ThresholdBackward0",
+            "LeakyReluBackward0",
+            "EluBackward0",
+            "GeluBackward0",
+            "SiluBackward0",
+            "MishBackward0",
+            "SoftplusBackward0",
+            "HardtanhBackward0",
+            "HardswishBackward0",
+            "HardsigmoidBackward0",
+            "SigmoidBackward0",
+            "TanhBackward0",
+            "NativeDropoutBackward0",
+        ),
+        _diagonal,
+    ),
+}
