@@ -1,12 +1,12 @@
 """Sweeps read back from MLflow, as data frames: all that notebooks and comparisons know of a sweep.
 
     sweep = Server(uri).sweep("label_lr")   the newest of that study
-    sweep.trials()                          one row a trial: trial, arm, state, params.*, metrics.* (last values)
+    sweep.trials()                          one row a trial: trial, arm, state, params.*, metrics.* (the last)
     sweep.curves(["val_accuracy"])          one row a point: trial, metric, step, value
 
-Curves come a hundred runs a call where the store can (the SQL stores, and the call that MLflow's own charts make),
-and run by run where it cannot. Parameters are strings in MLflow; a column of them is read as numbers or truth
-values when all of it is.
+Curves come a hundred runs a call where the store can (the SQL stores, and the call that MLflow's own charts
+make), and run by run where it cannot. Parameters are strings in MLflow; a column of them is read as numbers or
+truth values when all of it is.
 """
 
 import difflib

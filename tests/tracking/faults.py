@@ -1,0 +1,70 @@
+"""A proxy that fails on demand, in front of a real tracking server."""
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from types import TracebackType
+from typing import Literal, Self
+
+Fault = Literal["none", "drop", "503", "hang"]
+
+
+class FaultProxy:
+    """`url` answers as `upstream` does, except under a `fault`; `requests` counts those that came by path."""
+
+    def __init__(self, upstream: str) -> None:
+        self.fault: Fault = "none"
+        self.requests: list[str] = []
+        self._ended = threading.Event()
+        outer = self
+
+        class Handler(BaseHTTPRequestHandler):
+            def answer(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                if outer.fault == "drop":
+                    self.close_connection = True
+                    return
+                if outer.fault == "503":
+                    self.send_error(503, "out of order")
+                    return
+                while outer.fault == "hang" and not outer._ended.is_set():
+                    time.sleep(0.05)
+                outer.requests.append(f"{self.command} {self.path.split('?')[0]}")
+                headers = {k: v for k, v in self.headers.items() if k.lower() not in ("host", "connection")}
+                request = urllib.request.Request(
+                    upstream + self.path, data=body or None, headers=headers, method=self.command
+                )
+                try:
+                    reply = urllib.request.urlopen(request, timeout=30)
+                except urllib.error.HTTPError as error:
+                    reply = error
+                with reply:
+                    content = reply.read()
+                    self.send_response(reply.status)
+                    for name in ("Content-Type",):
+                        self.send_header(name, reply.headers.get(name, "application/octet-stream"))
+                    self.send_header("Content-Length", str(len(content)))
+                    self.end_headers()
+                    self.wfile.write(content)
+
+            do_GET = do_POST = do_PUT = do_PATCH = do_DELETE = answer
+
+            def log_message(self, *_: object) -> None:
+                """Says nothing: the tests do."""
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._ended.set()
+        self._server.shutdown()
+        self._server.server_close()

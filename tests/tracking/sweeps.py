@@ -1,0 +1,80 @@
+"""A small sweep as the driver would record it, and what a server shows of it."""
+
+import math
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mlflow import MlflowClient
+from mlflow.entities import ViewType
+
+from harness.tracking.spool import (
+    Measured,
+    Record,
+    Spool,
+    SweepEnded,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
+
+EPOCHS = 5
+BEGIN = 1_700_000_000_000  # milliseconds since the epoch
+STATES = ("complete", "pruned", "failed")
+
+
+def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Record]:
+    """Trial 0 completes, trial 1 is pruned, trial 2 diverges, and so on in turn."""
+    state, start = STATES[trial % 3], BEGIN + 60_000 * trial
+    params = {"label_lr": 0.1 * (trial + 1), "meta_interval": trial + 1, "method": "learned", "train_on_meta": False}
+    yield TrialStarted(trial=trial, name=f"learned-{trial:03d}", params=params, tags={"arm": "learned"}, time=start)
+    for epoch in range(1, epochs + 1):
+        diverged = state == "failed" and epoch == epochs
+        loss = math.nan if diverged else 2.0 / epoch + trial
+        metrics = {"train_loss": loss, "val_accuracy": epoch / (epochs + trial + 1)}
+        yield Measured(trial=trial, step=epoch, metrics=metrics, time=start + 1000 * epoch)
+    yield TrialEnded(
+        trial=trial, state=state, reason="diverged" if state == "failed" else "", time=start + 1000 * (epochs + 1)
+    )
+
+
+def sweep_records(trials: int = 3) -> Iterator[Record]:
+    yield SweepStarted(name="a study", params={"sampler": "tpe"}, tags={"commit": "abc"}, time=BEGIN)
+    for trial in range(trials):
+        yield from trial_records(trial)
+    yield SweepEnded(metrics={"best_val_accuracy": 0.8}, time=BEGIN + 60_000 * (trials + 1))
+
+
+def record(folder: Path, records: Iterator[Record]) -> Path:
+    """Appends `records` to the spool in `folder`, which is returned."""
+    with Spool(folder) as spool:
+        for each in records:
+            spool.append(each)
+    return folder
+
+
+def shown(uri: str, study: str = "a study") -> dict[str, dict[str, Any]]:
+    """All that the server shows of a study, by the runs' names; without the ids, which no two servers share."""
+    client = MlflowClient(uri)
+    experiment = client.get_experiment_by_name(study)
+    if experiment is None:
+        return {}
+    runs = client.search_runs([experiment.experiment_id], run_view_type=ViewType.ALL, max_results=1000)
+    names = {run.info.run_id: run.info.run_name for run in runs}
+    assert len(set(names.values())) == len(names), f"two runs of one name: {sorted(names.values())}"
+    return {
+        run.info.run_name: {
+            "status": run.info.status,
+            "start_time": run.info.start_time,
+            "end_time": run.info.end_time,
+            "parent": names.get(run.data.tags.get("mlflow.parentRunId", "")),
+            "params": dict(run.data.params),
+            "tags": {key: value for key, value in run.data.tags.items() if key != "mlflow.parentRunId"},
+            "curves": {
+                key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, key)]
+                for key in run.data.metrics
+            },
+            "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
+        }
+        for run in runs
+    }

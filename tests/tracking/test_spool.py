@@ -1,0 +1,197 @@
+"""What is appended is read back, whatever was cut or spoiled."""
+
+import math
+import resource
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from harness.tracking.spool import (
+    CUT,
+    FILE,
+    Measured,
+    Record,
+    Spool,
+    SpoolError,
+    SweepEnded,
+    SweepPaused,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+    decode,
+    encode,
+    read,
+    spool_id,
+)
+from tests.tracking.sweeps import record, sweep_records, trial_records
+
+text = st.text(max_size=20)
+numbers = st.integers(0, 2**53)
+metrics = st.dictionaries(text, st.floats(allow_nan=False), max_size=4)
+params = st.dictionaries(text, st.one_of(text, st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans()))
+tags = st.dictionaries(text, text, max_size=3)
+files = st.lists(text, max_size=3).map(tuple)
+
+records = st.one_of(
+    st.builds(SweepStarted, name=text, params=params, tags=tags, artifacts=files, time=numbers),
+    st.builds(TrialStarted, trial=numbers, name=text, params=params, tags=tags, time=numbers),
+    st.builds(Measured, trial=numbers, step=numbers, metrics=metrics, time=numbers),
+    st.builds(
+        TrialEnded,
+        trial=numbers,
+        state=st.sampled_from(["complete", "pruned", "failed"]),
+        reason=text,
+        metrics=metrics,
+        step=numbers,
+        artifacts=files,
+        time=numbers,
+    ),
+    st.builds(SweepPaused, reason=text, metrics=metrics, time=numbers),
+    st.builds(SweepEnded, metrics=metrics, tags=tags, artifacts=files, time=numbers),
+)
+
+
+def contents(folder: Path) -> list[Record]:
+    return [found for found, _ in read(folder) if found is not None]
+
+
+def lines(records: Iterable[Record]) -> list[bytes]:
+    """Records to compare: NaN is not equal to itself, its line is."""
+    return [encode(each) for each in records]
+
+
+@given(records)
+def test_a_record_is_read_back_as_it_was_written(original: Record) -> None:
+    line = encode(original)
+    assert line.count(b"\n") == 1
+    assert decode(line) == original
+
+
+@given(records, st.integers(0, 10**6), st.integers(1, 255))
+def test_a_changed_byte_is_noticed(original: Record, place: int, change: int) -> None:
+    line = bytearray(encode(original))
+    line[place % (len(line) - 1)] ^= change
+    assert decode(bytes(line)) is None
+
+
+def test_numbers_that_json_has_not_survive() -> None:
+    original = {"nan": math.nan, "up": math.inf, "down": -math.inf, "numpy": np.float32(0.5)}
+    found = decode(encode(Measured(trial=1, step=2, metrics=original, time=3)))
+    assert isinstance(found, Measured)
+    assert math.isnan(found.metrics.pop("nan"))  # type: ignore[attr-defined]
+    assert found.metrics == {"up": math.inf, "down": -math.inf, "numpy": 0.5}
+
+
+def test_a_spool_gives_back_a_whole_sweep_in_order(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(4))
+    assert lines(contents(folder)) == lines(sweep_records(4))
+
+
+def test_a_spool_opened_again_is_the_same_sweep_and_goes_on(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(2))
+    identity = spool_id(folder)
+    record(folder, trial_records(2))
+    assert spool_id(folder) == identity
+    assert lines(contents(folder)) == lines([*sweep_records(2), *trial_records(2)])
+
+
+def test_two_sweeps_have_two_identities(tmp_path: Path) -> None:
+    one, other = (record(tmp_path / name, sweep_records(1)) for name in ("one", "other"))
+    assert spool_id(one) != spool_id(other)
+
+
+def test_a_tail_cut_at_any_byte_costs_that_record_alone_and_is_told(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(1))
+    whole = (folder / FILE).read_bytes()
+    last = len(encode(list(sweep_records(1))[-1]))
+    for cut in range(1, last):
+        (folder / FILE).write_bytes(whole[:-cut])
+        with Spool(folder) as spool:
+            assert [word for word in spool.warnings if "cut short" in word]
+            spool.append(SweepPaused(time=7))
+        assert contents(folder) == [*list(sweep_records(1))[:-1], SweepPaused(time=7)]
+
+
+def test_what_was_cut_off_is_kept_aside(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(1))
+    with (folder / FILE).open("ab") as file:
+        file.write(b"0000 half a rec")
+    Spool(folder).close()
+    assert (folder / CUT).read_bytes() == b"0000 half a rec\n"
+
+
+def test_a_damaged_line_in_the_middle_costs_that_record_alone(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(1))
+    lines = (folder / FILE).read_bytes().splitlines(keepends=True)
+    lines[3] = lines[3].replace(b'"step":1', b'"step":9')
+    (folder / FILE).write_bytes(b"".join(lines))
+    with Spool(folder) as spool:
+        assert spool.warnings == [f"{folder / FILE}: damaged lines, stepped over: 1"]
+    expected = list(sweep_records(1))
+    del expected[2]  # line 0 is the spool's header
+    assert contents(folder) == expected
+
+
+def test_a_whole_spool_brings_no_warnings(tmp_path: Path) -> None:
+    assert Spool(record(tmp_path / "spool", sweep_records(2))).warnings == []
+
+
+def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
+    (tmp_path / FILE).write_text("shopping list\n")
+    with pytest.raises(SpoolError, match="expected a spool's header"):
+        Spool(tmp_path)
+
+
+def test_a_disk_that_is_full_leaves_the_spool_whole(tmp_path: Path) -> None:
+    folder = record(tmp_path / "spool", sweep_records(1))
+    full = (folder / FILE).stat().st_size + 10
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    with Spool(folder) as spool:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
+        try:
+            with pytest.raises(OSError, match=r"too large|only 10 of"):
+                spool.append(SweepPaused(time=1))
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        spool.append(SweepPaused(time=2))
+    assert contents(folder) == [*sweep_records(1), SweepPaused(time=2)]
+
+
+def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: Path) -> None:
+    with Spool(tmp_path / "sweep" / "spool") as spool:
+        inside, outside = tmp_path / "sweep" / "trials" / "labels.npz", tmp_path / "elsewhere.txt"
+        spool.append(TrialEnded(trial=0, state="complete", artifacts=(str(inside), str(outside))))
+    (found,) = contents(tmp_path / "sweep" / "spool")
+    assert isinstance(found, TrialEnded)
+    assert found.artifacts == ("trials/labels.npz", str(outside))
+
+
+def test_an_append_takes_less_than_a_millisecond(tmp_path: Path) -> None:
+    point = {f"metric_{i}": i / 7 for i in range(10)}
+    with Spool(tmp_path) as spool:
+        seconds = []
+        for step in range(500):
+            begin = time.perf_counter()
+            spool.append(Measured(trial=1, step=step, metrics=point))
+            seconds.append(time.perf_counter() - begin)
+    assert statistics.median(seconds) < 1e-3
+
+
+def test_the_driver_imports_the_standard_library_alone() -> None:
+    """Of the modules that the driver imports for tracking, none is a third party's."""
+    program = (
+        "import sys; before = set(sys.modules)\n"
+        "import harness.tracking.service, harness.tracking.provenance\n"
+        "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
+        "print(*sorted(new - set(sys.stdlib_module_names) - {'harness'}))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == []
