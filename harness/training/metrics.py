@@ -2,11 +2,11 @@
 
 | name | what it is | better |
 | --- | --- | --- |
-| `train_loss` | mean over the epoch's steps of the cross-entropy against the labels then in force, nats | lower |
+| `train_loss` | cross-entropy against the labels then in force, mean over steps, nats | lower |
 | `meta_loss`, `val_loss` | cross-entropy on the clean part at the epoch's end, nats | lower |
 | `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
 | `label_accuracy` | share of training labels whose argmax is the true class | higher |
-| `noisy_labels_corrected` | share of the wrong given labels whose argmax is now the true class; absent without noise | higher |
+| `noisy_labels_corrected` | share of the wrong given labels whose argmax is now true; absent without noise | higher |
 | `clean_labels_kept` | share of the right given labels whose argmax is still the true class | higher |
 | `label_entropy` | mean entropy of the training labels, nats | neither |
 | `lr` | model learning rate at the epoch's last step | neither |

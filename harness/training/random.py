@@ -5,18 +5,13 @@ draw from a stream of their own, so that changing one setting (the noise, say) l
 and runs that share a seed are paired.
 """
 
-import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import Tensor
 
-
-def derive(seed: int, purpose: str) -> int:
-    """A 63-bit seed for `purpose`, a pure function of its arguments."""
-    digest = hashlib.blake2b(f"{seed}:{purpose}".encode(), digest_size=8).digest()
-    return int.from_bytes(digest, "big") >> 1
+from harness.training.seeds import derive
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:

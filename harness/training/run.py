@@ -90,7 +90,7 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """All that later epochs read, in tensors and plain values that alias nothing live."""
-        return _detached(
+        state: dict[str, Any] = _detached(
             {
                 "config": self.config.model_dump(),
                 "epoch": self.epoch,
@@ -103,6 +103,7 @@ class Run:
                 "global_stream": self.global_stream.state,
             }
         )
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on where `state_dict` was taken.
@@ -134,7 +135,7 @@ class Run:
             else:
                 self.optimizer.zero_grad()
                 loss = soft_cross_entropy(self.model(self.inputs[index]), self.labels.rows(rows))
-                loss.backward()  # type: ignore[no-untyped-call]
+                loss.backward()
             self.optimizer.step()
             self.model_steps += 1
             total += loss.detach()

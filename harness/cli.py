@@ -1,0 +1,72 @@
+"""What the command lines share: the arguments that name a space, and how bad input ends."""
+
+import argparse
+import os
+import shutil
+import sys
+from pathlib import Path
+
+DONE, NOTHING_COMPLETED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+
+def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
+    return argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        epilog=epilog,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def add_space_arguments(arguments: argparse.ArgumentParser) -> None:
+    arguments.add_argument(
+        "--space",
+        required=True,
+        metavar="FILE",
+        help="the space file: a path, or the name of one in search_spaces/",
+    )
+    arguments.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override a key of the space file, or fix a setting of its runs (label_lr=0.3); repeatable",
+    )
+
+
+def positive_int(text: str) -> int:
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got '{text}'")
+    return int(text)
+
+
+def positive_seconds(text: str) -> float:
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 0 < seconds < float("inf"):
+        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got '{text}'")
+    return seconds
+
+
+def seed(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"expected a whole number from 0 up, got '{text}'")
+    return int(text)
+
+
+def refuse(error: Exception) -> int:
+    """Say what was wrong, a problem a line, and nothing else."""
+    print(error, file=sys.stderr)
+    return BAD_INPUT
+
+
+def python() -> str:
+    """How the user can call this interpreter from here: `python`, where that is it, else its path."""
+    found = shutil.which("python")
+    if found is not None and Path(found).parent == Path(sys.executable).parent:
+        return "python"
+    return os.path.relpath(sys.executable) if Path.cwd() in Path(sys.executable).parents else sys.executable

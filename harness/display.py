@@ -1,0 +1,201 @@
+"""What a person sees of a sweep: one moving line while it runs, a table at its end.
+
+On a terminal the line is a bar that redraws itself; into a pipe or file it is a plain line now and then.
+"""
+
+import time
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn
+from rich.table import Table
+
+from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+
+PLAIN_LINE_SECONDS = 5.0
+
+
+class SweepProgress:
+    """A listener of a ledger that shows how far its sweep is.
+
+    Args:
+        trials: the budget.
+        ended: trials that ended before this sitting.
+        metric, direction: the objective.
+        best: the best value before this sitting, and the name of its trial.
+        began: when the user's command began, as of `time.monotonic`.
+        quiet: show nothing.
+        every: seconds between plain lines.
+    """
+
+    def __init__(
+        self,
+        trials: int,
+        *,
+        metric: str,
+        direction: str,
+        ended: int = 0,
+        failed: int = 0,
+        best: tuple[float, str] | None = None,
+        began: float | None = None,
+        verbose: bool = False,
+        quiet: bool = False,
+        console: Console | None = None,
+        every: float = PLAIN_LINE_SECONDS,
+    ) -> None:
+        self.trials, self.ended, self.failed, self.best = trials, ended, failed, best
+        self.metric, self.sign = metric, 1 if direction == "maximize" else -1
+        self.verbose, self.every = verbose, every
+        self.console = console or Console(highlight=False, quiet=quiet)
+        self.running: dict[int, str] = {}
+        self.ended_before = ended
+        self.began = began or time.monotonic()
+        self.first_trial: float | None = None
+        self.measured = False
+        self.spoke = self.began
+        self.bar: Progress | None = None
+
+    def __enter__(self) -> Self:
+        if self.console.is_terminal:
+            self.bar = Progress(
+                BarColumn(bar_width=16),
+                TextColumn("{task.description}"),
+                console=self.console,
+                transient=True,
+            )
+            self.task = self.bar.add_task("starting Ray …", total=self.trials, completed=self.ended)
+            self.bar.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self.bar is not None:
+            self.bar.stop()
+        elif self.measured and kind is None:
+            self.console.print(self.line, soft_wrap=True)
+
+    def __call__(self, record: Record) -> None:
+        match record:
+            case TrialStarted():
+                self.running[record.trial] = record.name
+                self.first_trial = self.first_trial or time.monotonic()
+            case Measured() if not self.measured:
+                self.measured = True
+                waited = time.monotonic() - self.began
+                name, value = self.running[record.trial], record.metrics[self.metric]
+                self._say(f"first result after {waited:.1f} s: {name}, epoch {record.step}, {self.metric} {value:.3f}")
+            case TrialEnded():
+                self._count(record)
+            case _:
+                pass
+        self._show()
+
+    @property
+    def line(self) -> str:
+        """One line: trials done, running, failed; the best so far; the time left."""
+        parts = [
+            f"{self.ended}/{self.trials} trials",
+            f"{len(self.running)} running",
+            f"{self.failed} failed",
+        ]
+        if self.best is not None:
+            parts.append(f"best {self.best[0]:.3f} ({self.best[1]})")
+        left = self._seconds_left()
+        if left is not None and self.ended < self.trials:
+            parts.append(f"about {_duration(left)} left")
+        return " · ".join(parts)
+
+    def _count(self, record: TrialEnded) -> None:
+        name = self.running.pop(record.trial, str(record.trial))
+        self.ended += 1
+        self.failed += record.state == "failed"
+        value = record.metrics.get(self.metric)
+        if (
+            record.state == "complete"
+            and value is not None
+            and (self.best is None or self.sign * value > self.sign * self.best[0])
+        ):
+            self.best = (value, name)
+        if self.verbose:
+            shown = "" if value is None else f", {self.metric} {value:.3f}"
+            self._say(f"{name}: {record.state}{shown}{': ' + record.reason if record.reason else ''}")
+
+    def _seconds_left(self) -> float | None:
+        here = self.ended - self.ended_before
+        if self.first_trial is None or here == 0:
+            return None
+        # Trials under way count as half done: else the estimate starts out far too long.
+        pace = (time.monotonic() - self.first_trial) / (here + 0.5 * len(self.running))
+        return pace * max(0.0, self.trials - self.ended - 0.5 * len(self.running))
+
+    def _say(self, text: str) -> None:
+        if self.verbose or self.bar is None:
+            self.console.print(text, soft_wrap=True, markup=False)
+
+    def _show(self) -> None:
+        if self.bar is not None:
+            self.bar.update(self.task, completed=self.ended, description=self.line)
+        elif self.measured and time.monotonic() - self.spoke > self.every:
+            self.spoke = time.monotonic()
+            self.console.print(self.line, soft_wrap=True)
+
+
+def results_table(summary: Mapping[str, Any]) -> Table:
+    """The arms of a sweep, best first: accuracy, labels put right, parameters."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("arm", no_wrap=True)
+    table.add_column("trials", justify="right")
+    table.add_column("validation\naccuracy", justify="right")
+    table.add_column("wrong labels\nput right", justify="right")
+    table.add_column("parameters", overflow="fold")
+    ranked = sorted(summary["arms"].items(), key=lambda item: -(item[1]["val_accuracy"] or 0.0))
+    for name, arm in ranked:
+        params = arm["params"] or {}
+        table.add_row(
+            name,
+            str(arm["trials"]),
+            _share(arm["val_accuracy"]),
+            _share(arm["noisy_labels_corrected"], percent=True),
+            "\n".join(f"{key} {_short(value)}" for key, value in params.items()) or "no trial completed",
+            end_section=True,
+        )
+    return table
+
+
+def verdict(summary: Mapping[str, Any]) -> str:
+    """One sentence on what won, and by how much over the tuned baselines."""
+    arms = summary["arms"]
+    ours = _top(arms, "arm")
+    theirs = _top(arms, "baseline")
+    if ours is None or theirs is None:
+        missing = "arm" if ours is None else "baseline"
+        return f"No {missing} has a complete trial yet: nothing to compare."
+    gap = 100 * (arms[ours]["val_accuracy"] - arms[theirs]["val_accuracy"])
+    if abs(gap) < 0.05:
+        return f"{ours} and the best baseline, {theirs}, are level on the validation images."
+    words = f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
+    return f"{ours} is {words} the best baseline, {theirs}, on the validation images."
+
+
+def _top(arms: Mapping[str, Any], role: str) -> str | None:
+    known = [name for name, arm in arms.items() if arm["role"] == role and arm["val_accuracy"] is not None]
+    return max(known, key=lambda name: arms[name]["val_accuracy"], default=None)
+
+
+def _share(value: float | None, *, percent: bool = False) -> str:
+    if value is None:
+        return "–"
+    return f"{100 * value:.0f} %" if percent else f"{value:.3f}"
+
+
+def _short(value: object) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _duration(seconds: float) -> str:
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,97 @@
+"""A sweep's folder: what lies where, and which one driver may write there.
+
+runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summary.json
+"""
+
+import fcntl
+import json
+import os
+import socket
+from pathlib import Path
+from typing import IO, Any, Self
+
+
+class FolderError(Exception):
+    """The folder cannot be used; says why and what to do."""
+
+
+class SweepFolder:
+    """The paths of a sweep, and the lock that its driver holds while it runs."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path.absolute()
+        self._lock: IO[str] | None = None
+
+    @property
+    def space(self) -> Path:
+        return self.path / "space.yaml"
+
+    @property
+    def provenance(self) -> Path:
+        return self.path / "provenance.json"
+
+    @property
+    def journal(self) -> Path:
+        return self.path / "study.journal"
+
+    @property
+    def spool(self) -> Path:
+        return self.path / "spool"
+
+    @property
+    def trials(self) -> Path:
+        return self.path / "trials"
+
+    @property
+    def summary(self) -> Path:
+        return self.path / "summary.json"
+
+    def trial(self, number: int) -> Path:
+        return self.trials / str(number)
+
+    def __enter__(self) -> Self:
+        """Create the folder if need be and take its lock.
+
+        Raises:
+            FolderError: another driver holds it, or it cannot be written.
+        """
+        try:
+            self.trials.mkdir(parents=True, exist_ok=True)
+            lock = open(self.path / "driver.lock", "a+")
+        except OSError as error:
+            raise FolderError(
+                f"{self.path}: expected a folder that can be written, got: {error.strerror}; "
+                "choose another with --runs-dir"
+            ) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            lock.seek(0)
+            holder = lock.read().strip() or "another process"
+            lock.close()
+            raise FolderError(
+                f"{self.path}: this sweep is being run by {holder}; wait for it, or choose another --name"
+            ) from None
+        lock.truncate(0)
+        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
+        lock.flush()
+        self._lock = lock
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._lock is not None:
+            self._lock.truncate(0)
+            self._lock.close()
+            self._lock = None
+
+
+def write_whole(path: Path, text: str) -> None:
+    """Write a file so that a reader, or a crash, sees the old or the new one, never a part."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{path.name}.{os.getpid()}")
+    fresh.write_text(text)
+    fresh.replace(path)
+
+
+def write_json(path: Path, value: Any) -> None:
+    write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")

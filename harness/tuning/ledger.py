@@ -1,0 +1,283 @@
+"""The ledger: one Optuna study an arm, all in one journal file, written by the driver alone.
+
+The journal is the truth about a sweep. Every trial, intermediate value and end goes into it before anybody is told, so
+a driver that is killed at any moment can be followed by another, which finds:
+
+- trials that ended: never run again, counted in the budget;
+- trials that were running: run again under their own number, before anything new is asked for.
+
+Each arm has a study of its own, so that its sampler and its pruner compare like with like. A trial's number is its
+place in the journal, over all arms. The randomness of each suggestion is derived from the sweep's seed, the arm and the
+trial's place in it: suggestions depend on what is known, not on how often the driver was restarted.
+
+What happens is told to listeners as the records of `harness.tracking.spool`.
+"""
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Literal
+
+import optuna
+from optuna.storages import JournalStorage
+from optuna.storages.journal import JournalFileBackend
+from optuna.storages.journal._file import BaseJournalFileLock
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.space import Arm, Space
+from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.training.config import RunConfig
+from harness.tuning.adapters import pruner, sampler, suggest
+
+Listener = Callable[[Record], None]
+State = Literal["running", "complete", "pruned", "failed"]
+
+STATES: dict[TrialState, State] = {
+    TrialState.RUNNING: "running",
+    TrialState.COMPLETE: "complete",
+    TrialState.PRUNED: "pruned",
+    TrialState.FAIL: "failed",
+}
+
+
+class LedgerError(Exception):
+    """A journal that cannot be read or written; the message says where and what to do."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One configuration of one arm, about to be run or under way."""
+
+    number: int
+    arm: str
+    params: dict[str, Any]
+    config: RunConfig
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.number}"
+
+
+@dataclass(frozen=True)
+class Entry:
+    """What the journal says of one trial. `value` is the objective where the trial is complete."""
+
+    number: int
+    arm: str
+    state: State
+    params: dict[str, Any]
+    value: float | None
+    metrics: dict[str, float]
+    reason: str
+    seconds: float
+    curve: dict[int, float]
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.number}"
+
+
+@dataclass
+class _Open:
+    """A trial under way: Optuna's handle, and what was last measured."""
+
+    trial: Trial
+    handle: optuna.Trial
+    seconds: float = 0.0
+    step: int = 0
+    metrics: dict[str, float] = field(default_factory=dict)
+
+
+class Ledger:
+    """The studies of one sweep.
+
+    Args:
+        journal: the file; created if missing.
+        space: what is searched.
+        listeners: told of each record after it is in the journal.
+    """
+
+    def __init__(self, journal: Path, space: Space, listeners: Sequence[Listener] = ()) -> None:
+        optuna.logging.set_verbosity(optuna.logging.ERROR)
+        self.space = space
+        self.listeners = list(listeners)
+        self._storage = JournalStorage(_backend(journal))
+        self._direction = space.objective.direction
+        self._studies = {arm.name: self._study(arm) for arm in space.arms}
+        self._open: dict[int, _Open] = {}
+        self._orphans = [
+            (arm, frozen)
+            for arm in space.arms
+            for frozen in self._studies[arm.name].get_trials(deepcopy=False, states=[TrialState.RUNNING])
+        ]
+        self._orphans.sort(key=lambda orphan: orphan[1]._trial_id)
+
+    # What to run
+
+    def next(self) -> Trial | None:
+        """The next trial to run, or None when the budget is asked for."""
+        if self._orphans:
+            return self._begin(*self._take_up())
+        arm = self._arm_due()
+        if arm is None:
+            return None
+        study = self._studies[arm.name]
+        place = len(study.get_trials(deepcopy=False))
+        study.sampler = sampler(self.space, arm, place)
+        handle = study.ask()
+        suggest(handle, arm)
+        return self._begin(arm, handle)
+
+    @property
+    def missing(self) -> int:
+        """Trials of the budget that have not ended."""
+        return sum(self._quota().values()) - sum(1 for entry in self.entries() if entry.state != "running")
+
+    def _quota(self) -> dict[str, int]:
+        """Each arm's share of the budget; never less than was asked for already, under a larger budget."""
+        return {
+            arm: max(share, len(self._studies[arm].get_trials(deepcopy=False)))
+            for arm, share in self.space.shares().items()
+        }
+
+    def _arm_due(self) -> Arm | None:
+        """The arm that is furthest behind its share; the first of equals."""
+        quota = self._quota()
+        asked = {name: len(study.get_trials(deepcopy=False)) for name, study in self._studies.items()}
+        due = [arm for arm in self.space.arms if asked[arm.name] < quota[arm.name]]
+        return min(due, key=lambda arm: asked[arm.name] / quota[arm.name], default=None)
+
+    def _take_up(self) -> tuple[Arm, optuna.Trial]:
+        """A trial that a former driver left running; what was asked but not all suggested is suggested now."""
+        arm, frozen = self._orphans.pop(0)
+        study = self._studies[arm.name]
+        study.sampler = sampler(self.space, arm, frozen.number)
+        handle = optuna.Trial(study, frozen._trial_id)
+        suggest(handle, arm)
+        return arm, handle
+
+    def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
+        params = dict(handle.params)
+        trial = Trial(handle._trial_id, arm.name, params, arm.config(params))
+        intermediate = self._storage.get_trial(handle._trial_id).intermediate_values
+        self._open[trial.number] = _Open(trial, handle, step=max(intermediate, default=0))
+        tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
+        self._tell(TrialStarted(trial=trial.number, name=trial.name, params=_flat(trial.config), tags=tags))
+        return trial
+
+    # What came of it
+
+    def report(self, number: int, step: int, metrics: dict[str, float]) -> bool:
+        """Write down the metrics after epoch `step`; returns whether the trial should be pruned there.
+
+        Epochs measured already, before a restart, are read over.
+        """
+        entry = self._open[number]
+        entry.metrics = metrics
+        if step <= entry.step:
+            return False
+        entry.step = step
+        entry.handle.report(metrics[self.space.objective.metric], step)
+        self._tell(Measured(trial=number, step=step, metrics=metrics))
+        return step < entry.trial.config.epochs and entry.handle.should_prune()
+
+    def complete(self, number: int) -> None:
+        self._end(number, TrialState.COMPLETE, "")
+
+    def prune(self, number: int) -> None:
+        self._end(number, TrialState.PRUNED, f"pruned after epoch {self._open[number].step}")
+
+    def fail(self, number: int, reason: str) -> None:
+        self._end(number, TrialState.FAIL, reason)
+
+    def is_open(self, number: int) -> bool:
+        return number in self._open
+
+    def spent(self, number: int, seconds: float) -> None:
+        """Say for how many seconds the trial has been computing in all."""
+        self._open[number].seconds = seconds
+
+    def _end(self, number: int, state: TrialState, reason: str) -> None:
+        entry = self._open.pop(number)
+        study = self._studies[entry.trial.arm]
+        entry.handle.set_user_attr("end", {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds})
+        value = entry.metrics[self.space.objective.metric] if state == TrialState.COMPLETE else None
+        study.tell(entry.handle, value, state)
+        self._tell(
+            TrialEnded(
+                trial=number,
+                state=STATES[state],  # type: ignore[arg-type]  # an ended trial is not running
+                reason=reason,
+                metrics=entry.metrics,
+                step=entry.step,
+            )
+        )
+
+    # What is known
+
+    def entries(self) -> list[Entry]:
+        """All trials, by number."""
+        entries = [
+            _entry(arm, frozen) for arm, study in self._studies.items() for frozen in study.get_trials(deepcopy=False)
+        ]
+        return sorted(entries, key=lambda entry: entry.number)
+
+    def _study(self, arm: Arm) -> optuna.Study:
+        return optuna.create_study(
+            study_name=arm.name,
+            storage=self._storage,
+            direction=self._direction,
+            pruner=pruner(self.space),
+            load_if_exists=True,
+        )
+
+    def _tell(self, record: Record) -> None:
+        for listener in self.listeners:
+            listener(record)
+
+
+def best(entries: Iterable[Entry], space: Space) -> Entry | None:
+    """The complete trial with the best objective; the first of equals."""
+    sign = 1 if space.objective.direction == "maximize" else -1
+    complete = [entry for entry in entries if entry.value is not None]
+    return max(complete, key=lambda entry: sign * (entry.value or 0.0), default=None)
+
+
+def _entry(arm: str, frozen: FrozenTrial) -> Entry:
+    end = frozen.user_attrs.get("end", {})
+    return Entry(
+        number=frozen._trial_id,
+        arm=arm,
+        state=STATES[frozen.state],
+        params=dict(frozen.params),
+        value=frozen.value if frozen.state == TrialState.COMPLETE else None,
+        metrics=end.get("metrics", {}),
+        reason=end.get("reason", ""),
+        seconds=end.get("seconds", 0.0),
+        curve=dict(frozen.intermediate_values),
+    )
+
+
+def _flat(config: RunConfig) -> dict[str, Any]:
+    return config.model_dump()
+
+
+class _NoLock(BaseJournalFileLock):
+    """The sweep's folder is locked by its one driver; a lock a write would only cost time, and outlive a kill."""
+
+    def acquire(self) -> bool:
+        return True
+
+    def release(self) -> None:
+        pass
+
+
+def _backend(journal: Path) -> JournalFileBackend:
+    """Optuna's journal, after a tail that a kill cut short is taken off: whatever it was, nobody was told of it."""
+    if journal.exists():
+        whole = journal.read_bytes()
+        end = whole.rfind(b"\n") + 1
+        if end < len(whole):
+            with journal.open("r+b") as file:
+                file.truncate(end)
+    return JournalFileBackend(str(journal), lock_obj=_NoLock())

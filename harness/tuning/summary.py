@@ -1,0 +1,48 @@
+"""What came out of a sweep, from its ledger's entries alone: the content of `summary.json`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from harness.space import Space
+from harness.tuning.ledger import Entry, best
+
+SHOWN_METRICS = ("val_accuracy", "label_accuracy", "noisy_labels_corrected", "clean_labels_kept")
+
+
+def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
+    """The parts of `summary.json` that follow from the trials: `states`, `best`, `arms`, `trial_seconds`.
+
+    Metrics are those of the last epoch of each arm's best complete trial, never the best over epochs. An arm without a
+    complete trial has None for its parameters and metrics; `best` is None where no arm has one.
+    """
+    arms: dict[str, Any] = {}
+    for arm in space.arms:
+        own = [entry for entry in entries if entry.arm == arm.name]
+        winner = best(own, space)
+        arms[arm.name] = {
+            "role": arm.role,
+            "trials": len(own),
+            "states": _states(own),
+            "trial": winner and winner.number,
+            "params": winner and winner.params,
+            **{name: winner and winner.metrics.get(name) for name in SHOWN_METRICS},
+        }
+    top = best(entries, space)
+    return {
+        "states": _states(entries),
+        "objective": space.objective.model_dump(),
+        "best": top
+        and {
+            "arm": top.arm,
+            "trial": top.number,
+            "params": top.params,
+            **{name: top.metrics.get(name) for name in ("val_accuracy", "val_loss")},
+        },
+        "arms": arms,
+        "trial_seconds": round(sum(entry.seconds for entry in entries), 3),
+        "failures": {str(entry.number): entry.reason for entry in entries if entry.state == "failed"},
+    }
+
+
+def _states(entries: Sequence[Entry]) -> dict[str, int]:
+    return {state: sum(1 for e in entries if e.state == state) for state in ("complete", "pruned", "failed")}

@@ -1,0 +1,105 @@
+"""One sweep on Ray Tune: run what the ledger asks for, leave nothing of Ray's own behind.
+
+Ray Tune places trials, reuses workers and restarts lost ones. All else it can do (searching, stopping, logging,
+resuming) is switched off here, since the ledger does it.
+"""
+
+import logging
+import os
+import shutil
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+os.environ |= {  # read by Ray Tune when it is imported
+    "RAY_AIR_NEW_OUTPUT": "0",
+    "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
+    "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots of itself: nobody reads them
+    "TUNE_WARN_THRESHOLD_S": "5",
+}
+
+from ray import tune
+
+from harness.space import Space
+from harness.tuning.folder import SweepFolder
+from harness.tuning.ledger import Ledger
+from harness.tuning.scheduler import LedgerScheduler
+from harness.tuning.searcher import LedgerSearcher
+from harness.tuning.trainable import TrialTrainable
+
+WORKER_RESTARTS = 3
+
+
+def run_sweep(
+    space: Space,
+    folder: SweepFolder,
+    ledger: Ledger,
+    *,
+    concurrency: int,
+    deadline: float | None = None,
+    verbose: bool = False,
+) -> bool:
+    """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
+
+    Args:
+        concurrency: trials at once.
+        deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
+    """
+    missing = ledger.missing
+    if missing <= 0:
+        return False
+    need = space.search.resources
+    resources = {"cpu": need.cpu, "gpu": need.gpu}
+    if need.memory_gib is not None:
+        resources["memory"] = need.memory_gib * 2**30
+    searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)))
+    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    tuner = tune.Tuner(
+        tune.with_resources(TrialTrainable, resources),
+        tune_config=tune.TuneConfig(
+            search_alg=searcher,
+            scheduler=LedgerScheduler(ledger),
+            num_samples=missing,
+            max_concurrent_trials=concurrency,
+            reuse_actors=True,
+            time_budget_s=None if deadline is None else max(1.0, deadline - time.monotonic()),
+            trial_dirname_creator=lambda trial: str(trial.config["number"]),
+        ),
+        run_config=tune.RunConfig(
+            name=folder.trials.name,
+            storage_path=str(folder.path),
+            failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
+            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+            verbose=2 if verbose else 0,
+        ),
+    )
+    with _terminate_as_interrupt():
+        tuner.fit()
+    _remove_snapshots(folder)
+    return ledger.missing > 0
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the sweep as Ctrl-C does: Ray Tune catches that one and stops in order."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def _remove_snapshots(folder: SweepFolder) -> None:
+    """Take away what Ray wrote to resume by itself; resuming goes by the journal."""
+    for pattern in ("*.pkl", "*.json", ".validate_storage_marker", "basic-variant-state-*"):
+        for file in folder.trials.glob(pattern):
+            file.unlink(missing_ok=True)
+    for trial in folder.trials.iterdir():
+        for file in trial.glob("checkpoint_*"):
+            shutil.rmtree(file, ignore_errors=True)

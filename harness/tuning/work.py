@@ -1,0 +1,119 @@
+"""One trial on a worker: a `Run`, the folder it leaves things in, and its failures told as results. Knows no Ray.
+
+A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
+worker as after a lost driver. A checkpoint or a label file is written whole or not at all.
+"""
+
+import os
+import time
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from harness.training.config import RunConfig
+from harness.training.run import Diverged, Run
+
+REPORT_SECONDS = 0.5
+CHECKPOINT_SECONDS = 5.0
+
+
+class Work:
+    """A trial under way.
+
+    Args:
+        config: fields of `RunConfig`.
+        folder: the trial's own; made when there is something to put there.
+    """
+
+    def __init__(self, config: dict[str, Any], folder: Path) -> None:
+        self.folder = folder
+        self.failure = ""
+        self.seconds = 0.0
+        self.run: Run | None = None
+        self._attempt(lambda: self._begin(config))
+        self.saved_at = time.monotonic()
+
+    @property
+    def finished(self) -> bool:
+        return self.run is None or self.run.done or bool(self.failure)
+
+    def advance(self) -> dict[str, Any]:
+        """Train for about `REPORT_SECONDS`, at least one epoch.
+
+        Returns:
+            `epochs`: (number, metrics) of each; `failure`: a reason, or empty; `busy`: seconds of the trial so
+            far, with its set-up; `finished`: whether this was the last.
+        """
+        epochs: list[tuple[int, dict[str, float]]] = []
+        self._attempt(lambda: self._train(epochs))
+        return {"epochs": epochs, "failure": self.failure, "busy": self.seconds, "finished": self.finished}
+
+    def save(self, path: Path) -> None:
+        run = self.run
+        if run is not None:
+            state = {"run": run.state_dict(), "seconds": self.seconds}
+            _write_whole(path, lambda fresh: torch.save(state, fresh))
+
+    def restore(self, path: Path) -> None:
+        state = torch.load(path, map_location="cpu", weights_only=True)
+        if self.run is not None:
+            self.run.load_state_dict(state["run"])
+            self.seconds = state["seconds"]
+
+    @property
+    def _checkpoint(self) -> Path:
+        return self.folder / "checkpoint.pt"
+
+    def _begin(self, config: dict[str, Any]) -> None:
+        self.run = Run(RunConfig(**config))
+        if self._checkpoint.exists():
+            self.restore(self._checkpoint)
+
+    def _train(self, epochs: list[tuple[int, dict[str, float]]]) -> None:
+        run = self.run
+        if run is None:
+            return
+        until = time.monotonic() + REPORT_SECONDS
+        while not run.done and time.monotonic() < until:
+            metrics = run.train_epoch()
+            epochs.append((run.epoch, metrics))
+        if run.done:
+            self._save_labels(run)
+        elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+            self.save(self._checkpoint)
+            self.saved_at = time.monotonic()
+
+    def _save_labels(self, run: Run) -> None:
+        """The labels at the end, beside the given ones they started from and the true ones they are measured by."""
+        labels = run.soft_labels.float().cpu().numpy()
+        given = run.parts.noisy.cpu().numpy()
+        truth = run.parts.train.targets.cpu().numpy()
+        _write_whole(
+            self.folder / "labels.npz",
+            lambda fresh: np.savez_compressed(fresh, labels=labels, given=given, truth=truth),
+        )
+        self._checkpoint.unlink(missing_ok=True)
+
+    def _attempt(self, work: Callable[[], None]) -> None:
+        """A failure is a result: its reason goes to the driver, its traceback into the trial's folder."""
+        started = time.perf_counter()
+        try:
+            work()
+        except Diverged as error:
+            self.failure = f"diverged: {error}"
+        except Exception as error:
+            self.failure = f"{type(error).__name__}: {error}"
+            self.folder.mkdir(parents=True, exist_ok=True)
+            (self.folder / "error.txt").write_text(traceback.format_exc())
+        self.seconds += time.perf_counter() - started
+
+
+def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f".{os.getpid()}.{path.name}")
+    write(fresh)
+    fresh.replace(path)
