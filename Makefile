@@ -1,0 +1,46 @@
+# The first use of any target makes .venv and installs into it (about three minutes, 6 GB); later uses start at once.
+PYTHON ?= python3
+BIN := .venv/bin
+SPACE ?= label_lr.yaml
+
+.PHONY: help search test lint types layers pytest ui notebooks constraints clean
+
+help:           ## this list
+	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 14
+
+search: .venv/installed  ## run the default sweep, or go on with it (SPACE=…, ARGS='--trials 60')
+	$(BIN)/python -m harness.search --space $(SPACE) $(ARGS)
+
+test: lint types layers pytest  ## all checks; SLOW=1 also runs the slow tests
+
+lint: .venv/installed
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+types: .venv/installed
+	$(BIN)/mypy
+
+layers: .venv/installed
+	$(BIN)/lint-imports
+
+pytest: .venv/installed
+	$(BIN)/python -m pytest $(if $(SLOW),-m '') $(ARGS)
+
+ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000
+	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1
+
+notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING_URI=…)
+	$(BIN)/python -m analysis.execute $(if $(STUDY),--study $(STUDY)) $(if $(TRACKING_URI),--tracking-uri $(TRACKING_URI))
+
+constraints: .venv/installed  ## write down the versions that are installed
+	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new
+	mv constraints.new constraints.txt
+
+clean:  ## remove the environment and what tools left; keeps runs/
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+
+.venv/installed: pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"expected Python 3.11 or later, got {v[0]}.{v[1]}; say which: make PYTHON=python3.12 …")'
+	@test -x $(BIN)/pip || $(PYTHON) -m venv .venv || { echo "no virtual environment could be made; on Debian: apt-get install python3-venv"; exit 1; }
+	$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[dev]'
+	@touch $@
