@@ -61,8 +61,7 @@ class _Change:
         """Set what stands at `path`; the mappings on the way are made where the file has none."""
         if path[-1] == "type" and path[:-1] in NAMED:
             # The options of one kind mean nothing to another.
-            self.replace(path[:-1], {"type": value.data}, {(): self.here})
-            return
+            path, value = path[:-1], Source(lambda line: self.here, {"type": value.data}, {(): self.here})
         node = self.source.data
         for depth, part in enumerate(path[:-1]):
             if depth == 1 and path[0] in SECTIONS and part not in node:
@@ -87,15 +86,9 @@ class _Change:
                 return
             node[part] = below
             node = below
-        self.replace(path, value.data, value.origins)
-
-    def replace(self, path: Path, data: Any, origins: dict[Path, Origin]) -> None:
-        node = self.source.data
-        for part in path[:-1]:
-            node = node[part]
         self.forget(path)
-        node[path[-1]] = data
-        self.source.origins.update({(*path, *below): origin for below, origin in origins.items()})
+        node[path[-1]] = value.data
+        self.source.origins.update({(*path, *below): origin for below, origin in value.origins.items()})
 
     def forget(self, path: Path) -> None:
         for place in self.source.within(path):

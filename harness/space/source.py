@@ -26,7 +26,8 @@ SCALARS = {f"tag:yaml.org,2002:{name}" for name in ("str", "int", "float", "bool
 class Source:
     """Plain data with the origin of each place in it, and what was wrong with the text."""
 
-    name: str
+    locate: Callable[[int], Origin]
+    """The origin of a line, counted from 1."""
     data: Any = None
     origins: dict[Path, Origin] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -37,39 +38,36 @@ class Source:
         """Where `path` was written; for a place that was not written, where its nearest parent was."""
         while path not in self.origins and path:
             path = path[:-1]
-        return self.origins.get(path, Origin(self.name, 1))
+        return self.origins.get(path, self.locate(1))
 
     def complain(self, path: Path, expected: str, got: str, remedy: str, line: int | None = None) -> None:
         """Note a problem at `path`, on `line` where that is not the line the path was written on."""
-        origin = self.origin(path)
-        self.problems.append(
-            Problem(origin.file, line if line is not None else origin.line, dotted(path), expected, got, remedy)
-        )
+        origin = self.origin(path) if line is None else self.locate(line)
+        self.problems.append(Problem(origin.file, origin.line, dotted(path), expected, got, remedy))
 
     def within(self, path: Path) -> list[Path]:
         """Every place at or below `path` that has an origin."""
         return [place for place in self.origins if place[: len(path)] == path]
 
 
-def read(text: str, origin: Callable[[int], Origin]) -> Source:
+def read(text: str, locate: Callable[[int], Origin]) -> Source:
     """Read one YAML document.
 
     Args:
         text: the document.
-        origin: gives the origin of a line (counted from 1).
+        locate: gives the origin of a line, counted from 1.
     """
-    source = Source(origin(1).file)
+    source = Source(locate)
     try:
-        if _depth(text) > DEEPEST:
-            source.complain((), f"at most {DEEPEST} levels", "deeper nesting", "flatten it")
-            return source
-        # The pure Python loader: its marks are exact, and a file of this size takes it well under a second.
-        loader = yaml.SafeLoader(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
+    except _TooDeepError as error:
+        source.complain((), f"at most {DEEPEST} levels", "deeper nesting", "flatten it", error.line)
+        return source
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         expected, remedy = _syntax(error)
-        source.complain((), expected, error.problem or "unreadable text", remedy, mark.line + 1 if mark else None)
+        source.complain((), expected, _got(error), remedy, mark.line + 1 if mark else None)
         return source
     except yaml.YAMLError as error:
         # A ReaderError: a character that YAML does not allow, such as a control character.
@@ -79,17 +77,38 @@ def read(text: str, origin: Callable[[int], Origin]) -> Source:
     except (ValueError, OverflowError) as error:  # such as an escape "\U00110000", which names no character
         source.complain((), "readable YAML", str(error), "correct it")
         return source
-    if node is not None:
-        _Reader(loader, origin, source).fill(node)
+    if node is None:
+        source.origins[()] = locate(1)
+    else:
+        _Reader(loader, source).fill(node)
     return source
+
+
+class _TooDeepError(Exception):
+    def __init__(self, line: int) -> None:
+        self.line = line
+
+
+class _Loader(yaml.SafeLoader):
+    """The pure Python loader, whose marks are exact; it recurses into what it reads, so its depth is bounded."""
+
+    depth = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self.depth += 1
+        if self.depth > DEEPEST:
+            raise _TooDeepError(self.line + 1)
+        try:
+            return super().compose_node(parent, index)
+        finally:
+            self.depth -= 1
 
 
 class _Reader:
     """Turns nodes into data, noting origins and problems on the way."""
 
-    def __init__(self, loader: yaml.SafeLoader, origin: Callable[[int], Origin], source: Source) -> None:
+    def __init__(self, loader: yaml.SafeLoader, source: Source) -> None:
         self.loader = loader
-        self.origin = origin
         self.source = source
         self.values = 0
 
@@ -107,7 +126,7 @@ class _Reader:
         if self.values > MOST_VALUES or len(path) > DEEPEST:
             self.values = MOST_VALUES + 1
             return None
-        self.source.origins[path] = self.origin(line)
+        self.source.origins[path] = self.source.locate(line)
         if isinstance(node, yaml.MappingNode) and node.tag == "tag:yaml.org,2002:map":
             return {key: self._value(value, (*path, key), at) for key, value, at in self._entries(node, path)}
         if isinstance(node, yaml.SequenceNode) and node.tag == "tag:yaml.org,2002:seq":
@@ -129,7 +148,7 @@ class _Reader:
                 continue
             if key_node.tag != "tag:yaml.org,2002:str":
                 self.source.complain(
-                    path, "a name as key", f"{quote(key_node.value)}, which YAML takes for another type",
+                    path, "a name as key", f"the key {short(key_node.value)}, which YAML takes for another type",
                     f'write "{short(key_node.value)}"', line,
                 )  # fmt: skip
                 continue
@@ -167,20 +186,9 @@ class _Reader:
         self.source.complain(path, expected, got, remedy, node.start_mark.line + 1)
 
 
-def _depth(text: str) -> int:
-    """Levels of nesting. Counted on events, which need no recursion, before anything that recurses sees the
-    text.
-    """
-    deepest = depth = 0
-    for event in yaml.parse(text, Loader=yaml.SafeLoader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            deepest = max(deepest, depth)
-            if deepest > DEEPEST:
-                break
-        elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
-    return deepest
+def _got(error: yaml.MarkedYAMLError) -> str:
+    problem = error.problem or "unreadable text"
+    return problem.rpartition("but found ")[2].removeprefix("found ").replace("'<stream end>'", "its end")
 
 
 def _syntax(error: yaml.MarkedYAMLError) -> tuple[str, str]:

@@ -52,9 +52,8 @@ def in_words(error: ErrorDetails) -> Words:
             nearest(value, choices) if isinstance(value, str) else "choose one of these",
         )
     if kind == "string_pattern_mismatch":
-        return (
-            "letters, digits and . _ - only, a letter or digit first", quote(value), "choose another name",
-        )  # fmt: skip
+        signs = ". _ -" if "._" in context["pattern"] else "_ -"
+        return f"letters, digits and {signs} only, a letter or digit first", quote(value), "choose another name"
     if kind in ("too_short", "too_long"):
         bound = context["min_length"] if kind == "too_short" else context["max_length"]
         relation = "at least" if kind == "too_short" else "at most"

@@ -1,0 +1,134 @@
+"""What a space file becomes."""
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.space import CategoricalParameter, FloatParameter, IntParameter, Space, SpaceError, load
+from harness.training.config import RunConfig
+
+
+def test_shared_settings_and_parameters_reach_every_arm(loaded: Callable[..., Space]) -> None:
+    space = loaded()
+    assert [arm.name for arm in space.arms] == ["learned", "one_hot"]
+    assert all(arm.fixed["noise_rate"] == 0.4 for arm in space.arms)
+    lr = FloatParameter(type="float", low=0.01, high=0.5, log=True)
+    assert all(arm.parameters["lr"] == lr for arm in space.arms)
+    assert space.arm("learned").parameters["meta_interval"] == IntParameter(type="int", low=1, high=8)
+
+
+def test_fixed_and_searched_settings_are_together_all_there_are(loaded: Callable[..., Space]) -> None:
+    for arm in loaded().arms:
+        assert arm.fixed.keys() | arm.parameters.keys() | {"method"} == RunConfig.model_fields.keys()
+        assert not arm.fixed.keys() & arm.parameters.keys()
+
+
+@pytest.mark.parametrize(
+    ("own", "expected"),
+    [
+        ("fixed: {lr: 0.3}", 0.3),
+        ("parameters: {lr: {type: categorical, choices: [0.1, 1]}}", CategoricalParameter),
+    ],
+)
+def test_what_an_arm_says_goes_before_what_is_shared(loaded: Callable[..., Space], own: str, expected: object) -> None:
+    arm = loaded("search:", f"  second: {{method: one_hot, {own}}}\nsearch:").arm("second")
+    assert arm.fixed.get("lr") == expected or isinstance(arm.parameters.get("lr"), expected)  # type: ignore[arg-type]
+    assert ("lr" in arm.fixed) != ("lr" in arm.parameters)
+
+
+def test_an_arm_may_search_what_is_fixed_for_the_others(loaded: Callable[..., Space]) -> None:
+    searched = "      noise_rate: {type: float, low: 0, high: 0.4}\n      epochs:"
+    space = loaded("      epochs:", searched)
+    assert "noise_rate" in space.arm("one_hot").parameters
+    assert space.arm("learned").fixed["noise_rate"] == 0.4
+
+
+def test_baselines_train_on_the_meta_set_unless_told_otherwise(loaded: Callable[..., Space]) -> None:
+    assert [arm.fixed["train_on_meta"] for arm in loaded().arms] == [False, True]
+    told = loaded("method: one_hot", "method: one_hot\n    fixed: {train_on_meta: false}")
+    assert [arm.fixed["train_on_meta"] for arm in told.arms] == [False, False]
+
+
+def test_a_config_holds_fixed_and_searched_values(loaded: Callable[..., Space]) -> None:
+    config = loaded().arm("learned").config({"lr": 0.2, "label_lr": 3.0, "meta_interval": 4})
+    assert config == RunConfig(
+        method="learned", noise="symmetric", noise_rate=0.4, lr=0.2, label_lr=3.0, meta_interval=4
+    )
+
+
+@pytest.mark.parametrize("params", [{"lr": 0.2}, {"lr": 0.2, "epochs": 3, "width": 4}, {"lr": 0.2, "epochs": 0}])
+def test_a_config_is_refused_other_than_the_arms_own_values(
+    loaded: Callable[..., Space], params: dict[str, float]
+) -> None:
+    with pytest.raises(ValueError, match=r"one_hot takes|greater than"):
+        loaded().arm("one_hot").config(params)
+
+
+def test_trials_are_shared_evenly_with_the_remainder_to_the_first(loaded: Callable[..., Space]) -> None:
+    assert loaded().shares() == {"learned": 3, "one_hot": 2}
+    assert loaded(overrides=["trials=1"]).shares() == {"learned": 1, "one_hot": 0}
+
+
+def test_the_short_form_of_a_sampler_is_the_long_one(loaded: Callable[..., Space]) -> None:
+    assert (
+        loaded(new="  sampler: random\n").search.sampler
+        == loaded("sampler: random", "sampler: {type: random}").search.sampler
+    )
+
+
+def test_a_space_is_frozen(loaded: Callable[..., Space]) -> None:
+    space = loaded()
+    with pytest.raises(ValueError, match="frozen"):
+        space.search.trials = 7
+
+
+@pytest.mark.parametrize("name", ["small", "small.yaml", "search_spaces/small.yaml"])
+def test_a_bare_name_is_found_in_search_spaces(space_file: Path, name: str) -> None:
+    folder = space_file.parent / "search_spaces"
+    folder.mkdir()
+    space_file.rename(folder / "small.yaml")
+    assert load(name).study == "small"
+
+
+def test_the_current_folders_spaces_go_before_the_packages_own(space_file: Path) -> None:
+    assert load("label_lr").study == "label_lr"
+    (space_file.parent / "search_spaces").mkdir()
+    space_file.rename(space_file.parent / "search_spaces" / "label_lr.yaml")
+    assert load("label_lr").study == "small"
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("labl_lr", "did you mean label_lr?"),
+        ("nowhere/label_lr.yaml", "did you mean label_lr?"),
+        ("", "got a folder"),
+        (".", "got a folder"),
+        ("/dev/null", "neither file nor folder"),
+        ("a\0b", "nothing of that name"),
+        ("x" * 5000, "name too long"),
+    ],
+)
+def test_a_file_that_is_not_there_is_refused_in_one_line(space_file: Path, name: str, said: str) -> None:
+    with pytest.raises(SpaceError) as refusal:
+        load(name)
+    assert said.lower() in str(refusal.value).lower()
+    assert len(refusal.value.problems) == 1
+    assert len(str(refusal.value)) < 300
+
+
+def test_loading_needs_no_framework_and_is_quick() -> None:
+    code = (
+        "import sys, time; began = time.perf_counter()\n"
+        "from harness.space import load; load('label_lr')\n"
+        "assert not {'torch', 'ray', 'optuna', 'mlflow', 'sklearn', 'numpy'} & sys.modules.keys()\n"
+        "print(time.perf_counter() - began)"
+    )
+    seconds = min(
+        float(subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True).stdout)
+        for _ in range(3)
+    )
+    assert seconds < 1.0  # 0.2 s on an idle core; the rest is for busy ones

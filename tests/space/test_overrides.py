@@ -1,0 +1,113 @@
+"""`--set key=value`, as a user types it."""
+
+from collections.abc import Callable
+
+import pytest
+
+from harness.space import FloatParameter, IntParameter, Space, dump, load, parse
+from harness.space.strategies import Median, Random, Tpe
+
+Loaded = Callable[..., Space]
+
+
+def test_a_dotted_path_changes_one_place(loaded: Loaded) -> None:
+    changed = loaded(overrides=["arms.learned.parameters.label_lr.high=3", "search.trials=12", "study=other"])
+    assert changed.arm("learned").parameters["label_lr"] == FloatParameter(type="float", low=0.01, high=3.0, log=True)
+    assert changed.search.trials == 12
+    assert changed.study == "other"
+
+
+def test_a_section_that_the_file_lacks_is_made(loaded: Loaded) -> None:
+    changed = loaded(
+        overrides=[
+            "search.sampler.type=tpe",
+            "search.sampler.startup_trials=3",
+            "objective={metric: val_loss}",
+            "objective.direction=minimize",
+        ]
+    )
+    assert changed.search.sampler == Tpe(type="tpe", startup_trials=3)
+    assert changed.objective.direction == "minimize"
+
+
+@pytest.mark.parametrize("override", ["label_lr=0.3", "label_lr= 0.3", " label_lr =0.3", "lr=0.3"])
+def test_a_bare_setting_is_fixed_for_every_arm_and_searched_in_none(loaded: Loaded, override: str) -> None:
+    name = override.partition("=")[0].strip()
+    for arm in loaded(overrides=[override]).arms:
+        assert arm.fixed[name] == 0.3
+        assert name not in arm.parameters
+
+
+def test_a_bare_setting_goes_before_an_arms_own_fixed(loaded: Loaded) -> None:
+    space = loaded("method: learned", "method: learned\n    fixed: {epochs: 7}", ["epochs=3"])
+    assert [arm.fixed["epochs"] for arm in space.arms] == [3, 3]
+
+
+def test_a_setting_neither_fixed_nor_searched_may_be_set(loaded: Loaded) -> None:
+    assert all(arm.fixed["batch_size"] == 32 for arm in loaded(overrides=["batch_size=32"]).arms)
+
+
+def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: Loaded) -> None:
+    file = "method: learned\n    points: [{label_lr: 1.0, meta_interval: 2}]"
+    assert loaded("method: learned", file, ["label_lr=0.3"]).arm("learned").points == ({"meta_interval": 2},)
+
+
+def test_a_key_of_search_needs_no_path(loaded: Loaded) -> None:
+    assert loaded(overrides=["trials=7", "sampler=random"]).search.sampler == Random(type="random")
+
+
+def test_a_bare_seed_is_the_runs_own(loaded: Loaded) -> None:
+    space = loaded(overrides=["seed=3"])
+    assert (space.search.seed, space.arms[0].fixed["seed"]) == (0, 3)
+
+
+def test_another_type_of_pruner_drops_the_options_of_the_first(loaded: Loaded) -> None:
+    space = loaded(new="  pruner: {type: hyperband, max_epochs: 9}\n", overrides=["search.pruner.type=median"])
+    assert space.search.pruner == Median(type="median")
+
+
+def test_another_type_of_parameter_keeps_its_bounds(loaded: Loaded) -> None:
+    space = loaded(overrides=["parameters.epochs={type: float, low: 2, high: 9}", "parameters.epochs.type=int"])
+    assert space.arm("learned").parameters["epochs"] == IntParameter(type="int", low=2, high=9)
+
+
+def test_later_overrides_go_before_earlier_ones(loaded: Loaded) -> None:
+    assert loaded(overrides=["trials=7", "search.trials=9"]).search.trials == 9
+
+
+def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
+    assert parse(dump(loaded()), "space.yaml", ["lr=0.3"]) == loaded(overrides=["lr=0.3"])
+
+
+@pytest.mark.parametrize(
+    ("override", "line"),
+    [
+        ("labl_lr=3", "--set labl_lr=3: labl_lr: expected a key of the space file or a setting, got the unknown key "
+         "labl_lr; did you mean label_lr?"),
+        ("trails=3", "--set trails=3: trails: expected a key of the space file or a setting, got the unknown key "
+         "trails; did you mean trials?"),
+        ("arms.leanred.fixed.lr=3", "--set arms.leanred.fixed.lr=3: arms.leanred.fixed.lr: expected one of the arms, "
+         "got leanred; did you mean learned?"),
+        ("search.trails=3", "--set search.trails=3: search.trails: expected a known key, got the unknown key trails; "
+         "did you mean trials?"),
+        ("label_lr=1e-3", "--set label_lr=1e-3: fixed.label_lr: expected a number, got the string '1e-3'; write "
+         "1.0e-3"),
+        ("label_lr=", "--set label_lr=: fixed.label_lr: expected a number, got nothing; write a number"),
+        ("label_lr", "--set label_lr: expected key=value, got something else; write --set label_lr=0.3"),
+        ("label_lr=[", "--set label_lr=[: expected readable YAML, got its end; check the "
+         "brackets, the quotes and the indentation"),
+        ("study.name=3", "--set study.name=3: study.name: expected a path through mappings, got something else at "
+         "study; set that key whole"),
+        ("method=one_hot", "--set method=one_hot: method: expected a setting, got method, which is an arm's own; name "
+         "the arm: arms.NAME.method=…"),
+        ("study=a/../b", "--set study=a/../b: study: expected letters, digits and . _ - only, a letter or digit first, got the "
+         "string 'a/../b'; choose another name"),
+    ],
+)  # fmt: skip
+def test_a_wrong_override_is_told_as_it_was_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
+    assert problems(overrides=[override]) == [line]
+
+
+def test_the_default_space_takes_any_setting_for_one_run() -> None:
+    space = load("label_lr", ["label_lr=0.3", "meta_interval=2", "lr=0.1"])
+    assert space.arms[0].config({}).label_lr == 0.3
