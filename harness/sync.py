@@ -32,11 +32,7 @@ def sweep_folder(runs_dir: Path, name: str) -> Path:
     if not (folder / spool.FILE).is_file():
         names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{spool.FILE}"))
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
-        found = (
-            f"did you mean {' or '.join(near)}?"
-            if near
-            else "it holds no sweeps; name another with --runs-dir"
-        )
+        found = f"did you mean {' or '.join(near)}?" if near else "it holds no sweeps; name another with --runs-dir"
         raise SpoolError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
     spool.spool_id(folder)
     return folder
@@ -96,9 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cursor = Cursor.load(folder, uri)
     print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
     if cursor.refused:
-        print(
-            f"the server refused {cursor.refused} values or files, named in {folder / LOG}", file=sys.stderr
-        )
+        print(f"the server refused {cursor.refused} values or files, named in {folder / LOG}", file=sys.stderr)
     return 0
 
 

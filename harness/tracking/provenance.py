@@ -45,9 +45,7 @@ def collect(argv: Iterable[str] | None = None) -> dict[str, Any]:
         "hardware": hardware(),
         "platform": platform.platform(),
         "host": socket.gethostname(),
-        "environment": {
-            name: value for name, value in sorted(os.environ.items()) if ENVIRONMENT.fullmatch(name)
-        },
+        "environment": {name: value for name, value in sorted(os.environ.items()) if ENVIRONMENT.fullmatch(name)},
     }
 
 

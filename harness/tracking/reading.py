@@ -89,9 +89,7 @@ class Server:
         check(uri)
         database = sqlite_path(uri)
         if database is not None and not database.exists():
-            raise TrackingError(
-                f"expected MLflow's database at {database}, found no such file; run a sweep first"
-            )
+            raise TrackingError(f"expected MLflow's database at {database}, found no such file; run a sweep first")
         self.uri = uri
         self._client = MlflowClient(uri)
 
@@ -112,9 +110,7 @@ class Server:
                 return sweep
         where = redact(self.uri)
         if not sweeps:
-            raise TrackingError(
-                f"expected a sweep on {where}, found none; run one with --tracking-uri {where}"
-            )
+            raise TrackingError(f"expected a sweep on {where}, found none; run one with --tracking-uri {where}")
         names = list(dict.fromkeys(sweep.study for sweep in sweeps))
         near = difflib.get_close_matches(str(study), names, n=3, cutoff=0.4) or names[:3]
         raise TrackingError(f"expected a study on {where}, got '{study}'; did you mean {' or '.join(near)}?")
@@ -200,10 +196,7 @@ def _bulk(client: MlflowClient, runs: list[str], metric: str) -> list[tuple[str,
                 params={"run_id": runs, "metric_key": metric, "max_results": POINTS},
             )
             answer.raise_for_status()
-            return [
-                (point["run_id"], int(point["step"]), float(point["value"]))
-                for point in answer.json()["metrics"]
-            ]
+            return [(point["run_id"], int(point["step"]), float(point["value"])) for point in answer.json()["metrics"]]
     except (MlflowException, OSError, ValueError, KeyError):
         return None
     return None

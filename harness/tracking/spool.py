@@ -110,8 +110,7 @@ class SweepEnded:
 Record = SweepStarted | TrialStarted | Measured | TrialEnded | SweepPaused | SweepEnded
 
 KINDS: dict[str, type[Record]] = {
-    kind.__name__: kind
-    for kind in (SweepStarted, TrialStarted, Measured, TrialEnded, SweepPaused, SweepEnded)
+    kind.__name__: kind for kind in (SweepStarted, TrialStarted, Measured, TrialEnded, SweepPaused, SweepEnded)
 }
 
 
@@ -242,9 +241,7 @@ def spool_id(folder: Path) -> str:
     if header is None or header.get("kind") != "Spool":
         raise SpoolError(f"{path}: expected a spool's header on the first line, found something else")
     if header["version"] != VERSION:
-        raise SpoolError(
-            f"{path}: expected version {VERSION}, got {header['version']}; use the harness that wrote it"
-        )
+        raise SpoolError(f"{path}: expected version {VERSION}, got {header['version']}; use the harness that wrote it")
     return str(header["id"])
 
 

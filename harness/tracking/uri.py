@@ -142,9 +142,7 @@ def _check_sqlite(uri: str) -> None:
         raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{redact(uri)}'")
     path = _sqlite_path(uri).absolute()
     if path.is_dir():
-        raise TrackingError(
-            f"--tracking-uri: expected a database file at {path}, found a folder; add mlflow.db"
-        )
+        raise TrackingError(f"--tracking-uri: expected a database file at {path}, found a folder; add mlflow.db")
     if path.exists():
         with path.open("rb") as file:
             start = file.read(len(SQLITE_MAGIC))

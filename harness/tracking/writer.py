@@ -27,7 +27,7 @@ from harness.tracking.spool import Record, SpoolError, SweepEnded, SweepPaused, 
 from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
 
 BATCH = 2000  # records of one round: a few hundred kB in memory
-FIRST_WAIT, LAST_WAIT = (
+FIRST_WAIT, LAST_WAIT = 0.5, 10.0  # seconds between tries of a server that is away; each doubles the last
     0.5,
     30.0,
 )  # seconds between tries of a server that is away: doubled from one to the other

@@ -1,6 +1,8 @@
 """Stores to track in: fresh SQLite ones, and one real `mlflow server` behind a proxy that can fail."""
 
+import os
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -16,7 +18,6 @@ from mlflow import MlflowClient
 # The settings of the harness come before mlflow's first import.
 import harness.tracking.mirror  # noqa: F401
 from tests.tracking.faults import FaultProxy
-
 
 # mlflow 3.17 with SQLAlchemy 2.1: `noload` in mlflow/store/tracking/sqlalchemy_store.py; harmless until 2.2.
 UPSTREAM = "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
@@ -63,7 +64,7 @@ def free_port() -> int:
 
 @contextmanager
 def mlflow_server(folder: Path, port: int) -> Iterator[str]:
-    """A real tracking server on 127.0.0.1, whose data outlives it in `folder`."""
+    """A real tracking server on 127.0.0.1, killed at the end; its data outlives it in `folder`."""
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
     storage = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
     with (folder / "server.log").open("ab") as log:
@@ -79,7 +80,7 @@ def mlflow_server(folder: Path, port: int) -> Iterator[str]:
                 time.sleep(0.1)
         yield url
     finally:
-        server.terminate()
+        os.killpg(server.pid, signal.SIGKILL)
         server.wait(20)
 
 

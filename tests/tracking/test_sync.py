@@ -1,0 +1,140 @@
+"""`python -m harness.sync`: what is left is sent, twice changes nothing, and a view is rebuilt from its folder."""
+
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import sync
+from harness.tracking.cursor import cursor_path, exclusively, unsent
+from tests.tracking.conftest import free_port
+from tests.tracking.sweeps import record, shown, sweep_records, trial_records
+
+
+@pytest.fixture
+def swept(runs: Path) -> Path:
+    """A runs folder with the spool of one sweep, of which nothing was sent."""
+    home = runs / "a study"
+    home.mkdir()
+    (home / "labels.npz").write_bytes(b"labels")
+    record(home / "spool", sweep_records(3))
+    return runs
+
+
+def command(runs: Path, *words: str) -> int:
+    return sync.main([*words, "--runs-dir", str(runs)])
+
+
+def test_what_is_left_is_sent(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(swept, "a study") == 0
+    assert len(shown(store)) == 4
+    assert capsys.readouterr().out.startswith(f"a study: {len(list(sweep_records(3)))} records sent to {store}; run ")
+
+
+def test_twice_changes_nothing(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command(swept, "a study")
+    before = shown(store)
+    capsys.readouterr()
+    assert command(swept, "a study") == 0
+    assert shown(store) == before
+    assert capsys.readouterr().out.startswith("a study: no records sent")
+
+
+def test_only_what_was_added_is_sent(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    command(swept, "a study")
+    record(swept / "a study" / "spool", trial_records(3))
+    capsys.readouterr()
+    assert command(swept, "a study") == 0
+    assert capsys.readouterr().out.startswith(f"a study: {len(list(trial_records(3)))} records sent")
+    assert shown(store)["learned-003"]["status"] == "FINISHED"
+
+
+def test_a_view_is_rebuilt_into_an_empty_server_from_a_folder_that_was_moved(
+    swept: Path, store: str, tmp_path: Path, empty_database: Path
+) -> None:
+    command(swept, "a study")
+    before = shown(store)
+    moved = tmp_path / "elsewhere"
+    moved.mkdir()
+    shutil.copytree(swept / "a study", moved / "a study")
+    shutil.copy(empty_database, moved / "mlflow.db")
+    assert command(moved, "a study", "--rebuild") == 0
+    assert shown(f"sqlite:///{moved / 'mlflow.db'}") == before
+
+
+def test_rebuilding_where_everything_is_changes_nothing(swept: Path, store: str) -> None:
+    command(swept, "a study")
+    before = shown(store)
+    assert command(swept, "a study", "--rebuild") == 0
+    assert shown(store) == before
+
+
+def test_a_sweep_whose_driver_died_is_not_left_running(swept: Path, store: str) -> None:
+    record(swept / "a study" / "spool", iter([*list(sweep_records(4))[:-1], *list(trial_records(6))[:-1]]))
+    assert command(swept, "a study") == 0
+    runs = shown(store)
+    assert (runs["a study"]["status"], runs["learned-006"]["status"]) == ("KILLED", "KILLED")
+    assert runs["learned-006"]["tags"]["state"] == "interrupted"
+
+
+def test_a_spool_cut_mid_record_is_sent_up_to_the_cut(swept: Path, store: str) -> None:
+    path = swept / "a study" / "spool" / "records.log"
+    path.write_bytes(path.read_bytes()[:-7])
+    assert command(swept, "a study") == 0
+    runs = shown(store)
+    assert runs["learned-002"]["status"] == "FAILED"
+    assert runs["a study"]["status"] == "KILLED", "the sweep's end was the record that was cut"
+
+
+def test_an_unknown_name_is_refused_with_the_nearest_ones(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(swept, "the study") == 2
+    assert capsys.readouterr().err == f"NAME: expected a sweep in {swept}/, got 'the study'; did you mean a study?\n"
+
+
+def test_a_folder_without_sweeps_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(tmp_path, "label_lr") == 2
+    assert "it holds no sweeps; name another with --runs-dir" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_an_address_of_no_known_kind_is_bad_input(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert command(swept, "a study", "--tracking-uri", "gopher://lab") == 2
+    assert "expected http(s)://HOST:PORT" in capsys.readouterr().err
+
+
+def test_a_server_that_is_away_is_told_and_nothing_is_lost(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    url = f"http://127.0.0.1:{free_port()}"
+    assert command(swept, "a study", "--tracking-uri", url) == 1
+    assert "connection refused" in capsys.readouterr().err
+    assert unsent(swept / "a study" / "spool", url) == len(list(sweep_records(3)))
+
+
+def test_two_never_send_at_once(
+    swept: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "PATIENCE", 0.2)
+    with exclusively(cursor_path(swept / "a study" / "spool", store).with_suffix(".lock")) as mine:
+        assert mine
+        assert command(swept, "a study") == 1
+    assert "another process is sending" in capsys.readouterr().err
+    assert command(swept, "a study") == 0
+
+
+def test_what_the_server_refused_is_told(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+    from harness.tracking.spool import Measured
+
+    record(swept / "a study" / "spool", iter([Measured(trial=0, step=1, metrics={"x" * 600: 1.0})]))
+    assert command(swept, "a study") == 0
+    assert "the server refused 1 values or files, named in" in capsys.readouterr().err
+
+
+def test_bad_input_is_told_before_mlflow_is_imported(tmp_path: Path) -> None:
+    program = (
+        "import sys; from harness.sync import main\n"
+        f"code = main(['label_lr', '--runs-dir', {str(tmp_path)!r}])\n"
+        "print(code, 'mlflow' in sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["2", "False"]

@@ -1,0 +1,350 @@
+"""The writer loses nothing and says nothing twice: killed anywhere, its server away, its driver gone."""
+
+import os
+import signal
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import requests
+from mlflow import MlflowClient
+from mlflow.exceptions import MlflowException
+from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
+
+from harness.tracking import service
+from harness.tracking.cursor import LOG, Cursor, cursor_path, unsent
+from harness.tracking.service import Tracker
+from harness.tracking.spool import Measured, SweepEnded, SweepStarted, TrialStarted
+from harness.tracking.writer import Driver, Writer, log_to, main, run
+from tests.tracking.conftest import free_port, mlflow_server
+from tests.tracking.faults import Fault, FaultProxy
+from tests.tracking.sweeps import BEGIN, record, shown, sweep_records, trial_records
+
+CALLS = ("create_experiment", "create_run", "log_batch", "log_artifact", "set_terminated", "update_run")
+
+
+class Killed(BaseException):
+    """Stands for the end of the process: nothing catches it."""
+
+
+def send_all(folder: Path, uri: str) -> None:
+    writer = Writer(folder, uri, log_to(folder))
+    while writer.send():
+        pass
+
+
+def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.1)
+
+
+def on_each_call(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None], after: bool) -> None:
+    """Runs `act(n)` before or after the n-th call that changes the server."""
+    count = 0
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if not after:
+                act(count)
+            result = original(*args, **kwargs)
+            if after:
+                act(count)
+            return result
+
+        return call
+
+    for name in CALLS:
+        monkeypatch.setattr(MlflowClient, name, wrap(getattr(MlflowClient, name)))
+
+
+def numbered_sweep(folder: Path) -> Path:
+    """A sweep of two trials with a file, in the spool `folder`."""
+    (folder.parent / "trials").mkdir(parents=True)
+    (folder.parent / "space.yaml").write_text("a: 1\n")
+    with service.Spool(folder) as spool:
+        spool.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
+        for trial in (0, 2):
+            for each in trial_records(trial):
+                spool.append(each)
+        spool.append(SweepEnded(time=BEGIN + 500_000))
+    return folder
+
+
+@pytest.mark.parametrize("after", [False, True], ids=["before", "after"])
+def test_a_writer_killed_at_any_call_leaves_nothing_out_and_nothing_double(
+    after: bool, runs: Path, tmp_path: Path, empty_database: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = numbered_sweep(runs / "a study" / "spool")
+    expected: dict[str, Any] = {}
+    for fatal in range(1, 100):
+        database = tmp_path / f"{fatal}.db"
+        database.write_bytes(empty_database.read_bytes())
+        store = f"sqlite:///{database}"
+
+        def act(call: int, fatal: int = fatal) -> None:
+            if call == fatal:
+                raise Killed
+
+        with monkeypatch.context() as patch:
+            on_each_call(patch, act, after)
+            try:
+                send_all(folder, store)
+                died = False
+            except Killed:
+                died = True
+        send_all(folder, store)
+        expected = expected or shown(store)
+        assert shown(store) == expected
+        if not died:
+            break
+    assert fatal > 8, "the sweep was sent in fewer calls than it has runs, values and files"
+    assert {run["status"] for run in expected.values()} == {"FINISHED", "FAILED"}
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MlflowException("busy", TEMPORARILY_UNAVAILABLE),
+        MlflowException("API request failed", INTERNAL_ERROR),
+        requests.ConnectionError("refused"),
+        OSError(28, "No space left on device"),
+    ],
+    ids=["503", "500", "connection", "disk"],
+)
+def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
+    error: Exception, spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(spool_folder, sweep_records(2))
+
+    def act(call: int) -> None:
+        if 2 <= call <= 4:
+            raise error
+
+    on_each_call(monkeypatch, act, after=False)
+    monkeypatch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+    log: list[str] = []
+    assert run(Writer(spool_folder, store, log.append), Driver(None), every=0.01, drain=20)
+    assert unsent(spool_folder, store) == 0
+    assert {name: run["status"] for name, run in shown(store).items()} == {
+        "a study": "FINISHED",
+        "learned-000": "FINISHED",
+        "learned-001": "KILLED",
+    }
+    assert [line.removeprefix(store).split(":")[0] for line in log] == [" is away", " is back"]
+
+
+def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
+    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(spool_folder, sweep_records(2))
+
+    def act(call: int) -> None:
+        raise requests.ConnectionError("refused")
+
+    on_each_call(monkeypatch, act, after=False)
+    begin = time.monotonic()
+    assert not run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=1.0)
+    assert 0.9 < time.monotonic() - begin < 3
+    cursor = Cursor.load(spool_folder, store)
+    assert (cursor.offset, cursor.away) == (0, "refused")
+
+
+def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(spool_folder: Path, store: str) -> None:
+    record(spool_folder, sweep_records(2))
+    send_all(spool_folder, store)
+    before = shown(store)
+    cursor_path(spool_folder, store).write_text('{"tracking_uri": "sqli')
+    send_all(spool_folder, store)
+    assert shown(store) == before
+
+
+def test_damaged_lines_are_told_in_the_log_and_stepped_over(spool_folder: Path, store: str) -> None:
+    record(spool_folder, sweep_records(1))
+    path = spool_folder / "records.log"
+    path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
+    send_all(spool_folder, store)
+    assert [step for step, _, _ in shown(store)["learned-000"]["curves"]["val_accuracy"]] == [1, 3, 4, 5]
+    assert "damaged lines in records.log, stepped over: 1" in (spool_folder / LOG).read_text()
+
+
+def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(spool_folder: Path, store: str) -> None:
+    tracker = Tracker(spool_folder, store, every=0.2)
+    for index, each in enumerate(sweep_records(3)):
+        tracker.append(each)
+        if index == 3:
+            tracker.start()
+    sent = tracker.finish(timeout=60)
+    assert (sent.tracking_uri, sent.experiment, sent.pending, sent.refused, sent.away) == (store, "a study", 0, 0, "")
+    assert MlflowClient(store).get_run(sent.run_id).info.status == "FINISHED"
+    assert len(shown(store)) == 4
+
+
+def test_a_tracker_that_was_never_started_still_sends_at_the_end(spool_folder: Path, store: str) -> None:
+    tracker = Tracker(spool_folder, store)
+    for each in sweep_records(1):
+        tracker.append(each)
+    assert tracker.finish(timeout=60).pending == 0
+    assert shown(store)["a study"]["status"] == "FINISHED"
+
+
+def test_the_writer_refuses_a_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main([str(tmp_path / "nowhere")]) == 2
+    assert "found no such file" in capsys.readouterr().err
+
+
+DRIVER = """
+import os, signal, sys, time
+from pathlib import Path
+from harness.tracking.service import Tracker
+from tests.tracking.sweeps import sweep_records, trial_records
+
+tracker = Tracker(Path(sys.argv[1]), sys.argv[2], every=0.2)
+for each in [*list(sweep_records(1))[:-1], *list(trial_records(3))[:-2]]:
+    tracker.append(each)
+tracker.start()
+print(tracker._writer.pid, flush=True)
+time.sleep(float(sys.argv[3]))
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("seconds", [0.0, 8.0], ids=["before the first batch", "after it"])
+def test_when_the_driver_is_killed_the_rest_is_sent_and_no_run_stays_running(
+    seconds: float, spool_folder: Path, store: str
+) -> None:
+    driver = subprocess.run(
+        [sys.executable, "-c", DRIVER, str(spool_folder), store, str(seconds)],
+        stdout=subprocess.PIPE,
+        text=True,
+        check=False,
+    )
+    assert driver.returncode == -signal.SIGKILL
+    writer = int(driver.stdout)
+    until(lambda: not Path(f"/proc/{writer}").exists() or "Z" in Path(f"/proc/{writer}/stat").read_text().split()[2])
+    assert unsent(spool_folder, store) == 0
+    assert {name: (run["status"], run["tags"]["state"]) for name, run in shown(store).items()} == {
+        "a study": ("KILLED", "interrupted"),
+        "learned-000": ("FINISHED", "complete"),
+        "learned-003": ("KILLED", "interrupted"),
+    }
+
+
+@pytest.mark.slow
+def test_a_writer_killed_with_the_driver_alive_is_started_again(
+    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(service, "RESTART", 0.5)
+    tracker = Tracker(spool_folder, store, every=0.1)
+    tracker.append(SweepStarted(name="a study", time=BEGIN))
+    tracker.start()
+    expected = []
+    for step in range(1, 160):
+        if step == 1:
+            tracker.append(TrialStarted(trial=0, name="learned-000", time=BEGIN))
+        tracker.append(Measured(trial=0, step=step, metrics={"loss": 1 / step}, time=BEGIN + step))
+        expected.append((step, 1 / step, BEGIN + step))
+        if step % 50 == 0:
+            assert tracker._writer is not None
+            os.kill(tracker._writer.pid, signal.SIGKILL)
+        time.sleep(0.06)
+    tracker.append(SweepEnded(time=BEGIN + 1000))
+    assert tracker.finish(timeout=60).pending == 0
+    assert shown(store)["learned-000"]["curves"]["loss"] == expected
+    assert shown(store)["a study"]["status"] == "FINISHED"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("fault", ["drop", "503", "hang"])
+def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
+    fault: Fault, spool_folder: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
+    before, *rest = sweep_records(3)
+    proxy.fault = fault
+    tracker = Tracker(spool_folder, proxy.url, every=0.1)
+    tracker.append(before)
+    tracker.start()
+    until(lambda: bool(tracker.sent().away))
+    seconds = []
+    for each in rest:
+        begin = time.perf_counter()
+        tracker.append(each)
+        seconds.append(time.perf_counter() - begin)
+    assert statistics.median(seconds) < 1e-3
+    proxy.fault = "none"
+    until(lambda: tracker.sent().pending == 0)
+    sent = tracker.finish(timeout=60)
+    assert (sent.pending, sent.refused, sent.away) == (0, 0, "")
+    client = MlflowClient(proxy.url)
+    assert client.get_run(sent.run_id).info.status == "FINISHED"
+    runs = client.search_runs(
+        [client.get_experiment_by_name("a study").experiment_id], f"tags.`mlflow.parentRunId` = '{sent.run_id}'"
+    )
+    assert sorted(run.info.status for run in runs) == ["FAILED", "FINISHED", "KILLED"]
+
+
+@pytest.mark.slow
+def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_is_left(
+    spool_folder: Path, proxy: FaultProxy
+) -> None:
+    proxy.fault = "drop"
+    tracker = Tracker(spool_folder, proxy.url, every=0.1, drain=1.0)
+    for each in sweep_records(2):
+        tracker.append(each)
+    tracker.start()
+    until(lambda: bool(tracker.sent().away))
+    begin = time.monotonic()
+    sent = tracker.finish(timeout=60)
+    assert time.monotonic() - begin < 10
+    assert sent.pending == len(list(sweep_records(2)))
+    assert sent.run_id is None
+    proxy.fault = "none"
+    send_all(spool_folder, proxy.url)
+    assert unsent(spool_folder, proxy.url) == 0
+
+
+@pytest.mark.slow
+def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
+    spool_folder: Path, proxy: FaultProxy
+) -> None:
+    record(spool_folder, sweep_records(6))
+    send_all(spool_folder, proxy.url)
+    posts = [path for path in proxy.requests if path.startswith("POST") and not path.endswith("search")]
+    assert not [path for path in posts if path.endswith("log-metric")]
+    assert len(posts) <= 1 + 3 * 7, f"an experiment, and create, log-batch, update for each of 7 runs: {posts}"
+
+
+@pytest.mark.slow
+def test_a_server_killed_and_started_again_in_the_middle_of_a_sweep_has_it_all_at_the_end(
+    spool_folder: Path, tmp_path: Path, empty_database: Path
+) -> None:
+    (tmp_path / "mlflow.db").write_bytes(empty_database.read_bytes())
+    port, (first, *rest) = free_port(), sweep_records(3)
+    half = len(rest) // 2
+    with mlflow_server(tmp_path, port) as url:
+        tracker = Tracker(spool_folder, url, every=0.1)
+        tracker.append(first)
+        tracker.start()
+        for each in rest[:half]:
+            tracker.append(each)
+        until(lambda: tracker.sent().pending == 0)
+    for each in rest[half:]:
+        tracker.append(each)
+    until(lambda: bool(tracker.sent().away))
+    with mlflow_server(tmp_path, port) as url:
+        until(lambda: tracker.sent().pending == 0)
+        assert tracker.finish(timeout=60).away == ""
+        over_http = shown(url)
+    assert over_http["learned-000"]["status"] == "FINISHED"
+    assert [step for step, _, _ in over_http["learned-001"]["curves"]["val_accuracy"]] == [1, 2, 3, 4, 5]
+    assert "is back" in (spool_folder / LOG).read_text()
