@@ -28,9 +28,6 @@ from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
 
 BATCH = 2000  # records of one round: a few hundred kB in memory
 FIRST_WAIT, LAST_WAIT = 0.5, 10.0  # seconds between tries of a server that is away; each doubles the last
-    0.5,
-    30.0,
-)  # seconds between tries of a server that is away: doubled from one to the other
 Say = Callable[[str], None]
 
 
@@ -169,9 +166,7 @@ def study_of(folder: Path) -> str:
     return folder.absolute().parent.name
 
 
-def feed(
-    folder: Path, uri: str, driver: Driver, say: Say, every: float, drain: float, revive: bool = False
-) -> bool:
+def feed(folder: Path, uri: str, driver: Driver, say: Say, every: float, drain: float, revive: bool = False) -> bool:
     """`run`, as the only one to feed this server from this spool; another one is waited for."""
     lock = cursor_path(folder, uri).with_suffix(".lock")
     deadline = time.monotonic() + drain
@@ -208,9 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
-    uri = resolve(
-        options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent
-    )
+    uri = resolve(options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
     try:
         spool.spool_id(folder)
     except SpoolError as error:
