@@ -100,8 +100,8 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
          "study; set that key whole"),
         ("method=one_hot", "--set method=one_hot: method: expected a setting, got method, which is an arm's own; name "
          "the arm: arms.NAME.method=…"),
-        ("study=a/../b", "--set study=a/../b: study: expected letters, digits and . _ - only, a letter or digit first, got the "
-         "string 'a/../b'; choose another name"),
+        ("study=a/../b", "--set study=a/../b: study: expected letters, digits and . _ - only, a letter or digit first, "
+         "got the string 'a/../b'; choose another name"),
     ],
 )  # fmt: skip
 def test_a_wrong_override_is_told_as_it_was_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
