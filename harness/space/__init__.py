@@ -3,10 +3,10 @@
     text  ──source──▶  data with lines  ──overrides──▶  data  ──document──▶  types  ──resolve──▶  Space
                            └────────────── problems ──────────────┴── explain ──┘
 
-`load` is the way in. It either gives a `Space` or raises one `SpaceError` with every problem found, a line
-each. The types rest on `harness.training.config.RunConfig`: what may be fixed or searched are its fields,
-within the bounds they have there. Needs pydantic and PyYAML alone, and knows of no sampler's library: what an
-arm's parameters are to Optuna is decided in `harness.tuning`.
+`load` is the way in. It either gives a `Space` or raises one `SpaceError` with every problem found, a line each. The
+types rest on `harness.training.config.RunConfig`: what may be fixed or searched are its fields, within the bounds
+they have there. Needs pydantic and PyYAML alone, and knows of no sampler's library: what an arm's parameters are to
+Optuna is decided in `harness.tuning`.
 """
 
 from harness.space.document import Objective, Resources, Search, StopWhen

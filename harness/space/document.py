@@ -27,9 +27,7 @@ BETTER = {"val_accuracy": "maximize", "val_loss": "minimize"}
 
 
 class Objective(Frozen):
-    """What the search is after. Only the validation part may drive it: the meta set has driven the labels
-    already.
-    """
+    """What the search is after. Only the validation part may drive it: the meta set has driven the labels already."""
 
     metric: Literal["val_accuracy", "val_loss"] = Field(
         default="val_accuracy", description="metric of the validation part"

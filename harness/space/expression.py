@@ -1,8 +1,8 @@
 """Constraints: comparisons of arithmetic over settings and metrics, such as `epochs * batch_size <= 4096`.
 
 A constraint is parsed into Python's syntax tree and walked by the few rules below; nothing is ever given to `eval`.
-What a walk returns is a violation, as Optuna wants it: for a ≤ b the number a − b, so that at most 0 is kept and above
-0 is broken, the more the worse. A chain a ≤ b ≤ c has the largest of its links.
+What a walk returns is a violation, as Optuna wants it: for a ≤ b the number a − b, so that at most 0 is kept and
+above 0 is broken, the more the worse. A chain a ≤ b ≤ c has the largest of its links.
 
     comparison   sum (< | <= | > | >=) sum …
     sum          numbers, names, + - * / **, ( ), and abs, min, max, log, exp, sqrt of them

@@ -23,8 +23,7 @@ def load(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Space:
     """Read, change and validate a space file.
 
     Args:
-        path_or_name: a path, or the bare name (with or without .yaml) of a file in `search_spaces/`: the one
-        in the
+        path_or_name: a path, or the bare name (with or without .yaml) of a file in `search_spaces/`: the one in the
             current folder, else the one beside the package.
         overrides: changes, each `key=value`, made in this order; see `harness.space.overrides`.
 

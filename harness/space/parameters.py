@@ -4,9 +4,8 @@
     int           low, low + step, … , high;                  log: uniform in the logarithm
     categorical   one of the choices, without order
 
-Both bounds are inclusive, always. A parameter with `when` exists only under the named values of other
-settings: `when: {labels: [class]}`. Nothing here knows of a sampler; `harness.tuning` turns these into its
-distributions.
+Both bounds are inclusive, always. A parameter with `when` exists only under the named values of other settings:
+`when: {labels: [class]}`. Nothing here knows of a sampler; `harness.tuning` turns these into its distributions.
 """
 
 import math

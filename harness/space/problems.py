@@ -46,9 +46,7 @@ class Problem:
 
 
 class SpaceError(Exception):
-    """A space that cannot be used; `problems` holds everything that is wrong with it, in the order of the
-    file.
-    """
+    """A space that cannot be used; `problems` holds everything that is wrong with it, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(problems))

@@ -1,8 +1,7 @@
 """The settings of a run as a space may fix and search them.
 
-Both types here are made from `RunConfig`: the names are its fields, and a fixed value, a bound or a choice
-has to be one that the field itself allows. A setting that `RunConfig` gains tomorrow can be searched
-tomorrow.
+Both types here are made from `RunConfig`: the names are its fields, and a fixed value, a bound or a choice has to be
+one that the field itself allows. A setting that `RunConfig` gains tomorrow can be searched tomorrow.
 
 | a field that holds | may be searched as |
 | --- | --- |

@@ -1,8 +1,8 @@
 """YAML text → plain data that remembers its lines.
 
-Read here is what a space needs of YAML and no more: mappings with names for keys, lists, strings, finite
-numbers, true / false and null. Everything else (dates, tags, keys that are not names, a key given twice,
-aliases that multiply) is a problem with a line, and reading goes on so that the others are found too.
+Read here is what a space needs of YAML and no more: mappings with names for keys, lists, strings, finite numbers,
+true / false and null. Everything else (dates, tags, keys that are not names, a key given twice, aliases that
+multiply) is a problem with a line, and reading goes on so that the others are found too.
 """
 
 import math

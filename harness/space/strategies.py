@@ -1,8 +1,8 @@
 """How a space is searched: a sampler, which suggests, and a pruner, which stops what will not win.
 
-Each is a kind and a few numbers, told apart by `type`; where the numbers are left as they are, the kind's
-name alone will do: `sampler: tpe`. What a number means is what Optuna 5 means by it, in this project's unit
-of progress, the epoch.
+Each is a kind and a few numbers, told apart by `type`; where the numbers are left as they are, the kind's name alone
+will do: `sampler: tpe`. What a number means is what Optuna 5 means by it, in this project's unit of progress, the
+epoch.
 """
 
 from collections.abc import Mapping
@@ -15,9 +15,7 @@ from harness.space.problems import complaint, complaints, nearest, quote
 
 
 class Tpe(Frozen):
-    """Tree-structured Parzen estimator: models good and bad trials apart, and suggests where they differ
-    most.
-    """
+    """Tree-structured Parzen estimator: models good and bad trials apart, and suggests where they differ most."""
 
     type: Literal["tpe"] = Field(description="tree-structured Parzen estimator")
     startup_trials: Count = Field(default=10, description="random trials of an arm before the model is asked")

@@ -31,9 +31,7 @@ Words = tuple[str, str, str]
 
 
 def in_words(error: ErrorDetails) -> Words:
-    """The words for one error, without its place. A kind of error not listed here speaks pydantic's own
-    words.
-    """
+    """The words for one error, without its place. A kind of error not listed here speaks pydantic's own words."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if kind == "complaint":
         return context["expected"], context["got"], context["remedy"]
