@@ -139,6 +139,7 @@ class Mirror:
         self._say = say
         self._runs: dict[int | None, str] = {}
         self._status: dict[int | None, str] = {}
+        self._last: dict[int | None, dict[str, tuple[int, float]]] = {}
         self._deleted: set[str] = set()
         with ExitStack() as stack:
             database = sqlite_path(uri)
@@ -203,6 +204,8 @@ class Mirror:
                 number = run.data.tags.get("trial")
                 trial = None if number is None else int(number)
                 self._runs[trial], self._status[trial] = run.info.run_id, run.info.status
+                points = run.data.to_proto().metrics  # `data.metrics` leaves the steps out
+                self._last[trial] = {point.key: (point.step, point.value) for point in points}
                 if run.info.lifecycle_stage != "active":
                     self._deleted.add(run.info.run_id)
             token = page.token
@@ -218,17 +221,30 @@ class Mirror:
             return
         if change.name and self._status[trial] in STATUS.values() and "reason" not in change.tags:
             self._forget_reason(run)
+        metrics = self._news(trial, change.metrics)
         tags = [RunTag(key, value) for key, value in change.tags.items()]
         params = [Param(key, str(value)) for key, value in change.params.items()]
         facts = max(len(tags), len(params))
-        rounds = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(change.metrics) / METRICS_PER_CALL))
+        rounds = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(metrics) / METRICS_PER_CALL))
         for i in range(rounds):
             few = slice(i * FACTS_PER_CALL, (i + 1) * FACTS_PER_CALL)
             many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
-            self._log(run, [*params[few], *tags[few], *change.metrics[many]])
+            self._log(run, [*params[few], *tags[few], *metrics[many]])
+        self._last.setdefault(trial, {}).update({point.key: (point.step, point.value) for point in metrics})
         for path in change.artifacts:
             self._log_file(run, self.home / path)
         self._set_status(trial, run, change)
+
+    def _news(self, trial: int | None, points: Iterable[Metric]) -> list[Metric]:
+        """Those of `points` that carry a curve on; a restarted trial, and the final values, tell old ones again."""
+        last = dict(self._last.get(trial, {}))
+        news = []
+        for point in points:
+            before = last.get(point.key)
+            if before is None or point.step > before[0] or (point.step == before[0] and point.value != before[1]):
+                last[point.key] = (point.step, point.value)
+                news.append(point)
+        return news
 
     def _create(self, trial: int | None, change: Change) -> str | None:
         key = "sweep" if trial is None else str(trial)
@@ -236,6 +252,7 @@ class Mirror:
             "harness.sweep": self.sweep,
             "harness.key": f"{self.sweep}/{key}",
             "harness.kind": "sweep" if trial is None else "trial",
+            "sweep": self.study,
             "study": self.study,
         }
         if trial is not None:

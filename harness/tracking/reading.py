@@ -42,6 +42,7 @@ class Sweep:
     client: MlflowClient
     experiment_id: str
     run_id: str
+    name: str
     study: str
     state: str
     started: int
@@ -71,6 +72,7 @@ class Sweep:
             for run, step, value in _points(self.client, list(number), metric)
         ]
         frame = pd.DataFrame(points, columns=CURVE_COLUMNS)
+        frame = frame.drop_duplicates(["metric", "trial", "step"], keep="last")  # stores give them by time
         return frame.sort_values(["metric", "trial", "step"], ignore_index=True)
 
     def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path:
@@ -103,15 +105,15 @@ class Server:
         return sorted(found, key=lambda sweep: sweep.started, reverse=True)
 
     def sweep(self, study: str | None = None) -> Sweep:
-        """The newest sweep of `study`, or of all; TrackingError with the nearest names if there is none."""
+        """The newest sweep of a study, name or run id; of all if None. TrackingError with the nearest names if none."""
         sweeps = self.sweeps()
         for sweep in sweeps:
-            if study is None or study in (sweep.study, sweep.run_id):
+            if study is None or study in (sweep.study, sweep.name, sweep.run_id):
                 return sweep
         where = redact(self.uri)
         if not sweeps:
             raise TrackingError(f"expected a sweep on {where}, found none; run one with --tracking-uri {where}")
-        names = list(dict.fromkeys(sweep.study for sweep in sweeps))
+        names = list(dict.fromkeys(name for sweep in sweeps for name in (sweep.study, sweep.name)))
         near = difflib.get_close_matches(str(study), names, n=3, cutoff=0.4) or names[:3]
         raise TrackingError(f"expected a study on {where}, got '{study}'; did you mean {' or '.join(near)}?")
 
@@ -129,6 +131,7 @@ class Server:
             client=self._client,
             experiment_id=run.info.experiment_id,
             run_id=run.info.run_id,
+            name=run.info.run_name,
             study=run.data.tags.get("study", run.info.run_name),
             state=run.data.tags.get("state", run.info.status.lower()),
             started=run.info.start_time,

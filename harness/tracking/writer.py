@@ -58,6 +58,7 @@ class Writer:
             if not self.cursor.away:
                 self._say(f"{redact(self.uri)} is away: {error}")
             self._save(away=str(error))
+            self._mirror = None  # what it knew of the server may no longer hold when that is back
             raise
         if self.cursor.away:
             self._say(f"{redact(self.uri)} is back")

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -169,6 +170,18 @@ def test_a_trial_taken_up_again_goes_on_in_its_own_run(tell: Tell) -> None:
     assert set(runs) == {"a study", "learned-000"}
     assert runs["learned-000"]["status"] == "FINISHED"
     assert [step for step, _, _ in runs["learned-000"]["curves"]["train_loss"]] == list(range(1, EPOCHS + 1))
+
+
+def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_again(tell: Tell) -> None:
+    first, *points, _ = trial_records(0)
+    assert all(isinstance(point, Measured) for point in points)
+    tell([first, *points[:3]])
+    again = [replace(point, time=point.time + 9) for point in points if isinstance(point, Measured)]
+    final = dict(again[-1].metrics)
+    runs = tell([first, *again, TrialEnded(trial=0, state="complete", metrics=final, step=EPOCHS, time=BEGIN + 99_000)])
+    curve = runs["learned-000"]["curves"]["val_accuracy"]
+    assert [step for step, _, _ in curve] == list(range(1, EPOCHS + 1))
+    assert [time for _, _, time in curve[:3]] == [point.time for point in points[:3]]
 
 
 def test_a_paused_sweep_and_its_open_trials_are_killed_and_run_again_when_it_goes_on(tell: Tell) -> None:
