@@ -11,7 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field
 Method = Literal["learned", "one_hot", "label_smoothing"]
 
 UnitInterval = Annotated[float, Field(ge=0, lt=1)]
-Positive = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
 Count = Annotated[int, Field(ge=1)]
 
 
@@ -32,7 +32,7 @@ class RunConfig(BaseModel):
     width: Count = Field(128, description="hidden units of the MLP, or channels of the CNN's first block")
 
     labels: Literal["instance", "class"] = Field("instance", description="one soft label per image, or one per class")
-    label_lr: Positive = Field(0.1, description="label learning rate, in the batch- and rate-free unit of metalabel")
+    label_lr: Rate = Field(0.1, description="label learning rate, in the batch- and rate-free unit of metalabel")
     meta_interval: Count = Field(1, description="model steps between two label updates")
     label_smoothing: UnitInterval = Field(0.0, description="mass spread evenly over all classes")
     train_on_meta: bool = Field(False, description="whether the meta set's images are trained on too")
@@ -40,7 +40,7 @@ class RunConfig(BaseModel):
     epochs: Count = Field(40, description="passes over the training images")
     batch_size: Count = Field(64, description="images per model step")
     meta_batch_size: Count = Field(150, description="meta images per label update, at most meta_size are used")
-    lr: Positive = Field(0.05, description="model learning rate at the start of its schedule")
+    lr: Rate = Field(0.05, description="model learning rate at the start of its schedule")
     schedule: Literal["cosine", "constant"] = Field("cosine", description="course of the model learning rate")
     momentum: UnitInterval = Field(0.9, description="momentum of SGD")
     weight_decay: Annotated[float, Field(ge=0)] = Field(5e-4, description="L2 penalty of SGD")

@@ -7,7 +7,7 @@
 | `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
 | `label_accuracy` | share of training labels whose argmax is the true class | higher |
 | `noisy_labels_corrected` | share of the wrong given labels whose argmax is now true; absent without noise | higher |
-| `clean_labels_kept` | share of the right given labels whose argmax is still the true class | higher |
+| `clean_labels_kept` | share of the right given labels still true by argmax; absent where none was right | higher |
 | `label_entropy` | mean entropy of the training labels, nats | neither |
 | `lr` | model learning rate at the epoch's last step | neither |
 | `seconds` | wall-clock time of the epoch, this measuring included | lower |
@@ -46,9 +46,10 @@ def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
     wrong_at_first = given != truth
     metrics = {
         "label_accuracy": float(right.float().mean()),
-        "clean_labels_kept": float(right[~wrong_at_first].float().mean()),
         "label_entropy": float(torch.special.entr(soft.float()).sum(1).mean()),
     }
+    if not wrong_at_first.all():
+        metrics["clean_labels_kept"] = float(right[~wrong_at_first].float().mean())
     if wrong_at_first.any():
         metrics["noisy_labels_corrected"] = float(right[wrong_at_first].float().mean())
     return metrics

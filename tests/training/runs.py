@@ -1,0 +1,57 @@
+"""Walking through runs and their states."""
+
+import io
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.training.metrics import Metrics
+from harness.training.run import Run
+
+
+def epochs(run: Run, count: int) -> list[Metrics]:
+    """The curve of the next epochs, without the clock."""
+    curve = [run.train_epoch() for _ in range(count)]
+    for metrics in curve:
+        assert metrics.pop("seconds") > 0
+    return curve
+
+
+def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
+    """What `torch.save` writes and the safe loader reads back."""
+    file = io.BytesIO()
+    torch.save(state, file)
+    file.seek(0)
+    loaded: dict[str, Any] = torch.load(file, weights_only=True)
+    return loaded
+
+
+def tensors(thing: Any, seen: set[int] | None = None) -> Iterator[Tensor]:
+    """Every tensor that can be reached from an object through attributes and containers."""
+    seen = set() if seen is None else seen
+    if id(thing) in seen:
+        return
+    seen.add(id(thing))
+    if isinstance(thing, Tensor):
+        yield thing
+    elif isinstance(thing, dict):
+        for value in thing.values():
+            yield from tensors(value, seen)
+    elif isinstance(thing, list | tuple | set | frozenset):
+        for value in thing:
+            yield from tensors(value, seen)
+    elif hasattr(thing, "__dict__"):
+        yield from tensors(vars(thing), seen)
+
+
+def same_state(left: Any, right: Any) -> bool:
+    """Bit for bit."""
+    if isinstance(left, Tensor):
+        return isinstance(right, Tensor) and torch.equal(left, right)
+    if isinstance(left, dict):
+        return left.keys() == right.keys() and all(same_state(left[key], right[key]) for key in left)
+    if isinstance(left, list | tuple):
+        return len(left) == len(right) and all(map(same_state, left, right))
+    return bool(left == right)

@@ -1,0 +1,81 @@
+"""The four parts of the data never mix."""
+
+import pytest
+import torch
+from torch import Tensor
+
+from harness.training.config import RunConfig
+from harness.training.data import SOURCES, DataError, Parts, cut, load_parts, load_pool, load_test
+from harness.training.run import Run
+from tests.training.runs import tensors
+
+NOISY = RunConfig(noise="symmetric", noise_rate=0.4)
+
+
+def rows(images: Tensor) -> set[bytes]:
+    """Each image as a value; all images of digits differ."""
+    return {image.numpy().tobytes() for image in images}
+
+
+def drawn(parts: Parts) -> dict[str, set[bytes]]:
+    return {name: rows(getattr(parts, name).inputs) for name in ("train", "meta", "val")}
+
+
+def test_four_parts_are_disjoint_and_make_up_the_data_set() -> None:
+    parts = [*drawn(load_parts(NOISY)).values(), rows(load_test("digits").inputs)]
+    assert [len(part) for part in parts] == [1438 - 150 - 250, 150, 250, 359]
+    assert len(set.union(*parts)) == 1797 == sum(map(len, parts))
+
+
+@pytest.mark.parametrize("seed", [0, 7])
+def test_each_part_has_the_classes_in_proportion(seed: int) -> None:
+    parts = load_parts(NOISY.model_copy(update={"seed": seed}))
+    whole = load_pool("digits").targets
+    for part in (parts.train, parts.meta, parts.val):
+        expected = torch.bincount(whole) * len(part) / len(whole)
+        # Images of each class are dealt out evenly: a part is off by less than one image at either of its ends.
+        assert (torch.bincount(part.targets) - expected).abs().max() < 2
+
+
+def test_seeds_draw_train_meta_and_val_anew_and_the_same_seed_draws_them_again() -> None:
+    first, again, other = (drawn(load_parts(NOISY.model_copy(update={"seed": seed}))) for seed in (1, 1, 2))
+    assert first == again
+    for name, part in first.items():
+        assert part != other[name]
+
+
+def test_no_seed_moves_the_test_part() -> None:
+    pools = [set.union(*drawn(load_parts(NOISY.model_copy(update={"seed": seed}))).values()) for seed in range(3)]
+    assert pools[0] == pools[1] == pools[2]
+    assert pools[0].isdisjoint(rows(load_test("digits").inputs))
+
+
+def test_no_test_image_can_be_reached_from_a_run() -> None:
+    run = Run(NOISY)
+    run.train_epoch()
+    test = rows(load_test("digits").inputs)
+    held = [tensor for tensor in tensors(run) if tensor.shape[1:] == (1, 8, 8)]
+    assert len(held) >= 3
+    for tensor in held:
+        assert rows(tensor).isdisjoint(test)
+
+
+def test_cut_gives_what_was_asked_and_the_rest() -> None:
+    targets = torch.tensor([0] * 50 + [1] * 30 + [2] * 7)
+    parts = cut(targets, [20, 5], torch.Generator().manual_seed(3))
+    assert [len(part) for part in parts] == [20, 5, 62]
+    assert torch.equal(torch.cat(parts).sort().values, torch.arange(87))
+
+
+def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
+    with pytest.raises(DataError, match=r"meta_size 1200 \+ val_size 250: digits has 1438 images .* make one smaller"):
+        load_parts(NOISY.model_copy(update={"meta_size": 1200}))
+
+
+def test_digits_are_those_of_scikit_learn() -> None:
+    from sklearn.datasets import load_digits
+
+    images, classes = SOURCES["digits"]()
+    expected = load_digits()
+    assert torch.equal(torch.from_numpy(images[:, 0]), torch.from_numpy(expected.images).float())
+    assert classes.tolist() == expected.target.tolist()

@@ -1,0 +1,174 @@
+"""A run can be stopped and taken up, keeps the meta set apart, and says when it diverges."""
+
+import math
+import re
+
+import pytest
+import torch
+from torch import nn
+
+from harness.training import models
+from harness.training.config import RunConfig
+from harness.training.run import Diverged, Run
+from tests.training.runs import epochs, same_state, through_a_file
+
+QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=16, epochs=4, meta_batch_size=60, meta_interval=2)
+CONVOLUTIONAL = {"model": "cnn", "width": 4, "meta_size": 50, "batch_size": 256}
+
+
+def dropout_network(shape: models.Shape, classes: int, width: int) -> nn.Module:
+    channels, height, breadth = shape
+    return nn.Sequential(
+        nn.Flatten(),
+        nn.Linear(channels * height * breadth, width),
+        nn.ReLU(),
+        nn.Dropout(0.3),
+        nn.Linear(width, classes),
+    )
+
+
+@pytest.fixture
+def dropout(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(models.MODELS, "dropout", dropout_network)
+
+
+@pytest.mark.usefixtures("dropout")
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"labels": "class"},
+        {"method": "one_hot", "train_on_meta": True},
+        {"train_on_meta": True},
+        CONVOLUTIONAL,
+        {"model": "dropout"},
+    ],
+    ids=["instance labels", "class labels", "baseline", "on the meta set too", "BatchNorm", "dropout"],
+)
+def test_two_epochs_then_two_from_a_file_are_four_epochs_bit_for_bit(settings: dict[str, object]) -> None:
+    config = QUICK.model_copy(update=settings)
+    whole, first, second = Run(config), Run(config), Run(config)
+    curve = epochs(whole, 4)
+    assert epochs(first, 2) == curve[:2]
+    second.load_state_dict(through_a_file(first.state_dict()))
+    assert second.epoch == 2
+    assert epochs(second, 2) == curve[2:]
+    assert torch.equal(second.soft_labels, whole.soft_labels)
+    assert same_state(second.state_dict(), whole.state_dict())
+    assert whole.done
+    assert second.done
+
+
+def test_a_state_aliases_nothing_of_the_run() -> None:
+    run = Run(QUICK)
+    epochs(run, 1)
+    state, kept = run.state_dict(), through_a_file(run.state_dict())
+    epochs(run, 1)
+    assert same_state(state, kept)
+    resumed = Run(QUICK)
+    resumed.load_state_dict(state)
+    epochs(resumed, 1)
+    assert same_state(state, kept)
+
+
+def test_a_state_of_another_configuration_is_refused() -> None:
+    with pytest.raises(ValueError, match="expected the state of"):
+        Run(QUICK).load_state_dict(Run(QUICK.model_copy(update={"lr": 0.1})).state_dict())
+
+
+def test_the_same_configuration_gives_the_same_run() -> None:
+    assert epochs(Run(QUICK), 2) == epochs(Run(QUICK), 2)
+
+
+def test_seeds_give_different_runs() -> None:
+    assert epochs(Run(QUICK), 1) != epochs(Run(QUICK.model_copy(update={"seed": 1})), 1)
+
+
+def test_class_labels_are_one_row_per_given_class() -> None:
+    run = Run(QUICK.model_copy(update={"labels": "class"}))
+    epochs(run, 2)
+    assert len(run.soft_labels.unique(dim=0)) == 10
+    for c in range(10):
+        assert len(run.soft_labels[run.parts.noisy == c].unique(dim=0)) == 1
+    assert not torch.equal(run.soft_labels.unique(dim=0), torch.eye(10))
+
+
+def test_instance_labels_move_apart_and_stay_on_the_simplex() -> None:
+    run = Run(QUICK)
+    epochs(run, 2)
+    assert len(run.soft_labels.unique(dim=0)) > 500
+    assert run.soft_labels.min() >= 0
+    torch.testing.assert_close(run.soft_labels.sum(1), torch.ones(len(run.parts.train)))  # float32 rounding
+
+
+@pytest.mark.parametrize(("method", "share"), [("one_hot", 0.0), ("label_smoothing", 0.3)])
+def test_labels_of_baselines_stay_as_they_start(method: str, share: float) -> None:
+    run = Run(QUICK.model_copy(update={"method": method, "label_smoothing": 0.3}))
+    epochs(run, 2)
+    expected = torch.full((len(run.parts.train), 10), share / 10)
+    expected[torch.arange(len(expected)), run.parts.noisy] += 1 - share
+    torch.testing.assert_close(run.soft_labels, expected)
+
+
+class Recorder(nn.Module):
+    """A network that writes down every image it is trained on."""
+
+    seen: list[torch.Tensor]
+
+    def __init__(self, network: nn.Module) -> None:
+        super().__init__()
+        self.network = network
+        self.seen = []
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        if self.training:
+            self.seen.append(inputs)
+        logits: torch.Tensor = self.network(inputs)
+        return logits
+
+
+def trained_on(run: Run) -> set[bytes]:
+    recorder = Recorder(run.model)
+    run.model = recorder
+    epochs(run, 1)
+    return {image.numpy().tobytes() for batch in recorder.seen for image in batch}
+
+
+@pytest.mark.parametrize("method", ["one_hot", "label_smoothing"])
+def test_the_meta_set_is_trained_on_only_where_the_run_says_so(method: str) -> None:
+    for train_on_meta in (False, True):
+        run = Run(QUICK.model_copy(update={"method": method, "train_on_meta": train_on_meta}))
+        train, meta, val = (
+            {image.numpy().tobytes() for image in part.inputs}
+            for part in (run.parts.train, run.parts.meta, run.parts.val)
+        )
+        seen = trained_on(run)
+        assert train <= seen
+        assert (meta <= seen) if train_on_meta else meta.isdisjoint(seen)
+        assert val.isdisjoint(seen)
+
+
+def test_labels_of_the_meta_set_do_not_move_where_it_is_trained_on() -> None:
+    run = Run(QUICK.model_copy(update={"train_on_meta": True}))
+    epochs(run, 2)
+    table = run.labels.as_tensor()
+    assert len(table) == len(run.parts.train) + len(run.parts.meta)
+    assert torch.equal(table[len(run.parts.train) :], nn.functional.one_hot(run.parts.meta.targets, 10).float())
+    assert len(run.soft_labels) == len(run.parts.train)
+
+
+@pytest.mark.parametrize("settings", [{"lr": 1e12}, {"method": "one_hot", "lr": 1e12}, {"label_lr": 1e30}])
+def test_absurd_rates_are_told_as_divergence_of_a_metric_at_an_epoch(settings: dict[str, object]) -> None:
+    run = Run(QUICK.model_copy(update={"schedule": "constant", **settings}))
+    with pytest.raises(Diverged) as told:
+        epochs(run, 4)
+    assert re.fullmatch(r"\w+ is (nan|inf|-inf) after epoch [1-4]", str(told.value))
+
+
+def test_the_cosine_rate_starts_at_lr_and_ends_near_nothing() -> None:
+    rates = [metrics["lr"] for metrics in epochs(Run(QUICK), 4)]
+    steps = 4 * -(-1038 // 64)
+    assert rates == sorted(rates, reverse=True)
+    assert rates[-1] == pytest.approx(0.05 * 0.5 * (1 + math.cos(math.pi * (steps - 1) / steps)))
+    constant = Run(QUICK.model_copy(update={"schedule": "constant"}))
+    assert {metrics["lr"] for metrics in epochs(constant, 2)} == {0.05}
