@@ -50,6 +50,7 @@ class SweepProgress:
         self.verbose, self.every = verbose, every
         self.console = console or Console(highlight=False, quiet=quiet)
         self.running: dict[int, str] = {}
+        self.latest: dict[int, float] = {}
         self.ended_before = ended
         self.began = began or time.monotonic()
         self.first_trial: float | None = None
@@ -82,11 +83,10 @@ class SweepProgress:
             case TrialStarted():
                 self.running[record.trial] = record.name
                 self.first_trial = self.first_trial or time.monotonic()
-            case Measured() if not self.measured:
-                self.measured = True
-                waited = time.monotonic() - self.began
-                name, value = self.running[record.trial], record.metrics[self.metric]
-                self._say(f"first result after {waited:.1f} s: {name}, epoch {record.step}, {self.metric} {value:.3f}")
+            case Measured():
+                self.latest[record.trial] = record.metrics[self.metric]
+                if not self.measured:
+                    self._first_result(record)
             case TrialEnded():
                 self._count(record)
             case _:
@@ -108,11 +108,17 @@ class SweepProgress:
             parts.append(f"about {_duration(left)} left")
         return " · ".join(parts)
 
+    def _first_result(self, record: Measured) -> None:
+        self.measured = True
+        waited = time.monotonic() - self.began
+        reached = f"{self.running[record.trial]}, epoch {record.step}, {self.metric} {self.latest[record.trial]:.3f}"
+        self._say(f"first result after {waited:.1f} s: {reached}")
+
     def _count(self, record: TrialEnded) -> None:
         name = self.running.pop(record.trial, str(record.trial))
         self.ended += 1
         self.failed += record.state == "failed"
-        value = record.metrics.get(self.metric)
+        value = self.latest.pop(record.trial, None)
         if (
             record.state == "complete"
             and value is not None

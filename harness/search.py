@@ -86,13 +86,16 @@ def search(
         check_address(address)
     _check_same_question(space, path)
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
+    from harness.tuning.relay import Relay
 
     with SweepFolder(path) as folder:
         write_whole(folder.space, dump(space))
         write_json(folder.provenance, provenance.collect())
         tracker = Tracker(folder.spool, uri)
         tracker.append(_sweep_started(folder, space))
-        ledger = Ledger(folder.journal, space, [tracker.append])
+        relay = Relay(folder, tracker.append)
+        ledger = Ledger(folder.journal, space, [relay])
+        relay.catch_up(ledger.entries())
         try:
             cut_short = ledger.missing > 0 and _run(
                 space, folder, ledger, tracker, began, deadline, address=address, verbose=verbose, quiet=quiet
@@ -335,7 +338,7 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
 
 def _page(mlflow: Mapping[str, Any]) -> str | None:
     """MLflow's page on the sweep's own run."""
-    if mlflow["run_id"] is None:
+    if mlflow["run_id"] is None or "experiment_id" not in mlflow:
         return None
     uri = mlflow["tracking_uri"]
     server = uri if uri.startswith("http") else "http://127.0.0.1:5000"

@@ -1,13 +1,17 @@
 """A space in Optuna's words: its parameters, its sampler, its pruner.
 
-Bounds are inclusive on both sides, here as there. A sampler is made anew for each suggestion, its randomness derived
-from the sweep's seed, the arm and the trial's place in the arm: what it knows it reads from the study.
+Bounds are inclusive on both sides, here as there. A sampler is made anew for each value, its randomness derived from
+the sweep's seed, the arm, the trial's place in it and the parameter: what it knows it reads from the study.
 """
 
+import itertools
+import random
+import warnings
 from typing import Any
 
 import optuna
 from optuna import pruners, samplers
+from optuna.exceptions import ExperimentalWarning
 
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space
 from harness.space.parameters import AnyParameter
@@ -26,9 +30,46 @@ from harness.space.strategies import (
 from harness.training.seeds import derive
 
 
-def suggest(trial: optuna.Trial, arm: Arm) -> None:
-    """Give `trial` a value for each parameter of `arm` that exists beside the values of the others."""
-    arm.draw(lambda name, parameter: _value(trial, name, parameter))
+def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial:
+    """Trial number `place` (from 0) of `arm`, with all its parameters."""
+    first = grid(arm, space.search.seed) if isinstance(space.search.sampler, Grid) else arm.points
+    study.sampler = sampler(space, arm, str(place))
+    if place < len(first):
+        study.enqueue_trial(dict(first[place]), skip_if_exists=True)
+    return complete(study, space, arm, study.ask(), place)
+
+
+def complete(study: optuna.Study, space: Space, arm: Arm, trial: optuna.Trial, place: int) -> optuna.Trial:
+    """Give `trial` a value for each parameter that it has none of yet, after a kill in the midst of it say."""
+
+    def pick(name: str, parameter: AnyParameter) -> Any:
+        # Each from a stream of its own: what a former driver drew before it was killed does not move the rest.
+        study.sampler = sampler(space, arm, f"{place}:{name}")
+        return _value(trial, name, parameter)
+
+    arm.draw(pick)
+    return trial
+
+
+def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
+    """Every combination of the arm's parameters once, in an order drawn by the seed."""
+    names = list(arm.parameters)
+    combinations: dict[tuple[tuple[str, Any], ...], None] = {}
+    for values in itertools.product(*(_countable(parameter) for parameter in arm.parameters.values())):
+        combinations[tuple(_drawn(arm, dict(zip(names, values, strict=True))).items())] = None
+    every = [dict(combination) for combination in combinations]
+    random.Random(_seed(seed, f"grid:{arm.name}")).shuffle(every)
+    return every
+
+
+def _drawn(arm: Arm, values: dict[str, Any]) -> dict[str, Any]:
+    """Those of `values` whose parameters exist beside the others."""
+    return arm.draw(lambda name, parameter: values[name])
+
+
+def _countable(parameter: AnyParameter) -> tuple[Any, ...]:
+    values: tuple[Any, ...] = parameter.grid()
+    return values
 
 
 def _value(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
@@ -41,30 +82,35 @@ def _value(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
             return trial.suggest_categorical(name, list(parameter.choices))
 
 
-def sampler(space: Space, arm: Arm, place: int) -> samplers.BaseSampler:
-    """The sampler for trial number `place` (from 0) of `arm`."""
-    once = _seed(space.search.seed, arm.name)
-    here = _seed(space.search.seed, f"{arm.name}:{place}")
+def sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
+    """The sampler of `arm`, its randomness derived from `purpose`, but for sequences that are one for the whole arm."""
+    with warnings.catch_warnings():
+        warnings.simplefilter(
+            "ignore", ExperimentalWarning
+        )  # of `group`: Optuna's version is bounded, and tests use it
+        return _sampler(space, arm, _seed(space.search.seed, f"{arm.name}:{purpose}"))
+
+
+def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
     match space.search.sampler:
         case Tpe() as tpe:
+            conditional = any(parameter.when for parameter in arm.parameters.values())
             return samplers.TPESampler(
-                n_startup_trials=tpe.startup_trials,
-                n_ei_candidates=tpe.candidates,
-                group=any(parameter.when for parameter in arm.parameters.values()),
-                seed=here,
+                n_startup_trials=tpe.startup_trials, n_ei_candidates=tpe.candidates, group=conditional, seed=seed
             )
-        case Random():
-            return samplers.RandomSampler(seed=here)
+        case Random() | Grid():
+            return samplers.RandomSampler(seed=seed)
         case Qmc() as qmc:
-            return samplers.QMCSampler(qmc_type=qmc.sequence, scramble=qmc.scramble, seed=once)
+            once = _seed(space.search.seed, arm.name)
+            return samplers.QMCSampler(
+                qmc_type=qmc.sequence, scramble=qmc.scramble, seed=once, warn_independent_sampling=False
+            )
         case Gp() as gp:
             return samplers.GPSampler(
-                n_startup_trials=gp.startup_trials, deterministic_objective=gp.deterministic, seed=here
+                n_startup_trials=gp.startup_trials, deterministic_objective=gp.deterministic, seed=seed
             )
         case CmaEs() as cmaes:
-            return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, sigma0=cmaes.initial_sigma, seed=here)
-        case Grid():
-            return samplers.GridSampler({name: _grid(parameter) for name, parameter in arm.parameters.items()}, once)
+            return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
 
 
 def pruner(space: Space) -> pruners.BasePruner:
@@ -93,13 +139,6 @@ def pruner(space: Space) -> pruners.BasePruner:
             )
         case NoPruner():
             return pruners.NopPruner()
-
-
-def _grid(parameter: AnyParameter) -> list[Any]:
-    assert not isinstance(parameter, FloatParameter) or parameter.size is not None, (
-        "the space checks that grids are countable"
-    )
-    return list(parameter.grid())
 
 
 def _seed(seed: int, purpose: str) -> int:

@@ -27,7 +27,8 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.space import Arm, Space
 from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
 from harness.training.config import RunConfig
-from harness.tuning.adapters import pruner, sampler, suggest
+from harness.tuning.adapters import ask, complete, pruner, sampler
+from harness.tuning.rules import Enough, violation
 
 Listener = Callable[[Record], None]
 State = Literal["running", "complete", "pruned", "failed"]
@@ -60,13 +61,18 @@ class Trial:
 
 @dataclass(frozen=True)
 class Entry:
-    """What the journal says of one trial. `value` is the objective where the trial is complete."""
+    """What the journal says of one trial.
+
+    `value` is the objective where the trial is complete; `feasible`: it kept every constraint; `curve`: the objective
+    after each epoch.
+    """
 
     number: int
     arm: str
     state: State
     params: dict[str, Any]
     value: float | None
+    feasible: bool
     metrics: dict[str, float]
     reason: str
     seconds: float
@@ -75,6 +81,10 @@ class Entry:
     @property
     def name(self) -> str:
         return f"{self.arm}-{self.number}"
+
+    def end(self) -> TrialEnded:
+        """The record of how it ended."""
+        return _ended(self.number, self.state, self.reason, max(self.curve, default=0))
 
 
 @dataclass
@@ -94,7 +104,7 @@ class Ledger:
     Args:
         journal: the file; created if missing.
         space: what is searched.
-        listeners: told of each record after it is in the journal.
+        listeners: told of what happens; after a kill some of it is told again.
     """
 
     def __init__(self, journal: Path, space: Space, listeners: Sequence[Listener] = ()) -> None:
@@ -104,11 +114,10 @@ class Ledger:
         self._storage = JournalStorage(_backend(journal))
         self._direction = space.objective.direction
         self._studies = {arm.name: self._study(arm) for arm in space.arms}
+        self._enough = Enough(space)
         self._open: dict[int, _Open] = {}
         self._orphans = [
-            (arm, frozen)
-            for arm in space.arms
-            for frozen in self._studies[arm.name].get_trials(deepcopy=False, states=[TrialState.RUNNING])
+            (arm, frozen) for arm in space.arms for frozen in self._trials(arm) if frozen.state == TrialState.RUNNING
         ]
         self._orphans.sort(key=lambda orphan: orphan[1]._trial_id)
 
@@ -121,40 +130,39 @@ class Ledger:
         arm = self._arm_due()
         if arm is None:
             return None
-        study = self._studies[arm.name]
-        place = len(study.get_trials(deepcopy=False))
-        study.sampler = sampler(self.space, arm, place)
-        handle = study.ask()
-        suggest(handle, arm)
-        return self._begin(arm, handle)
+        return self._begin(arm, ask(self._studies[arm.name], self.space, arm, len(self._trials(arm))))
 
     @property
     def missing(self) -> int:
-        """Trials of the budget that have not ended."""
-        return sum(self._quota().values()) - sum(1 for entry in self.entries() if entry.state != "running")
+        """Trials that are still to be run, or run to their end, unless a rule stops the search before."""
+        return sum(self._due().values()) + len(self._orphans) + len(self._open)
 
-    def _quota(self) -> dict[str, int]:
-        """Each arm's share of the budget; never less than was asked for already, under a larger budget."""
-        return {
-            arm: max(share, len(self._studies[arm].get_trials(deepcopy=False)))
-            for arm, share in self.space.shares().items()
-        }
+    def _due(self) -> dict[str, int]:
+        """For each arm, trials of its share that were not asked for yet; 0 where a rule says that it had enough."""
+        shares = self.space.shares()
+        due = {}
+        for arm in self.space.arms:
+            trials = self._trials(arm)
+            due[arm.name] = 0 if self._enough(arm, trials) else max(0, shares[arm.name] - len(trials))
+        return due
 
     def _arm_due(self) -> Arm | None:
         """The arm that is furthest behind its share; the first of equals."""
-        quota = self._quota()
-        asked = {name: len(study.get_trials(deepcopy=False)) for name, study in self._studies.items()}
-        due = [arm for arm in self.space.arms if asked[arm.name] < quota[arm.name]]
-        return min(due, key=lambda arm: asked[arm.name] / quota[arm.name], default=None)
+        due, shares = self._due(), self.space.shares()
+        waiting = [arm for arm in self.space.arms if due[arm.name] > 0]
+        return max(waiting, key=lambda arm: due[arm.name] / shares[arm.name], default=None)
+
+    def _trials(self, arm: Arm) -> list[FrozenTrial]:
+        """What was ever asked for in this arm, in order."""
+        trials = self._studies[arm.name].get_trials(deepcopy=False)
+        return [trial for trial in trials if trial.state != TrialState.WAITING]
 
     def _take_up(self) -> tuple[Arm, optuna.Trial]:
         """A trial that a former driver left running; what was asked but not all suggested is suggested now."""
         arm, frozen = self._orphans.pop(0)
         study = self._studies[arm.name]
-        study.sampler = sampler(self.space, arm, frozen.number)
-        handle = optuna.Trial(study, frozen._trial_id)
-        suggest(handle, arm)
-        return arm, handle
+        study.sampler = sampler(self.space, arm, str(frozen.number))
+        return arm, complete(study, self.space, arm, optuna.Trial(study, frozen._trial_id), frozen.number)
 
     def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
         params = dict(handle.params)
@@ -174,11 +182,12 @@ class Ledger:
         """
         entry = self._open[number]
         entry.metrics = metrics
+        # Told before it is written down: a kill between the two makes a listener hear it twice, never miss it.
+        self._tell(Measured(trial=number, step=step, metrics=metrics))
         if step <= entry.step:
             return False
         entry.step = step
         entry.handle.report(metrics[self.space.objective.metric], step)
-        self._tell(Measured(trial=number, step=step, metrics=metrics))
         return step < entry.trial.config.epochs and entry.handle.should_prune()
 
     def complete(self, number: int) -> None:
@@ -200,36 +209,40 @@ class Ledger:
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         entry = self._open.pop(number)
         study = self._studies[entry.trial.arm]
-        entry.handle.set_user_attr("end", {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds})
         value = entry.metrics[self.space.objective.metric] if state == TrialState.COMPLETE else None
+        for constraint in self.space.constraints:
+            entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
+        entry.handle.set_user_attr("end", {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds})
         study.tell(entry.handle, value, state)
-        self._tell(
-            TrialEnded(
-                trial=number,
-                state=STATES[state],  # type: ignore[arg-type]  # an ended trial is not running
-                reason=reason,
-                metrics=entry.metrics,
-                step=entry.step,
-            )
-        )
+        self._tell(_ended(number, STATES[state], reason, entry.step))
 
     # What is known
 
     def entries(self) -> list[Entry]:
         """All trials, by number."""
-        entries = [
-            _entry(arm, frozen) for arm, study in self._studies.items() for frozen in study.get_trials(deepcopy=False)
-        ]
+        entries = [self._entry(arm, frozen) for arm in self.space.arms for frozen in self._trials(arm)]
         return sorted(entries, key=lambda entry: entry.number)
 
-    def _study(self, arm: Arm) -> optuna.Study:
-        return optuna.create_study(
-            study_name=arm.name,
-            storage=self._storage,
-            direction=self._direction,
-            pruner=pruner(self.space),
-            load_if_exists=True,
+    def _entry(self, arm: Arm, frozen: FrozenTrial) -> Entry:
+        end = frozen.user_attrs.get("end", {})
+        return Entry(
+            number=frozen._trial_id,
+            arm=arm.name,
+            state=STATES[frozen.state],
+            params=dict(frozen.params),
+            value=frozen.value if frozen.state == TrialState.COMPLETE else None,
+            feasible=all(worst <= 0 for worst in frozen.constraints.values()),
+            metrics=end.get("metrics", {}),
+            reason=end.get("reason", ""),
+            seconds=end.get("seconds", 0.0),
+            curve=dict(frozen.intermediate_values),
         )
+
+    def _study(self, arm: Arm) -> optuna.Study:
+        stops = pruner(self.space)
+        if arm.name in optuna.get_all_study_names(self._storage):
+            return optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
+        return optuna.create_study(study_name=arm.name, storage=self._storage, direction=self._direction, pruner=stops)
 
     def _tell(self, record: Record) -> None:
         for listener in self.listeners:
@@ -237,25 +250,15 @@ class Ledger:
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:
-    """The complete trial with the best objective; the first of equals."""
+    """The complete trial with the best objective among those that kept the constraints; the first of equals."""
     sign = 1 if space.objective.direction == "maximize" else -1
-    complete = [entry for entry in entries if entry.value is not None]
+    complete = [entry for entry in entries if entry.value is not None and entry.feasible]
     return max(complete, key=lambda entry: sign * (entry.value or 0.0), default=None)
 
 
-def _entry(arm: str, frozen: FrozenTrial) -> Entry:
-    end = frozen.user_attrs.get("end", {})
-    return Entry(
-        number=frozen._trial_id,
-        arm=arm,
-        state=STATES[frozen.state],
-        params=dict(frozen.params),
-        value=frozen.value if frozen.state == TrialState.COMPLETE else None,
-        metrics=end.get("metrics", {}),
-        reason=end.get("reason", ""),
-        seconds=end.get("seconds", 0.0),
-        curve=dict(frozen.intermediate_values),
-    )
+def _ended(number: int, state: State, reason: str, step: int) -> TrialEnded:
+    assert state != "running"
+    return TrialEnded(trial=number, state=state, reason=reason, step=step)
 
 
 def _flat(config: RunConfig) -> dict[str, Any]:

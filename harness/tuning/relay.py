@@ -1,0 +1,57 @@
+"""From the ledger to the spool, so that what is tracked agrees with the journal, whatever was killed between the two.
+
+The ledger tells some things again after a restart: epochs that a trial trains once more from its checkpoint. They are
+let through once. What the journal holds and the spool does not (a kill fell between the two writes) is made up for when
+the sweep goes on.
+"""
+
+import dataclasses
+from collections.abc import Callable, Iterable
+
+from harness.tracking import spool
+from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.tuning.folder import SweepFolder
+from harness.tuning.ledger import Entry
+
+
+class Relay:
+    """A listener of a ledger that appends to the sweep's spool what is not there yet, and the labels of ended trials.
+
+    Args:
+        folder: the sweep's; its spool exists.
+        append: puts a record into that spool.
+    """
+
+    def __init__(self, folder: SweepFolder, append: Callable[[Record], None]) -> None:
+        self._folder = folder
+        self._append = append
+        self._last_step: dict[int, int] = {}
+        self._ended: set[int] = set()
+        for record, _ in spool.read(folder.spool):
+            self._note(record)
+
+    def __call__(self, record: Record) -> None:
+        if isinstance(record, Measured) and record.step <= self._last_step.get(record.trial, 0):
+            return
+        self._note(record)
+        if isinstance(record, TrialEnded) and record.state == "complete":
+            labels = self._folder.trial(record.trial) / "labels.npz"
+            record = dataclasses.replace(record, artifacts=(str(labels),) if labels.exists() else ())
+        self._append(record)
+
+    def catch_up(self, entries: Iterable[Entry]) -> None:
+        """Append the ends that the journal holds and the spool lacks."""
+        for entry in entries:
+            if entry.state != "running" and entry.number not in self._ended:
+                self(entry.end())
+
+    def _note(self, record: Record | None) -> None:
+        match record:
+            case Measured():
+                self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))
+            case TrialEnded():
+                self._ended.add(record.trial)
+            case TrialStarted():
+                self._ended.discard(record.trial)
+            case _:
+                pass

@@ -1,0 +1,303 @@
+"""`python -m harness.search` as a user meets it: real Ray, real MLflow, real files."""
+
+import json
+import os
+import re
+import signal
+import sqlite3
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from tests.conftest import ROOT, Result, finish, run, start
+
+SMALL = ("--space", "label_lr.yaml", "--set", "epochs=3", "--set", "width=32")
+
+
+@dataclass(frozen=True)
+class Swept:
+    """A finished sweep of nine small trials."""
+
+    runs: Path
+    result: Result
+    address: str
+
+    @property
+    def folder(self) -> Path:
+        return self.runs / "label_lr"
+
+    @property
+    def summary(self) -> dict[str, Any]:
+        return read(self.folder)
+
+    def search(self, *arguments: str) -> Result:
+        return run("harness.search", *SMALL, "--address", self.address, "--runs-dir", str(self.runs), *arguments)
+
+
+def read(folder: Path) -> dict[str, Any]:
+    summary: dict[str, Any] = json.loads((folder / "summary.json").read_text())
+    return summary
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterator[Swept]:
+    runs = tmp_path_factory.mktemp("runs")
+    arguments = (*SMALL, "--trials", "9", "--address", ray_address, "--runs-dir", str(runs))
+    yield Swept(runs, run("harness.search", *arguments), ray_address)
+
+
+def test_a_sweep_ends_with_a_table_and_the_next_commands(swept: Swept) -> None:
+    out = swept.result.out
+    assert swept.result.code == 0, swept.result.all
+    assert swept.result.err == ""
+    assert out.startswith("label_lr: 9 trials of learned, one_hot, label_smoothing → ")
+    for arm in ("learned", "one_hot", "label_smoothing"):
+        assert re.search(rf"^{arm} +3 +0\.\d\d\d ", out, re.MULTILINE), out
+    assert "the best baseline" in out
+    assert "-m harness.search --space label_lr.yaml" in out
+    assert "mlflow" in out
+    assert "\x1b" not in out, "no terminal codes into a pipe"
+    assert all(len(line) <= 80 for line in out.split("go on:")[0].splitlines() if "→" not in line)
+
+
+def test_the_summary_says_what_the_issue_of_a_paper_needs(swept: Swept) -> None:
+    summary = swept.summary
+    assert summary["name"] == "label_lr"
+    assert sum(summary["states"].values()) == 9
+    assert set(summary["states"]) == {"complete", "pruned", "failed"}
+    assert {name: arm["trials"] for name, arm in summary["arms"].items()} == {
+        "learned": 3,
+        "one_hot": 3,
+        "label_smoothing": 3,
+    }
+    best = summary["best"]
+    assert best["val_accuracy"] == max(arm["val_accuracy"] for arm in summary["arms"].values())
+    assert best["params"] == summary["arms"][best["arm"]]["params"]
+    assert 0.59 < summary["arms"]["one_hot"]["label_accuracy"] < 0.61, "40 % of the labels are wrong, and stay so"
+    assert summary["trial_seconds"] > 0
+    assert summary["wall_seconds"] > 0
+    assert summary["mlflow"]["tracking_uri"] == f"sqlite:///{swept.runs}/mlflow.db"
+
+
+def test_the_folder_holds_what_was_promised(swept: Swept) -> None:
+    names = {path.name for path in swept.folder.iterdir()}
+    assert {"space.yaml", "provenance.json", "study.journal", "spool", "trials", "summary.json"} <= names
+    provenance = json.loads((swept.folder / "provenance.json").read_text())
+    assert len(provenance["git"]["commit"]) == 40
+    number = swept.summary["arms"]["learned"]["trial"]
+    labels = np.load(swept.folder / "trials" / str(number) / "labels.npz")
+    assert labels["labels"].shape == (len(labels["truth"]), 10)
+    np.testing.assert_allclose(labels["labels"].sum(axis=1), 1, atol=1e-5)
+    leftovers = [path.name for path in (swept.folder / "trials").iterdir() if not path.name.isdecimal()]
+    assert leftovers == [], "nothing of Ray's own stays"
+
+
+def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
+    from harness.tracking.reading import Server
+
+    sweep = Server(swept.summary["mlflow"]["tracking_uri"]).sweep("label_lr")
+    assert sweep.run_id == swept.summary["mlflow"]["run_id"]
+    trials = sweep.trials()
+    assert sorted(trials["trial"]) == list(range(9))
+    by_state = trials["state"].value_counts().to_dict()
+    assert by_state == {state: count for state, count in swept.summary["states"].items() if count}
+    for name in ("label_lr", "meta_interval", "lr", "epochs", "noise_rate", "method", "seed"):
+        assert trials[f"params.{name}"].notna().all(), f"{name} is logged flat, in every run"
+    curves = sweep.curves(["val_accuracy"])
+    for trial, curve in curves.groupby("trial"):
+        assert list(curve["step"]) == list(range(1, len(curve) + 1)), f"one point an epoch in trial {trial}"
+    arm = swept.summary["arms"]["learned"]
+    row = trials.set_index("trial").loc[arm["trial"]]
+    assert row["metrics.val_accuracy"] == pytest.approx(arm["val_accuracy"])
+    with sqlite3.connect(swept.runs / "mlflow.db") as database:
+        statuses = [status for (status,) in database.execute("select status from runs")]
+    assert "RUNNING" not in statuses
+    assert len(statuses) == 10
+
+
+def test_the_same_command_again_runs_nothing_and_says_the_same(swept: Swept) -> None:
+    before = swept.summary
+    again = swept.search("--trials", "9")
+    assert again.code == 0, again.all
+    assert "first result" not in again.out
+    assert swept.summary["arms"] == before["arms"]
+    assert swept.summary["states"] == before["states"]
+
+
+def test_a_larger_budget_runs_only_what_is_missing(swept: Swept) -> None:
+    journal = (swept.folder / "study.journal").read_bytes()
+    longer = swept.search("--trials", "12")
+    assert longer.code == 0, longer.all
+    assert sum(swept.summary["states"].values()) == 12
+    assert (swept.folder / "study.journal").read_bytes().startswith(journal), "what was known stays as it was"
+
+
+def test_the_same_name_with_another_space_is_refused_with_the_difference(swept: Swept) -> None:
+    before = (swept.folder / "summary.json").read_bytes()
+    other = swept.search("--set", "noise_rate=0.2")
+    assert other.code == 2
+    assert re.search(r"noise_rate: 0\.4 → 0\.2", other.err), other.err
+    assert "--name" in other.err
+    assert (swept.folder / "summary.json").read_bytes() == before
+
+
+def test_a_diverging_trial_is_failed_with_its_reason_and_the_sweep_goes_on(tmp_path: Path, ray_address: str) -> None:
+    arguments = ("--set", "parameters.lr={type: categorical, choices: [1.0e+30, 0.05]}", "--set", "search.sampler=grid")
+    arguments += ("--set", "arms.learned.parameters={}", "--set", "baselines={}", "--set", "search.trials=2")
+    result = run(
+        "harness.search", *SMALL, *arguments, "--address", ray_address, "--runs-dir", str(tmp_path), "--name", "bad"
+    )
+    assert result.code == 0, result.all
+    summary = read(tmp_path / "bad")
+    assert summary["states"] == {"complete": 1, "pruned": 0, "failed": 1}
+    assert "failed: diverged: " in result.out
+    assert list(summary["failures"].values())[0].startswith("diverged: ")
+
+
+def test_no_trial_completed_is_exit_code_one(tmp_path: Path, ray_address: str) -> None:
+    result = run(
+        "harness.search", *SMALL, "--set", "lr=1.0e+30", "--trials", "3",
+        "--address", ray_address, "--runs-dir", str(tmp_path),
+    )  # fmt: skip
+    assert result.code == 1, result.all
+    assert read(tmp_path / "label_lr")["best"] is None
+    assert "no trial completed" in result.out
+
+
+def slow_sweep(runs: Path, address: str, *more: str) -> list[str]:
+    """Trials of some seconds each, so that there is time to interfere."""
+    long = ("--space", "label_lr.yaml", "--set", "epochs=60", "--set", "search.pruner=none", "--set", "width=64")
+    return [*long, "--trials", "4", "--set", "baselines={}", "--address", address, "--runs-dir", str(runs), *more]
+
+
+def wait_for_trials(folder: Path, count: int, timeout: float = 90) -> None:
+    """Until so many trials have been measured."""
+    until = time.monotonic() + timeout
+    while time.monotonic() < until:
+        spool = folder / "spool" / "records.log"
+        if spool.exists() and len(set(re.findall(rb'"Measured","trial":(\d+)', spool.read_bytes()))) >= count:
+            return
+        time.sleep(0.05)
+    pytest.fail(f"no {count} trials measured within {timeout} s")
+
+
+def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(tmp_path: Path, ray_address: str) -> None:
+    command = slow_sweep(tmp_path, ray_address)
+    process = start("harness.search", *command)
+    wait_for_trials(tmp_path / "label_lr", 3)
+    process.send_signal(signal.SIGINT)
+    interrupted = finish(process, timeout=60)
+    assert interrupted.code == 130, interrupted.all
+    assert "go on:" in interrupted.out
+    done = read(tmp_path / "label_lr")["states"]["complete"]
+    assert 1 <= done < 4
+    resumed = run("harness.search", *command)
+    assert resumed.code == 0, resumed.all
+    assert read(tmp_path / "label_lr")["states"] == {"complete": 4, "pruned": 0, "failed": 0}
+
+
+def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: str) -> None:
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    assert run("harness.search", *slow_sweep(calm, ray_address)).code == 0
+    process = start("harness.search", *slow_sweep(killed, ray_address))
+    wait_for_trials(killed / "label_lr", 2)
+    os.killpg(process.pid, signal.SIGKILL)
+    finish(process, timeout=30)
+    assert run("harness.search", *slow_sweep(killed, ray_address)).code == 0
+
+    from harness.space import load
+    from harness.tracking.reading import Server
+    from harness.tuning.ledger import Ledger
+
+    def values(runs: Path) -> dict[int, tuple[dict[str, Any], dict[int, float]]]:
+        space = load(runs / "label_lr" / "space.yaml")
+        entries = Ledger(runs / "label_lr" / "study.journal", space).entries()
+        assert [entry.state for entry in entries] == ["complete"] * 4
+        return {entry.number: (entry.params, entry.curve) for entry in entries}
+
+    assert values(killed)[0] == values(calm)[0], "the trial that was cut off ends as if it had not been"
+    curves = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
+    counts = curves.groupby("trial")["step"].agg(["count", "nunique"])
+    assert (counts["count"] == 60).all()
+    assert (counts["nunique"] == 60).all()
+
+
+def test_two_drivers_on_one_sweep_the_second_is_refused(tmp_path: Path, ray_address: str) -> None:
+    command = slow_sweep(tmp_path, ray_address)
+    first = start("harness.search", *command)
+    wait_for_trials(tmp_path / "label_lr", 1)
+    second = run("harness.search", *command)
+    assert second.code == 2
+    assert f"process {first.pid} on " in second.err
+    first.send_signal(signal.SIGINT)
+    assert finish(first, timeout=60).code == 130
+
+
+def test_a_time_budget_ends_the_sweep_and_a_later_call_goes_on(tmp_path: Path, ray_address: str) -> None:
+    command = slow_sweep(tmp_path, ray_address, "--concurrency", "1")
+    began = time.monotonic()
+    short = run("harness.search", *command, "--time-budget", "9", "--set", "epochs=400")
+    assert short.code in (0, 1), short.all
+    assert time.monotonic() - began < 45
+    summary = read(tmp_path / "label_lr")
+    assert sum(summary["states"].values()) < 4
+    assert "go on:" in short.out
+
+
+BAD = {
+    "--trials": ("0", "expected a whole number from 1 up"),
+    "--time-budget": ("-3", "expected a number of seconds above 0"),
+    "--concurrency": ("two", "expected a whole number from 1 up"),
+    "--seed": ("-1", "expected a whole number from 0 up"),
+    "--address": ("127.0.0.1:1", "expected a Ray cluster"),
+    "--tracking-uri": ("http://127.0.0.1:1", "expected"),
+    "--name": ("../elsewhere", "expected letters, digits"),
+    "--set": ("label_rl=0.1", "label_lr"),
+    "--space": ("label_lt.yaml", "label_lr"),
+}
+
+
+@pytest.mark.parametrize("option", BAD)
+def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: str) -> None:
+    value, words = BAD[option]
+    space = () if option == "--space" else ("--space", "label_lr.yaml")
+    result = run("harness.search", *space, option, value, "--runs-dir", str(tmp_path / "runs"))
+    assert result.code == 2, result.all
+    assert words in result.err
+    assert "Traceback" not in result.all
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_every_problem_of_a_space_file_is_told_at_once(tmp_path: Path) -> None:
+    text = (ROOT / "search_spaces" / "label_lr.yaml").read_text()
+    text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace("low: 0.02, high: 0.5", "low: 0.5, high: 0.02")
+    file = tmp_path / "bad.yaml"
+    file.write_text(text.replace("dataset: digits", "dataset: digit") + "surprise: 1\n")
+    result = run("harness.search", "--space", str(file), "--runs-dir", str(tmp_path / "runs"))
+    assert result.code == 2
+    problems = result.err.splitlines()
+    assert len(problems) == 4, result.err
+    assert all(re.match(r".*bad\.yaml:\d+: .+: expected .+, got .+; .+", line) for line in problems), result.err
+    assert not (tmp_path / "runs").exists()
+
+
+def test_help_shows_an_example() -> None:
+    result = run("harness.search", "--help")
+    assert result.code == 0
+    assert "python -m harness.search --space label_lr.yaml" in result.out
+    for option in ("--name", "--trials", "--time-budget", "--concurrency", "--address", "--tracking-uri", "--runs-dir",
+                   "--seed", "--set", "--dry-run", "--verbose"):  # fmt: skip
+        assert option in result.out
+
+
+def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
+    result = run("harness.search", "--space", "label_lr.yaml", "--dry-run", "--runs-dir", str(tmp_path / "runs"))
+    assert result.code == 0
+    assert "learned (arm, learned)" in result.out
+    assert re.search(r"label_lr +type float, low", result.out)
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,79 @@
+"""A space of one searched number, and a pretended trainer, for tests of what decides without training."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from harness.space import Space, parse
+from harness.tracking.spool import Record
+from harness.tuning.ledger import Ledger, Trial
+
+SPACE = """
+study: toy
+fixed: {epochs: 9}
+arms:
+  learned:
+    method: learned
+    parameters:
+      label_lr: {type: float, low: 0.001, high: 10.0, log: true}
+      meta_interval: {type: int, low: 1, high: 8}
+baselines:
+  one_hot:
+    method: one_hot
+    parameters:
+      lr: {type: float, low: 0.01, high: 1.0, log: true}
+search: {trials: 8, sampler: {type: tpe, startup_trials: 4}, pruner: none, seed: 5}
+"""
+
+Curve = Callable[[Trial, int], float]
+
+
+def space(*overrides: str) -> Space:
+    return parse(SPACE, "toy.yaml", overrides)
+
+
+def rising(trial: Trial, epoch: int) -> float:
+    """Better the nearer label_lr is to 0.1; slowly rising."""
+    distance = abs(trial.params.get("label_lr", 1.0) - 0.1)
+    return 1 / (1 + distance) * (1 - 0.5**epoch)
+
+
+def measured(value: float) -> dict[str, float]:
+    return {"val_accuracy": value, "val_loss": 1 - value, "seconds": 0.01}
+
+
+def run_to_end(ledger: Ledger, trial: Trial, curve: Curve = rising) -> str:
+    """Train `trial` as a worker would; returns how it ended."""
+    for epoch in range(1, trial.config.epochs + 1):
+        if ledger.report(trial.number, epoch, measured(curve(trial, epoch))):
+            ledger.prune(trial.number)
+            return "pruned"
+    ledger.complete(trial.number)
+    return "complete"
+
+
+def run_all(ledger: Ledger, curve: Curve = rising, most: int = 1000) -> list[Trial]:
+    trials: list[Trial] = []
+    while len(trials) < most and (trial := ledger.next()) is not None:
+        trials.append(trial)
+        run_to_end(ledger, trial, curve)
+    return trials
+
+
+class Recorder:
+    """A listener that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.records: list[Record] = []
+
+    def __call__(self, record: Record) -> None:
+        self.records.append(record)
+
+    def of(self, kind: type[Record]) -> list[Record]:
+        return [record for record in self.records if isinstance(record, kind)]
+
+
+@pytest.fixture
+def journal(tmp_path: Path) -> Path:
+    return tmp_path / "study.journal"
