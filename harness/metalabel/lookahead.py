@@ -10,9 +10,9 @@ pullback `pull(g, v)` = (-∂θ'/∂g)ᵀ v / s, where s is the lookahead's `rat
 `ahead` is written out of place and differentiably, so that the reference method can run autograd through it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -41,14 +41,14 @@ class Lookahead(Protocol):
 
 @dataclass(frozen=True)
 class SGDLookahead:
-    """θ' = θ - η·d, where buf' = μ·buf + (1-τ)·(g + λθ), and d = buf', or with Nesterov g + λθ + μ·buf'.
+    """θ' = θ - η d, where b' = μ b + (1-τ)(g + λθ), and d = b', or with Nesterov d = g + λθ + μ b'.
 
-    On a parameter's first step there is no buffer and buf' = g + λθ, dampening or not. The new gradient's own share is
-    s = η·(1-τ), with Nesterov η·(1+μ(1-τ)); it is one number per parameter, as a buffer may be missing for some.
+    Before a parameter's first step there is no buffer b, and b' = g + λθ whatever the dampening τ. The new gradient's
+    own share is s = η (1-τ), with Nesterov η (1 + μ(1-τ)).
     """
 
     parameters: list[Tensor]
-    buffers: list[Tensor | None]
+    buffers: list[Tensor] | None
     lr: float
     momentum: float = 0.0
     dampening: float = 0.0
@@ -56,37 +56,27 @@ class SGDLookahead:
     nesterov: bool = False
     maximize: bool = False
 
-    def _share(self, buffer: Tensor | None) -> float:
-        kept = 1.0 if buffer is None or not self.momentum else 1.0 - self.dampening
-        share = 1.0 + self.momentum * kept if self.nesterov else kept
-        return -share if self.maximize else share
-
-    @property
-    def shares(self) -> list[float]:
-        return [self._share(buffer) for buffer in self.buffers]
-
     @property
     def rate(self) -> float:
-        return self.lr * max(map(abs, self.shares), default=1.0)
+        kept = 1.0 if self.buffers is None or not self.momentum else 1.0 - self.dampening
+        return self.lr * (1.0 + self.momentum * kept if self.nesterov else kept)
 
     def ahead(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        places = []
-        for parameter, buffer, gradient in zip(self.parameters, self.buffers, gradients, strict=True):
-            step = -gradient if self.maximize else gradient
-            if self.weight_decay:
-                step = step.add(parameter, alpha=self.weight_decay)
-            if self.momentum:
-                moved = (
-                    step if buffer is None else (buffer * self.momentum).add(step, alpha=1 - self.dampening)
-                )
-                step = step.add(moved, alpha=self.momentum) if self.nesterov else moved
-            places.append(parameter.add(step, alpha=-self.lr))
-        return places
+        steps = list(gradients)
+        if self.maximize:
+            steps = torch._foreach_neg(steps)
+        if self.weight_decay:
+            steps = torch._foreach_add(steps, self.parameters, alpha=self.weight_decay)
+        if self.momentum:
+            moved = steps
+            if self.buffers is not None:
+                moved = torch._foreach_mul(self.buffers, self.momentum)
+                moved = torch._foreach_add(moved, steps, alpha=1 - self.dampening)
+            steps = torch._foreach_add(steps, moved, alpha=self.momentum) if self.nesterov else moved
+        return torch._foreach_add(self.parameters, steps, alpha=-self.lr)
 
     def pull(self, gradients: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
-        shares = self.shares
-        top = max(map(abs, shares), default=1.0)
-        return [v if share == top else v * (share / top) for share, v in zip(shares, vectors, strict=True)]
+        return torch._foreach_neg(list(vectors)) if self.maximize else list(vectors)
 
 
 @dataclass(frozen=True)
@@ -197,12 +187,33 @@ def lookahead_of(optimizer: Optimizer) -> Lookahead:
     parts: list[SGDLookahead | AdamLookahead] = []
     for group in optimizer.param_groups:
         parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-        states = [optimizer.state[p] if p in optimizer.state else {} for p in parameters]
         if type(optimizer) is SGD:
+            parts += _sgd(group, parameters, optimizer.state)
+        elif type(optimizer) in (Adam, AdamW):
+            parts.append(_adam(group, parameters, optimizer.state, type(optimizer) is AdamW))
+        else:
+            raise ValueError(
+                f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead is "
+                "not known; use one of the three"
+            )
+    return parts[0] if len(parts) == 1 else GroupedLookahead(parts)
+
+
+def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any]) -> list[SGDLookahead]:
+    """A group's parameters, those that have a momentum buffer apart from those before their first step."""
+    held: dict[Tensor, Tensor] = {}
+    for parameter in parameters:
+        buffer = state[parameter].get("momentum_buffer") if parameter in state else None
+        if buffer is not None:
+            held[parameter] = buffer
+    parts = []
+    for buffered in (True, False):
+        chosen = [parameter for parameter in parameters if (parameter in held) == buffered]
+        if chosen:
             parts.append(
                 SGDLookahead(
-                    parameters,
-                    [state.get("momentum_buffer") for state in states],
+                    chosen,
+                    list(held.values()) if buffered else None,
                     lr=float(group["lr"]),
                     momentum=group["momentum"],
                     dampening=group["dampening"],
@@ -211,26 +222,24 @@ def lookahead_of(optimizer: Optimizer) -> Lookahead:
                     maximize=group["maximize"],
                 )
             )
-        elif type(optimizer) in (Adam, AdamW):
-            parts.append(
-                AdamLookahead(
-                    parameters,
-                    [state.get("exp_avg") for state in states],
-                    [state.get("exp_avg_sq") for state in states],
-                    [state.get("max_exp_avg_sq") for state in states],
-                    [float(state.get("step", 0)) for state in states],
-                    lr=float(group["lr"]),
-                    betas=(float(group["betas"][0]), float(group["betas"][1])),
-                    eps=group["eps"],
-                    weight_decay=group["weight_decay"],
-                    decoupled=type(optimizer) is AdamW or group.get("decoupled_weight_decay", False),
-                    amsgrad=group["amsgrad"],
-                    maximize=group["maximize"],
-                )
-            )
-        else:
-            raise ValueError(
-                f"a lookahead is known for torch.optim.SGD, Adam and AdamW, not for {type(optimizer).__name__}; "
-                "use one of those three, or write its Lookahead"
-            )
-    return parts[0] if len(parts) == 1 else GroupedLookahead(parts)
+    return parts
+
+
+def _adam(
+    group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any], decoupled: bool
+) -> AdamLookahead:
+    states = [state[parameter] if parameter in state else {} for parameter in parameters]
+    return AdamLookahead(
+        parameters,
+        [held.get("exp_avg") for held in states],
+        [held.get("exp_avg_sq") for held in states],
+        [held.get("max_exp_avg_sq") for held in states],
+        [float(held.get("step", 0)) for held in states],
+        lr=float(group["lr"]),
+        betas=(float(group["betas"][0]), float(group["betas"][1])),
+        eps=group["eps"],
+        weight_decay=group["weight_decay"],
+        decoupled=decoupled or group.get("decoupled_weight_decay", False),
+        amsgrad=group["amsgrad"],
+        maximize=group["maximize"],
+    )

@@ -18,23 +18,22 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 
 
 class Head(NamedTuple):
-    """The loss at the logits, and where a backward pass through the network starts."""
+    """The loss at the logits, and where a backward pass through the network starts; all detached."""
 
-    loss: Tensor  # scalar, detached
-    log_probabilities: Tensor  # [batch, classes], detached
-    logit_gradient: Tensor  # [batch, classes]: ∂L/∂f, in the logits' own dtype
+    loss: Tensor  # scalar, nats
+    log_probabilities: Tensor  # [batch, classes]
+    logit_gradient: Tensor  # [batch, classes]: ∂L/∂f, in the logits' own type
 
 
 def head(logits: Tensor, targets: Tensor) -> Head:
-    """`soft_cross_entropy` and its gradient at the logits, bit for bit, without the autograd graph of a dozen calls.
+    """`soft_cross_entropy` and its gradient at the logits, bit for bit, in few calls and without a graph.
 
-    Small networks spend much of a step in such calls. Half-precision logits are raised to float32 first.
+    A small network spends much of a step in such calls. Half-precision logits are raised to float32 first.
     """
-    raw = logits.detach()
-    values = raw.float() if raw.dtype in (torch.float16, torch.bfloat16) else raw
-    targets = targets.to(values.dtype)
+    values = logits.detach()
+    if values.dtype in (torch.float16, torch.bfloat16):
+        values = values.float()
     log_p = torch.log_softmax(values, dim=-1)
-    batch = len(values)
-    loss = -(targets * log_p).sum() / batch
-    gradient = torch.ops.aten._log_softmax_backward_data(targets * (-1.0 / batch), log_p, -1, values.dtype)
-    return Head(loss, log_p, gradient.to(raw.dtype))
+    share = targets * (-1.0 / len(values))
+    gradient = torch._log_softmax_backward_data(share, log_p, -1, values.dtype)
+    return Head((share * log_p).sum(), log_p, gradient.to(logits.dtype))

@@ -59,9 +59,6 @@ def meta_pass(
     return MetaPass(loss, ascent)
 
 
-def meta_step_of(
-    train_loss: Tensor, logits: Tensor, meta_loss: Tensor, gradient: Tensor, rate: float
-) -> MetaStep:
-    """Detach, and add the scale B/s."""
-    scale = len(logits) / rate if rate else 0.0
-    return MetaStep(train_loss.detach(), logits.detach(), meta_loss.detach(), gradient.detach(), scale)
+def scale_of(logits: Tensor, lookahead: Lookahead) -> float:
+    """B/s, or 0 for a lookahead that does not move and so says nothing about the labels."""
+    return len(logits) / lookahead.rate if lookahead.rate else 0.0

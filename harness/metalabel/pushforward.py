@@ -17,6 +17,10 @@ from torch import Tensor
 
 from harness.metalabel.tangent_rules import RULES, Node, Tangent
 
+Edges = tuple[tuple[Node | None, int], ...]
+AccumulateGrad: type = torch._C._functions.AccumulateGrad  # the node of a leaf
+
+
 class NoForwardRule(ValueError):
     """An operation of the model through which no tangent can be pushed."""
 
@@ -31,36 +35,47 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     if root is None:
         return torch.zeros_like(output)
     results: dict[Node, Sequence[Tangent]] = {}
-    for node in _from_leaves_up(root):
-        if hasattr(node, "variable"):
+    order, waiting = _from_leaves_up(root)
+    for node, edges in order:
+        if type(node) is AccumulateGrad:
             results[node] = (tangents.get(node.variable),)
             continue
-        inputs = [None if child is None else results[child][number] for child, number in node.next_functions]
-        if all(tangent is None for tangent in inputs):
-            results[node] = (None,) * len(node._input_metadata)
-        else:
-            rule = RULES.get(node.name())
-            results[node] = _transposed_backward(node, inputs) if rule is None else (rule(node, inputs),)
+        inputs = [None if child is None else results[child][number] for child, number in edges]
+        for child, _ in edges:  # a tangent is dropped with its last reader
+            if child is not None:
+                waiting[child] -= 1
+                if not waiting[child]:
+                    del results[child]
+        results[node] = _pushed(node, inputs)
     tangent = results[root][output.output_nr]
     return torch.zeros_like(output) if tangent is None else tangent
 
 
-def _from_leaves_up(root: Node) -> list[Node]:
-    """The graph's nodes, each after all it was computed from."""
-    order: list[Node] = []
-    seen = {root}
-    stack = [(root, iter(root.next_functions))]
+def _from_leaves_up(root: Node) -> tuple[list[tuple[Node, Edges]], dict[Node, int]]:
+    """The graph's nodes with their edges, each after all it was computed from; and how often each is read."""
+    order: list[tuple[Node, Edges]] = []
+    edges: dict[Node, Edges] = {}
+    readers: dict[Node, int] = {}
+    stack: list[tuple[Node, bool]] = [(root, False)]
     while stack:
-        node, children = stack[-1]
-        for child, _ in children:
-            if child is not None and child not in seen:
-                seen.add(child)
-                stack.append((child, iter(child.next_functions)))
-                break
-        else:
-            order.append(node)
-            stack.pop()
-    return order
+        node, finished = stack.pop()
+        if finished:
+            order.append((node, edges[node]))
+        elif node not in edges:
+            edges[node] = node.next_functions
+            stack.append((node, True))
+            for child, _ in edges[node]:
+                if child is not None:
+                    readers[child] = readers.get(child, 0) + 1
+                    stack.append((child, False))
+    return order, readers
+
+
+def _pushed(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
+    if not any(tangent is not None for tangent in inputs):
+        return (None,) * len(node._input_metadata)
+    rule = RULES.get(type(node).__name__)
+    return _transposed_backward(node, inputs) if rule is None else (rule(node, inputs),)
 
 
 def _transposed_backward(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tangent]:

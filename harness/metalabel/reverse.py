@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import soft_cross_entropy
-from harness.metalabel.methods import MetaStep, meta_pass, meta_step_of
+from harness.metalabel.methods import MetaStep, meta_pass, scale_of
 
 
 def reverse(
@@ -44,4 +44,4 @@ def reverse(
     meta = meta_pass(model, parameters, [place.detach() for place in places], meta_inputs, meta_targets)
     tracked = [(place, v) for place, v in zip(places, meta.ascent, strict=True) if place.grad_fn is not None]
     (gradient,) = torch.autograd.grad([place for place, _ in tracked], free_labels, [v for _, v in tracked])
-    return meta_step_of(loss, logits, meta.loss, gradient, ahead.rate)
+    return MetaStep(loss.detach(), logits.detach(), meta.loss, gradient, scale_of(logits, ahead))

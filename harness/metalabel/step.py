@@ -77,7 +77,7 @@ def label_gradient(
 
     def one_sgd_step() -> SGDLookahead:
         moved = [weight for weight in weights if weight.grad is not None]
-        return SGDLookahead(moved, [None] * len(moved), lr=lookahead_lr)
+        return SGDLookahead(moved, None, lr=lookahead_lr)
 
     with RandomState(inputs.device).kept(), gradients_kept(weights), lent_buffers(model):
         return compute(model, one_sgd_step, inputs, labels, meta_inputs, meta_targets).gradient
