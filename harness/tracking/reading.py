@@ -11,6 +11,7 @@ truth values when all of it is.
 
 import difflib
 import os
+import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -21,7 +22,10 @@ os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import pandas as pd
-from mlflow import MlflowClient
+
+with warnings.catch_warnings():
+    warnings.filterwarnings("ignore", "IProgress not found")  # tqdm's, of a notebook without ipywidgets
+    from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.rest_store import RestStore

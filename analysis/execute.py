@@ -1,0 +1,81 @@
+"""Runs a notebook of this folder top to bottom on a study, and keeps the result with its figures.
+
+    python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb [--tracking-uri URI] [--study NAME]
+
+The notebook itself stays as it is, without outputs. Exit codes: 0 done, 1 a cell failed, 2 the input is wrong.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import nbformat
+from jupyter_client.manager import AsyncKernelManager
+from nbclient import NotebookClient
+from nbclient.exceptions import CellExecutionError
+from nbformat import NotebookNode
+
+from harness.tracking.reading import Server
+from harness.tracking.uri import TrackingError, resolve
+
+SECONDS = 300  # for one cell
+HOME = Path(__file__).parent.parent
+
+
+def execute(notebook: Path, tracking_uri: str, study: str | None = None) -> NotebookNode:
+    """`notebook` with its outputs, run on `study` (default: the newest); CellExecutionError where a cell fails."""
+    content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # sockets of this user, not of the network
+    client = NotebookClient(content, km=kernel, timeout=SECONDS, resources={"metadata": {"path": HOME}})
+    environment = {**os.environ, "TRACKING_URI": tracking_uri, "STUDY": study or ""}
+    executed: NotebookNode = client.execute(env=environment)
+    return executed
+
+
+def write(executed: NotebookNode, out: Path) -> None:
+    out.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, out)  # type: ignore[no-untyped-call]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(
+        prog="python -m analysis.execute",
+        description="Runs a notebook on a study, and keeps the result with its figures.",
+        epilog="example: python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb",
+    )
+    parser.add_argument("notebook", type=Path, help="a notebook of analysis/")
+    parser.add_argument("--out", type=Path, required=True, help="the notebook to write, with outputs")
+    parser.add_argument("--tracking-uri", help="default: TRACKING_URI, else SQLite in ./runs")
+    parser.add_argument("--study", help="a study, sweep or run id (default: STUDY, else the newest sweep)")
+    options = parser.parse_args(arguments)
+    uri = resolve(options.tracking_uri or os.environ.get("TRACKING_URI"), Path("runs"))
+    study = options.study or os.environ.get("STUDY") or None
+    try:
+        _check(options.notebook, options.out)
+        Server(uri).sweep(study)
+    except (TrackingError, ValueError) as error:
+        print(error, file=sys.stderr)
+        return 2
+    try:
+        write(execute(options.notebook, uri, study), options.out)
+    except CellExecutionError as error:
+        print(f"{options.notebook}: a cell failed\n{error}", file=sys.stderr)
+        return 1
+    print(options.out)
+    return 0
+
+
+def _check(notebook: Path, out: Path) -> None:
+    if not notebook.is_file():
+        others = sorted(str(path) for path in Path(__file__).parent.glob("*.ipynb"))
+        raise ValueError(f"NOTEBOOK: expected a notebook, got '{notebook}'; there are {', '.join(others)}")
+    if out.suffix != ".ipynb":
+        raise ValueError(f"--out: expected a name that ends in .ipynb, got '{out}'")
+    if out.resolve() == notebook.resolve():
+        raise ValueError("--out: expected another file than the notebook, which stays without outputs")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
