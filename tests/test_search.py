@@ -299,5 +299,5 @@ def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
     result = run("harness.search", "--space", "label_lr.yaml", "--dry-run", "--runs-dir", str(tmp_path / "runs"))
     assert result.code == 0
     assert "learned (arm, learned)" in result.out
-    assert re.search(r"label_lr +type float, low", result.out)
+    assert re.search(r"label_lr +0\.\d+ … \d+.* \(log\)", result.out)
     assert list(tmp_path.iterdir()) == []

@@ -33,6 +33,7 @@ class Cursor:
     offset: int = 0
     refused: int = 0
     experiment: str | None = None
+    experiment_id: str | None = None
     run_id: str | None = None
     away: str = ""
 

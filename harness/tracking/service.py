@@ -34,6 +34,7 @@ class Sent:
 
     tracking_uri: str
     experiment: str | None
+    experiment_id: str | None
     run_id: str | None
     pending: int
     refused: int
@@ -116,6 +117,7 @@ class Tracker:
         return Sent(
             tracking_uri=redact(self.uri),
             experiment=cursor.experiment,
+            experiment_id=cursor.experiment_id,
             run_id=cursor.run_id,
             pending=unsent(self.spool.folder, self.uri),
             refused=cursor.refused,

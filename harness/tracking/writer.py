@@ -67,6 +67,7 @@ class Writer:
             offset=offset,
             refused=self.cursor.refused + refused,
             experiment=mirror.study,
+            experiment_id=mirror.experiment_id,
             run_id=mirror.run_id,
             away="",
         )

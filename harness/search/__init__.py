@@ -1,0 +1,9 @@
+"""`python -m harness.search --space label_lr.yaml`: search, track, and say what won.
+
+`sitting` holds the function `search`, which a notebook can call with a `Space` from `harness.space.load`; `__main__` is
+its command line, and `terminal` what that prints.
+"""
+
+from harness.search.sitting import Outcome, Refused, search
+
+__all__ = ["Outcome", "Refused", "search"]

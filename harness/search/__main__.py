@@ -1,0 +1,80 @@
+"""The command line of `harness.search.search`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import cli
+from harness.search.sitting import Refused, search
+from harness.search.terminal import headline, plan, show
+from harness.space import SpaceError, load
+from harness.tracking.spool import SpoolError
+from harness.tracking.uri import TrackingError
+from harness.tuning.address import ClusterError
+from harness.tuning.folder import FolderError
+
+EXAMPLES = """\
+examples:
+  python -m harness.search --space label_lr.yaml
+  python -m harness.search --space label_lr.yaml --trials 60              go on with it, up to 60 trials
+  python -m harness.search --space label_lr.yaml --name wide --set width=256
+  python -m harness.search --space label_lr.yaml --dry-run
+
+exit codes: 0 done · 1 no trial completed · 2 bad input · 130 interrupted, state kept"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("harness.search", "Search the settings of a space, track every run, say what won.", EXAMPLES)
+    cli.add_space_arguments(parser)
+    parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
+    parser.add_argument("--trials", type=cli.positive_int, metavar="N", help="trials of all arms together")
+    parser.add_argument(
+        "--time-budget",
+        type=cli.positive_seconds,
+        metavar="SECONDS",
+        help="stop after this; the same command goes on",
+    )
+    parser.add_argument("--concurrency", type=cli.positive_int, metavar="N", help="trials at once (default: what fits)")
+    parser.add_argument("--seed", type=cli.seed, metavar="N", help="of the suggestions and of the runs")
+    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
+    options = parser.parse_args(arguments)
+    flags = {
+        "search.trials": options.trials,
+        "search.time_budget_seconds": options.time_budget,
+        "search.concurrency": options.concurrency,
+        "search.seed": options.seed,
+        "seed": options.seed,
+    }
+    overrides = [*options.overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
+    try:
+        space = load(options.space, overrides)
+        name = options.name or space.study
+        print(headline(space, options.runs_dir / name), flush=True)
+        if options.dry_run:
+            print(plan(space))
+            return cli.DONE
+        outcome = search(
+            space,
+            name=name,
+            runs_dir=options.runs_dir,
+            address=options.address,
+            tracking_uri=options.tracking_uri,
+            verbose=options.verbose,
+        )
+    except (SpaceError, Refused, TrackingError, ClusterError, FolderError, SpoolError) as error:
+        return cli.refuse(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
+        return cli.INTERRUPTED
+    show(outcome, space, options)
+    if outcome.summary["best"] is None:
+        return cli.INTERRUPTED if outcome.interrupted else cli.NOTHING_COMPLETED
+    return cli.INTERRUPTED if outcome.interrupted else cli.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
