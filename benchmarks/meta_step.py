@@ -8,8 +8,8 @@ A *step* is what one training iteration with a label gradient needs: the model's
 nobody pays for a second training pass. Before anything is timed, all must agree on ∂M/∂Y from the same start.
 
 Times: rounds interleave the methods in one process, in an order that rotates; a ratio is taken within a round, and the
-median over rounds reported with its quartiles. Memory: a process for each method; peak resident size of three steps above what
-stood when the model, its optimiser and the data were built and the libraries had been called once.
+median over rounds reported with its quartiles. Memory: a process for each method; peak resident size of three steps
+above what stood when the model, its optimiser and the data were built and the libraries had been called once.
 """
 
 import argparse
@@ -349,8 +349,8 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
     benches = [built("plain", workload, options) for _ in range(2)]
     ratios = []
     for turn in range(options.rounds + 1):
-        fixed = run(benches[0], InstanceLabels(batch.labels), learns=False)
-        learned = run(benches[1], InstanceLabels(batch.labels), learns=True)
+        fixed = run(benches[0], InstanceLabels.from_soft(batch.labels), learns=False)
+        learned = run(benches[1], InstanceLabels.from_soft(batch.labels), learns=True)
         if turn:
             ratios.append(learned / fixed)
     return ratios

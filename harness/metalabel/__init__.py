@@ -2,12 +2,14 @@
 
 from harness.metalabel.labels import (
     ClassLabels,
+    Given,
     InstanceLabels,
     Labels,
+    OneHot,
     Parametrisation,
     Simplex,
     Softmax,
-    smoothed_one_hot,
+    Start,
 )
 from harness.metalabel.losses import soft_cross_entropy
 from harness.metalabel.methods import MetaStep
@@ -17,16 +19,18 @@ from harness.metalabel.step import label_gradient, meta_step
 
 __all__ = [
     "ClassLabels",
+    "Given",
     "InstanceLabels",
     "LabelSchedule",
     "Labels",
     "MetaStep",
+    "OneHot",
     "Parametrisation",
     "Simplex",
     "Softmax",
+    "Start",
     "label_gradient",
     "meta_step",
     "project_onto_simplex",
-    "smoothed_one_hot",
     "soft_cross_entropy",
 ]

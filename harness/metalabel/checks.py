@@ -8,7 +8,7 @@ def check_model(model: nn.Module) -> None:
     """ValueError unless the model is in train mode and has something to learn."""
     if not model.training:
         raise ValueError(
-            "model: expected train mode, since the lookahead is a training step, got eval mode; call model.train() first"
+            "model: expected train mode, as the lookahead is a training step, got eval mode; call model.train()"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model: expected at least one parameter that requires grad, got none; unfreeze some")
@@ -18,12 +18,12 @@ def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> 
     """ValueError unless `labels` is a floating `[batch, classes]` tensor, one row per input."""
     if not labels.is_floating_point():
         raise ValueError(
-            f"{name}: expected soft labels [batch, classes] of a floating type, got {labels.dtype} of shape "
-            f"{list(labels.shape)}; turn class indices into torch.nn.functional.one_hot({name}, classes).float()"
+            f"{name}: expected floating soft labels [batch, classes], got {labels.dtype} of shape "
+            f"{list(labels.shape)}; for class indices, pass torch.nn.functional.one_hot({name}, classes).float()"
         )
     if labels.dim() != 2:
         raise ValueError(
-            f"{name}: expected soft labels [batch, classes], got shape {list(labels.shape)}; pass one row per input"
+            f"{name}: expected soft labels [batch, classes], got shape {list(labels.shape)}; pass a row per input"
         )
     if inputs.dim() == 0 or len(inputs) != len(labels):
         raise ValueError(
@@ -37,16 +37,29 @@ def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> 
 def check_soft_labels(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
     """`check_batch`, and a look at the values: finite, and each row of `labels` on the simplex."""
     check_batch(inputs_name, inputs, name, labels)
-    for what, tensor in ((inputs_name, inputs), (name, labels)):
-        if tensor.is_floating_point() and not torch.isfinite(tensor).all():
-            raise ValueError(
-                f"{what}: expected finite values, got NaN or infinity; look at what made this batch"
-            )
-    # Eight roundings of the coarsest step, so that float32 and bfloat16 labels that were normalised in their own type pass.
-    tolerance = 8 * torch.finfo(labels.dtype).eps
-    least, off = float(labels.min()), float((labels.double().sum(dim=-1) - 1).abs().max())
-    if least < -tolerance or off > max(tolerance, 1e-6):
+    if inputs.is_floating_point():
+        _check_finite(inputs_name, inputs)
+    check_on_simplex(name, labels)
+
+
+def check_on_simplex(name: str, labels: Tensor) -> None:
+    """ValueError unless each row of `labels`, `[rows, classes]`, is finite, non-negative and sums to one."""
+    if labels.dim() != 2 or not labels.is_floating_point():
         raise ValueError(
-            f"{name}: expected every row on the simplex (entries ≥ 0, sum 1), got a least entry of {least:.3g} and a sum "
-            f"off by {off:.3g}; divide by the row sums, apply a softmax, or use harness.metalabel.project_onto_simplex"
+            f"{name}: expected floating soft labels [rows, classes], got {labels.dtype} of shape "
+            f"{list(labels.shape)}; for class indices, pass torch.nn.functional.one_hot({name}, classes).float()"
         )
+    _check_finite(name, labels)
+    # Room for the rounding of labels that were normalised in their own type, or in float32 and then widened.
+    tolerance = max(8 * torch.finfo(labels.dtype).eps, 1e-5)
+    least, off = float(labels.min()), float((labels.double().sum(dim=-1) - 1).abs().max())
+    if least < -tolerance or off > tolerance:
+        raise ValueError(
+            f"{name}: expected every row on the simplex (entries ≥ 0, sum 1), got a least entry of {least:.3g} and a "
+            f"sum off by {off:.3g}; divide by the row sums, or use harness.metalabel.project_onto_simplex"
+        )
+
+
+def _check_finite(name: str, tensor: Tensor) -> None:
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name}: expected finite values, got NaN or infinity; mend or drop these inputs")

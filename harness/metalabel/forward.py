@@ -4,8 +4,8 @@ L is linear in Y, so with v = ∇M(θ') and D the lookahead's slope, ∂θ' = -s
 
     ∂M/∂y_ic = (s/B) · ⟨∇θ log p_c(x_i; θ), D v⟩,
 
-one Jacobian-vector product of log p along D v. It is pushed through the training pass's own graph, so that the whole
-step costs 8 forward passes F: 3 train, 3 meta, 2 for the tangent.
+one Jacobian-vector product of log p along D v. It is pushed through the training pass's own graph, so that the step
+costs 8 forward passes F and no more: 3 for training, 3 for the meta set, 2 for the tangent.
 """
 
 from collections.abc import Callable

@@ -1,34 +1,37 @@
-"""Labels as parameters: one soft label per training image, or one per class.
+"""Labels as parameters: one soft label per training sample, or one per class, moved by rows.
 
-    y ← Π( y - β · u )                          the label step of arXiv:2009.09496, by rows
+    y ← Π( y - β u )                                              the label step of arXiv:2009.09496
 
-The raw label gradient ∂M/∂y_i = (s/B) ⟨∇θ log p(x_i), v⟩ shrinks with the batch size B and with the model's own rate s, so a
-rate that multiplies it would have to grow with both. β multiplies what is left when these are taken out:
+The raw label gradient ∂M/∂y_i = (s/B) ⟨∇θ log p(x_i), v⟩ shrinks with the batch size B and with the model's own rate
+s, so a rate that multiplies it would have to move with both. β multiplies what is left when these are taken out:
 
-    instance labels   u_i = (B/s) · ∂M/∂y_i                = ⟨∇θ log p(x_i), v⟩
-    class labels      u_c = (C/s) · Σ_{i of class c} ∂M/∂y_i = (C/B) · Σ_{i of class c} ⟨∇θ log p(x_i), v⟩
+    instance labels   u_i = (B/s) ∂M/∂y_i           =  ⟨∇θ log p(x_i), v⟩
+    class labels      u_c = (C/s) Σ_{i∈c} ∂M/∂y_i   =  (C/B) Σ_{i∈c} ⟨∇θ log p(x_i), v⟩
 
-The second is the mean over a class's images where classes are balanced. So β = 1 moves a label by the alignment, in nats per unit of weight, of
-its image's score with the meta gradient, whatever B and s are.
+with v = ∇M(θ'), and Σ_{i∈c} over the batch's samples of class c: for balanced classes the mean over them. So β is what
+a label moves when its sample's score and the meta gradient are aligned by one, whatever B and s are.
 
-Parts: `Labels` is what a training loop needs; `InstanceLabels` and `ClassLabels` differ in how a batch's rows meet the table's;
-a `Parametrisation` says what a table's row is: the label itself, or logits under a softmax.
+How the parts fit: a `Start` says where labels begin, a `Parametrisation` what is stored of them; `LabelTable` keeps and
+moves rows; `InstanceLabels` and `ClassLabels` say which rows a batch's gradient belongs to. `Labels` is all a training
+loop needs to know.
 """
 
+from dataclasses import dataclass
 from typing import Any, Protocol, Self
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from harness.metalabel.checks import check_on_simplex
 from harness.metalabel.simplex import project_onto_simplex
 
 
 class Labels(Protocol):
     """Soft labels that a training loop reads and moves by rows.
 
-    `index` names rows of the table, int64 `[batch]`: sample indices for instance labels, the annotated class of each sample
-    for class labels; `LearnedLabels.key` picks the right one of the two.
+    `index`, int64 `[batch]`, names each sample's row: for instance labels its number in the training set, distinct
+    within a batch; for class labels its annotated class.
     """
 
     def rows(self, index: Tensor) -> Tensor:
@@ -43,9 +46,80 @@ class Labels(Protocol):
         """All soft labels, `[rows, classes]`, a copy in float32."""
         ...
 
-    def state_dict(self) -> dict[str, Any]: ...
+    def state_dict(self) -> dict[str, Any]:
+        """Everything the next step reads, in tensors that alias nothing live."""
+        ...
 
     def load_state_dict(self, state: dict[str, Any]) -> None: ...
+
+
+class Start(Protocol):
+    """Where labels begin, and where decay pulls them back to."""
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(rows, classes)"""
+        ...
+
+    @property
+    def device(self) -> torch.device: ...
+
+    def rows(self, index: Tensor) -> Tensor:
+        """The soft labels of these rows, float32 `[len(index), classes]`."""
+        ...
+
+
+@dataclass(frozen=True)
+class OneHot:
+    """(1 - smoothing) · one_hot + smoothing / num_classes, held as one class per row and never written out whole."""
+
+    classes: Tensor  # int64 [rows]
+    num_classes: int
+    smoothing: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.smoothing <= 1:
+            raise ValueError(f"smoothing: expected a share in [0, 1], got {self.smoothing}")
+        least, largest = (int(end) for end in torch.aminmax(self.classes))
+        if least < 0 or largest >= self.num_classes:
+            raise ValueError(
+                f"classes: expected class indices from 0 to {self.num_classes - 1}, got {least} to {largest}; "
+                "pass num_classes as the number of classes of the data set"
+            )
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return len(self.classes), self.num_classes
+
+    @property
+    def device(self) -> torch.device:
+        return self.classes.device
+
+    def rows(self, index: Tensor) -> Tensor:
+        classes = self.classes[index.to(self.device)]
+        return F.one_hot(classes, self.num_classes).float() * (1 - self.smoothing) + self.smoothing / self.num_classes
+
+
+@dataclass(frozen=True)
+class Given:
+    """Soft labels from elsewhere, `[rows, classes]`."""
+
+    labels: Tensor
+
+    def __post_init__(self) -> None:
+        check_on_simplex("labels", self.labels)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        rows, classes = self.labels.shape
+        return rows, classes
+
+    @property
+    def device(self) -> torch.device:
+        return self.labels.device
+
+    def rows(self, index: Tensor) -> Tensor:
+        return self.labels[index.to(self.device)].float()
 
 
 class Parametrisation(Protocol):
@@ -91,7 +165,7 @@ SIMPLEX = Simplex()
 class Softmax:
     """A row z holds logits, y = softmax z, and ∂M/∂z = y ∘ (∂M/∂y - ⟨y, ∂M/∂y⟩).
 
-    A label of exactly 0 has no finite logit, so labels are first mixed with `floor` of the uniform label.
+    A label of exactly 0 has no finite logit, so a start is first mixed with `floor` of the uniform label.
     """
 
     def __init__(self, floor: float = 0.01) -> None:
@@ -113,25 +187,29 @@ class Softmax:
         return rows
 
 
-def smoothed_one_hot(classes: Tensor, num_classes: int, smoothing: float = 0.0) -> Tensor:
-    """(1 - smoothing) · one_hot + smoothing / num_classes, float32 `[len(classes), num_classes]`."""
-    return F.one_hot(classes, num_classes).float() * (1 - smoothing) + smoothing / num_classes
-
-
 class LabelTable:
-    """A table of labels with its step: momentum, decay back to the start, storage. Rows not named by a step do not move.
+    """Labels in storage, and their step; rows that a step does not name stay as they are.
 
-    With p the row, p₀ its start, u the scaled gradient and μ, λ momentum and decay,
+    With p a row, p₀ its start, u the scaled gradient, μ and λ momentum and decay,
 
         m ← μ m + u,    p ← Π( p + λ (p₀ - p) - β m ).
 
-    `dtype` and `device` are the storage's; each step gathers its rows, computes in float32, and scatters them back, so a
-    table of a million samples and a thousand classes may lie on the CPU in bfloat16 (2 GB).
+    `dtype` and `device` are the storage's. A step gathers its rows, computes in float32 and scatters them back, so that
+    the labels of a million samples and a thousand classes can lie on the CPU in bfloat16 (2 GB, as much again with
+    momentum). bfloat16 keeps 8 bits: a step of less than 0.2% of an entry is lost to rounding.
+
+    Args:
+        start: where the labels begin.
+        parametrisation: what a row is.
+        momentum: μ, a share in [0, 1).
+        decay: λ, the share of the way back to its start that a row goes at each of its steps.
+        dtype: torch.float32 or torch.bfloat16.
+        device: where the table lies; default: where `start` does.
     """
 
     def __init__(
         self,
-        start: Tensor,
+        start: Start,
         *,
         parametrisation: Parametrisation = SIMPLEX,
         momentum: float = 0.0,
@@ -142,67 +220,79 @@ class LabelTable:
         for name, value in (("momentum", momentum), ("decay", decay)):
             if not 0 <= value < 1:
                 raise ValueError(f"{name}: expected a share in [0, 1), got {value}")
-        self.parametrisation, self.momentum, self.decay = parametrisation, momentum, decay
-        device = start.device if device is None else device
-        self.table = parametrisation.encode(start.detach().float()).to(device=device, dtype=dtype, copy=True)
-        self.start = self.table.clone() if decay else None
+        if dtype not in (torch.float32, torch.bfloat16):
+            raise ValueError(f"dtype: expected torch.float32 or torch.bfloat16, got {dtype}")
+        self.start, self.parametrisation, self.momentum, self.decay = start, parametrisation, momentum, decay
+        self.table = torch.empty(start.shape, dtype=dtype, device=start.device if device is None else device)
+        for chunk in torch.arange(len(self.table), device=start.device).split(1 << 14):
+            self.table[chunk.to(self.table.device)] = self._started(chunk).to(self.table)
         self.velocity = torch.zeros_like(self.table) if momentum else None
+
+    @classmethod
+    def from_soft(cls, labels: Tensor, **options: Any) -> Self:
+        """Start from given soft labels, `[rows, classes]`."""
+        return cls(Given(labels.detach().clone()), **options)
 
     def rows(self, index: Tensor) -> Tensor:
         return self.parametrisation.decode(self.table[index.to(self.table.device)].float()).to(index.device)
 
     def step(self, index: Tensor, gradient: Tensor, label_lr: float) -> None:
-        """One step of distinct rows along the scaled gradient u, `[rows, classes]`."""
+        """One step of distinct rows along the scaled gradient u, `[len(index), classes]`."""
         index = index.to(self.table.device)
         rows = self.table[index].float()
-        moved = self.parametrisation.pull(rows, gradient.to(rows.device, rows.dtype))
+        moved = self.parametrisation.pull(rows, gradient.to(rows))
         if self.velocity is not None:
-            moved = self.velocity[index].float().mul_(self.momentum).add_(moved)
+            moved = moved.add(self.velocity[index], alpha=self.momentum)
             self.velocity[index] = moved.to(self.velocity.dtype)
-        if self.start is not None:
-            rows = rows.lerp(self.start[index].float(), self.decay)
-        rows = self.parametrisation.settle(rows.sub(moved, alpha=label_lr))
-        self.table[index] = rows.to(self.table.dtype)
+        if self.decay:
+            rows = rows.lerp(self._started(index).to(rows), self.decay)
+        self.table[index] = self.parametrisation.settle(rows.sub(moved, alpha=label_lr)).to(self.table.dtype)
 
     def as_tensor(self) -> Tensor:
-        return self.parametrisation.decode(self.table.float()).clone()
+        return self.parametrisation.decode(self.table.float())
 
     def state_dict(self) -> dict[str, Any]:
-        held = {"table": self.table, "start": self.start, "velocity": self.velocity}
-        return {name: tensor.clone() for name, tensor in held.items() if tensor is not None}
+        state = {"table": self.table.clone()}
+        if self.velocity is not None:
+            state["velocity"] = self.velocity.clone()
+        return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        held = {"table": self.table, "start": self.start, "velocity": self.velocity}
-        for name, tensor in held.items():
-            if (tensor is None) != (name not in state):
+        """Take up saved labels; ValueError where they are of another shape, or with momentum and these without."""
+        held = {"table": self.table} | ({} if self.velocity is None else {"velocity": self.velocity})
+        for name in held.keys() | state.keys():
+            expected, got = ([*labels[name].shape] if name in labels else "none" for labels in (held, state))
+            if expected != got:
                 raise ValueError(
-                    f"{name}: the saved labels and these differ in momentum or decay; build these as those were built"
+                    f"saved labels: {name}: expected {expected}, got {got}; build the labels with the rows, classes "
+                    "and momentum of those that were saved"
                 )
-            if tensor is not None:
-                tensor.copy_(state[name])
+        for name, tensor in held.items():
+            tensor.copy_(state[name])
+
+    def _started(self, index: Tensor) -> Tensor:
+        return self.parametrisation.encode(self.start.rows(index))
 
 
 class InstanceLabels(LabelTable):
-    """One soft label per training sample, `[samples, classes]`; `index` holds sample indices, distinct within a batch."""
+    """One soft label per training sample, `[samples, classes]`."""
 
     @classmethod
-    def from_classes(
-        cls, classes: Tensor, num_classes: int, *, smoothing: float = 0.0, **options: Any
-    ) -> Self:
-        """Start from the annotated class of each sample, `[samples]`, one-hot or smoothed."""
-        return cls(smoothed_one_hot(classes, num_classes, smoothing), **options)
+    def from_classes(cls, classes: Tensor, num_classes: int, *, smoothing: float = 0.0, **options: Any) -> Self:
+        """Start from the annotated class of each sample, int64 `[samples]`, one-hot or smoothed."""
+        return cls(OneHot(classes.clone(), num_classes, smoothing), **options)
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
         self.step(index, gradient * scale, label_lr)
 
 
 class ClassLabels(LabelTable):
-    """One soft label per annotated class, `[classes, classes]`; `index` holds the annotated class of each sample."""
+    """One soft label per annotated class, `[classes, classes]`."""
 
     @classmethod
     def from_smoothing(cls, num_classes: int, smoothing: float = 0.0, **options: Any) -> Self:
-        """Start from the identity: class c means c, one-hot or smoothed."""
-        return cls(smoothed_one_hot(torch.arange(num_classes), num_classes, smoothing), **options)
+        """Start where each class means itself, one-hot or smoothed."""
+        return cls(OneHot(torch.arange(num_classes), num_classes, smoothing), **options)
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
         seen, place = index.unique(return_inverse=True)

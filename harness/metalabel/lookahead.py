@@ -3,14 +3,14 @@
     θ' = θ - update(g),    g = ∇θ L(θ, Y)
 
 The training step itself is `torch.optim`'s; a lookahead reads that optimiser's settings and state, changes neither, and
-equals what `optimizer.step()` then does, to rounding. Two questions are asked of it: the point `ahead(g)` = θ', and the
-pullback `pull(g, v)` = (-∂θ'/∂g)ᵀ v / s, where s is the lookahead's `rate`. With v = ∇M(θ') the label gradient is then
-(s/B) · ⟨∇θ log p_c(x_i; θ), pull(v)⟩.
+equals what `optimizer.step()` then does, to rounding. Two things are asked of it: the place `ahead(g)` = θ', and the
+pullback `pull(g, v)` = (-∂θ'/∂g)ᵀ v / s, with s the lookahead's `rate`. For v = ∇M(θ') the label gradient is then
+(s/B) ⟨∇θ log p_c(x_i; θ), pull(g, v)⟩.
 
 `ahead` is written out of place and differentiably, so that the reference method can run autograd through it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,23 +18,25 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+Tensors = list[Tensor] | tuple[Tensor, ...]
+
 
 class Lookahead(Protocol):
     """One optimiser step over `parameters`, all of which have a gradient."""
 
     @property
-    def parameters(self) -> Sequence[Tensor]: ...
+    def parameters(self) -> Tensors: ...
 
     @property
     def rate(self) -> float:
         """s: the share of the new gradient in the step; for SGD, θ' = … - s·g."""
         ...
 
-    def ahead(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+    def ahead(self, gradients: Tensors) -> Tensors:
         """θ' for these gradients, one tensor a parameter."""
         ...
 
-    def pull(self, gradients: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
+    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
         """(-∂θ'/∂g)ᵀ v / s; every supported step is elementwise in g, so the matrix is diagonal."""
         ...
 
@@ -47,8 +49,8 @@ class SGDLookahead:
     own share is s = η (1-τ), with Nesterov η (1 + μ(1-τ)).
     """
 
-    parameters: list[Tensor]
-    buffers: list[Tensor] | None
+    parameters: Tensors
+    buffers: Tensors | None
     lr: float
     momentum: float = 0.0
     dampening: float = 0.0
@@ -61,34 +63,34 @@ class SGDLookahead:
         kept = 1.0 if self.buffers is None or not self.momentum else 1.0 - self.dampening
         return self.lr * (1.0 + self.momentum * kept if self.nesterov else kept)
 
-    def ahead(self, gradients: Sequence[Tensor]) -> list[Tensor]:
-        steps = list(gradients)
+    def ahead(self, gradients: Tensors) -> Tensors:
+        steps: Tensors = gradients
         if self.maximize:
             steps = torch._foreach_neg(steps)
         if self.weight_decay:
             steps = torch._foreach_add(steps, self.parameters, alpha=self.weight_decay)
         if self.momentum:
-            moved = steps
+            moved: Tensors = steps
             if self.buffers is not None:
                 moved = torch._foreach_mul(self.buffers, self.momentum)
                 moved = torch._foreach_add(moved, steps, alpha=1 - self.dampening)
             steps = torch._foreach_add(steps, moved, alpha=self.momentum) if self.nesterov else moved
         return torch._foreach_add(self.parameters, steps, alpha=-self.lr)
 
-    def pull(self, gradients: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
-        return torch._foreach_neg(list(vectors)) if self.maximize else list(vectors)
+    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+        return torch._foreach_neg(vectors) if self.maximize else vectors
 
 
 @dataclass(frozen=True)
 class AdamLookahead:
     """θ' = θ - η·m̂ / (√v̂ + ε), with L2 decay inside g (Adam) or beside it (AdamW: θ shrinks by 1 - ηλ first).
 
-    With m = β₁m₀ + (1-β₁)g and v = β₂v₀ + (1-β₂)g², both divided by their bias corrections, and D = √v̂ + ε,
+    With m = β₁m₀ + (1-β₁)g and v = β₂v₀ + (1-β₂)g², hats for division by their bias corrections, and D = √v̂ + ε,
 
         -∂θ'/∂g = η · [ (1-β₁)/(1-β₁ᵗ) / D  -  m̂/D² · ∂√v̂/∂g ],    ∂√v̂/∂g = (1-β₂) g / ((1-β₂ᵗ) √v̂).
 
-    Where v̂ = 0, so is g, and the second term is dropped; where AMSGrad keeps an older maximum, √v̂ does not move.
-    The rate s is η.
+    Where v̂ = 0 so is g, and the second term is dropped; where AMSGrad keeps an older maximum, √v̂ does not move. The
+    rate s is η.
     """
 
     parameters: list[Tensor]
@@ -121,11 +123,11 @@ class AdamLookahead:
             square = (second * beta2).addcmul(step, step, value=1 - beta2)
         kept = torch.maximum(largest, square) if self.amsgrad and largest is not None else square
         count = self.steps[index] + 1
-        # The root of an exact zero has an infinite slope: keep autograd out of it, where the slope below is 0 too.
+        # The root has an infinite slope at an exact zero: keep autograd out of it, as `pull` does.
         root = torch.where(kept > 0, kept, torch.ones_like(kept)).sqrt() * (kept > 0)
         return step, mean, square, root / (1 - beta2**count) ** 0.5, 1 - beta1**count
 
-    def ahead(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+    def ahead(self, gradients: Tensors) -> Tensors:
         places = []
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             _, mean, _, root, correction = self._moments(index, gradient)
@@ -133,7 +135,7 @@ class AdamLookahead:
             places.append(start.addcdiv(mean, root + self.eps, value=-self.lr / correction))
         return places
 
-    def pull(self, gradients: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
+    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
         beta1, beta2 = self.betas
         pulled = []
         for index, (gradient, vector) in enumerate(zip(gradients, vectors, strict=True)):
@@ -151,23 +153,23 @@ class AdamLookahead:
 
 @dataclass(frozen=True)
 class GroupedLookahead:
-    """Several parameter groups side by side; s is the largest group's, and the others' vectors are scaled to it."""
+    """Several parameter groups side by side; s is the largest one's, and the others' vectors are scaled to it."""
 
     parts: list[SGDLookahead | AdamLookahead]
 
     @property
-    def parameters(self) -> list[Tensor]:
+    def parameters(self) -> Tensors:
         return [parameter for part in self.parts for parameter in part.parameters]
 
     @property
     def rate(self) -> float:
         return max((part.rate for part in self.parts), default=0.0)
 
-    def ahead(self, gradients: Sequence[Tensor]) -> list[Tensor]:
+    def ahead(self, gradients: Tensors) -> Tensors:
         rest = iter(gradients)
         return [place for part in self.parts for place in part.ahead([next(rest) for _ in part.parameters])]
 
-    def pull(self, gradients: Sequence[Tensor], vectors: Sequence[Tensor]) -> list[Tensor]:
+    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
         top = self.rate
         pairs = iter(zip(gradients, vectors, strict=True))
         pulled: list[Tensor] = []
@@ -193,8 +195,8 @@ def lookahead_of(optimizer: Optimizer) -> Lookahead:
             parts.append(_adam(group, parameters, optimizer.state, type(optimizer) is AdamW))
         else:
             raise ValueError(
-                f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead is "
-                "not known; use one of the three"
+                f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead "
+                "is not known; use one of the three"
             )
     return parts[0] if len(parts) == 1 else GroupedLookahead(parts)
 
@@ -203,7 +205,7 @@ def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor,
     """A group's parameters, those that have a momentum buffer apart from those before their first step."""
     held: dict[Tensor, Tensor] = {}
     for parameter in parameters:
-        buffer = state[parameter].get("momentum_buffer") if parameter in state else None
+        buffer = state.get(parameter, {}).get("momentum_buffer")
         if buffer is not None:
             held[parameter] = buffer
     parts = []
@@ -228,7 +230,7 @@ def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor,
 def _adam(
     group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any], decoupled: bool
 ) -> AdamLookahead:
-    states = [state[parameter] if parameter in state else {} for parameter in parameters]
+    states = [state.get(parameter, {}) for parameter in parameters]
     return AdamLookahead(
         parameters,
         [held.get("exp_avg") for held in states],

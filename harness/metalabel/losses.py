@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 
 def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
-    """The mean over the batch of the cross-entropy in nats; both arguments are `[batch, classes]`, the result a scalar."""
+    """The batch's mean cross-entropy in nats, a scalar; both arguments are `[batch, classes]`."""
     return -(targets * F.log_softmax(logits, dim=-1)).sum() / len(logits)
 
 

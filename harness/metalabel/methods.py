@@ -1,12 +1,12 @@
-"""What a method of computing the label gradient takes and gives, and the two passes that all of them share."""
+"""What a method of computing the label gradient takes and gives, and the passes that all of them share."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.lookahead import Lookahead, Tensors
 from harness.metalabel.losses import head
 from harness.metalabel.model_state import lent_buffers, weights_at
 
@@ -24,8 +24,9 @@ class MetaStep(NamedTuple):
 class Method(Protocol):
     """One way to the label gradient; all give the same numbers, at different prices.
 
-    A method adds ∇θ L to the parameters' `.grad` as `loss.backward()` does, then asks `lookahead` for the step that these
-    gradients lead to. The model is left at θ, with buffers moved by the training pass alone.
+    The parameters come without gradients. A method fills `.grad` with ∇θ L as `loss.backward()` would, then asks
+    `lookahead` for the step that these gradients lead to. It leaves the model at θ, and its buffers as the training
+    pass alone moves them.
     """
 
     def __call__(
@@ -46,16 +47,12 @@ class MetaPass(NamedTuple):
     ascent: tuple[Tensor, ...]  # v = ∇M(θ'), one tensor per moved parameter
 
 
-def meta_pass(
-    model: nn.Module, parameters: Sequence[Tensor], places: Sequence[Tensor], inputs: Tensor, targets: Tensor
-) -> MetaPass:
+def meta_pass(model: nn.Module, parameters: Tensors, places: Tensors, inputs: Tensor, targets: Tensor) -> MetaPass:
     """M and ∇M with `parameters` at `places`; batch statistics are seen, running ones are not moved."""
     with weights_at(parameters, places), lent_buffers(model), torch.enable_grad():
         logits = model(inputs)
         loss, _, logit_gradient = head(logits, targets)
-        ascent = torch.autograd.grad(
-            logits, parameters, logit_gradient, allow_unused=True, materialize_grads=True
-        )
+        ascent = torch.autograd.grad(logits, parameters, logit_gradient, allow_unused=True, materialize_grads=True)
     return MetaPass(loss, ascent)
 
 

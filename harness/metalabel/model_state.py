@@ -1,4 +1,4 @@
-"""Passes over a model that leave no trace: other weights for a while, buffers on loan, the random state put back."""
+"""Passes over a model that leave no trace: other weights for a while, buffers on loan, random state put back."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,8 +11,8 @@ from torch import Tensor, nn
 def weights_at(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
     """Let the parameters hold `values` inside the block.
 
-    The storage is swapped, not written: the weights come back bit for bit, and a graph recorded before the block stays
-    valid after it. Tied weights and code that reaches for a weight by any name follow.
+    Storage is swapped, not written: the weights come back bit for bit, and a graph recorded before the block is still
+    valid after it. Tied weights, and code that reaches for a weight by another name, follow.
     """
     own = [parameter.data for parameter in parameters]
     try:
@@ -44,8 +44,7 @@ def lent_buffers(model: nn.Module) -> Iterator[None]:
 
 
 class RandomState:
-    """The generators of the CPU and of one device as they are now; `with state.kept():` puts them back afterwards, and
-    `with state.replayed():` also starts the block from there."""
+    """The random generators of the CPU and of one device, as they stand now."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -59,6 +58,7 @@ class RandomState:
 
     @contextmanager
     def kept(self) -> Iterator[None]:
+        """Put the generators back after the block."""
         try:
             yield
         finally:
@@ -66,6 +66,7 @@ class RandomState:
 
     @contextmanager
     def replayed(self) -> Iterator[None]:
+        """Let the block draw what was drawn from here on, and go on after it as if it had not been."""
         now = RandomState(self.device)
         self.restore()
         with now.kept():

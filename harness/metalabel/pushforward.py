@@ -3,14 +3,16 @@
     ḟ = Σ_w (∂f/∂w) · ẇ
 
 Autograd records, at each operation, what its transposed Jacobian needs. That is enough for the Jacobian too, so a
-tangent can be pushed through the *same* graph from the weights to the logits, and no primal value is computed a second
-time: dropout masks, batch statistics and pooling indices are those of the training pass by construction.
+tangent can be pushed through the *same* graph, from the weights to the logits, and no primal value is computed a second
+time: dropout masks, batch statistics and pooling indices are those of the training pass by construction, and a model
+may be any code that autograd can follow.
 
-Node operation whose backward formula can itself be differentiated has a rule at once: `node(u)` = Jᵀu is linear in u, and
-the transpose of that linear map, which autograd gives, is J.
+The operations that matter have rules in `harness.metalabel.tangent_rules`. Any other whose backward formula can be
+differentiated has one at once: u ↦ node(u) = Jᵀu is linear, and its transpose, which autograd gives, is J.
 """
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -18,7 +20,7 @@ from torch import Tensor
 from harness.metalabel.tangent_rules import RULES, Node, Tangent
 
 Edges = tuple[tuple[Node | None, int], ...]
-AccumulateGrad: type = torch._C._functions.AccumulateGrad  # the node of a leaf
+AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # the node of a leaf
 
 
 class NoForwardRule(ValueError):
@@ -28,8 +30,8 @@ class NoForwardRule(ValueError):
 def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     """The tangent of `output` when each leaf moves along its entry of `tangents` (zero where it has none).
 
-    `output` must still hold its graph (`retain_graph=True` in a backward pass before). Raises NoForwardRule, naming the
-    operation, where neither a rule nor a differentiable backward formula exists.
+    `output` must still hold its graph, so an earlier backward pass needs `retain_graph=True`. Raises NoForwardRule,
+    naming the operation, where there is neither a rule nor a differentiable backward formula.
     """
     root = output.grad_fn
     if root is None:
@@ -37,7 +39,7 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     results: dict[Node, Sequence[Tangent]] = {}
     order, waiting = _from_leaves_up(root)
     for node, edges in order:
-        if type(node) is AccumulateGrad:
+        if isinstance(node, AccumulateGrad):
             results[node] = (tangents.get(node.variable),)
             continue
         inputs = [None if child is None else results[child][number] for child, number in edges]
@@ -88,7 +90,7 @@ def _transposed_backward(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tang
             ]
             pulled = node(*seeds) if callable(node) else node.apply(*seeds)
         pulled = pulled if isinstance(pulled, tuple) else (pulled,)
-        # A broadcast input's gradient is summed to its shape by the engine, not by the node: the transpose expands.
+        # A broadcast input's gradient is summed to its shape by the engine and not by the node: its transpose expands.
         pairs = [
             (p, t.expand_as(p).to(p.dtype))
             for p, t in zip(pulled, inputs, strict=True)
@@ -99,6 +101,6 @@ def _transposed_backward(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tang
         return torch.autograd.grad([p for p, _ in pairs], seeds, [t for _, t in pairs], allow_unused=True)
     except (RuntimeError, NotImplementedError) as error:
         raise NoForwardRule(
-            f"{node.name()} has no forward-mode rule and its backward formula cannot be differentiated ({error}); "
-            'use method="finite_difference", or method="reverse" if the operation has a double backward'
+            f"{node.name()} has no forward-mode rule, and its backward formula cannot be differentiated; "
+            f'use method="finite_difference" for models that hold it ({error})'
         ) from error

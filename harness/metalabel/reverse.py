@@ -1,4 +1,4 @@
-"""The label gradient by double backward: the reference, as microsoft/MLC, MSLG and Meta-Weight-Net compute theirs.
+"""The label gradient by double backward: the reference, and how microsoft/MLC or Meta-Weight-Net compute theirs.
 
     ∂M/∂Y = (∂θ'/∂Y)ᵀ v,    v = ∇M(θ')
 
@@ -40,7 +40,7 @@ def reverse(
 
         ahead = lookahead()
         parameters = ahead.parameters
-        places = ahead.ahead([total.get(parameter, parameter.grad) for parameter in parameters])
+        places = ahead.ahead([total[parameter] for parameter in parameters])
     meta = meta_pass(model, parameters, [place.detach() for place in places], meta_inputs, meta_targets)
     tracked = [(place, v) for place, v in zip(places, meta.ascent, strict=True) if place.grad_fn is not None]
     (gradient,) = torch.autograd.grad([place for place, _ in tracked], free_labels, [v for _, v in tracked])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 class LabelSchedule:
     """A label step is due at model step `warmup`, and every `interval` model steps from then on.
 
-    `follow_model` lets label_lr fall as the model's learning rate does; both schedules then keep the same proportion.
+    With `follow_model`, label_lr falls as the model's learning rate does.
     """
 
     label_lr: float
@@ -17,9 +17,7 @@ class LabelSchedule:
 
     def __post_init__(self) -> None:
         if self.interval < 1:
-            raise ValueError(
-                f"interval: expected at least 1 model step between label steps, got {self.interval}"
-            )
+            raise ValueError(f"interval: expected 1 or more model steps, got {self.interval}")
         if self.warmup < 0:
             raise ValueError(f"warmup: expected 0 or more model steps, got {self.warmup}")
         if not self.label_lr >= 0:

@@ -2,8 +2,8 @@
 
     Π(x)_c = max(x_c - τ, 0),    τ such that Σ_c Π(x)_c = 1
 
-τ follows from sorting x (Held, Wolfe, Crowder 1974; Duchi et al. 2008): with u the entries in falling order, it is the
-largest of (u_1 + … + u_k - 1) / k over k.
+With u the entries in falling order, τ is the largest of (u_1 + … + u_k - 1) / k over k (Held, Wolfe and Crowder 1974;
+Duchi et al. 2008).
 """
 
 import torch

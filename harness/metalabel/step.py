@@ -35,11 +35,12 @@ def meta_step(
 ) -> MetaStep:
     """One training step's gradients, and the label gradient beside them.
 
-    `.grad` is set (not added to) as `soft_cross_entropy(model(inputs), labels).backward()` would fill it when empty, and
-    running statistics move once; the caller then calls `optimizer.step()`. The lookahead is exactly that step, so the gradients must not be
-    clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
+    `.grad` is set, not added to, as `soft_cross_entropy(model(inputs), labels).backward()` would fill it, and running
+    statistics move once. The caller then calls `optimizer.step()`; the lookahead is exactly that step, so gradients are
+    not to be clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
 
-    Raises ValueError for shapes that do not fit, a model in eval mode, and an optimiser without a known lookahead.
+    Raises ValueError for shapes that do not fit, class indices in place of soft labels, a model in eval mode, and an
+    optimiser without a known lookahead. Values are not looked at: a loss that is NaN comes back as NaN.
     """
     check_model(model)
     check_batch("inputs", inputs, "labels", labels)
@@ -59,7 +60,7 @@ def label_gradient(
     lookahead_lr: float,
     method: MethodName = "forward",
 ) -> Tensor:
-    """∂M/∂Y, `[batch, classes]`, for a lookahead of one plain SGD step of rate `lookahead_lr` from the model's weights.
+    """∂M/∂Y, `[batch, classes]`, where the lookahead is one plain SGD step of rate `lookahead_lr` from the weights now.
 
     `labels` and `meta_targets` are soft, `[batch, classes]`, each row on the simplex. The model is in train mode; it,
     its buffers, its gradients and the random state are left as they were.
@@ -73,10 +74,10 @@ def label_gradient(
     check_soft_labels("meta_inputs", meta_inputs, "meta_targets", meta_targets)
     if not 0 < lookahead_lr < float("inf"):
         raise ValueError(f"lookahead_lr: expected a positive finite rate, got {lookahead_lr}")
-    weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def one_sgd_step() -> SGDLookahead:
-        moved = [weight for weight in weights if weight.grad is not None]
+        moved: list[Tensor] = [weight for weight in weights if weight.grad is not None]
         return SGDLookahead(moved, None, lr=lookahead_lr)
 
     with RandomState(inputs.device).kept(), gradients_kept(weights), lent_buffers(model):

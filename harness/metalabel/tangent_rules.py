@@ -1,8 +1,8 @@
 """How a tangent passes one recorded operation: the rules for the operations that networks spend their time in.
 
-A rule takes a node of the autograd graph, whose `_saved_*` attributes are what the operation kept for its backward pass,
-and the tangents of its differentiable arguments (None for zero, at least one is not); it gives the tangent of each result.
-Every rule rests on one of four facts.
+A rule takes a node of the autograd graph, whose `_saved_*` attributes are what the operation kept for its backward
+pass, and the tangents of its differentiable arguments (None for zero; at least one is not). It gives the tangent of the
+result. Every rule rests on one of four facts.
 
     linear in each argument    f(x, w) → f(ẋ, w) + f(x, ẇ)                      products, convolutions, views, means
     diagonal Jacobian          J = Jᵀ, and node(ẋ) = Jᵀẋ is the fused kernel    ReLU, GELU, dropout, …
@@ -32,23 +32,25 @@ def _sum(first: Tangent, second: Tangent) -> Tangent:
     return first + second
 
 
+def _filled(node: Node, tangent: Tangent) -> Tangent:
+    """A tangent in the result's own shape and type, where the argument it came from was broadcast or promoted."""
+    result = node._input_metadata[0]
+    return None if tangent is None else tangent.to(result.dtype).expand(result.shape)
+
+
 def _addmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-    """b + x w: ḃ + ẋ w + x ẇ, each product added in place."""
+    """β b + α x w: the sum β ḃ + α ẋ w + α x ẇ, each product added as it is made."""
     bias, left, right = tangents
-    total: Tangent = None
-    if bias is not None and node._saved_beta == 1:
-        total = bias
-    elif bias is not None:
-        total = bias * node._saved_beta
-    alpha = node._saved_alpha
-    for a, b in ((node._saved_mat1, right), (left, node._saved_mat2)):
+    alpha, beta = node._saved_alpha, node._saved_beta
+    total = bias if bias is None or beta == 1 else bias * beta
+    for a, b in ((left, node._saved_mat2), (node._saved_mat1, right)):
         if a is None or b is None:
             continue
         if total is None:
             total = torch.mm(a, b) if alpha == 1 else torch.mm(a, b) * alpha
         else:
             total = torch.addmm(total, a, b, alpha=alpha)
-    return total
+    return _filled(node, total) if total is bias else total
 
 
 def _mm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
@@ -81,7 +83,7 @@ def _convolution(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     if weight is not None:
         total = torch.convolution(node._saved_input, weight, bias, *form)
     elif bias is not None:
-        total = bias.view(-1, *[1] * (len(node._saved_stride))).expand(node._input_metadata[0].shape)
+        total = _filled(node, bias.view(-1, *[1] * len(node._saved_stride)))
     if image is None:
         return total
     through = torch.convolution(image, node._saved_weight, None, *form)
@@ -99,27 +101,26 @@ def _batch_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     In evaluation mode m and r are constants and both means fall away.
     """
     moving, weight_tangent, bias_tangent = tangents
-    x, weight = node._saved_input, node._saved_weight
-    if getattr(node, "_saved_training", True):
+    x, weight, training = node._saved_input, node._saved_weight, node._saved_training
+    eps = node._saved_epsilon if hasattr(node, "_saved_epsilon") else node._saved_eps
+    if training:
         mean, inverse = node._saved_result1, node._saved_result2
     else:
-        mean = node._saved_running_mean.to(torch.promote_types(x.dtype, torch.float32))
-        inverse = (node._saved_running_var + node._saved_eps).rsqrt()
-    ones = torch.ones_like(mean)
+        mean, inverse = node._saved_running_mean, (node._saved_running_var + eps).rsqrt()
     slope = torch.zeros_like(mean) if weight_tangent is None else weight_tangent
     shift = torch.zeros_like(mean) if bias_tangent is None else bias_tangent
-    if moving is None:
-        return torch.batch_norm(x, slope * inverse, shift, mean, ones, False, 0.0, 0.0, False)
     scale = inverse if weight is None else weight * inverse
-    if getattr(node, "_saved_training", True):
-        _, correlation, total = aten.native_batch_norm_backward(
-            moving, x, weight, None, None, mean, inverse, True, node._saved_eps, [False, True, True]
+    if training and moving is not None:
+        _, correlation, total = aten.native_batch_norm_backward.default(
+            moving, x, weight, None, None, mean, inverse, True, eps, [False, True, True]
         )
         count = x.numel() // x.shape[1]
         slope = slope - scale * (correlation / count)
         shift = shift - scale * (total / count)
-    rest = torch.batch_norm(x, slope * inverse, shift, mean, ones, False, 0.0, 0.0, False)
-    return rest.addcmul_(moving, scale.view(1, -1, *[1] * (x.dim() - 2)))
+    rest = torch.batch_norm(x, slope * inverse, shift, mean, torch.ones_like(mean), False, 0.0, 0.0, False)
+    if moving is None:
+        return rest
+    return rest.addcmul_(moving, scale.to(rest.dtype).view(1, -1, *[1] * (x.dim() - 2)))
 
 
 def _layer_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
@@ -142,22 +143,23 @@ def _add(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     first, second = tangents
     if second is not None and node._saved_alpha != 1:
         second = second * node._saved_alpha
-    return _sum(first, second)
+    return _filled(node, _sum(first, second))
 
 
 def _sub(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     first, second = tangents
     if second is not None:
         second = second * -node._saved_alpha
-    return _sum(first, second)
+    return _filled(node, _sum(first, second))
 
 
 def _mul(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     first, second = tangents
-    return _sum(
+    total = _sum(
         None if first is None else first * node._saved_other,
         None if second is None else node._saved_self * second,
     )
+    return _filled(node, total)
 
 
 def _max_pool(node: Node, tangents: Sequence[Tangent]) -> Tangent:
@@ -231,6 +233,7 @@ RULES: dict[str, Rule] = {
     "BmmBackward0": _bmm,
     "ConvolutionBackward0": _convolution,
     "NativeBatchNormBackward0": _batch_norm,
+    "CudnnBatchNormBackward0": _batch_norm,
     "NativeLayerNormBackward0": _layer_norm,
     "AddBackward0": _add,
     "SubBackward0": _sub,
