@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import nbformat
-from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from traitlets.config import Config
 
 from harness.tracking.reading import Server
 from harness.tracking.uri import TrackingError, resolve
@@ -27,8 +27,13 @@ HOME = Path(__file__).parent.parent
 def execute(notebook: Path, tracking_uri: str, study: str | None = None) -> NotebookNode:
     """`notebook` with its outputs, run on `study` (default: the newest); CellExecutionError where a cell fails."""
     content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
-    kernel = AsyncKernelManager(kernel_name="python3", transport="ipc")  # sockets of this user, not of the network
-    client = NotebookClient(content, km=kernel, timeout=SECONDS, resources={"metadata": {"path": HOME}})
+    client = NotebookClient(
+        content,
+        config=Config(KernelManager={"transport": "ipc"}),  # sockets of this user, not of the network
+        kernel_name="python3",
+        timeout=SECONDS,
+        resources={"metadata": {"path": HOME}},
+    )
     environment = {**os.environ, "TRACKING_URI": tracking_uri, "STUDY": study or ""}
     executed: NotebookNode = client.execute(env=environment)
     return executed

@@ -4,6 +4,7 @@ Which one is named by two environment variables, so that a notebook runs on anyo
 TRACKING_URI (default: SQLite in ./runs) and STUDY (a study, sweep or run id; default: the newest sweep).
 """
 
+import math
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -17,6 +18,7 @@ from harness.tracking.uri import resolve
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
 CURVES = ("val_accuracy", "noisy_labels_corrected", "clean_labels_kept")
+Z = 1.959964  # standard deviations on either side that hold 95% of a normal distribution
 TABLE = ["arm", "trials", "complete", "pruned", "failed", "val_accuracy", "label_accuracy", "parameters"]
 
 
@@ -90,6 +92,16 @@ def summary(study: Study) -> pd.DataFrame:
         rows.append(row)
     table = pd.DataFrame(rows, columns=TABLE)
     return table.sort_values("val_accuracy", ascending=False, kind="stable", ignore_index=True)
+
+
+def interval(share: float, images: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share measured on so many images (Wilson 1927): what another draw of them may give.
+
+    It knows nothing of what another seed would give, nor that the best of many trials was picked.
+    """
+    middle = (share + Z**2 / (2 * images)) / (1 + Z**2 / images)
+    half = Z / (1 + Z**2 / images) * math.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))
+    return middle - half, middle + half
 
 
 def _short(value: object) -> str:

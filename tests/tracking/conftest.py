@@ -19,15 +19,6 @@ from mlflow import MlflowClient
 import harness.tracking.mirror  # noqa: F401
 from tests.tracking.faults import FaultProxy
 
-# mlflow 3.17 with SQLAlchemy 2.1: `noload` in mlflow/store/tracking/sqlalchemy_store.py; harmless until 2.2.
-UPSTREAM = "ignore:The ``noload`` loader strategy is deprecated:DeprecationWarning"
-
-
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        if item.path.is_relative_to(Path(__file__).parent):
-            item.add_marker(pytest.mark.filterwarnings(UPSTREAM))
-
 
 @pytest.fixture(scope="session")
 def empty_database(tmp_path_factory: pytest.TempPathFactory) -> Path:

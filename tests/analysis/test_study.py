@@ -1,0 +1,84 @@
+"""A study is found by its name, on the server that is named, and its arms are summed up as they are."""
+
+import math
+from pathlib import Path
+
+import pytest
+from scipy.stats import binomtest
+
+from analysis import study as studies
+from analysis.study import Study, interval, load, summary
+from harness.tracking.uri import TrackingError
+from tests.analysis.sweeps import searched, sent
+
+
+def test_arms_are_told_apart_by_their_method(study: Study) -> None:
+    assert study.learned == ["learned"]
+    assert study.baselines == ["one_hot", "label_smoothing"]
+
+
+def test_the_best_trial_is_the_best_of_those_that_ran_to_their_end(study: Study) -> None:
+    # label_lr = 10 ** (number / 4 - 2) is nearest to 0.3 at number 6; number 5 is meta_interval 1, number 6 is 2
+    assert list(study.best("learned", 3)["trial"]) == [6, 5, 8]
+    assert set(study.best("learned", 99)["state"]) == {"complete"}
+    assert list(study.best("one_hot")["trial"]) == [12]
+
+
+def test_a_curve_has_a_point_an_epoch_and_a_metric_that_was_not_measured_has_none(study: Study) -> None:
+    curve = study.curve(12, "val_accuracy")
+    assert list(curve["step"]) == [1, 2, 3, 4]
+    assert list(curve["value"]) == pytest.approx([0.94 * (1 - math.exp(-epoch / 2)) for epoch in (1, 2, 3, 4)])
+    assert study.curve(12, "no_such_metric").empty
+
+
+def test_what_varied_in_an_arm_is_what_was_searched_there(study: Study) -> None:
+    assert study.varied("learned") == ["label_lr", "meta_interval"]
+    assert study.varied("label_smoothing") == ["label_smoothing"]
+
+
+def test_the_summary_has_an_arm_a_row_the_best_first(study: Study) -> None:
+    table = summary(study)
+    assert list(table["arm"]) == ["learned", "label_smoothing", "one_hot"]
+    learned = table.iloc[0]
+    assert (learned["trials"], learned["complete"], learned["pruned"], learned["failed"]) == (12, 7, 4, 1)
+    assert learned["parameters"] == "label_lr = 0.316, meta_interval = 2"
+    assert learned["label_accuracy"] > 0.9
+    assert table.iloc[2]["label_accuracy"] == pytest.approx(0.6)
+
+
+def test_the_headline_says_which_sweep_and_which_code(study: Study) -> None:
+    line = studies.headline(study)
+    assert line.startswith("label_lr: complete, 18 trials, begun 2023-11-14 22:13 UTC, commit 0123456789; run ")
+
+
+def test_the_newest_sweep_is_read_where_none_is_named(runs: Path, store: str) -> None:
+    sent(store, runs, searched(), name="mine")
+    assert load({"TRACKING_URI": store}).sweep.name == "mine"
+    assert load({"TRACKING_URI": store, "STUDY": ""}).sweep.name == "mine"
+    assert load({"TRACKING_URI": store, "STUDY": "mine"}).sweep.name == "mine"
+
+
+def test_sqlite_in_the_runs_folder_is_read_where_no_server_is_named(
+    runs: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sent(store, runs, searched())
+    monkeypatch.chdir(runs.parent)
+    assert len(load({}).trials) == 18
+
+
+def test_an_unknown_study_is_refused_with_the_nearest_names(study: Study, store: str) -> None:
+    with pytest.raises(TrackingError, match="got 'label_rl'; did you mean label_lr"):
+        load({"TRACKING_URI": store, "STUDY": "label_rl"})
+
+
+def test_a_sweep_without_trials_has_an_empty_summary(runs: Path, store: str) -> None:
+    sent(store, runs, iter([]))
+    study = load({"TRACKING_URI": store})
+    assert summary(study).empty
+    assert study.learned == study.baselines == []
+
+
+@pytest.mark.parametrize(("right", "images"), [(0, 10), (7, 10), (240, 250), (250, 250)])
+def test_the_interval_is_scipys(right: int, images: int) -> None:
+    expected = binomtest(right, images).proportion_ci(0.95, "wilson")
+    assert interval(right / images, images) == pytest.approx((expected.low, expected.high), abs=1e-6)
