@@ -30,7 +30,7 @@ def finite_difference(
     at_start = RandomState(inputs.device)
     with torch.enable_grad():
         logits = model(inputs)
-    loss, log_p, logit_gradient = head(logits, labels)
+    loss, log_p, logit_gradient = head(logits, labels, "labels")
     logits.backward(logit_gradient)
 
     ahead = lookahead()

@@ -30,7 +30,7 @@ def forward(
     """The `Method` of this file."""
     with torch.enable_grad():
         logits = model(inputs)
-    loss, log_p, logit_gradient = head(logits, labels)
+    loss, log_p, logit_gradient = head(logits, labels, "labels")
     logits.backward(logit_gradient, retain_graph=True)
 
     ahead = lookahead()

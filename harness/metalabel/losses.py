@@ -25,15 +25,21 @@ class Head(NamedTuple):
     logit_gradient: Tensor  # [batch, classes]: ∂L/∂f, in the logits' own type
 
 
-def head(logits: Tensor, targets: Tensor) -> Head:
+def head(logits: Tensor, targets: Tensor, name: str) -> Head:
     """`soft_cross_entropy` and its gradient at the logits, bit for bit, in few calls and without a graph.
 
     A small network spends much of a step in such calls. Half-precision logits are raised to float32 first.
+    Raises ValueError where the targets, called `name`, do not fit the logits.
     """
+    if logits.shape != targets.shape:
+        raise ValueError(
+            f"{name}: expected {list(logits.shape)}, the shape of the model's logits, got {list(targets.shape)}; "
+            "pass one column per output of the model"
+        )
     values = logits.detach()
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
     log_p = torch.log_softmax(values, dim=-1)
-    share = targets * (-1.0 / len(values))
+    share = (targets * (-1.0 / len(values))).to(values.dtype)
     gradient = torch._log_softmax_backward_data(share, log_p, -1, values.dtype)
     return Head((share * log_p).sum(), log_p, gradient.to(logits.dtype))

@@ -51,7 +51,7 @@ def meta_pass(model: nn.Module, parameters: Tensors, places: Tensors, inputs: Te
     """M and ∇M with `parameters` at `places`; batch statistics are seen, running ones are not moved."""
     with weights_at(parameters, places), lent_buffers(model), torch.enable_grad():
         logits = model(inputs)
-        loss, _, logit_gradient = head(logits, targets)
+        loss, _, logit_gradient = head(logits, targets, "meta_targets")
         ascent = torch.autograd.grad(logits, parameters, logit_gradient, allow_unused=True, materialize_grads=True)
     return MetaPass(loss, ascent)
 

@@ -81,26 +81,33 @@ def _pushed(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
 
 
 def _transposed_backward(node: Node, inputs: Sequence[Tangent]) -> Sequence[Tangent]:
-    """J·ẋ as the transpose of u ↦ Jᵀu, the node's own backward formula."""
+    """J·ẋ as the transpose of u ↦ Jᵀu, the node's own backward formula; u = 1, as any u will do for a linear map."""
     try:
         with torch.enable_grad():
             seeds = [
-                torch.zeros(meta.shape, dtype=meta.dtype, device=meta.device, requires_grad=True)
+                torch.ones(meta.shape, dtype=meta.dtype, device=meta.device, requires_grad=True)
                 for meta in node._input_metadata
             ]
             pulled = node(*seeds) if callable(node) else node.apply(*seeds)
-        pulled = pulled if isinstance(pulled, tuple) else (pulled,)
-        # A broadcast input's gradient is summed to its shape by the engine and not by the node: its transpose expands.
-        pairs = [
-            (p, t.expand_as(p).to(p.dtype))
-            for p, t in zip(pulled, inputs, strict=True)
-            if t is not None and p is not None and p.requires_grad
-        ]
-        if not pairs:
+        images, moving = [], []
+        for image, tangent in zip(pulled if isinstance(pulled, tuple) else (pulled,), inputs, strict=True):
+            if image is None or tangent is None:
+                continue
+            if image.requires_grad:
+                images.append(image)
+                # A broadcast input's gradient is summed to its shape by the engine and not by the node: its transpose
+                # expands.
+                moving.append(tangent.expand_as(image).to(image.dtype))
+            elif image.any():
+                raise RuntimeError("it gives a gradient that is cut off from its argument")
+        if not images:
             return (None,) * len(seeds)
-        return torch.autograd.grad([p for p, _ in pairs], seeds, [t for _, t in pairs], allow_unused=True)
+        pushed = torch.autograd.grad(images, seeds, moving, allow_unused=True)
+        if all(tangent is None for tangent in pushed):
+            raise RuntimeError("it gives a gradient that is cut off from its argument")
     except (RuntimeError, NotImplementedError) as error:
         raise NoForwardRule(
             f"{node.name()} has no forward-mode rule, and its backward formula cannot be differentiated; "
             f'use method="finite_difference" for models that hold it ({error})'
         ) from error
+    return pushed

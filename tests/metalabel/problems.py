@@ -1,0 +1,186 @@
+"""What the tests of the label gradient are run on: random small networks and batches in float64, and the gradient
+worked out once more, by code that shares nothing with the package's."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+# A float64 gradient passes through a few hundred roundings of relative size 1e-16 each; entries may cancel, so the
+# comparison is with the largest entry of the gradient.
+EXACT = 1e-10
+
+
+@dataclass(frozen=True)
+class Problem:
+    """A model in train mode with a training and a meta batch."""
+
+    model: nn.Module
+    inputs: Tensor
+    labels: Tensor
+    meta_inputs: Tensor
+    meta_targets: Tensor
+
+    @property
+    def batches(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        return self.inputs, self.labels, self.meta_inputs, self.meta_targets
+
+
+def drawn(
+    build: Callable[[], nn.Module],
+    shape: tuple[int, ...],
+    classes: int,
+    *,
+    batch: int = 6,
+    meta_batch: int = 5,
+    seed: int = 0,
+    dtype: torch.dtype = torch.float64,
+) -> Problem:
+    """The model built and the batches drawn from one seed; running statistics start away from their defaults."""
+    torch.manual_seed(seed)
+    model = build().to(dtype).train()
+    for module in model.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm) and module.running_mean is not None:
+            module.running_mean.normal_()
+    return Problem(
+        model,
+        torch.randn(batch, *shape, dtype=dtype),
+        torch.randn(batch, classes, dtype=dtype).mul(2).softmax(dim=-1),
+        torch.randn(meta_batch, *shape, dtype=dtype),
+        torch.randn(meta_batch, classes, dtype=dtype).mul(2).softmax(dim=-1),
+    )
+
+
+class Residual(nn.Module):
+    """x + body(x)."""
+
+    def __init__(self, body: nn.Module) -> None:
+        super().__init__()
+        self.body = body
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.body(x)
+
+
+NORMS: dict[str, Callable[[int], nn.Module]] = {
+    "none": lambda channels: nn.Identity(),
+    "batch": nn.BatchNorm2d,
+    "batch, not affine": lambda channels: nn.BatchNorm2d(channels, affine=False),
+    "group": lambda channels: nn.GroupNorm(2, channels),
+    "instance": lambda channels: nn.InstanceNorm2d(channels, affine=True),
+}
+ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
+    "relu": nn.ReLU,
+    "relu in place": lambda: nn.ReLU(inplace=True),
+    "gelu": nn.GELU,
+    "silu": nn.SiLU,
+    "tanh": nn.Tanh,
+    "leaky relu": lambda: nn.LeakyReLU(0.1),
+}
+
+
+@st.composite
+def perceptrons(draw: st.DrawFn) -> Problem:
+    """Up to three hidden layers with BatchNorm, LayerNorm, dropout or neither."""
+    features, classes = draw(st.integers(1, 6)), draw(st.integers(2, 7))
+    sizes = draw(st.lists(st.integers(1, 7), max_size=3))
+    norms = [draw(st.sampled_from(["none", "batch", "layer"])) for _ in sizes]
+    activation = ACTIVATIONS[draw(st.sampled_from(sorted(ACTIVATIONS)))]
+    dropout = draw(st.sampled_from([0.0, 0.3]))
+    bias = draw(st.booleans())
+
+    def build() -> nn.Module:
+        layers: list[nn.Module] = []
+        before = features
+        for size, norm in zip(sizes, norms, strict=True):
+            layers += [nn.Linear(before, size, bias=bias)]
+            layers += {"none": [], "batch": [nn.BatchNorm1d(size)], "layer": [nn.LayerNorm(size)]}[norm]
+            layers += [activation(), nn.Dropout(dropout)]
+            before = size
+        return nn.Sequential(*layers, nn.Linear(before, classes))
+
+    return drawn(build, (features,), classes, **_sizes(draw))
+
+
+@st.composite
+def convolutional(draw: st.DrawFn) -> Problem:
+    """A convolution, a residual block and a pooling, with any of the norms and activations."""
+    channels, classes = 2 * draw(st.integers(1, 3)), draw(st.integers(2, 6))
+    norm = NORMS[draw(st.sampled_from(sorted(NORMS)))]
+    activation = ACTIVATIONS[draw(st.sampled_from(sorted(ACTIVATIONS)))]
+    stride, groups = draw(st.sampled_from([1, 2])), draw(st.sampled_from([1, 2]))
+    pool = draw(st.sampled_from(["max", "average", "adaptive"]))
+    channels_last = draw(st.booleans())
+
+    def build() -> nn.Module:
+        pools = {"max": nn.MaxPool2d(2), "average": nn.AvgPool2d(2), "adaptive": nn.AdaptiveAvgPool2d(1)}
+        model = nn.Sequential(
+            nn.Conv2d(3, channels, 3, stride, padding=1, bias=False),
+            norm(channels),
+            activation(),
+            Residual(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, groups=groups), norm(channels))),
+            activation(),
+            nn.Dropout(0.2),
+            pools[pool],
+            nn.Flatten(),
+            nn.LazyLinear(classes),
+        )
+        model(torch.randn(2, 3, 6, 6))
+        return model.to(memory_format=torch.channels_last) if channels_last else model
+
+    return drawn(build, (3, 6, 6), classes, **_sizes(draw))
+
+
+def _sizes(draw: st.DrawFn) -> dict[str, int]:
+    return {
+        "batch": draw(st.integers(2, 9)),
+        "meta_batch": draw(st.integers(2, 9)),
+        "seed": draw(st.integers(0, 2**31)),
+    }
+
+
+def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
+    """∂M/∂Y by `functional_call` and autograd alone; draws random numbers as a training and a meta pass would."""
+    model, (inputs, labels, meta_inputs, meta_targets) = problem.model, problem.batches
+    state = torch.get_rng_state()
+    free = labels.clone().requires_grad_()
+    weights = {name: w for name, w in model.named_parameters() if w.requires_grad}
+
+    def buffers() -> dict[str, Tensor]:
+        return {name: buffer.clone() for name, buffer in model.named_buffers()}
+
+    logits = torch.func.functional_call(model, {**weights, **buffers()}, inputs)
+    loss = F.cross_entropy(logits, free)
+    gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+    ahead = {
+        name: w if g is None else w - lookahead_lr * g for (name, w), g in zip(weights.items(), gradients, strict=True)
+    }
+    meta_logits = torch.func.functional_call(model, {**ahead, **buffers()}, meta_inputs)
+    (gradient,) = torch.autograd.grad(F.cross_entropy(meta_logits, meta_targets), free)
+    torch.set_rng_state(state)
+    return gradient
+
+
+def meta_loss_after_step(problem: Problem, labels: Tensor, lookahead_lr: float) -> float:
+    """M(Y): take the SGD step for `labels`, then read the meta loss; everything is put back."""
+    model, state = problem.model, torch.get_rng_state()
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    optimizer = torch.optim.SGD(model.parameters(), lr=lookahead_lr)
+    optimizer.zero_grad()
+    F.cross_entropy(model(problem.inputs), labels).backward()
+    optimizer.step()
+    with torch.no_grad():
+        loss = float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))
+    model.load_state_dict(before)
+    optimizer.zero_grad()
+    torch.set_rng_state(state)
+    return loss
+
+
+def relative_error(value: Tensor, reference: Tensor) -> float:
+    """Largest difference over the largest entry of the reference; an all-zero reference admits only zeros."""
+    difference = float((value - reference).abs().max())
+    return difference / float(reference.abs().max()) if difference else 0.0

@@ -1,0 +1,411 @@
+"""∂M/∂Y: the methods agree with each other, with code that shares nothing with them, and with the closed form."""
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from harness.metalabel import label_gradient, project_onto_simplex
+
+from .problems import (
+    EXACT,
+    Problem,
+    Residual,
+    by_double_backward,
+    convolutional,
+    drawn,
+    meta_loss_after_step,
+    perceptrons,
+    relative_error,
+)
+
+rates = st.floats(1e-3, 2.0)
+few = settings(max_examples=40, deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+
+
+def check_against_double_backward(problem: Problem, lr: float) -> None:
+    reference = by_double_backward(problem, lr)
+    # Where cancellation leaves a gradient of pure rounding noise, relative agreement has no meaning.
+    if float(reference.abs().max()) < 1e-14:
+        return
+    for method in ("forward", "reverse"):
+        found = label_gradient(problem.model, *problem.batches, lookahead_lr=lr, method=method)
+        assert relative_error(found, reference) < EXACT, method
+
+
+@few
+@given(perceptrons(), rates)
+def test_forward_and_reverse_equal_double_backward_on_perceptrons(problem: Problem, lr: float) -> None:
+    check_against_double_backward(problem, lr)
+
+
+@few
+@given(convolutional(), rates)
+def test_forward_and_reverse_equal_double_backward_on_convolutional_networks(problem: Problem, lr: float) -> None:
+    check_against_double_backward(problem, lr)
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(
+    features=st.integers(1, 6),
+    classes=st.integers(2, 7),
+    batch=st.integers(1, 9),
+    meta_batch=st.integers(1, 9),
+    seed=st.integers(0, 2**31),
+    lr=rates,
+)
+def test_forward_equals_the_closed_form_on_a_linear_softmax_model(
+    features: int, classes: int, batch: int, meta_batch: int, seed: int, lr: float
+) -> None:
+    """With f = W x + b: ⟨∇ log p_c(x), (V, u)⟩ = (e_c - p)ᵀ (V x + u), and ∇M is the mean of (p' - t)(x', 1)ᵀ."""
+    problem = drawn(
+        lambda: nn.Linear(features, classes), (features,), classes, batch=batch, meta_batch=meta_batch, seed=seed
+    )
+    x, y, mx, mt = problem.batches
+    w, b = (parameter.detach() for parameter in problem.model.parameters())
+
+    residual = (x @ w.T + b).softmax(-1) - y
+    w_ahead, b_ahead = w - lr * residual.T @ x / batch, b - lr * residual.sum(0) / batch
+    meta_residual = ((mx @ w_ahead.T + b_ahead).softmax(-1) - mt) / meta_batch
+    moved = x @ (meta_residual.T @ mx).T + meta_residual.sum(0)
+    p = (x @ w.T + b).softmax(-1)
+    expected = lr / batch * (moved - (p * moved).sum(-1, keepdim=True))
+
+    assert relative_error(label_gradient(problem.model, *problem.batches, lookahead_lr=lr), expected) < EXACT
+
+
+@settings(max_examples=8, deadline=None, derandomize=True)
+@given(perceptrons(), st.integers(0, 2**31))
+def test_forward_equals_a_central_difference_of_the_meta_loss(problem: Problem, seed: int) -> None:
+    """Along a direction that keeps the labels' row sums, M(Y + hD) - M(Y - hD) = 2h ⟨∂M/∂Y, D⟩ + O(h³)."""
+    lr, h = 0.5, 1e-5
+    direction = torch.randn(problem.labels.shape, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    gradient = label_gradient(problem.model, *problem.batches, lookahead_lr=lr)
+    above, below = (meta_loss_after_step(problem, problem.labels + side * h * direction, lr) for side in (1, -1))
+    # Rounding of M, about 1e-15, over 2h leaves 1e-10; the cubic term and the rare ReLU kink leave a little more.
+    assert (above - below) / (2 * h) == pytest.approx(float((gradient * direction).sum()), rel=1e-4, abs=1e-8)
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(perceptrons())
+def test_finite_difference_comes_close_to_forward(problem: Problem) -> None:
+    exact = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3)
+    close = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method="finite_difference")
+    # In float64 the step is 1e-9 of the weights: rounding leaves about 1e-7 of log p, whatever the gradient's size.
+    assert float((close - exact).abs().max()) < 1e-4 * float(exact.abs().max()) + 1e-7
+
+
+class Tied(nn.Module):
+    """An autoencoder's two halves on one weight, which is also scaled by hand."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(5, 4))
+        self.scale = nn.Parameter(torch.rand(4) + 0.5)
+        self.out = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out((x @ self.weight).tanh() @ self.weight.T @ (self.weight * self.scale))
+
+
+class Attention(nn.Module):
+    """A pre-norm transformer block on a sequence, in plain tensor code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.position = nn.Linear(3, 6), nn.Parameter(torch.randn(4, 6))
+        self.norm, self.mix = nn.LayerNorm(6), nn.Linear(6, 18)
+        self.mlp = Residual(nn.Sequential(nn.LayerNorm(6), nn.Linear(6, 8), nn.GELU(), nn.Linear(8, 6)))
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.embed(x) + self.position
+        q, k, v = self.mix(self.norm(z)).unflatten(-1, (3, 2, 3)).permute(2, 0, 3, 1, 4)
+        z = z + ((q @ k.mT / 3**0.5).softmax(-1) @ v).transpose(1, 2).flatten(2)
+        return self.head(self.mlp(z).mean(dim=-2))
+
+
+class Halves(nn.Module):
+    """Splits, concatenates, writes into slices, and multiplies a tensor with itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.out = nn.Linear(4, 3), nn.Linear(4, 3), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        left, right = torch.cat([self.one(x), self.two(x).exp()], dim=1).chunk(2, dim=1)
+        both = torch.cat([left * left, right / (1 + left.abs())], dim=1)
+        both = both.clone()
+        both[:, 1] = left[:, 0] * 3 - right[:, 2]
+        return self.out(both.clamp(-2, 2))
+
+
+def frozen_stem() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 5), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 3))
+    model[0].requires_grad_(False)
+    return model
+
+
+def biases_alone() -> nn.Module:
+    model = nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3))
+    for layer in (model[0], model[2]):
+        layer.weight.requires_grad_(False)
+    return model
+
+
+def still_batch_norm() -> nn.Module:
+    """Fine-tuning with the running statistics of one layer in use."""
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
+    model[1].eval()
+    return model
+
+
+def deconvolution() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 4, 3, stride=2, padding=1, dilation=1),
+        nn.BatchNorm2d(4),
+        nn.ConvTranspose2d(4, 2, 3, stride=2, output_padding=1),
+        nn.Hardswish(),
+        nn.MaxPool2d(3, stride=2, padding=1),
+        nn.AvgPool2d(2, ceil_mode=True),
+        nn.Flatten(),
+        nn.LazyLinear(3),
+    )
+
+
+class Recurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.gru(x)[0][:, -1])
+
+
+class Cube(torch.autograd.Function):
+    """x³ by hand, with a backward formula that autograd can differentiate."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x**3
+
+    @staticmethod
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return 3 * x**2 * grad
+
+
+class Cubed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(Cube.apply(self.before(x)))
+
+
+MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "tied weights": (Tied, (5,)),
+    "attention": (Attention, (4, 3)),
+    "splits and writes": (Halves, (4,)),
+    "frozen stem": (frozen_stem, (4,)),
+    "biases alone": (biases_alone, (4,)),
+    "BatchNorm in eval mode": (still_batch_norm, (3, 5, 5)),
+    "deconvolution and pooling": (deconvolution, (3, 7, 7)),
+    "GRU": (Recurrent, (6, 3)),
+    "a function of one's own": (Cubed, (4,)),
+    "1-d convolution": (
+        lambda: nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.Flatten(), nn.LazyLinear(3)),
+        (3, 6),
+    ),
+    "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
+    "channel dropout": (
+        lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.Dropout2d(0.4), nn.Flatten(), nn.LazyLinear(3)),
+        (3, 5, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_any_model_that_autograd_can_follow_has_an_exact_gradient(name: str) -> None:
+    build, shape = MODELS[name]
+
+    def ready() -> nn.Module:
+        model = build()
+        model(torch.randn(2, *shape))  # lazy layers take their shapes
+        return model
+
+    classes = ready()(torch.randn(2, *shape)).shape[-1]
+    problem = drawn(ready, shape, classes)
+    for parameter in problem.model.parameters():
+        assert parameter.dtype == torch.float64
+    check_against_double_backward(problem, 0.2)
+
+
+class Checkpointed(nn.Module):
+    """Activations of the body are computed again when they are needed, or kept."""
+
+    def __init__(self, body: nn.Module, *, saves_memory: bool) -> None:
+        super().__init__()
+        self.body, self.saves_memory = body, saves_memory
+
+    def forward(self, x: Tensor) -> Tensor:
+        return checkpoint(self.body, x, use_reentrant=False) if self.saves_memory else self.body(x)
+
+
+def test_checkpointing_changes_nothing() -> None:
+    """Compared with the plain network: under `functional_call` a checkpoint would recompute at the wrong weights."""
+
+    def gradient(saves_memory: bool) -> Tensor:
+        def build() -> nn.Module:
+            body = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.4), nn.Linear(6, 5))
+            return nn.Sequential(Checkpointed(body, saves_memory=saves_memory), nn.Linear(5, 3))
+
+        problem = drawn(build, (4,), 3)
+        return label_gradient(problem.model, *problem.batches, lookahead_lr=0.2)
+
+    assert torch.equal(gradient(saves_memory=True), gradient(saves_memory=False))
+
+
+def noisy_problem() -> Problem:
+    def build() -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(36, 5)
+        )
+
+    return drawn(build, (3, 5, 5), 5)
+
+
+@pytest.mark.parametrize("method", ["forward", "reverse", "finite_difference"])
+def test_the_model_its_gradients_and_the_random_state_are_left_as_they_were(method: str) -> None:
+    problem = noisy_problem()
+    model = problem.model
+    F.cross_entropy(model(problem.inputs), problem.labels).backward()
+    gradients = [parameter.grad for parameter in model.parameters()]
+    values = [None if gradient is None else gradient.clone() for gradient in gradients]
+    state, random_state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    tensors = [t.data_ptr() for t in (*model.parameters(), *model.buffers())]
+
+    label_gradient(model, *problem.batches, lookahead_lr=0.3, method=method)
+
+    assert all(torch.equal(state[name], tensor) for name, tensor in model.state_dict().items())
+    assert tensors == [t.data_ptr() for t in (*model.parameters(), *model.buffers())]
+    for parameter, gradient, value in zip(model.parameters(), gradients, values, strict=True):
+        assert parameter.grad is gradient
+        assert gradient is None or value is None or torch.equal(gradient, value)
+    assert torch.equal(random_state, torch.get_rng_state())
+    assert model.training
+    assert not problem.labels.requires_grad
+
+
+def test_the_model_is_left_as_it_was_when_a_pass_fails() -> None:
+    problem = noisy_problem()
+    state = {k: v.clone() for k, v in problem.model.state_dict().items()}
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        label_gradient(
+            problem.model,
+            problem.inputs,
+            problem.labels,
+            torch.randn(4, 3, 9, 9).double(),
+            problem.labels[:4],
+            lookahead_lr=1,
+        )
+    assert all(torch.equal(state[name], tensor) for name, tensor in problem.model.state_dict().items())
+    assert all(parameter.grad is None for parameter in problem.model.parameters())
+
+
+def test_dropout_keeps_the_training_mask_in_the_derivative() -> None:
+    """A mask drawn anew would leave a gradient that differs from double backward's in nearly every entry."""
+    problem = drawn(lambda: nn.Sequential(nn.Linear(6, 40), nn.Dropout(0.5), nn.Linear(40, 4)), (6,), 4)
+    assert (
+        relative_error(
+            label_gradient(problem.model, *problem.batches, lookahead_lr=0.3), by_double_backward(problem, 0.3)
+        )
+        < EXACT
+    )
+    assert torch.equal(
+        label_gradient(problem.model, *problem.batches, lookahead_lr=0.3),
+        label_gradient(problem.model, *problem.batches, lookahead_lr=0.3),
+    )
+
+
+def test_the_class_labels_gradient_is_the_sum_over_their_instances() -> None:
+    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3, batch=7)
+    classes = torch.tensor([0, 2, 1, 1, 0, 2, 2])
+    table = torch.tensor([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.3, 0.1, 0.6]], dtype=torch.float64).requires_grad_()
+    x, _, mx, mt = problem.batches
+    weights = dict(problem.model.named_parameters())
+    loss = F.cross_entropy(problem.model(x), table[classes])
+    gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True)
+    ahead = {name: w - 0.4 * g for (name, w), g in zip(weights.items(), gradients, strict=True)}
+    meta_loss = F.cross_entropy(torch.func.functional_call(problem.model, ahead, mx), mt)
+    (by_table,) = torch.autograd.grad(meta_loss, table)
+
+    rows = label_gradient(problem.model, x, table.detach()[classes], mx, mt, lookahead_lr=0.4)
+    by_class = torch.zeros(3, 3, dtype=torch.float64).index_add_(0, classes, rows)
+    assert relative_error(by_class, by_table) < EXACT
+
+
+@settings(max_examples=15, deadline=None, derandomize=True)
+@given(perceptrons())
+def test_a_step_down_the_label_gradient_lowers_the_meta_loss(problem: Problem) -> None:
+    lr = 0.1
+    gradient = label_gradient(problem.model, *problem.batches, lookahead_lr=lr)
+    feasible = project_onto_simplex(problem.labels - 1e-4 * gradient / gradient.norm().clamp(min=1e-30))
+    descent = float(((feasible - problem.labels) * gradient).sum())
+    if descent > -1e-9:  # the gradient vanishes, or points out of the simplex
+        return
+    assert meta_loss_after_step(problem, feasible, lr) < meta_loss_after_step(problem, problem.labels, lr)
+
+
+def test_bfloat16_autocast_gives_the_gradient_to_its_precision() -> None:
+    def build() -> nn.Module:
+        return nn.Sequential(
+            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5)
+        )
+
+    problem = drawn(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
+    exact = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
+    with torch.autocast("cpu", torch.bfloat16):
+        close = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
+    # bfloat16 rounds to 2⁻⁹; some fifteen operations in a row, each through differences of larger numbers.
+    assert relative_error(close, exact) < 0.1
+
+
+class Fixed(torch.autograd.Function):
+    """A forward pass whose backward formula cannot be differentiated."""
+
+    @staticmethod
+    def forward(ctx: torch.autograd.function.FunctionCtx, x: Tensor) -> Tensor:
+        ctx.save_for_backward(x)
+        return x.sin()
+
+    @staticmethod
+    @torch.autograd.function.once_differentiable
+    def backward(ctx: torch.autograd.function.FunctionCtx, grad: Tensor) -> Tensor:
+        (x,) = ctx.saved_tensors
+        return x.cos() * grad
+
+
+class Opaque(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.before, self.after = nn.Linear(4, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.after(Fixed.apply(self.before(x)))
+
+
+def test_an_operation_without_a_rule_is_named_with_the_method_to_use() -> None:
+    problem = drawn(Opaque, (4,), 3)
+    with pytest.raises(ValueError, match=r"FixedBackward has no forward-mode rule.*finite_difference"):
+        label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
+    found = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1, method="finite_difference")
+    assert found.abs().max() > 0
+    assert all(parameter.grad is None for parameter in problem.model.parameters())
