@@ -1,0 +1,228 @@
+"""Labels as parameters: where they start, how they step, and that they come back from a checkpoint."""
+
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from harness.metalabel import (
+    ClassLabels,
+    InstanceLabels,
+    Labels,
+    LabelSchedule,
+    Parametrisation,
+    Simplex,
+    Softmax,
+    meta_step,
+    project_onto_simplex,
+)
+
+from .problems import drawn
+
+PARAMETRISATIONS = [Simplex(), Softmax()]
+CLASSES = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
+
+
+def on_the_simplex(labels: Tensor) -> bool:
+    return bool((labels >= 0).all()) and torch.allclose(labels.sum(-1), torch.ones(len(labels)), atol=1e-6)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.integers(1, 8), st.integers(1, 9), st.sampled_from([0.1, 1.0, 100.0]), st.integers(0, 2**31))
+def test_projection_is_the_nearest_point_of_the_simplex(rows: int, classes: int, spread: float, seed: int) -> None:
+    """The nearest point y of a convex set is the one with ⟨x - y, z - y⟩ ≤ 0 for every z in it; corners suffice."""
+    points = spread * torch.randn(rows, classes, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    nearest = project_onto_simplex(points)
+    assert (nearest >= 0).all()
+    torch.testing.assert_close(nearest.sum(-1), torch.ones(rows, dtype=torch.float64))
+    corners = torch.eye(classes, dtype=torch.float64)
+    slopes = torch.einsum("rc,rkc->rk", points - nearest, corners - nearest[:, None, :])
+    assert (slopes <= 1e-12 * max(spread, 1.0) ** 2 * classes).all()
+    torch.testing.assert_close(project_onto_simplex(nearest), nearest)
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_labels_start_from_one_hot_smoothed_or_given_ones(parametrisation: Parametrisation) -> None:
+    one_hot = F.one_hot(CLASSES, 3).float()
+    given_labels = torch.randn(8, 3).softmax(-1)
+    starts = [
+        (InstanceLabels.from_classes(CLASSES, 3, parametrisation=parametrisation), one_hot),
+        (
+            InstanceLabels.from_classes(CLASSES, 3, smoothing=0.3, parametrisation=parametrisation),
+            0.7 * one_hot + 0.1,
+        ),
+        (InstanceLabels.from_soft(given_labels, parametrisation=parametrisation), given_labels),
+        (ClassLabels.from_smoothing(3, 0.6, parametrisation=parametrisation), 0.4 * torch.eye(3) + 0.2),
+    ]
+    for labels, expected in starts:
+        if isinstance(parametrisation, Softmax):
+            expected = (1 - parametrisation.floor) * expected + parametrisation.floor / 3
+        torch.testing.assert_close(labels.as_tensor(), expected)
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_a_step_moves_only_the_rows_it_names_and_stays_on_the_simplex(
+    parametrisation: Parametrisation, dtype: torch.dtype
+) -> None:
+    labels = InstanceLabels.from_classes(CLASSES, 3, parametrisation=parametrisation, dtype=dtype, momentum=0.5)
+    before = labels.as_tensor()
+    index = torch.tensor([6, 1, 3])
+    for _ in range(3):
+        labels.update(index, torch.randn(3, 3), label_lr=0.2, scale=2.0)
+    after = labels.as_tensor()
+    moved = (after != before).any(-1)
+    assert set(moved.nonzero().flatten().tolist()) == {1, 3, 6}
+    assert on_the_simplex(after)
+    assert labels.rows(index).dtype == torch.float32
+    assert torch.equal(labels.rows(index), after[index])
+
+
+def test_a_projected_step_is_the_formula_of_its_docstring() -> None:
+    start = torch.tensor([[0.5, 0.3, 0.2], [0.2, 0.2, 0.6]])
+    labels = InstanceLabels.from_soft(start, momentum=0.5, decay=0.1)
+    first, second = torch.randn(1, 3), torch.randn(1, 3)
+    index = torch.tensor([1])
+    labels.update(index, first, label_lr=0.01, scale=3.0)
+    labels.update(index, second, label_lr=0.01, scale=3.0)
+
+    p0 = start[1:]
+    p1 = project_onto_simplex(p0 - 0.01 * 3 * first)
+    p2 = project_onto_simplex(p1 + 0.1 * (p0 - p1) - 0.01 * (0.5 * 3 * first + 3 * second))
+    torch.testing.assert_close(labels.rows(index), p2)
+
+
+def test_a_step_in_logits_follows_the_gradient_through_the_softmax() -> None:
+    labels = InstanceLabels.from_soft(torch.tensor([[0.5, 0.3, 0.2]]), parametrisation=Softmax())
+    logits = labels.rows(torch.tensor([0])).log().requires_grad_()
+    gradient = torch.randn(1, 3)
+    (pulled,) = torch.autograd.grad((logits.softmax(-1) * gradient).sum(), logits)
+    labels.update(torch.tensor([0]), gradient, label_lr=0.7, scale=1.0)
+    torch.testing.assert_close(labels.as_tensor(), (logits - 0.7 * pulled).softmax(-1).detach())
+
+
+def test_decay_alone_brings_labels_back_to_their_start() -> None:
+    labels = InstanceLabels.from_classes(CLASSES, 3, decay=0.5)
+    index = torch.arange(8)
+    labels.update(index, torch.randn(8, 3), label_lr=0.3, scale=1.0)
+    assert not torch.allclose(labels.as_tensor(), F.one_hot(CLASSES, 3).float(), atol=0.01)
+    for _ in range(30):
+        labels.update(index, torch.zeros(8, 3), label_lr=0.3, scale=1.0)
+    torch.testing.assert_close(labels.as_tensor(), F.one_hot(CLASSES, 3).float())
+
+
+def test_class_labels_move_by_the_mean_over_a_class_in_a_balanced_batch() -> None:
+    labels = ClassLabels.from_smoothing(3, 0.5)
+    classes = torch.tensor([0, 1, 2, 0, 1, 2])
+    gradient = 0.01 * torch.randn(6, 3)
+    before, scale = labels.as_tensor(), 6 / 0.1
+    labels.update(classes, gradient, label_lr=0.02, scale=scale)
+    means = torch.stack([gradient[classes == c].mean(0) for c in range(3)])
+    torch.testing.assert_close(labels.as_tensor(), project_onto_simplex(before - 0.02 * scale * means))
+
+
+def test_classes_that_a_batch_lacks_stay_where_they_are() -> None:
+    labels = ClassLabels.from_smoothing(4, 0.5, momentum=0.9)
+    before = labels.as_tensor()
+    labels.update(torch.tensor([1, 3, 1]), torch.randn(3, 4), label_lr=0.1, scale=1.0)
+    assert torch.equal(labels.as_tensor()[[0, 2]], before[[0, 2]])
+    assert not torch.equal(labels.as_tensor()[[1, 3]], before[[1, 3]])
+
+
+@pytest.mark.parametrize("kind", [InstanceLabels, ClassLabels])
+def test_a_label_step_does_not_depend_on_batch_size_or_model_rate(kind: type[Labels]) -> None:
+    """The same batch twice over, and a tenth of a small model rate, move the labels alike."""
+    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3)
+    classes = torch.tensor([0, 1, 2, 2, 1, 0])
+
+    def moved(model_lr: float, times: int) -> Tensor:
+        index = torch.arange(6).repeat(times)
+        labels: Labels
+        if kind is InstanceLabels:
+            labels, row = InstanceLabels.from_classes(classes.repeat(times), 3, smoothing=0.5), torch.arange(6 * times)
+        else:
+            labels, row = ClassLabels.from_smoothing(3, 0.5), classes[index]
+        step = meta_step(
+            problem.model,
+            torch.optim.SGD(problem.model.parameters(), lr=model_lr),
+            problem.inputs[index],
+            labels.rows(row).double(),
+            problem.meta_inputs,
+            problem.meta_targets,
+        )
+        labels.update(row, step.gradient, label_lr=0.01, scale=step.scale)
+        return labels.as_tensor()[: len(classes)]
+
+    reference = moved(1e-5, 1)
+    assert (reference - moved(1.0, 1)).abs().max() > 1e-5  # far ahead, the meta gradient is another one
+    torch.testing.assert_close(moved(1e-5, 2), reference, rtol=0, atol=1e-6)  # float32 storage
+    torch.testing.assert_close(moved(1e-6, 1), reference, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "options", [{}, {"momentum": 0.9, "decay": 0.1}, {"parametrisation": Softmax(), "momentum": 0.5}]
+)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
+def test_saved_labels_go_on_bit_for_bit(options: dict[str, Any], dtype: torch.dtype) -> None:
+    def fresh() -> InstanceLabels:
+        return InstanceLabels.from_classes(CLASSES, 3, smoothing=0.2, dtype=dtype, **options)
+
+    gradients = [torch.randn(8, 3) for _ in range(4)]
+    index = torch.randperm(8)
+    straight, first, second = fresh(), fresh(), fresh()
+    for gradient in gradients:
+        straight.update(index, gradient, label_lr=0.05, scale=1.0)
+    for gradient in gradients[:2]:
+        first.update(index, gradient, label_lr=0.05, scale=1.0)
+    state = first.state_dict()
+    first.update(index, gradients[3], label_lr=1.0, scale=1.0)  # must not reach what was saved
+    second.load_state_dict(state)
+    for gradient in gradients[2:]:
+        second.update(index, gradient, label_lr=0.05, scale=1.0)
+    assert torch.equal(second.as_tensor(), straight.as_tensor())
+
+
+def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
+    saved = InstanceLabels.from_classes(CLASSES, 3, momentum=0.9).state_dict()
+    with pytest.raises(ValueError, match="velocity: expected none, got"):
+        InstanceLabels.from_classes(CLASSES, 3).load_state_dict(saved)
+    with pytest.raises(ValueError, match=r"table: expected \[3, 3\], got \[8, 3\]"):
+        ClassLabels.from_smoothing(3).load_state_dict({"table": saved["table"]})
+
+
+@pytest.mark.parametrize(
+    ("start", "message"),
+    [
+        (lambda: InstanceLabels.from_classes(CLASSES, 2), r"classes: expected class indices from 0 to 1, got 0 to 2"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, smoothing=1.5), r"smoothing: expected a share"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, momentum=1.0), r"momentum: expected a share"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, decay=-0.1), r"decay: expected a share"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, dtype=torch.float16), r"dtype: expected torch.float32 or"),
+        (lambda: InstanceLabels.from_soft(torch.ones(4, 3)), r"labels: expected every row on the simplex"),
+        (lambda: InstanceLabels.from_soft(CLASSES), r"labels: expected floating soft labels"),
+        (lambda: Softmax(floor=0.0), r"floor: expected a share"),
+    ],
+)
+def test_a_bad_start_is_refused(start: Any, message: str) -> None:
+    with pytest.raises(ValueError, match=message):
+        start()
+
+
+def test_a_label_step_is_due_after_warm_up_and_then_every_interval() -> None:
+    schedule = LabelSchedule(label_lr=0.1, interval=3, warmup=2)
+    assert [step for step in range(12) if schedule.due(step)] == [2, 5, 8, 11]
+
+
+def test_the_label_rate_is_constant_or_follows_the_model() -> None:
+    assert LabelSchedule(label_lr=0.2).rate(0.25) == 0.2
+    assert LabelSchedule(label_lr=0.2, follow_model=True).rate(0.25) == 0.05
+
+
+@pytest.mark.parametrize("options", [{"interval": 0}, {"warmup": -1}, {"label_lr": -0.1}, {"label_lr": float("nan")}])
+def test_a_schedule_out_of_bounds_is_refused(options: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match=next(iter(options))):
+        LabelSchedule(**({"label_lr": 0.1} | options))
