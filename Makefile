@@ -30,7 +30,10 @@ ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000
 	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1
 
 notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING_URI=…)
-	$(BIN)/python -m analysis.execute $(if $(STUDY),--study $(STUDY)) $(if $(TRACKING_URI),--tracking-uri $(TRACKING_URI))
+	for notebook in analysis/*.ipynb; do \
+	  $(BIN)/python -m analysis.execute $$notebook --out runs/$$(basename $$notebook) \
+	    $(if $(STUDY),--study $(STUDY)) $(if $(TRACKING_URI),--tracking-uri $(TRACKING_URI)) || exit; \
+	done
 
 constraints: .venv/installed  ## write down the versions that are installed
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new

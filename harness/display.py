@@ -3,6 +3,7 @@
 On a terminal the line is a bar that redraws itself; into a pipe or file it is a plain line now and then.
 """
 
+import math
 import time
 from collections.abc import Mapping
 from types import TracebackType
@@ -172,18 +173,26 @@ def results_table(summary: Mapping[str, Any]) -> Table:
 
 
 def verdict(summary: Mapping[str, Any]) -> str:
-    """One sentence on what won, and by how much over the tuned baselines."""
+    """One sentence on what won, and by how much over the tuned baselines.
+
+    Beside it the half-width of a 95 % interval that takes the two accuracies as independent binomials: an upper bound,
+    since both were measured on the same images.
+    """
     arms = summary["arms"]
     ours = _top(arms, "arm")
     theirs = _top(arms, "baseline")
     if ours is None or theirs is None:
         missing = "arm" if ours is None else "baseline"
         return f"No {missing} has a complete trial yet: nothing to compare."
-    gap = 100 * (arms[ours]["val_accuracy"] - arms[theirs]["val_accuracy"])
-    if abs(gap) < 0.05:
-        return f"{ours} and the best baseline, {theirs}, are level on the validation images."
-    words = f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
-    return f"{ours} is {words} the best baseline, {theirs}, on the validation images."
+    mine, other = arms[ours]["val_accuracy"], arms[theirs]["val_accuracy"]
+    gap = 100 * (mine - other)
+    words = "level with" if abs(gap) < 0.05 else f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
+    images = arms[ours]["val_images"]
+    noise = 196 * math.sqrt((mine * (1 - mine) + other * (1 - other)) / images)
+    return (
+        f"{ours} is {words} the best baseline, {theirs}, on {images} validation images of one seed; "
+        f"chance alone moves such a difference by up to {noise:.1f} points."
+    )
 
 
 def _top(arms: Mapping[str, Any], role: str) -> str | None:

@@ -146,7 +146,6 @@ def _run(
             ledger,
             concurrency=min(search.concurrency or slots, slots),
             deadline=deadline,
-            verbose=verbose,
         )
 
 

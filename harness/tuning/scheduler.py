@@ -4,6 +4,8 @@ Each result carries the epochs trained since the last. They go into the ledger o
 pruner says so ends the trial, and what was trained beyond it is dropped.
 """
 
+import re
+from pathlib import Path
 from typing import Any
 
 from ray.tune.experiment import Trial as RayTrial
@@ -45,8 +47,7 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
         """Ray gave a trial up, or will restart it; in the second case it is still open afterwards."""
         if not trial.should_recover() and self.ledger.is_open(trial.config["number"]):
-            error = trial.get_pickled_error()
-            self.ledger.fail(trial.config["number"], f"worker lost: {_first_line(error)}")
+            self.ledger.fail(trial.config["number"], f"worker lost: {_reason(trial)}")
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LedgerScheduler":
         return self
@@ -55,6 +56,12 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         return (dict, ())
 
 
-def _first_line(error: object) -> str:
-    lines = str(error).strip().splitlines()
-    return lines[0] if lines else type(error).__name__
+def _reason(trial: RayTrial) -> str:
+    """The telling line of what Ray wrote down about the last loss: the error's own, where there is one."""
+    try:
+        told = Path(trial.error_file).read_text().rpartition("Failure #")[2].splitlines()[1:]
+    except (OSError, TypeError):
+        return "Ray did not say why"
+    lines = [line.strip() for line in told if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    return next(iter([*errors[-1:], *lines]), "Ray did not say why")

@@ -25,6 +25,7 @@ def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
             "states": _states(own),
             "trial": winner and winner.number,
             "params": winner and winner.params,
+            "val_images": winner and arm.config(winner.params).val_size,
             **{name: winner and winner.metrics.get(name) for name in SHOWN_METRICS},
         }
     top = best(entries, space)

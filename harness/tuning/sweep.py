@@ -40,7 +40,6 @@ def run_sweep(
     *,
     concurrency: int,
     deadline: float | None = None,
-    verbose: bool = False,
 ) -> bool:
     """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
 
@@ -56,7 +55,7 @@ def run_sweep(
     if need.memory_gib is not None:
         resources["memory"] = need.memory_gib * 2**30
     searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)))
-    logging.getLogger("ray.tune").setLevel(logging.INFO if verbose else logging.CRITICAL)
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, resources),
         tune_config=tune.TuneConfig(
@@ -73,7 +72,7 @@ def run_sweep(
             storage_path=str(folder.path),
             failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            verbose=2 if verbose else 0,
+            verbose=0,
         ),
     )
     with _terminate_as_interrupt():

@@ -6,21 +6,29 @@ were bundled.
 """
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ray import tune
+
+if TYPE_CHECKING:
+    from harness.tuning.work import Work
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
     """Config: `config` (fields of `RunConfig`), `folder` (of the trial), `threads` (for torch)."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        import torch  # here and not above: the driver holds this class too, and has no use for torch
+        self.work: Work | None = None
+        self.failure = ""
+        try:
+            import torch  # here and not above: the driver holds this class too, and has no use for torch
 
-        from harness.tuning.work import Work
+            from harness.tuning.work import Work
 
-        torch.set_num_threads(config["threads"])
-        self.work = Work(config["config"], Path(config["folder"]))
+            torch.set_num_threads(config["threads"])
+            self.work = Work(config["config"], Path(config["folder"]))
+        except Exception as error:  # a worker without a package, say: Ray would try again and again
+            self.failure = f"{type(error).__name__}: {error}"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         """Ray hands this worker to the next trial."""
@@ -28,11 +36,15 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         return True
 
     def step(self) -> dict[str, Any]:
+        if self.work is None:
+            return {"epochs": [], "failure": self.failure, "busy": 0.0, "finished": True, "done": True}
         result = self.work.advance()
         return {**result, "done": result["finished"]}
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        self.work.save(Path(checkpoint_dir) / "checkpoint.pt")
+        if self.work is not None:
+            self.work.save(Path(checkpoint_dir) / "checkpoint.pt")
 
     def load_checkpoint(self, checkpoint: str) -> None:
-        self.work.restore(Path(checkpoint) / "checkpoint.pt")
+        if self.work is not None:
+            self.work.restore(Path(checkpoint) / "checkpoint.pt")
