@@ -23,10 +23,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         try:
             import torch  # here and not above: the driver holds this class too, and has no use for torch
 
-            from harness.tuning.work import Work
+            from harness.tuning import work
 
             torch.set_num_threads(config["threads"])
-            self.work = Work(config["config"], Path(config["folder"]))
+            self.work = work.Work(config["config"], Path(config["folder"]))
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 
