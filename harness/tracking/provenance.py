@@ -5,7 +5,6 @@ libraries read). Left out: user and home folder, and whatever may be a secret. T
 about 0.1 s.
 """
 
-import json
 import os
 import platform
 import re
@@ -47,10 +46,6 @@ def collect(argv: Iterable[str] | None = None) -> dict[str, Any]:
         "host": socket.gethostname(),
         "environment": {name: value for name, value in sorted(os.environ.items()) if ENVIRONMENT.fullmatch(name)},
     }
-
-
-def write(path: Path, provenance: dict[str, Any]) -> None:
-    path.write_text(json.dumps(provenance, indent=2) + "\n")
 
 
 def tags(provenance: dict[str, Any]) -> dict[str, str]:

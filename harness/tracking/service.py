@@ -17,6 +17,7 @@ from harness.tracking.spool import Record, Spool
 from harness.tracking.uri import redact
 
 RESTART = 30.0  # seconds, at least, between two starts of the writer
+ERRORS = "writer.err"  # beside the spool: what the writer could not put into its log
 GRACE = 3.0  # seconds that `finish` gives a server that was away before it
 
 # A writer that goes on sending after `finish`; kept here, so that it is not taken for forgotten.
@@ -78,7 +79,7 @@ class Tracker:
             "MLFLOW_TRACKING_URI": self.uri,  # not an argument: it may hold a password, and `ps` shows those
             "PYTHONPATH": os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")])),
         }
-        with (self.spool.folder / "writer.err").open("ab") as errors:
+        with (self.spool.folder / ERRORS).open("ab") as errors:
             self._writer = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "harness.tracking.writer", str(self.spool.folder)),
@@ -114,14 +115,16 @@ class Tracker:
     def sent(self) -> Sent:
         """How far the server has been fed by now."""
         cursor = self._cursor()
+        pending = unsent(self.spool.folder, self.uri)
+        broken = pending > 0 and self._writer is not None and self._writer.poll() is not None
         return Sent(
             tracking_uri=redact(self.uri),
             experiment=cursor.experiment,
             experiment_id=cursor.experiment_id,
             run_id=cursor.run_id,
-            pending=unsent(self.spool.folder, self.uri),
+            pending=pending,
             refused=cursor.refused,
-            away=cursor.away,
+            away=cursor.away or (f"the writer failed, see {self.spool.folder / ERRORS}" if broken else ""),
         )
 
     def _cursor(self) -> Cursor:

@@ -66,9 +66,3 @@ def test_tags_are_short_strings_to_search_runs_by() -> None:
     tags = provenance.tags(provenance.collect(["x"]))
     assert {"commit", "dirty", "cpu", "cores", "gpu", "torch"} <= set(tags)
     assert all(isinstance(value, str) and len(value) < 500 for value in tags.values())
-
-
-def test_what_is_written_is_read_back(tmp_path: Path) -> None:
-    facts = provenance.collect(["x"])
-    provenance.write(tmp_path / "provenance.json", facts)
-    assert json.loads((tmp_path / "provenance.json").read_text()) == facts

@@ -201,6 +201,16 @@ def test_a_tracker_that_was_never_started_still_sends_at_the_end(spool_folder: P
     assert shown(store)["a study"]["status"] == "FINISHED"
 
 
+def test_a_writer_that_cannot_even_start_is_told(
+    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sys, "executable", "/bin/false")
+    tracker = Tracker(spool_folder, store)
+    tracker.append(SweepStarted(name="a study"))
+    sent = tracker.finish(timeout=10)
+    assert (sent.pending, sent.away) == (1, f"the writer failed, see {spool_folder / 'writer.err'}")
+
+
 def test_the_writer_refuses_a_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nowhere")]) == 2
     assert "found no such file" in capsys.readouterr().err
