@@ -1,9 +1,8 @@
-"""One run: model and labels trained side by side, an epoch at a time.
+"""One run: a model and the labels it is trained on, side by side, an epoch at a time.
 
-Every model step descends the soft-label cross-entropy L(θ, Y). In a run that learns its labels, every
-`meta_interval`-th of them first looks ahead: the labels Y take a step down ∂M/∂Y, M being the loss on clean meta images
-at the parameters the model step is about to reach (arXiv:2009.09496; the gradient itself is `harness.metalabel`'s). The
-two updates see the same parameters and the same batch.
+Each model step, the run's method (`harness.training.methods`) fills the model's gradients for a batch, and does to
+the labels what it does; the optimiser then steps. A method lays out the epochs in phases, each over its own images
+with its own course of the learning rate; most have one.
 
 A run is a function of its `RunConfig` alone. Its state can be saved between epochs and taken up again bit for bit.
 """
@@ -14,14 +13,18 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.nn import functional
+from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from harness.metalabel import ClassLabels, InstanceLabels, meta_step, soft_cross_entropy
+from harness.training.augment import augmented
 from harness.training.config import RunConfig
 from harness.training.data import Images, Parts, load_parts
+from harness.training.meta_set import MetaSet
+from harness.training.methods import METHODS, Batch, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics
 from harness.training.models import build
 from harness.training.random import GlobalStream, generator
+
+STREAMS = ("order", "meta order", "augment")
 
 
 class Diverged(ArithmeticError):
@@ -33,32 +36,29 @@ class Run:
 
     Args:
         config: what to run.
-        parts: the data, where the caller holds it already; else loaded and cut as `config` says.
+        parts: the data, where the caller holds them already, all of one table of pixels; else as `config` says.
+
+    Raises:
+        DataError: data or model cannot be had, or do not fit.
     """
 
     def __init__(self, config: RunConfig, parts: Parts | None = None) -> None:
         self.config = config
         self.device = _device(config.device)
-        parts = _moved(load_parts(config) if parts is None else parts, self.device)
-        self.parts = parts
-        self.inputs, self.given = parts.train.inputs, parts.noisy
-        if config.train_on_meta:
-            self.inputs = torch.cat([self.inputs, parts.meta.inputs])
-            self.given = torch.cat([self.given, parts.meta.targets])
-        self.meta_targets = functional.one_hot(parts.meta.targets, parts.meta.classes).float()
-        self.labels, self.label_row = self._initial_labels()
-
+        self.parts = (load_parts(config) if parts is None else parts).to(self.device)
         self.epoch = 0
         self.model_steps = 0
-        self.order = generator(config.seed, "order")
-        self.meta_order = generator(config.seed, "meta order")
+        self.streams = {purpose: generator(config.seed, purpose) for purpose in STREAMS}
         self.global_stream = GlobalStream(config.seed, "model")
         with self.global_stream.active():
-            model = build(config.model, self.inputs.shape[1:], parts.train.classes, config.width)
-        self.model = model.to(self.device)
-        self.optimizer = torch.optim.SGD(
-            self.model.parameters(), lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay
-        )
+            self.model = self._fresh_model()
+            self.optimizer = _optimizer(config, self.model)
+            self.images, given, trusted = _trained_on(self.parts)
+            meta = MetaSet(self.parts.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
+            task = Task(config, self.model, self.optimizer, self.images.classes, given, trusted, meta)
+            self.method = METHODS[config.method](task)
+        self.task = task
+        self.phases = self.method.phases()
 
     @property
     def done(self) -> bool:
@@ -67,7 +67,7 @@ class Run:
     @property
     def soft_labels(self) -> Tensor:
         """The labels now in force for the training images proper, [len(parts.train), classes]."""
-        return self.labels.rows(self.label_row[: len(self.parts.train)])
+        return self.method.labels()[: len(self.parts.train)]
 
     def train_epoch(self) -> Metrics:
         """One pass over the training images; returns the metrics named in `harness.training.metrics`.
@@ -97,9 +97,8 @@ class Run:
                 "model_steps": self.model_steps,
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
-                "labels": self.labels.state_dict(),
-                "order": self.order.get_state(),
-                "meta_order": self.meta_order.get_state(),
+                "method": self.method.state_dict(),
+                "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
                 "global_stream": self.global_stream.state,
             }
         )
@@ -113,85 +112,84 @@ class Run:
         """
         if state["config"] != self.config.model_dump():
             raise ValueError(f"expected the state of {self.config!r}, got that of {state['config']}")
+        state = _detached(state)
         self.epoch = state["epoch"]
         self.model_steps = state["model_steps"]
         self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(_detached(state["optimizer"]))
-        self.labels.load_state_dict(state["labels"])
-        self.order.set_state(state["order"].cpu())
-        self.meta_order.set_state(state["meta_order"].cpu())
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.method.load_state_dict(state["method"])
+        for purpose, stream in self.streams.items():
+            stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]
 
     def _pass_over_training_set(self) -> Metrics:
         config = self.config
-        learned = config.method == "learned"
-        batches = torch.randperm(len(self.inputs), generator=self.order).to(self.device).split(config.batch_size)
+        phase, before = self._phase()
+        if phase.anew and not before:
+            self._begin_anew()
+        order = torch.randperm(len(phase.images), generator=self.streams["order"]).to(self.device)
+        batches = phase.images[order].split(config.batch_size)
         total = torch.zeros((), device=self.device)
-        for index in batches:
-            lr = self._schedule(len(batches))
-            rows = self.label_row[index]
-            if learned and self.model_steps % config.meta_interval == 0:
-                loss = self._label_step(index, rows)
-            else:
-                self.optimizer.zero_grad()
-                loss = soft_cross_entropy(self.model(self.inputs[index]), self.labels.rows(rows))
-                loss.backward()
+        lr = phase.lr
+        for number, index in enumerate(batches):
+            factor = self._factor(before * len(batches) + number, phase.epochs * len(batches))
+            lr = phase.lr * factor
+            for group in self.optimizer.param_groups:
+                group["lr"] = lr
+            inputs = augmented(self.images.batch(index), config.augment, self.streams["augment"])
+            given, trusted = self.task.given[index], self.task.trusted[index]
+            total += self.method.step(Batch(index, inputs, given, trusted, self.model_steps, factor))
             self.optimizer.step()
             self.model_steps += 1
-            total += loss.detach()
+        self.method.end_epoch()
         return {"train_loss": float(total) / len(batches), "lr": lr}
 
-    def _label_step(self, index: Tensor, rows: Tensor) -> Tensor:
-        """Move the labels of one batch; leaves the model's gradients for the step that follows."""
-        meta_index = self._meta_batch()
-        step = meta_step(
-            self.model,
-            self.optimizer,
-            self.inputs[index],
-            self.labels.rows(rows),
-            self.parts.meta.inputs[meta_index],
-            self.meta_targets[meta_index],
-        )
-        gradient = step.gradient
-        if self.config.train_on_meta:  # the meta images' own labels are trusted as they are
-            noisy = index < len(self.parts.train)
-            rows, gradient = rows[noisy], gradient[noisy]
-        self.labels.update(rows, gradient, label_lr=self.config.label_lr, scale=step.scale)
-        return step.loss
+    def _phase(self) -> tuple[Phase, int]:
+        """The phase of the epoch to come, and how many of its epochs are past."""
+        before = self.epoch
+        for phase in self.phases:
+            if before < phase.epochs:
+                return phase, before
+            before -= phase.epochs
+        return self.phases[-1], before + self.phases[-1].epochs
 
-    def _meta_batch(self) -> Tensor | slice:
-        if self.config.meta_batch_size >= len(self.parts.meta):
-            return slice(None)
-        order = torch.randperm(len(self.parts.meta), generator=self.meta_order)
-        return order[: self.config.meta_batch_size].to(self.device)
+    def _factor(self, step: int, steps: int) -> float:
+        """The model's learning rate at a step of a phase, as a share of that at its start."""
+        return 0.5 * (1 + math.cos(math.pi * step / steps)) if self.config.schedule == "cosine" else 1.0
 
-    def _schedule(self, steps_per_epoch: int) -> float:
-        lr = self.config.lr
-        if self.config.schedule == "cosine":
-            lr *= 0.5 * (1 + math.cos(math.pi * self.model_steps / (self.config.epochs * steps_per_epoch)))
-        for group in self.optimizer.param_groups:
-            group["lr"] = lr
-        return lr
+    def _fresh_model(self) -> torch.nn.Module:
+        train = self.parts.train
+        return build(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
 
-    def _initial_labels(self) -> tuple[InstanceLabels | ClassLabels, Tensor]:
-        """The labels, and for each training image the row of them that is its own."""
-        classes = self.parts.train.classes
-        if self.config.method == "learned" and self.config.labels == "class":
-            return ClassLabels.from_smoothing(classes, self.config.label_smoothing, device=self.device), self.given
-        smoothing = 0.0 if self.config.method == "one_hot" else self.config.label_smoothing
-        labels = InstanceLabels.from_classes(self.given, classes, smoothing=smoothing)
-        return labels, torch.arange(len(self.given), device=self.device)
+    def _begin_anew(self) -> None:
+        """Fresh weights and an optimiser that remembers nothing, in place: the method holds both."""
+        self.model.load_state_dict(self._fresh_model().state_dict())
+        self.optimizer.state.clear()
+
+
+def _trained_on(parts: Parts) -> tuple[Images, Tensor, Tensor]:
+    """All images that may be trained on, training then meta, their annotated classes, and which are of the meta set."""
+    train, meta = parts.train, parts.meta
+    images = Images(
+        train.pixels, torch.cat([train.index, meta.index]), torch.cat([train.targets, meta.targets]), train.classes
+    )
+    given = torch.cat([parts.noisy, meta.targets])
+    trusted = torch.arange(len(given), device=given.device) >= len(train)
+    return images, given, trusted
+
+
+def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
+    parameters, decay = model.parameters(), config.weight_decay
+    if config.optimizer == "sgd":
+        # Without momentum Nesterov's form is plain SGD, which torch wants to hear.
+        nesterov = config.nesterov and config.momentum > 0
+        return SGD(parameters, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay)
+    kind = Adam if config.optimizer == "adam" else AdamW
+    return kind(parameters, lr=config.lr, betas=(config.momentum, 0.999), weight_decay=decay)
 
 
 def _device(name: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
-def _moved(parts: Parts, device: torch.device) -> Parts:
-    def images(part: Images) -> Images:
-        return Images(part.inputs.to(device), part.targets.to(device), part.classes)
-
-    return Parts(images(parts.train), parts.noisy.to(device), images(parts.meta), images(parts.val))
 
 
 def _detached(value: Any) -> Any:

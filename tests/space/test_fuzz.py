@@ -87,7 +87,7 @@ def parsed(text: str, overrides: Sequence[str] = ()) -> Space | list[str]:
         return parse(text, "damaged.yaml", overrides)
     except SpaceError as error:
         lines = str(error).splitlines()
-    assert all(line.isprintable() and ": expected " in line and len(line) < 1000 for line in lines)
+    assert all(line.isprintable() and ": expected " in line and len(line) < 1500 for line in lines)
     return lines
 
 

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from harness.training.config import RunConfig
-from harness.training.data import SOURCES, DataError, Parts, cut, load_parts, load_pool, load_test
+from harness.training.data import DataError, Parts, cut, digits, load_parts, load_pool, load_test
 from harness.training.run import Run
 from tests.training.runs import tensors
 
@@ -22,7 +22,7 @@ def drawn(parts: Parts) -> dict[str, set[bytes]]:
 
 
 def test_four_parts_are_disjoint_and_make_up_the_data_set() -> None:
-    parts = [*drawn(load_parts(NOISY)).values(), rows(load_test("digits").inputs)]
+    parts = [*drawn(load_parts(NOISY)).values(), rows(load_test(NOISY).inputs)]
     assert [len(part) for part in parts] == [1438 - 150 - 250, 150, 250, 359]
     assert len(set.union(*parts)) == 1797 == sum(map(len, parts))
 
@@ -30,7 +30,7 @@ def test_four_parts_are_disjoint_and_make_up_the_data_set() -> None:
 @pytest.mark.parametrize("seed", [0, 7])
 def test_each_part_has_the_classes_in_proportion(seed: int) -> None:
     parts = load_parts(NOISY.model_copy(update={"seed": seed}))
-    whole = load_pool("digits").targets
+    whole = load_pool(NOISY).targets
     for part in (parts.train, parts.meta, parts.val):
         expected = torch.bincount(whole) * len(part) / len(whole)
         # Images of each class are dealt out evenly: a part is off by less than one image at either of its ends.
@@ -47,17 +47,18 @@ def test_seeds_draw_train_meta_and_val_anew_and_the_same_seed_draws_them_again()
 def test_no_seed_moves_the_test_part() -> None:
     pools = [set.union(*drawn(load_parts(NOISY.model_copy(update={"seed": seed}))).values()) for seed in range(3)]
     assert pools[0] == pools[1] == pools[2]
-    assert pools[0].isdisjoint(rows(load_test("digits").inputs))
+    assert pools[0].isdisjoint(rows(load_test(NOISY).inputs))
 
 
 def test_no_test_image_can_be_reached_from_a_run() -> None:
     run = Run(NOISY)
     run.train_epoch()
-    test = rows(load_test("digits").inputs)
+    test = load_test(NOISY)
     held = [tensor for tensor in tensors(run) if tensor.shape[1:] == (1, 8, 8)]
-    assert len(held) >= 3
+    assert {tensor.dtype for tensor in held} == {torch.uint8, torch.float32}
     for tensor in held:
-        assert rows(tensor).isdisjoint(test)
+        forbidden = test.pixels.stored if tensor.dtype == torch.uint8 else test.inputs
+        assert rows(tensor).isdisjoint(rows(forbidden))
 
 
 def test_cut_gives_what_was_asked_and_the_rest() -> None:
@@ -75,7 +76,6 @@ def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
 def test_digits_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
-    images, classes = SOURCES["digits"]()
-    expected = load_digits()
-    assert torch.equal(torch.from_numpy(images[:, 0]), torch.from_numpy(expected.images).float())
-    assert classes.tolist() == expected.target.tolist()
+    raw, expected = digits.read(), load_digits()
+    assert (raw.images[:, 0] == expected.images).all()
+    assert raw.truth.tolist() == expected.target.tolist()

@@ -26,7 +26,7 @@ def test_a_change_of_noise_leaves_split_weights_and_order_as_they_were() -> None
     noisy, clean = Run(CONFIG), Run(CONFIG.model_copy(update={"noise": "none"}))
     assert torch.equal(noisy.parts.train.inputs, clean.parts.train.inputs)
     assert same_state(noisy.model.state_dict(), clean.model.state_dict())
-    assert torch.equal(noisy.order.get_state(), clean.order.get_state())
+    assert torch.equal(noisy.streams["order"].get_state(), clean.streams["order"].get_state())
     assert not torch.equal(noisy.parts.noisy, clean.parts.noisy)
 
 

@@ -7,7 +7,6 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training import models
 from harness.training.config import RunConfig
 from harness.training.run import Diverged, Run
 from tests.training.runs import epochs, same_state, through_a_file
@@ -16,23 +15,6 @@ QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=16, epochs=4, meta_ba
 CONVOLUTIONAL = {"model": "cnn", "width": 4, "meta_size": 50, "batch_size": 256}
 
 
-def dropout_network(shape: models.Shape, classes: int, width: int) -> nn.Module:
-    channels, height, breadth = shape
-    return nn.Sequential(
-        nn.Flatten(),
-        nn.Linear(channels * height * breadth, width),
-        nn.ReLU(),
-        nn.Dropout(0.3),
-        nn.Linear(width, classes),
-    )
-
-
-@pytest.fixture
-def dropout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(models.MODELS, "dropout", dropout_network)
-
-
-@pytest.mark.usefixtures("dropout")
 @pytest.mark.parametrize(
     "settings",
     [
@@ -41,9 +23,22 @@ def dropout(monkeypatch: pytest.MonkeyPatch) -> None:
         {"method": "one_hot", "train_on_meta": True},
         {"train_on_meta": True},
         CONVOLUTIONAL,
-        {"model": "dropout"},
+        {"model": "tests.training.own_models:with_dropout"},
+        {"label_momentum": 0.9, "label_decay": 0.01, "label_form": "softmax", "label_warmup_epochs": 1},
+        {"label_schedule": "model", "optimizer": "adam", "lr": 0.003, "labels": "class", "train_on_meta": True},
+        {"optimizer": "adamw", "lr": 0.003, "meta_balanced": True, "augment": "crop_flip_cutout"},
+        {"nesterov": True, "retrain_share": 0.5},
+        {"nesterov": True, "retrain_share": 0.75},
+        {"method": "bootstrapping", "train_on_meta": True},
+        {"method": "gce"},
+        {"method": "elr"},
+        {"method": "online_label_smoothing"},
+        {"method": "fine_tuning", "fine_tune_share": 0.25, "train_on_meta": True},
+        {"method": "fine_tuning", "fine_tune_share": 0.6},
+        {"method": "reweighting", "train_on_meta": True},
+        {"method": "reweighting", **CONVOLUTIONAL},
     ],
-    ids=["instance labels", "class labels", "baseline", "on the meta set too", "BatchNorm", "dropout"],
+    ids=lambda settings: " ".join(f"{key}={value}" for key, value in settings.items()) or "instance labels",
 )
 def test_two_epochs_then_two_from_a_file_are_four_epochs_bit_for_bit(settings: dict[str, object]) -> None:
     config = QUICK.model_copy(update=settings)
@@ -110,48 +105,48 @@ def test_labels_of_baselines_stay_as_they_start(method: str, share: float) -> No
     torch.testing.assert_close(run.soft_labels, expected)
 
 
-class Recorder(nn.Module):
-    """A network that writes down every image it is trained on."""
-
-    seen: list[torch.Tensor]
-
-    def __init__(self, network: nn.Module) -> None:
-        super().__init__()
-        self.network = network
-        self.seen = []
-
-    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
-        if self.training:
-            self.seen.append(inputs)
-        logits: torch.Tensor = self.network(inputs)
-        return logits
-
-
 def trained_on(run: Run) -> set[bytes]:
-    recorder = Recorder(run.model)
-    run.model = recorder
+    """The images that pass the model in train mode in one epoch."""
+    seen: set[bytes] = set()
+
+    def write_down(model: nn.Module, inputs: tuple[torch.Tensor]) -> None:
+        if model.training:
+            seen.update(image.numpy().tobytes() for image in inputs[0])
+
+    run.model.register_forward_pre_hook(write_down)
     epochs(run, 1)
-    return {image.numpy().tobytes() for batch in recorder.seen for image in batch}
+    return seen
 
 
-@pytest.mark.parametrize("method", ["one_hot", "label_smoothing"])
-def test_the_meta_set_is_trained_on_only_where_the_run_says_so(method: str) -> None:
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"method": "one_hot"},
+        {"method": "label_smoothing"},
+        {"method": "bootstrapping"},
+        {"method": "gce"},
+        {"method": "elr"},
+        {"method": "online_label_smoothing"},
+        {"method": "fine_tuning"},
+        {"method": "learned", "label_warmup_epochs": 1},
+    ],
+    ids=lambda settings: settings["method"],
+)
+def test_the_meta_set_is_trained_on_only_where_the_run_says_so(settings: dict[str, object]) -> None:
     for train_on_meta in (False, True):
-        run = Run(QUICK.model_copy(update={"method": method, "train_on_meta": train_on_meta}))
+        run = Run(QUICK.model_copy(update={**settings, "train_on_meta": train_on_meta}))
         train, meta, val = (
             {image.numpy().tobytes() for image in part.inputs}
             for part in (run.parts.train, run.parts.meta, run.parts.val)
         )
-        seen = trained_on(run)
-        assert train <= seen
-        assert (meta <= seen) if train_on_meta else meta.isdisjoint(seen)
-        assert val.isdisjoint(seen)
+        assert trained_on(run) == (train | meta if train_on_meta else train)
+        assert val.isdisjoint(train | meta)
 
 
 def test_labels_of_the_meta_set_do_not_move_where_it_is_trained_on() -> None:
     run = Run(QUICK.model_copy(update={"train_on_meta": True}))
     epochs(run, 2)
-    table = run.labels.as_tensor()
+    table = run.method.labels()
     assert len(table) == len(run.parts.train) + len(run.parts.meta)
     assert torch.equal(table[len(run.parts.train) :], nn.functional.one_hot(run.parts.meta.targets, 10).float())
     assert len(run.soft_labels) == len(run.parts.train)

@@ -1,11 +1,8 @@
-"""Networks by name. To add one: a function (shape of one image, classes, width) → module, and a line in `MODELS`."""
+"""Networks for small images: trained in seconds on a core."""
 
-from collections.abc import Callable
-
-import torch
 from torch import nn
 
-Shape = tuple[int, int, int]
+from harness.training.models.shape import Shape
 
 
 def mlp(shape: Shape, classes: int, width: int) -> nn.Module:
@@ -31,12 +28,3 @@ def cnn(shape: Shape, classes: int, width: int) -> nn.Module:
         layers += [nn.MaxPool2d(2)] if block < 2 else [nn.AdaptiveAvgPool2d(1)]
         before = after
     return nn.Sequential(*layers, nn.Flatten(), nn.Linear(before, classes))
-
-
-MODELS: dict[str, Callable[[Shape, int, int], nn.Module]] = {"mlp": mlp, "cnn": cnn}
-
-
-def build(name: str, shape: torch.Size, classes: int, width: int) -> nn.Module:
-    """The named network for images [N, *shape], its weights drawn from torch's global random state."""
-    channels, height, breadth = shape
-    return MODELS[name]((channels, height, breadth), classes, width)

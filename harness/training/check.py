@@ -1,0 +1,84 @@
+"""What can be told of a run's data and model before torch is imported: files that are not there."""
+
+import importlib.util
+import sys
+import zipfile
+from pathlib import Path
+
+from harness.training.config import RunConfig
+from harness.training.names import MODELS
+from harness.training.places import IDX_SETS, folder_parts, idx_folder
+
+
+def check_data(config: RunConfig) -> list[str]:
+    """Problems that the run would end in at its start, a line each; those that can be told without reading the data.
+
+    Reads no arrays and decodes no images; takes milliseconds.
+    """
+    kind, _, place = config.dataset.partition(":")
+    match kind:
+        case "npz":
+            problems = _npz(Path(place).expanduser(), config)
+        case "folder":
+            problems = _folder(Path(place).expanduser(), config)
+        case "digits":
+            problems = []
+        case _:
+            problems = _torchvision(config)
+    if config.noise == "given" and kind not in ("npz", "folder"):
+        problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
+    return problems + _model(config.model)
+
+
+def _npz(file: Path, config: RunConfig) -> list[str]:
+    if not file.is_file():
+        return [f"dataset: expected an npz file, got nothing at {file}; correct the path"]
+    try:
+        with zipfile.ZipFile(file) as archive:
+            held = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        return [f"dataset: expected an npz file, got {file}, which cannot be opened ({error}); write it anew"]
+    needed = ["x_train", "y_train", *([config.given_labels] if config.noise == "given" else [])]
+    named = ", ".join(sorted(held)) or "none"
+    return [f"dataset: expected an array {key} in {file}, got {named}; add it" for key in needed if key not in held]
+
+
+def _folder(folder: Path, config: RunConfig) -> list[str]:
+    parts = folder_parts(folder)
+    if not parts:
+        return [
+            f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got "
+            "neither; correct the path, or move the images"
+        ]
+    if config.noise == "given" and "trusted" not in parts and not (folder / "given.csv").is_file():
+        return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got neither; add one"]
+    return []
+
+
+def _torchvision(config: RunConfig) -> list[str]:
+    root = Path(config.data_root).expanduser()
+    idx = config.dataset in IDX_SETS
+    there = idx_folder(config.dataset, root) is not None if idx else root.is_dir()
+    if config.download or there:
+        return []
+    hint = ", or install Debian's package dataset-fashion-mnist" if config.dataset == "FashionMNIST" else ""
+    return [
+        f"data_root: expected a folder with the files of {config.dataset}, got {root}; set data_root to where they "
+        f"are, or download: true{hint}"
+    ]
+
+
+def _model(name: str) -> list[str]:
+    module, _, function = name.partition(":")
+    if name in MODELS or module == "torchvision":
+        return []
+    here = str(Path.cwd())
+    if here not in sys.path:  # as `harness.training.models` looks for it
+        sys.path.append(here)
+    top = module.partition(".")[0]
+    if importlib.util.find_spec(top) is None:
+        return [
+            f"model: expected the function {function} of a module that can be imported, got {module}, which cannot; "
+            "start from the folder that holds it, or set PYTHONPATH"
+        ]
+    return []

@@ -1,0 +1,21 @@
+"""Four parts of the data, never mixed.
+
+    train   noisy labels, learned          meta   clean, drives the labels
+    val     clean, drives the search       test   opened by a confirmation alone
+
+    digits · idx · torchvision_sets · own      readers: a data set as numpy arrays (`raw`), checked
+    cache                                      what was read, as files that the trials of a node share
+    sources                                    settings → the pool, and apart from it the test part
+    parts                                      the pool → train, meta and val, drawn by the run's seed
+
+The test part of a data set is its own, or drawn once for all; it is not in what `load_pool` returns: a trial cannot
+see it. A seed re-draws the other three, class by class, so that every part has all classes in proportion.
+"""
+
+from harness.training.data.errors import DataError
+from harness.training.data.images import Images, Parts, Pixels
+from harness.training.data.parts import load_parts
+from harness.training.data.proportion import cut
+from harness.training.data.sources import load_pool, load_test
+
+__all__ = ["DataError", "Images", "Parts", "Pixels", "cut", "load_parts", "load_pool", "load_test"]

@@ -1,0 +1,46 @@
+"""The meta set as methods draw from it: clean images that say where labels should go."""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.training.data import Images
+
+
+class MetaSet:
+    """Batches of the meta set.
+
+    Args:
+        images: the meta part of the data.
+        batch_size: images of a batch; the whole set is given where it has no more.
+        balanced: whether a batch holds the classes equally often, as far as the set has them.
+        stream: what batches are drawn by.
+    """
+
+    def __init__(self, images: Images, batch_size: int, balanced: bool, stream: torch.Generator) -> None:
+        self.inputs = images.inputs
+        self.classes = images.targets
+        self.targets = functional.one_hot(images.targets, images.classes).float()
+        self.batch_size = batch_size
+        self.balanced = balanced
+        self.stream = stream
+
+    def draw(self) -> tuple[Tensor, Tensor]:
+        """Inputs [batch, channels, height, width] and soft targets [batch, classes]."""
+        if self.batch_size >= len(self.inputs):
+            return self.inputs, self.targets
+        order = torch.randperm(len(self.inputs), generator=self.stream).to(self.inputs.device)
+        if self.balanced:
+            order = order[rank_within_class(self.classes[order]).argsort(stable=True)]
+        chosen = order[: self.batch_size]
+        return self.inputs[chosen], self.targets[chosen]
+
+
+def rank_within_class(classes: Tensor) -> Tensor:
+    """For each element of `classes` [n], how many of its class stand before it."""
+    by_class = classes.argsort(stable=True)
+    counts = torch.bincount(classes)
+    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
+    ranks = torch.empty_like(classes)
+    ranks[by_class] = torch.arange(len(classes), device=classes.device) - starts
+    return ranks

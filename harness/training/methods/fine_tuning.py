@@ -1,0 +1,23 @@
+"""Fine-tuning on the meta set: train on the noisy labels, then go on with the clean ones alone.
+
+    first  epochs - n:  L over train (and meta, with train_on_meta) at rate lr
+    last   n:           L over meta at rate fine_tune_lr,               n = fine_tune_share · epochs, rounded
+
+Transfer from noisy to clean labels in its plainest form (e.g. Xiao et al. 2015, CVPR, on Clothing1M; Hendrycks et al.
+2018, arXiv:1802.05300, compare against it). Labels are one-hot throughout.
+"""
+
+from harness.training.methods.one_hot import OneHot
+from harness.training.methods.protocol import Phase
+
+
+class FineTuning(OneHot):
+    def phases(self) -> list[Phase]:
+        config = self.task.config
+        last = round(config.fine_tune_share * config.epochs)
+        meta = self.task.trusted.nonzero().flatten()
+        course = [
+            Phase(config.epochs - last, self.task.trained_on, config.lr),
+            Phase(last, meta, config.fine_tune_lr),
+        ]
+        return [phase for phase in course if phase.epochs]

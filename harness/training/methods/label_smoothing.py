@@ -1,0 +1,17 @@
+"""Label smoothing (Szegedy et al. 2016, arXiv:1512.00567): a share of each label's mass is spread over all classes.
+
+y_i = (1 - ε) · one_hot_i + ε/C,    L = -(1/B) Σ_i ⟨y_i, log p(x_i)⟩,    ε = label_smoothing
+"""
+
+from torch import Tensor
+
+from harness.metalabel import soft_cross_entropy
+from harness.training.methods.protocol import Batch, Method
+
+
+class LabelSmoothing(Method):
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        return soft_cross_entropy(logits, self.task.smoothed(batch.given))
+
+    def labels(self) -> Tensor:
+        return self.task.smoothed(self.task.given)

@@ -1,0 +1,98 @@
+"""Learned soft labels (Vyas, Saxena and Voice 2020, arXiv:2009.09496).
+
+    θ ← the optimiser's step for L(θ, Y)                  every model step
+    Y ← Π( Y - β · ∂M(θ'(Y))/∂Y )                         before every meta_interval-th of them, after a warm-up
+
+M is the loss on clean meta images at the parameters θ' that the model step is about to reach; `harness.metalabel` has
+the gradient and the unit of β = label_lr. Both updates see the same parameters and the same batch.
+
+Images of the meta set, where it is trained on, keep their labels. With `retrain_share` the last epochs train a fresh
+model on the labels learned by then, which no longer move.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.metalabel import (
+    ClassLabels,
+    InstanceLabels,
+    LabelSchedule,
+    Simplex,
+    Softmax,
+    meta_step,
+    soft_cross_entropy,
+)
+from harness.training.methods.protocol import Batch, Method, Phase, Task
+
+
+class Learned(Method):
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        config = task.config
+        options: dict[str, Any] = {
+            "parametrisation": Softmax() if config.label_form == "softmax" else Simplex(),
+            "momentum": config.label_momentum,
+            "decay": config.label_decay,
+        }
+        self.by_class = config.labels == "class"
+        self.table: ClassLabels | InstanceLabels
+        if self.by_class:
+            self.table = ClassLabels.from_smoothing(
+                task.classes, config.label_smoothing, device=task.given.device, **options
+            )
+        else:
+            self.table = InstanceLabels.from_classes(
+                task.given, task.classes, smoothing=config.label_smoothing, **options
+            )
+        steps = task.steps(len(task.trained_on))
+        self.schedule = LabelSchedule(
+            config.label_lr,
+            interval=config.meta_interval,
+            warmup=config.label_warmup_epochs * steps,
+            follow_model=config.label_schedule == "model",
+        )
+        self.retrain_epochs = round(config.retrain_share * config.epochs)
+        self.learned_until = (config.epochs - self.retrain_epochs) * steps
+
+    def phases(self) -> list[Phase]:
+        config, images, last = self.task.config, self.task.trained_on, self.retrain_epochs
+        course = [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, anew=True)]
+        return [phase for phase in course if phase.epochs]
+
+    def step(self, batch: Batch) -> Tensor:
+        if batch.step >= self.learned_until or not self.schedule.due(batch.step):
+            return super().step(batch)
+        task = self.task
+        step = meta_step(task.model, task.optimizer, batch.inputs, self._targets(batch), *task.meta.draw())
+        rows, gradient = batch.given if self.by_class else batch.index, step.gradient
+        if task.config.train_on_meta:
+            rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
+        if len(rows):
+            rate = self.schedule.rate(batch.lr_factor)
+            self.table.update(rows, gradient, label_lr=rate, scale=step.scale)
+        return step.loss
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        return soft_cross_entropy(logits, self._targets(batch))
+
+    def labels(self) -> Tensor:
+        every = torch.arange(len(self.task.given), device=self.task.given.device)
+        return self._in_force(every, self.task.given, self.task.trusted)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.table.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.table.load_state_dict(state)
+
+    def _targets(self, batch: Batch) -> Tensor:
+        return self._in_force(batch.index, batch.given, batch.trusted)
+
+    def _in_force(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
+        """The labels of images [n], by their index, annotated class and whether they are of the meta set."""
+        learned = self.table.rows(given if self.by_class else index)
+        if not self.task.config.train_on_meta:
+            return learned
+        return self.task.smoothed(given).where(trusted[:, None], learned)

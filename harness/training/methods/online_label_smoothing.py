@@ -1,0 +1,46 @@
+"""Online label smoothing (Zhang et al. 2020, arXiv:2011.12562): a class's soft label is what the model says of it.
+
+    L = (1/B) Σ_i [ -a log p_{y_i}(x_i) - (1 - a) ⟨S_{y_i}, log p(x_i)⟩ ],    a = ols_weight
+
+S_c is the mean of p(x_i) over the images of class c that the model got right in the epoch before; uniform at first. A
+class of which none was right keeps its row.
+"""
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from harness.metalabel import soft_cross_entropy
+from harness.training.methods.protocol import Batch, Method, Task
+
+
+class OnlineLabelSmoothing(Method):
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        square = (task.classes, task.classes)
+        self.soft = torch.full(square, 1 / task.classes, device=task.given.device)
+        self.sums = torch.zeros(square, device=task.given.device)
+        self.counts = torch.zeros(task.classes, device=task.given.device)
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        p = logits.detach().softmax(1)
+        right = p.argmax(1) == batch.given
+        self.sums.index_add_(0, batch.given[right], p[right])
+        self.counts.index_add_(0, batch.given[right], torch.ones_like(p[right, 0]))
+        return soft_cross_entropy(logits, self._mixed(batch.given))
+
+    def end_epoch(self) -> None:
+        seen = self.counts > 0
+        self.soft[seen] = self.sums[seen] / self.counts[seen, None]
+        self.sums.zero_()
+        self.counts.zero_()
+
+    def labels(self) -> Tensor:
+        return self._mixed(self.task.given)
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {"soft": self.soft, "sums": self.sums, "counts": self.counts}
+
+    def _mixed(self, given: Tensor) -> Tensor:
+        weight = self.task.config.ols_weight
+        return weight * functional.one_hot(given, self.task.classes) + (1 - weight) * self.soft[given]

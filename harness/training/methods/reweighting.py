@@ -1,0 +1,66 @@
+"""Meta-Weight-Net (Shu et al. 2019, arXiv:1902.07379): a small network learns how much an image of a given loss counts.
+
+    w_i = V(ℓ_i; Θ),  ℓ_i = -log p_{y_i}(x_i; θ)                 V: one hidden layer, sigmoid output, ℓ_i not
+    differentiated θ'(Θ) = the optimiser's step from θ for (1/B) Σ_i w_i ℓ_i Θ ← Θ - Adam(∂M(θ'(Θ))/∂Θ)
+    every meta_interval model steps θ ← the optimiser's step for (1/B) Σ_i V(ℓ_i; Θ) ℓ_i         with the new Θ
+
+A weighted one-hot label w_i y_i is a label of mass w_i, so the core that differentiates labels gives the weights'
+gradient: ∂M/∂w_i = ⟨y_i, ∂M/∂(w_i y_i)⟩. As for labels, the factor s/B is taken out of it. The authors look ahead by
+plain SGD, here it is by the run's own optimiser. Images of the meta set, where it is trained on, count fully.
+"""
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.metalabel import meta_step
+from harness.training.methods.protocol import Batch, Method, Task
+
+
+class Reweighting(Method):
+    def __init__(self, task: Task) -> None:
+        super().__init__(task)
+        width = task.config.weight_net_width
+        layers = nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid()
+        self.net = nn.Sequential(*layers).to(task.given.device)
+        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=task.config.weight_net_lr)
+
+    def step(self, batch: Batch) -> Tensor:
+        if batch.step % self.task.config.meta_interval == 0:
+            self._learn_weights(batch)
+        return super().step(batch)
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        losses = functional.cross_entropy(logits, batch.given, reduction="none")
+        return (self.weights(losses, batch).detach() * losses).mean()
+
+    def weights(self, losses: Tensor, batch: Batch) -> Tensor:
+        """How much each image of the batch counts, [batch], given their losses [batch] in nats."""
+        weights: Tensor = self.net(losses.detach()[:, None])[:, 0]
+        return weights.where(~batch.trusted, 1.0)
+
+    def _learn_weights(self, batch: Batch) -> None:
+        task = self.task
+        # The pass that follows moves BatchNorm's running statistics; these here may not do so as well.
+        before = [buffer.clone() for buffer in task.model.buffers()]
+        with torch.no_grad():
+            losses = functional.cross_entropy(task.model(batch.inputs), batch.given, reduction="none")
+        weights = self.weights(losses, batch)
+        given = functional.one_hot(batch.given, task.classes).float()
+        weighted = given * weights.detach()[:, None]
+        step = meta_step(task.model, task.optimizer, batch.inputs, weighted, *task.meta.draw())
+        for buffer, value in zip(task.model.buffers(), before, strict=True):
+            buffer.copy_(value)
+        slope = (given * step.gradient).sum(1) * step.scale
+        self.net_optimizer.zero_grad()
+        (slope * weights).mean().backward()
+        self.net_optimizer.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        return {"net": self.net.state_dict(), "net_optimizer": self.net_optimizer.state_dict()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.net.load_state_dict(state["net"])
+        self.net_optimizer.load_state_dict(state["net_optimizer"])

@@ -1,0 +1,44 @@
+"""Wide residual network WRN-28-k (Zagoruyko and Komodakis 2016, arXiv:1605.07146): less deep than wide.
+
+Three stages of four pre-activation blocks with 16k, 32k, 64k channels; `width` is the factor k, 10 in the paper's best.
+"""
+
+from torch import Tensor, nn
+
+from harness.training.models.residual import Sum, conv, he_initialised
+from harness.training.models.shape import Shape
+
+BLOCKS = (28 - 4) // 6  # a stage: each block has two convolutions; stem and shortcuts make the other four
+
+
+def wrn28(shape: Shape, classes: int, width: int) -> nn.Module:
+    layers: list[nn.Module] = [conv(shape[0], 16)]
+    before = 16
+    for stage in range(3):
+        after = 16 * width * 2**stage
+        for block in range(BLOCKS):
+            layers.append(_block(before, after, 2 if stage and not block else 1))
+            before = after
+    head = nn.BatchNorm2d(before), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes)
+    return he_initialised(nn.Sequential(*layers, *head))
+
+
+def _block(before: int, after: int, stride: int) -> nn.Module:
+    activation = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
+    branch = nn.Sequential(conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), conv(after, after))
+    if before == after and stride == 1:
+        return Sum(nn.Sequential(activation, branch), nn.Identity())
+    return _Widening(activation, Sum(branch, conv(before, after, size=1, stride=stride)))
+
+
+class _Widening(nn.Module):
+    """Where the size changes, branch and shortcut share the activation."""
+
+    def __init__(self, activation: nn.Module, total: nn.Module) -> None:
+        super().__init__()
+        self.activation = activation
+        self.total = total
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        total: Tensor = self.total(self.activation(inputs))
+        return total
