@@ -301,3 +301,14 @@ def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
     assert "learned (arm, learned)" in result.out
     assert re.search(r"label_lr +0\.\d+ … \d+.* \(log\)", result.out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_notebook_reads_the_sweep_back_from_mlflow(swept: Swept, tmp_path: Path) -> None:
+    uri = swept.summary["mlflow"]["tracking_uri"]
+    out = tmp_path / "label_lr.ipynb"
+    result = run("analysis.execute", "analysis/label_lr.ipynb", "--out", str(out), "--tracking-uri", uri)
+    assert result.code == 0, result.all
+    cells = json.loads(out.read_text())["cells"]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    assert sum("image/png" in output.get("data", {}) for output in outputs) >= 3
+    assert any("learned" in str(output.get("data", {}).get("text/plain", "")) for output in outputs)
