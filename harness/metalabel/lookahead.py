@@ -72,8 +72,8 @@ class SGDLookahead:
         if self.momentum:
             moved: Tensors = steps
             if self.buffers is not None:
-                moved = torch._foreach_mul(self.buffers, self.momentum)
-                moved = torch._foreach_add(moved, steps, alpha=1 - self.dampening)
+                fresh = torch._foreach_mul(steps, 1 - self.dampening) if self.dampening else steps
+                moved = torch._foreach_add(fresh, self.buffers, alpha=self.momentum)
             steps = torch._foreach_add(steps, moved, alpha=self.momentum) if self.nesterov else moved
         return torch._foreach_add(self.parameters, steps, alpha=-self.lr)
 
@@ -203,28 +203,24 @@ def lookahead_of(optimizer: Optimizer) -> Lookahead:
 
 def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any]) -> list[SGDLookahead]:
     """A group's parameters, those that have a momentum buffer apart from those before their first step."""
-    held: dict[Tensor, Tensor] = {}
-    for parameter in parameters:
-        buffer = state.get(parameter, {}).get("momentum_buffer")
-        if buffer is not None:
-            held[parameter] = buffer
-    parts = []
-    for buffered in (True, False):
-        chosen = [parameter for parameter in parameters if (parameter in held) == buffered]
-        if chosen:
-            parts.append(
-                SGDLookahead(
-                    chosen,
-                    list(held.values()) if buffered else None,
-                    lr=float(group["lr"]),
-                    momentum=group["momentum"],
-                    dampening=group["dampening"],
-                    weight_decay=group["weight_decay"],
-                    nesterov=group["nesterov"],
-                    maximize=group["maximize"],
-                )
-            )
-    return parts
+    buffers = [state.get(parameter, {}).get("momentum_buffer") for parameter in parameters]
+    started = [(p, b) for p, b in zip(parameters, buffers, strict=True) if b is not None]
+    fresh = [p for p, b in zip(parameters, buffers, strict=True) if b is None]
+    sides = [([p for p, _ in started], [b for _, b in started]), (fresh, None)]
+    return [
+        SGDLookahead(
+            chosen,
+            held,
+            float(group["lr"]),
+            group["momentum"],
+            group["dampening"],
+            group["weight_decay"],
+            group["nesterov"],
+            group["maximize"],
+        )
+        for chosen, held in sides
+        if chosen
+    ]
 
 
 def _adam(

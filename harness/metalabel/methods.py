@@ -6,6 +6,7 @@ from typing import NamedTuple, Protocol
 import torch
 from torch import Tensor, nn
 
+from harness.metalabel.engine import gradients_of
 from harness.metalabel.lookahead import Lookahead, Tensors
 from harness.metalabel.losses import head
 from harness.metalabel.model_state import lent_buffers, weights_at
@@ -44,7 +45,7 @@ class MetaPass(NamedTuple):
     """The meta set's answer at the lookahead."""
 
     loss: Tensor  # scalar, M(θ')
-    ascent: tuple[Tensor, ...]  # v = ∇M(θ'), one tensor per moved parameter
+    ascent: list[Tensor]  # v = ∇M(θ'), one tensor per moved parameter
 
 
 def meta_pass(model: nn.Module, parameters: Tensors, places: Tensors, inputs: Tensor, targets: Tensor) -> MetaPass:
@@ -52,7 +53,7 @@ def meta_pass(model: nn.Module, parameters: Tensors, places: Tensors, inputs: Te
     with weights_at(parameters, places), lent_buffers(model), torch.enable_grad():
         logits = model(inputs)
         loss, _, logit_gradient = head(logits, targets, "meta_targets")
-        ascent = torch.autograd.grad(logits, parameters, logit_gradient, allow_unused=True, materialize_grads=True)
+        ascent = gradients_of(logits, logit_gradient, parameters)
     return MetaPass(loss, ascent)
 
 

@@ -7,14 +7,19 @@ from torch.optim import Optimizer
 
 from harness.metalabel.checks import check_batch, check_model, check_soft_labels
 from harness.metalabel.finite_difference import finite_difference
-from harness.metalabel.forward import forward
+from harness.metalabel.forward import forward, forward_recompute
 from harness.metalabel.lookahead import SGDLookahead, lookahead_of
 from harness.metalabel.methods import MetaStep, Method
 from harness.metalabel.model_state import RandomState, gradients_kept, lent_buffers
 from harness.metalabel.reverse import reverse
 
-MethodName = Literal["forward", "reverse", "finite_difference"]
-METHODS: dict[str, Method] = {"forward": forward, "reverse": reverse, "finite_difference": finite_difference}
+MethodName = Literal["forward", "forward_recompute", "reverse", "finite_difference"]
+METHODS: dict[str, Method] = {
+    "forward": forward,
+    "forward_recompute": forward_recompute,
+    "reverse": reverse,
+    "finite_difference": finite_difference,
+}
 
 
 def _method(name: str) -> Method:

@@ -12,6 +12,8 @@ from torch.nn import functional as F
 # A float64 gradient passes through a few hundred roundings of relative size 1e-16 each; entries may cancel, so the
 # comparison is with the largest entry of the gradient.
 EXACT = 1e-10
+EXACT_METHODS = ("forward", "forward_recompute", "reverse")
+METHODS = (*EXACT_METHODS, "finite_difference")
 
 
 @dataclass(frozen=True)

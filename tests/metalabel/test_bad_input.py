@@ -44,7 +44,10 @@ def nan_at_start(*shape: int) -> torch.Tensor:
         ({"inputs": torch.randn(0, 4).double(), "labels": torch.randn(0, 3).double()}, r"at least one input"),
         ({"lookahead_lr": 0.0}, r"lookahead_lr: expected a positive finite rate, got 0.0"),
         ({"lookahead_lr": float("nan")}, r"lookahead_lr: expected a positive finite rate, got nan"),
-        ({"method": "backward"}, r"method: expected one of forward, reverse, finite_difference, got 'backward'"),
+        (
+            {"method": "backward"},
+            r"method: expected one of forward, forward_recompute, reverse, finite_difference, got 'backward'",
+        ),
         ({"model": nn.Linear(4, 3).double().eval()}, r"model: expected train mode.*call model.train\(\)"),
         ({"model": nn.Linear(4, 3).double().requires_grad_(False)}, r"model: expected at least one parameter"),
     ],

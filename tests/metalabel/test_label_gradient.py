@@ -14,6 +14,8 @@ from harness.metalabel import label_gradient, project_onto_simplex
 
 from .problems import (
     EXACT,
+    EXACT_METHODS,
+    METHODS,
     Problem,
     Residual,
     by_double_backward,
@@ -33,7 +35,7 @@ def check_against_double_backward(problem: Problem, lr: float) -> None:
     # Where cancellation leaves a gradient of pure rounding noise, relative agreement has no meaning.
     if float(reference.abs().max()) < 1e-14:
         return
-    for method in ("forward", "reverse"):
+    for method in EXACT_METHODS:
         found = label_gradient(problem.model, *problem.batches, lookahead_lr=lr, method=method)
         assert relative_error(found, reference) < EXACT, method
 
@@ -282,7 +284,7 @@ def noisy_problem() -> Problem:
     return drawn(build, (3, 5, 5), 5)
 
 
-@pytest.mark.parametrize("method", ["forward", "reverse", "finite_difference"])
+@pytest.mark.parametrize("method", METHODS)
 def test_the_model_its_gradients_and_the_random_state_are_left_as_they_were(method: str) -> None:
     problem = noisy_problem()
     model = problem.model

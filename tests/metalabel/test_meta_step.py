@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from harness.metalabel import meta_step, soft_cross_entropy
 from harness.metalabel.lookahead import lookahead_of
 
-from .problems import EXACT, Problem, drawn, relative_error
+from .problems import EXACT, EXACT_METHODS, METHODS, Problem, drawn, relative_error
 
 sgd = st.fixed_dictionaries(
     {
@@ -110,13 +110,13 @@ def test_reverse_itself_is_the_derivative_of_the_meta_loss_after_a_real_step(
     slope = (meta_loss_after(problem.labels + h * direction) - meta_loss_after(problem.labels - h * direction)) / (
         2 * h
     )
-    for method in ("forward", "reverse"):
+    for method in EXACT_METHODS:
         gradient = meta_step(*deepcopy((problem.model, optimizer)), *problem.batches, method=method).gradient
         # Rounding of M over 2h leaves 1e-10; the third derivative times h² as much again.
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("method", ["forward", "reverse", "finite_difference"])
+@pytest.mark.parametrize("method", METHODS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 def test_gradients_loss_and_statistics_are_those_of_a_plain_step(method: Any, dtype: torch.dtype) -> None:
     def build() -> nn.Module:
@@ -145,7 +145,7 @@ def test_gradients_loss_and_statistics_are_those_of_a_plain_step(method: Any, dt
 
 def test_results_are_detached() -> None:
     problem = drawn(network, (4,), 3)
-    for method in ("forward", "reverse", "finite_difference"):
+    for method in METHODS:
         step = meta_step(problem.model, SGD(problem.model.parameters(), lr=0.1), *problem.batches, method=method)
         for tensor in (step.loss, step.logits, step.meta_loss, step.gradient):
             assert tensor.grad_fn is None
