@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import psutil
 import pytest
 
 from tests.conftest import ROOT, Result, finish, run, start
@@ -210,17 +211,12 @@ def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: 
     finish(process, timeout=30)
     assert run("harness.search", *slow_sweep(killed, ray_address)).code == 0
 
-    from harness.space import load
     from harness.tracking.reading import Server
-    from harness.tuning.ledger import Ledger
 
-    def values(runs: Path) -> dict[int, tuple[dict[str, Any], dict[int, float]]]:
-        space = load(runs / "label_lr" / "space.yaml")
-        entries = Ledger(runs / "label_lr" / "study.journal", space).entries()
-        assert [entry.state for entry in entries] == ["complete"] * 4
-        return {entry.number: (entry.params, entry.curve) for entry in entries}
-
-    assert values(killed)[0] == values(calm)[0], "the trial that was cut off ends as if it had not been"
+    calm_entries, killed_entries = entries_of(calm), entries_of(killed)
+    assert [entry.state for entry in killed_entries] == ["complete"] * 4
+    assert killed_entries[0].params == calm_entries[0].params
+    assert killed_entries[0].curve == calm_entries[0].curve, "what was cut off ends as if it had not been"
     curves = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
     counts = curves.groupby("trial")["step"].agg(["count", "nunique"])
     assert (counts["count"] == 60).all()
@@ -247,6 +243,60 @@ def test_a_time_budget_ends_the_sweep_and_a_later_call_goes_on(tmp_path: Path, r
     summary = read(tmp_path / "label_lr")
     assert sum(summary["states"].values()) < 4
     assert "go on:" in short.out
+
+
+def entries_of(runs: Path) -> list[Any]:
+    from harness.space import load
+    from harness.tuning.ledger import Ledger
+
+    folder = runs / "label_lr"
+    return Ledger(folder / "study.journal", load(folder / "space.yaml")).entries()
+
+
+def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing(
+    tmp_path: Path, ray_address: str
+) -> None:
+    arguments = ("--set", "epochs=1", "--set", "width=8", "--trials", "24", "--concurrency", "1")
+    result = run("harness.search", *SMALL, *arguments, "--address", ray_address, "--runs-dir", str(tmp_path))
+    assert result.code == 0, result.all
+
+    from harness.tracking import spool
+
+    ends = {
+        record.trial: record.time / 1000
+        for record, _ in spool.read(tmp_path / "label_lr" / "spool")
+        if isinstance(record, spool.TrialEnded)
+    }
+    computing = {entry.number: entry.seconds for entry in entries_of(tmp_path)}
+    extra = [ends[n] - ends[n - 1] - computing[n] for n in range(1, 24)]
+    assert sorted(extra)[len(extra) // 2] < 0.2, extra
+
+
+@pytest.mark.slow
+def test_a_killed_worker_s_trial_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    one = ("--trials", "1", "--set", "epochs=300", "--set", "label_lr=0.1", "--set", "meta_interval=1")
+    assert run("harness.search", *slow_sweep(calm, ray_address, *one)).code == 0
+    process = start("harness.search", *slow_sweep(killed, ray_address, *one))
+    checkpoint = killed / "label_lr" / "trials" / "0" / "checkpoint.pt"
+    until = time.monotonic() + 90
+    while not checkpoint.exists() and time.monotonic() < until:
+        time.sleep(0.05)
+    assert checkpoint.exists(), "a trial this long writes a checkpoint"
+    workers = [
+        worker
+        for worker in psutil.process_iter(["name", "cmdline"])
+        if "ray::" in " ".join(worker.info["cmdline"] or []) and "TrialTrainable" in " ".join(worker.info["cmdline"])
+    ]
+    assert workers
+    for worker in workers:
+        worker.kill()
+    assert finish(process).code == 0
+    (one_calm,), (one_killed,) = entries_of(calm), entries_of(killed)
+    assert one_killed.state == "complete"
+    assert one_killed.curve == one_calm.curve
+    labels = [np.load(runs / "label_lr" / "trials" / "0" / "labels.npz")["labels"] for runs in (calm, killed)]
+    np.testing.assert_array_equal(labels[0], labels[1])
 
 
 BAD = {
