@@ -27,6 +27,8 @@ class SweepProgress:
         metric, direction: the objective.
         best: the best value before this sitting, and the name of its trial.
         began: when the user's command began, as of `time.monotonic`.
+        noun: what is counted.
+        ranked: whether a best so far is worth showing.
         quiet: show nothing.
         every: seconds between plain lines.
     """
@@ -41,6 +43,8 @@ class SweepProgress:
         failed: int = 0,
         best: tuple[float, str] | None = None,
         began: float | None = None,
+        noun: str = "trials",
+        ranked: bool = True,
         verbose: bool = False,
         quiet: bool = False,
         console: Console | None = None,
@@ -48,6 +52,7 @@ class SweepProgress:
     ) -> None:
         self.trials, self.ended, self.failed, self.best = trials, ended, failed, best
         self.metric, self.sign = metric, 1 if direction == "maximize" else -1
+        self.noun, self.ranked = noun, ranked
         self.verbose, self.every = verbose, every
         self.console = console or Console(highlight=False, quiet=quiet)
         self.running: dict[int, str] = {}
@@ -98,11 +103,11 @@ class SweepProgress:
     def line(self) -> str:
         """One line: trials done, running, failed; the best so far; the time left."""
         parts = [
-            f"{self.ended}/{self.trials} trials",
+            f"{self.ended}/{self.trials} {self.noun}",
             f"{len(self.running)} running",
             f"{self.failed} failed",
         ]
-        if self.best is not None:
+        if self.best is not None and self.ranked:
             parts.append(f"best {self.best[0]:.3f} ({self.best[1]})")
         left = self._seconds_left()
         if left is not None and self.ended < self.trials:

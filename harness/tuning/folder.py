@@ -1,6 +1,7 @@
 """A sweep's folder: what lies where, and which one driver may write there.
 
 runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summary.json
+            confirm/  confirm.json
 """
 
 import fcntl
@@ -45,6 +46,14 @@ class SweepFolder:
     @property
     def summary(self) -> Path:
         return self.path / "summary.json"
+
+    @property
+    def confirmation(self) -> Path:
+        return self.path / "confirm"
+
+    @property
+    def findings(self) -> Path:
+        return self.path / "confirm.json"
 
     def trial(self, number: int) -> Path:
         return self.trials / str(number)

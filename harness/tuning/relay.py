@@ -34,7 +34,7 @@ class Relay:
         if isinstance(record, Measured) and record.step <= self._last_step.get(record.trial, 0):
             return
         self._note(record)
-        if isinstance(record, TrialEnded) and record.state == "complete":
+        if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
             labels = self._folder.trial(record.trial) / "labels.npz"
             record = dataclasses.replace(record, artifacts=(str(labels),) if labels.exists() else ())
         self._append(record)
@@ -44,6 +44,10 @@ class Relay:
         for entry in entries:
             if entry.state != "running" and entry.number not in self._ended:
                 self(entry.end())
+
+    def has_end(self, number: int) -> bool:
+        """Whether the spool says how this trial ended."""
+        return number in self._ended
 
     def _note(self, record: Record | None) -> None:
         match record:
