@@ -8,7 +8,7 @@ A *step* is what one training iteration with a label gradient needs: the model's
 nobody pays for a second training pass. Before anything is timed, all must agree on ∂M/∂Y from the same start.
 
 Times: rounds interleave the methods in one process, in an order that rotates; a ratio is taken within a round, and the
-median over rounds reported with its quartiles. On a CPU the clock is the process's computing time, so that neighbours on
+median over rounds reported with its quartiles. On a CPU the clock is the process's computing time, so that others on
 the machine weigh less; on a GPU it is the wall's. Memory: a process for each method; peak resident size of two steps
 above what stood when the model, its optimiser and the data were built and the libraries had been called once.
 """

@@ -17,14 +17,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from harness.metalabel.tangent_rules import RULES, Node, Tangent
+from harness.metalabel.tangent_rules import RULES, Node, NoForwardRule, Tangent
 
 Edges = tuple[tuple[Node | None, int], ...]
 AccumulateGrad: Any = torch._C._functions.AccumulateGrad  # the node of a leaf
-
-
-class NoForwardRule(ValueError):
-    """An operation of the model through which no tangent can be pushed."""
 
 
 def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:

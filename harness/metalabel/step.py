@@ -40,8 +40,8 @@ def meta_step(
 ) -> MetaStep:
     """One training step's gradients, and the label gradient beside them.
 
-    `.grad` is set, not added to, as `soft_cross_entropy(model(inputs), labels).backward()` would fill it, and running
-    statistics move once. The caller then calls `optimizer.step()`; the lookahead is exactly that step, so gradients are
+    `.grad` is filled as `optimizer.zero_grad(); soft_cross_entropy(model(inputs), labels).backward()` would fill it,
+    and running statistics move once. The caller then calls `optimizer.step()`; the lookahead is exactly that step, so gradients are
     not to be clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
 
     Raises ValueError for shapes that do not fit, class indices in place of soft labels, a model in eval mode, and an
@@ -50,8 +50,9 @@ def meta_step(
     check_model(model)
     check_batch("inputs", inputs, "labels", labels)
     check_batch("meta_inputs", meta_inputs, "meta_targets", meta_targets)
-    for parameter in model.parameters():
-        parameter.grad = None
+    for group in optimizer.param_groups:
+        for parameter in group["params"]:
+            parameter.grad = None
     return _method(method)(model, lambda: lookahead_of(optimizer), inputs, labels, meta_inputs, meta_targets)
 
 

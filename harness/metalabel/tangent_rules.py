@@ -23,6 +23,12 @@ aten = torch.ops.aten
 
 Tangent = Tensor | None  # None stands for zero
 Node = Any  # a node of the autograd graph; torch gives its classes no names
+
+
+class NoForwardRule(ValueError):
+    """An operation of the model through which no tangent can be pushed."""
+
+
 Rule = Callable[[Node, Sequence[Tangent]], Tangent]
 
 
@@ -162,6 +168,38 @@ def _mul(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return _filled(node, total)
 
 
+def _attention(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+    """o = P v with P = softmax(S), S = c q kᵀ + mask: ȯ = Ṗ v + P v̇ with Ṗ = P ∘ (Ṡ - ⟨P, Ṡ⟩).
+
+    The fused kernels keep neither P nor a backward formula that could be differentiated; P is computed again.
+    """
+    if node._saved_dropout_p:
+        raise NoForwardRule(
+            f"{node.name()} has no forward-mode rule with dropout inside the fused attention; "
+            "use torch.nn.attention.sdpa_kernel(SDPBackend.MATH) around the model"
+        )
+    query, key, value = node._saved_query, node._saved_key, node._saved_value
+    moving_query, moving_key, moving_value = tangents[:3]
+    scale = query.shape[-1] ** -0.5 if node._saved_scale is None else node._saved_scale
+    scores = query @ key.mT * scale
+    for name in ("_saved_attn_mask", "_saved_attn_bias"):
+        if getattr(node, name, None) is not None:
+            scores = scores + getattr(node, name)
+    if node._saved_is_causal:
+        later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
+        scores = scores.masked_fill(later, float("-inf"))
+    weights = scores.softmax(dim=-1)
+    moving_scores = _sum(
+        None if moving_query is None else moving_query @ key.mT * scale,
+        None if moving_key is None else query @ moving_key.mT * scale,
+    )
+    total = None if moving_value is None else weights @ moving_value
+    if moving_scores is None:
+        return total
+    moving_weights = weights * (moving_scores - (weights * moving_scores).sum(dim=-1, keepdim=True))
+    return _sum(moving_weights @ value, total)
+
+
 def _max_pool(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     (moving,) = tangents
     assert moving is not None
@@ -238,6 +276,9 @@ RULES: dict[str, Rule] = {
     "AddBackward0": _add,
     "SubBackward0": _sub,
     "MulBackward0": _mul,
+    "ScaledDotProductFlashAttentionForCpuBackward0": _attention,
+    "ScaledDotProductFlashAttentionBackward0": _attention,
+    "ScaledDotProductEfficientAttentionBackward0": _attention,
     "MaxPool2DWithIndicesBackward0": _max_pool,
     "AvgPool2DBackward0": _average_pool,
     "MeanBackward1": _mean,

@@ -8,6 +8,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils.checkpoint import checkpoint
 
 from harness.metalabel import label_gradient, project_onto_simplex
@@ -378,6 +379,31 @@ def test_bfloat16_autocast_gives_the_gradient_to_its_precision() -> None:
         close = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
     # bfloat16 rounds to 2⁻⁹; some fifteen operations in a row, each through differences of larger numbers.
     assert relative_error(close, exact) < 0.1
+
+
+class FusedAttention(nn.Module):
+    """A head of fused attention, whose kernel has no second derivative."""
+
+    def __init__(self, **options: float) -> None:
+        super().__init__()
+        self.mix, self.head, self.options = nn.Linear(6, 18), nn.Linear(6, 3), options
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = self.mix(x).unflatten(-1, (3, 2, 3)).permute(2, 0, 3, 1, 4)
+        z = nn.functional.scaled_dot_product_attention(q, k, v, **self.options)
+        return self.head(z.transpose(1, 2).flatten(2).mean(dim=1))
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}])
+def test_fused_attention_has_a_rule_where_it_has_no_double_backward(options: dict[str, float]) -> None:
+    problem = drawn(lambda: FusedAttention(**options), (5, 6), 3)
+    with sdpa_kernel(SDPBackend.MATH):
+        reference = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method="reverse")
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        found = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3)
+        with pytest.raises(RuntimeError, match="not implemented"):
+            label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method="reverse")
+    assert relative_error(found, reference) < EXACT
 
 
 class Fixed(torch.autograd.Function):
