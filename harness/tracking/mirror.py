@@ -252,7 +252,7 @@ class Mirror:
             "harness.sweep": self.sweep,
             "harness.key": f"{self.sweep}/{key}",
             "harness.kind": "sweep" if trial is None else "trial",
-            "sweep": self.study,
+            "sweep": self.home.name,
             "study": self.study,
         }
         if trial is not None:
@@ -261,7 +261,7 @@ class Mirror:
             if parent is None:
                 return None
             tags["mlflow.parentRunId"] = parent
-        name = change.name or (self.study if trial is None else f"trial {trial}")
+        name = change.name or (self.home.name if trial is None else f"trial {trial}")
         try:
             run = self._client.create_run(self.experiment_id, change.start_time, tags, name)
         except Exception as error:

@@ -43,7 +43,8 @@ def now_ms() -> int:
 class SweepStarted:
     """A sweep begins, or goes on: its parent run. `artifacts` are paths of files.
 
-    MLflow's parameters cannot change: what may differ when a sweep goes on (its budget) belongs in `tags`.
+    The tag `study` names the experiment, the sweep's name where there is none. MLflow's parameters cannot change:
+    what may differ when a sweep goes on (its budget) belongs in `tags`.
     """
 
     name: str

@@ -161,10 +161,10 @@ def run(writer: Writer, driver: Driver, every: float, drain: float) -> bool:
 
 
 def study_of(folder: Path) -> str:
-    """The study's name: that of the sweep's first record, or of its folder."""
+    """The study's name: the tag `study` of the sweep's first record, else the sweep's name."""
     for record, _ in itertools.islice(spool.read(folder), 100):
         if isinstance(record, SweepStarted):
-            return record.name
+            return record.tags.get("study", record.name)
     return folder.absolute().parent.name
 
 

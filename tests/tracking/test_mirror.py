@@ -262,14 +262,19 @@ def test_a_server_that_lost_the_runs_gets_everything_again(
 def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, store: str) -> None:
     for name, trial in (("first", 0), ("second", 1)):
         with Spool(runs / name / "spool") as spool:
-            spool.append(SweepStarted(name="a study", time=BEGIN))
+            spool.append(SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN))
             for each in trial_records(trial):
                 spool.append(each)
         send(runs / name / "spool", store)
-    client = MlflowClient(store)
-    experiment = client.get_experiment_by_name("a study").experiment_id
-    assert len(client.search_runs([experiment], "tags.`harness.kind` = 'sweep'")) == 2
-    assert len(client.search_runs([experiment], "tags.`harness.kind` = 'trial'")) == 2
+    shows = shown(store)
+    assert {name: run["parent"] for name, run in shows.items()} == {
+        "first": None,
+        "second": None,
+        "learned-000": "first",
+        "learned-001": "second",
+    }
+    assert {run["tags"]["sweep"] for run in shows.values()} == {"first", "second"}
+    assert {run["tags"]["study"] for run in shows.values()} == {"a study"}
 
 
 def test_every_limit_of_a_call_is_the_servers_own() -> None:

@@ -36,7 +36,9 @@ from tests.tracking.sweeps import record, sweep_records, trial_records
 text = st.text(max_size=20)
 numbers = st.integers(0, 2**53)
 metrics = st.dictionaries(text, st.floats(allow_nan=False), max_size=4)
-params = st.dictionaries(text, st.one_of(text, st.integers(-(2**70), 2**70), st.floats(allow_nan=False), st.booleans()))
+# A parameter is shown as a string, so that an infinite one is kept as its string.
+scalars = st.one_of(text, st.integers(-(2**70), 2**70), st.floats(allow_nan=False, allow_infinity=False), st.booleans())
+params = st.dictionaries(text, scalars)
 tags = st.dictionaries(text, text, max_size=3)
 files = st.lists(text, max_size=3).map(tuple)
 
