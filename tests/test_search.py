@@ -6,7 +6,6 @@ import re
 import signal
 import sqlite3
 import time
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -46,10 +45,10 @@ def read(folder: Path) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterator[Swept]:
+def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Swept:
     runs = tmp_path_factory.mktemp("runs")
     arguments = (*SMALL, "--trials", "9", "--address", ray_address, "--runs-dir", str(runs))
-    yield Swept(runs, run("harness.search", *arguments), ray_address)
+    return Swept(runs, run("harness.search", *arguments), ray_address)
 
 
 def test_a_sweep_ends_with_a_table_and_the_next_commands(swept: Swept) -> None:
@@ -157,7 +156,7 @@ def test_a_diverging_trial_is_failed_with_its_reason_and_the_sweep_goes_on(tmp_p
     summary = read(tmp_path / "bad")
     assert summary["states"] == {"complete": 1, "pruned": 0, "failed": 1}
     assert "failed: diverged: " in result.out
-    assert list(summary["failures"].values())[0].startswith("diverged: ")
+    assert next(iter(summary["failures"].values())).startswith("diverged: ")
 
 
 def test_no_trial_completed_is_exit_code_one(tmp_path: Path, ray_address: str) -> None:
