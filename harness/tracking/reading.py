@@ -54,12 +54,13 @@ class Sweep:
     tags: dict[str, str]
     metrics: dict[str, float]
 
-    def trials(self) -> pd.DataFrame:
-        """One row a trial, by its number; final values are NaN where a trial has none.
+    def trials(self, kind: str = "trial") -> pd.DataFrame:
+        """One row a trial of the search, by its number; final values are NaN where a trial has none.
 
-        Columns: trial, run_id, name, arm, state, reason, seconds, then params.* and metrics.*.
+        Columns: trial, run_id, name, arm, state, reason, seconds, then params.* and metrics.*. Runs of another `kind`
+        hang on the sweep too: those of a `confirmation`, numbered from a million up.
         """
-        of_parent = f"tags.`mlflow.parentRunId` = '{self.run_id}'"
+        of_parent = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.`harness.kind` = '{kind}'"
         rows = [_row(run) for run in _pages(self.client, [self.experiment_id], of_parent)]
         frame = pd.DataFrame(rows, columns=None if rows else list(_FACTS))
         for column in frame.columns[frame.columns.str.startswith("params.")]:
