@@ -79,7 +79,7 @@ class SweepFolder:
             holder = lock.read().strip() or "another process"
             lock.close()
             raise FolderError(
-                f"{self.path}: this sweep is being run by {holder}; wait for it, or choose another --name"
+                f"{self.path}: this sweep is being run by {holder}; wait for its end, or use another folder"
             ) from None
         lock.truncate(0)
         lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")

@@ -1,0 +1,35 @@
+"""`python -m harness.confirm NAME`: does what the search found really win, and by how much?
+
+A search picks the best of many trials, each measured once: its winner is in part the luckiest. So the best `top`
+configurations of every arm and the best one of every baseline are trained anew, each on the same n fresh seeds, and
+each run opens the test part once, after its last epoch. `findings` turns the results into `confirm.json` and one
+sentence, `sitting` holds the function `confirm` that a notebook can call, `terminal` is what the command line prints.
+
+Which data a number saw, and what it decided:
+
+    the search's validation part     which configurations are confirmed, of arms and baselines alike
+    the seeds' validation parts      which of the arms' configurations the sentence is about
+    the test part                    nothing: it is only measured
+
+The sentence compares the configuration with the best mean on the seeds' validation parts to the best baseline. Both
+choices could flatter it, since a seed that is lucky on validation images tends to be so on test images:
+
+- which of the K configurations of all arms is taken: each comparison is made at α/K (α = 0.05), so the interval
+  holds whichever is chosen, by whatever rule. K counts every configuration of this sweep that was ever measured on the
+  test part. The p-values, one family a baseline, are Holm's; they may call a difference that the stricter interval does
+  not, and the sentence goes by the interval.
+- which baseline is the best: none is picked. "Better than the best" is shown by being better than each
+  (`harness.statistics.best_of`), so a lucky or an unlucky baseline cannot help.
+
+A run that diverges is a result. An arm's configuration with such a run cannot be the one the sentence is about; a
+baseline's is left out of the pairs of that seed, which favours the baseline.
+
+The intervals are over seeds: over what training, splitting and noise could have drawn from this pool of images, for the
+test images there are. With the number of seeds fixed beforehand they are Student's. With `sequential` the seeds go on
+until the interval is clear of zero or the budget is spent, under a rule that allows for looking after every one
+(`harness.statistics.rules.AnyTime`): the chance of a wrong sentence stays at most 5 %.
+"""
+
+from harness.confirm.sitting import Confirmation, Extent, NothingToConfirm, Refused, confirm
+
+__all__ = ["Confirmation", "Extent", "NothingToConfirm", "Refused", "confirm"]

@@ -1,0 +1,104 @@
+"""The command line of `harness.confirm.confirm`."""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import cli
+from harness.confirm.sitting import Extent, NothingToConfirm, Refused, confirm, find
+from harness.space import SpaceError
+from harness.tracking.spool import SpoolError
+from harness.tracking.uri import TrackingError
+from harness.tuning.address import ClusterError
+from harness.tuning.folder import FolderError
+
+EXAMPLES = """\
+examples:
+  python -m harness.confirm label_lr
+  python -m harness.confirm label_lr --seeds 34             go on with it, up to 34 seeds
+  python -m harness.confirm label_lr --sequential --budget 200
+                                                            as many seeds as it takes, up to 200 runs
+
+exit codes: 0 done · 1 nothing could be confirmed · 2 bad input · 130 interrupted, state kept"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser(
+        "harness.confirm",
+        "Train the best of a sweep anew on fresh seeds, and say what holds on the test part.",
+        EXAMPLES,
+    )
+    parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
+    parser.add_argument(
+        "--top", type=cli.positive_int, default=3, metavar="K", help="configurations of each arm (default: 3)"
+    )
+    parser.add_argument(
+        "--seeds", type=cli.positive_int, metavar="N", help="of each (default: 10; a sequence's most: 50)"
+    )
+    parser.add_argument(
+        "--sequential", action="store_true", help="add seeds until the interval is clear of zero; keeps its error rate"
+    )
+    parser.add_argument("--budget", type=cli.positive_int, metavar="RUNS", help="runs in all, earlier ones included")
+    parser.add_argument(
+        "--margin",
+        type=_points,
+        default=0.5,
+        metavar="POINTS",
+        help="the difference worth knowing of, in points of accuracy (default: 0.5)",
+    )
+    parser.add_argument(
+        "--concurrency", type=cli.positive_int, metavar="N", help="runs at once (default: the search's)"
+    )
+    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+    options = parser.parse_args(arguments)
+    extent = Extent(options.top, options.seeds, options.sequential, options.budget)
+    try:
+        find(options.runs_dir, options.name)
+        print(_headline(options), flush=True)
+        outcome = confirm(
+            options.name,
+            extent,
+            runs_dir=options.runs_dir,
+            address=options.address,
+            tracking_uri=options.tracking_uri,
+            concurrency=options.concurrency,
+            margin=options.margin,
+            verbose=options.verbose,
+        )
+    except NothingToConfirm as error:
+        print(error, file=sys.stderr)
+        return cli.NOTHING_COMPLETED
+    except (FolderError, SpaceError, Refused, TrackingError, ClusterError, SpoolError) as error:
+        return cli.refuse(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the finished runs are kept, the same command goes on", file=sys.stderr)
+        return cli.INTERRUPTED
+    from harness.confirm.terminal import show
+
+    show(outcome, options)
+    measured = any(arm["n"] for arm in outcome.findings["arms"].values() if arm["role"] == "arm")
+    return cli.DONE if measured else cli.NOTHING_COMPLETED
+
+
+def _headline(options: argparse.Namespace) -> str:
+    seeds = "as many seeds as it takes" if options.sequential else f"{options.seeds or 10} seeds each"
+    path = options.runs_dir / options.name / "confirm.json"
+    return f"{options.name}: the best {options.top} of each arm and the best of each baseline, {seeds} → {path}"
+
+
+def _points(text: str) -> float:
+    try:
+        points = float(text)
+    except ValueError:
+        points = 0.0
+    if not 0 < points <= 100:
+        raise argparse.ArgumentTypeError(f"expected points of accuracy above 0, 100 at most, got '{text}'")
+    return points
+
+
+if __name__ == "__main__":
+    sys.exit(main())

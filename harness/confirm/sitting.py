@@ -1,0 +1,316 @@
+"""One sitting at a confirmation: from a searched sweep to `confirm.json`, whatever earlier sittings left.
+
+Ray and Optuna take seconds to import: that is done only after the input was found good.
+"""
+
+import difflib
+import json
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.confirm.tracked import again, closing, last_word, starting
+from harness.space import Space, load
+from harness.tracking.service import Sent, Tracker
+from harness.tracking.spool import Measured, Record, SweepStarted, TrialEnded
+from harness.tracking.uri import check, resolve
+from harness.tuning.address import check_address
+from harness.tuning.folder import FolderError, SweepFolder, write_json
+
+if TYPE_CHECKING:
+    from harness.display import SweepProgress
+    from harness.tuning.confirmation import Plan, Result
+    from harness.tuning.crew import Crew
+    from harness.tuning.ledger import Entry
+
+DECIDED = ("better", "worse")
+
+SEEDS = 10
+MOST_SEEDS = 50
+"""Of a sequence that nothing else bounds."""
+FIRST_LOOK = 3
+"""Seeds before a sequence is looked at."""
+
+
+class NothingToConfirm(Exception):
+    """The search has nothing to offer yet; says what to do."""
+
+
+class Refused(Exception):
+    """Bad input that shows beside what is there already. Nothing was changed."""
+
+
+@dataclass(frozen=True)
+class Confirmation:
+    """`findings` is the content of confirm.json; `lost`: runs that came to no result, and why."""
+
+    findings: dict[str, Any]
+    file: Path
+    lost: dict[str, str]
+    sent: Sent
+
+
+@dataclass(frozen=True)
+class Extent:
+    """How far a confirmation goes.
+
+    Args:
+        top: configurations of each arm; of a baseline always one.
+        seeds: of each configuration; of a sequence, the most. Those that are there already are all used.
+        sequential: add seeds until the interval is clear of zero.
+        budget: runs in all, those of earlier sittings included.
+    """
+
+    top: int = 3
+    seeds: int | None = None
+    sequential: bool = False
+    budget: int | None = None
+
+    def most(self, configurations: int) -> int:
+        """The most seeds of each of so many configurations."""
+        seeds = self.seeds or (SEEDS if not self.sequential else MOST_SEEDS)
+        if self.budget is None:
+            return seeds
+        affordable = self.budget // configurations
+        if self.sequential and self.seeds is None:
+            seeds = affordable
+        if affordable < 1:
+            raise Refused(
+                f"--budget: expected at least {configurations} runs, one seed of each of the {configurations} "
+                f"configurations, got {self.budget}; allow more, or confirm fewer with --top"
+            )
+        return min(seeds, affordable)
+
+
+def confirm(
+    name: str,
+    extent: Extent | None = None,
+    *,
+    runs_dir: Path | str = "runs",
+    address: str | None = None,
+    tracking_uri: str | None = None,
+    concurrency: int | None = None,
+    margin: float = 0.5,
+    verbose: bool = False,
+    quiet: bool = False,
+) -> Confirmation:
+    """Train the best of a sweep anew on fresh seeds, and say what holds on the test part.
+
+    Args:
+        name: the sweep, a folder in `runs_dir`.
+        address: of a Ray cluster; one is started here, and ended, where left out.
+        tracking_uri: of MLflow; the server that the search named where left out.
+        concurrency: runs at once; as many as the search had, or as fit, where left out.
+        margin: the difference worth knowing of, in points.
+        quiet: show no progress.
+
+    Raises:
+        FolderError: there is no such sweep, or another process is at it.
+        SpaceError: its space file cannot be read.
+        Refused: the budget does not reach for one seed.
+        NothingToConfirm: no arm has a complete trial.
+        TrackingError, ClusterError: there is no such server or cluster. Nothing was changed then.
+    """
+    began = time.monotonic()
+    extent = extent or Extent()
+    path = find(Path(runs_dir), name)
+    uri = resolve(tracking_uri or _tracked_on(path), Path(runs_dir))
+    check(uri)
+    if address is not None:
+        check_address(address)
+    space = load(path / "space.yaml")
+    from harness.tuning.ledger import Ledger  # Optuna takes a second to import
+    from harness.tuning.relay import Relay
+
+    with SweepFolder(path) as folder:
+        ledger = Ledger(folder.journal, space)
+        plan = _plan(space, ledger.entries(), folder, extent.top)
+        most = max(extent.most(len(plan.configurations)), plan.covered())
+        tracker = Tracker(folder.spool, uri)
+        state_of_search = last_word(folder.spool)
+        tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
+        relay = Relay(folder, tracker.append)
+        for job, result in plan.ended(most):
+            if not relay.has_end(job.number):  # a kill fell between the two writes
+                relay(plan.results.end(job, result))
+        progress = _progress(space, plan, most, began, verbose, quiet)
+        try:
+            with ExitStack() as stack:
+                stack.enter_context(progress)
+                hire = partial(_hire, stack, space, address, concurrency, verbose)
+                training = _Training(plan, [relay, progress, starting(tracker)], hire)
+                found = _looked_at(space, training, extent, most, margin / 100)
+        except BaseException:
+            tracker.append(SweepStarted(name=path.name))
+            tracker.append(again(state_of_search))
+            tracker.finish()
+            raise
+        lost = training.lost
+        found = {"name": path.name, "study": space.study, **found}
+        found["looks_at_n"] = looks = _looks(folder.findings, found["n"])
+        found["notes"] += _circumstances(ledger.missing, lost, looks if not extent.sequential else [])
+        write_json(folder.findings, found)
+        for record in closing(found, folder, state_of_search):
+            tracker.append(record)
+        sent = tracker.finish()
+    return Confirmation(found, folder.findings, lost, sent)
+
+
+def find(runs_dir: Path, name: str) -> Path:
+    """The folder of the sweep `name`.
+
+    Raises:
+        FolderError: there is none; names the nearest.
+    """
+    names = sorted(file.parent.name for file in runs_dir.glob("*/study.journal"))
+    if name in names:
+        return runs_dir / name
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+    remedy = f"did you mean {' or '.join(near)}?" if near else "it holds none; run a search, or say --runs-dir"
+    raise FolderError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
+
+
+def _tracked_on(path: Path) -> str | None:
+    """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
+    try:
+        uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if uri.startswith("sqlite:") else uri
+
+
+def _plan(space: Space, entries: Sequence["Entry"], folder: SweepFolder, top: int) -> "Plan":
+    from harness.tuning.confirmation import Plan, Results, choose, fresh_seeds
+
+    chosen = choose(space, entries, top)
+    if not any(one.role == "arm" for one in chosen):
+        raise NothingToConfirm(f"{folder.path}: no arm has a complete trial yet; go on with the search, then confirm")
+    return Plan(chosen, fresh_seeds(space, entries), Results(folder.confirmation))
+
+
+def _progress(space: Space, plan: "Plan", most: int, began: float, verbose: bool, quiet: bool) -> "SweepProgress":
+    from harness.display import SweepProgress
+
+    ended = plan.ended(most)
+    return SweepProgress(
+        most * len(plan.configurations),
+        metric=space.objective.metric,
+        direction=space.objective.direction,
+        ended=len(ended),
+        failed=sum(result.state == "failed" for _, result in ended),
+        began=began,
+        noun="runs",
+        ranked=False,
+        verbose=verbose,
+        quiet=quiet,
+    )
+
+
+def _hire(stack: ExitStack, space: Space, address: str | None, concurrency: int | None, verbose: bool) -> "Crew":
+    """A crew on the cluster, both let go with `stack`."""
+    from harness.tuning.cluster import joined
+    from harness.tuning.crew import Crew
+
+    need = space.search.resources
+    slots = stack.enter_context(joined(address, verbose=verbose)).slots(need)
+    return stack.enter_context(Crew(min(concurrency or space.search.concurrency or slots, slots), need))
+
+
+class _Training:
+    """Runs what is missing, on a crew that is hired when there is something to run.
+
+    Args:
+        listeners: told of what happens, as the records of `harness.tracking.spool`.
+        hire: gives the crew.
+    """
+
+    def __init__(self, plan: "Plan", listeners: Sequence[Callable[[Record], None]], hire: Callable[[], "Crew"]) -> None:
+        self.plan = plan
+        self.lost: dict[str, str] = {}
+        self._listeners = listeners
+        self._hire = hire
+        self._crew: Crew | None = None
+
+    @property
+    def stride(self) -> int:
+        """Seeds that the crew works at side by side."""
+        return max(1, self._crew.size // len(self.plan.configurations)) if self._crew else 1
+
+    def train(self, seeds: int) -> None:
+        """Bring every configuration to a result on so many seeds, but for runs that are lost."""
+        from harness.tuning import crew
+
+        missing = self.plan.missing(seeds)
+        if not missing:
+            return
+        self._crew = self._crew or self._hire()
+        results = self.plan.results
+        for event in self._crew.run((job, results.of(job)) for job in missing):
+            number = event.job.number
+            match event:
+                case crew.Started(job):
+                    self._tell(job.start())
+                case crew.Measured(_, epochs):
+                    for epoch, metrics in epochs:
+                        self._tell(Measured(trial=number, step=epoch, metrics=metrics))
+                case crew.Ended(job, result):
+                    results.put(job, result)
+                    self._tell(results.end(job, result))
+                case crew.Lost(job, reason):
+                    self.lost[job.name] = reason
+                    self._tell(TrialEnded(trial=number, state="failed", reason=reason))
+
+    def _tell(self, record: Record) -> None:
+        for listener in self._listeners:
+            listener(record)
+
+
+def _looked_at(space: Space, training: _Training, extent: Extent, most: int, margin: float) -> dict[str, Any]:
+    """The findings: at `most` seeds, or of a sequence where it ends."""
+    from harness.confirm.findings import Confirmed, Question, findings
+    from harness.statistics import AnyTime, FixedSize  # SciPy takes a second to import
+
+    plan = training.plan
+    seeds = min(most, max(FIRST_LOOK, plan.covered())) if extent.sequential else most
+    while True:
+        training.train(seeds)
+        by_name: dict[str, dict[int, Result]] = {one.name: {} for one in plan.configurations}
+        for job, result in plan.ended(seeds):
+            by_name[job.configuration.name][job.seed] = result
+        confirmed = [Confirmed(one, by_name[one.name]) for one in plan.configurations]
+        arms = {one.name for one in plan.configurations if one.role == "arm"}
+        looks = len(arms | plan.results.looked_at())
+        question = Question(AnyTime() if extent.sequential else FixedSize(), looks, margin)
+        found = {"n": seeds, "sequential": extent.sequential, **findings(space, confirmed, question)}
+        if training.lost or seeds >= most or found["outcome"] in DECIDED:
+            return found
+        seeds = min(most, seeds + training.stride)
+
+
+def _looks(file: Path, n: int) -> list[int]:
+    """The numbers of seeds at which this sweep was ever judged, now included."""
+    try:
+        earlier = json.loads(file.read_text())["looks_at_n"]
+    except (OSError, ValueError, KeyError, TypeError):
+        earlier = []
+    return sorted({*earlier, n})
+
+
+def _circumstances(missing: int, lost: Mapping[str, str], looks: Sequence[int]) -> list[str]:
+    notes = []
+    if missing:
+        notes.append(f"the search is not at its end: {missing} of its trials are still to be run")
+    if lost:
+        name, reason = next(iter(lost.items()))
+        notes.append(f"{len(lost)} runs came to no result ({name}: {reason}); the same command tries them again")
+    if len(looks) > 1:
+        earlier = ", ".join(map(str, looks[:-1]))
+        notes.append(
+            f"judged before at n = {earlier}: looking again makes a wrong verdict likelier than {100 * 0.05:.0f} %; "
+            "--sequential allows for it"
+        )
+    return notes

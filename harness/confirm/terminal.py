@@ -1,0 +1,83 @@
+"""What the command line of a confirmation prints: the configurations, the verdict, the commands to type next."""
+
+import argparse
+import shlex
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from harness import cli
+from harness.confirm.sitting import MOST_SEEDS, Confirmation
+from harness.tracking.uri import redact
+
+
+def show(outcome: Confirmation, options: argparse.Namespace) -> None:
+    """The table, the verdict and what to know beside it, and what a user would type next."""
+    found = outcome.findings
+    console = Console(highlight=False)
+    console.print(results_table(found), "", sep="\n")
+    console.print(found["verdict"], markup=False)
+    for note in found["notes"]:
+        console.print(f"note: {note}", markup=False)
+    if outcome.sent.pending:
+        command = f"{cli.python()} -m harness.sync {found['name']}"
+        console.print(f"MLflow lacks {outcome.sent.pending} records yet; send them with: {command}", markup=False)
+    console.print("")
+    for purpose, command in _next_commands(outcome, options):
+        console.print(f"{purpose:<13}{command}", soft_wrap=True, markup=False)
+
+
+def results_table(found: Mapping[str, Any]) -> Table:
+    """Every configuration, arms before baselines, the best on the validation parts first."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("configuration", no_wrap=True)
+    table.add_column("seeds", justify="right")
+    table.add_column("validation\naccuracy", justify="right")
+    table.add_column("test\naccuracy", justify="right")
+    table.add_column("95 % interval\nover seeds", justify="right")
+    for name, one in _ranked(found):
+        table.add_row(
+            name, str(one["n"]), _share(one["val_accuracy_mean"]), _share(one["test_accuracy_mean"]), _between(one)
+        )
+    return table
+
+
+def _ranked(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    for role in ("arm", "baseline"):
+        own = [item for arm in found["arms"].values() if arm["role"] == role for item in arm["configurations"].items()]
+        yield from sorted(own, key=lambda item: -(item[1]["val_accuracy_mean"] or 0.0))
+
+
+def _share(value: float | None) -> str:
+    return "–" if value is None else f"{value:.3f}"
+
+
+def _between(one: Mapping[str, Any]) -> str:
+    low, high = one["ci95"] or (None, None)
+    return "–" if low is None or high is None else f"[{low:.3f}, {high:.3f}]"
+
+
+def _next_commands(outcome: Confirmation, options: argparse.Namespace) -> list[tuple[str, str]]:
+    python, found = cli.python(), outcome.findings
+    again = [f"{python} -m harness.confirm {shlex.quote(options.name)}"]
+    for flag, value in (
+        ("--top", None if options.top == 3 else options.top),
+        ("--runs-dir", None if options.runs_dir == Path("runs") else options.runs_dir),
+        ("--address", options.address),
+        ("--tracking-uri", options.tracking_uri and redact(options.tracking_uri)),
+    ):
+        again += [] if value is None else [f"{flag} {shlex.quote(str(value))}"]
+    if outcome.lost:
+        sequential = ["--sequential"] if found["sequential"] else []
+        purpose, extent = "go on:", [*sequential, *([f"--seeds {options.seeds}"] if options.seeds else [])]
+    elif found["outcome"] == "undecided":  # whoever looks again has to allow for it
+        purpose, extent = "go on:", ["--sequential", f"--seeds {max(MOST_SEEDS, 2 * found['n'])}"]
+    else:
+        purpose, extent = "more seeds:", [f"--seeds {2 * found['n']}"]
+    commands = [(purpose, " ".join([*again, *extent])), ("all numbers:", str(outcome.file))]
+    if outcome.sent.tracking_uri.startswith("sqlite:"):
+        commands.append(("look at it:", f"{python} -m mlflow ui --backend-store-uri {outcome.sent.tracking_uri}"))
+    return commands

@@ -1,0 +1,175 @@
+"""Workers on Ray that take one run after another: a crew.
+
+A search goes through Ray Tune for what stops and suggests. A confirmation has neither: all its runs are known, and go
+to their ends. So a few actors, each with torch loaded once, are handed the runs in order. An actor that is lost is
+replaced, and its run is taken up by the new one, from its checkpoint where it has one.
+
+Only here is the test part of a data set opened: on the worker, once the last epoch of a run is over.
+"""
+
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Self
+
+import ray
+
+from harness.space import Resources
+from harness.tuning.confirmation import Job, Result
+
+if TYPE_CHECKING:
+    from harness.tuning.work import Work
+
+WORKER_RESTARTS = 3
+
+
+@dataclass(frozen=True)
+class Started:
+    job: Job
+
+
+@dataclass(frozen=True)
+class Measured:
+    """Epochs of a run, as (number, metrics)."""
+
+    job: Job
+    epochs: Sequence[tuple[int, dict[str, float]]]
+
+
+@dataclass(frozen=True)
+class Ended:
+    job: Job
+    result: Result
+
+
+@dataclass(frozen=True)
+class Lost:
+    """The run came to no result, for a reason that lies outside of it; it may be tried again."""
+
+    job: Job
+    reason: str
+
+
+Event = Started | Measured | Ended | Lost
+
+
+class Crew:
+    """Up to `size` workers, each holding what `need` says; hired as they are needed, let go at the end."""
+
+    def __init__(self, size: int, need: Resources) -> None:
+        self.size = size
+        self.need = need
+        self._staff: list[Any] = []
+        self._idle: list[Any] = []
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        for worker in self._staff:
+            ray.kill(worker)
+
+    def run(self, jobs: Iterable[tuple[Job, Path]]) -> Iterator[Event]:
+        """Run every job, each in its own folder, and tell what happens as it happens."""
+        waiting = deque(jobs)
+        busy: dict[Any, tuple[Any, Job, Path]] = {}
+        losses: dict[Job, int] = {}
+        while waiting or busy:
+            while waiting and (self._idle or len(self._staff) < self.size):
+                job, folder = waiting.popleft()
+                worker = self._idle.pop() if self._idle else self._hire()
+                busy[worker.begin.remote(job.config.model_dump(), str(folder))] = worker, job, folder
+                if job not in losses:
+                    yield Started(job)
+            (done,), _ = ray.wait(list(busy), num_returns=1)
+            worker, job, folder = busy.pop(done)
+            try:
+                report = ray.get(done)
+            except ray.exceptions.RayActorError as error:
+                self._staff.remove(worker)
+                losses[job] = losses.get(job, 0) + 1
+                if losses[job] > WORKER_RESTARTS:
+                    yield Lost(job, f"worker lost: {_first_line(error)}")
+                else:
+                    waiting.appendleft((job, folder))
+                continue
+            except ray.exceptions.RayError as error:
+                self._idle.append(worker)
+                yield Lost(job, _first_line(getattr(error, "cause", None) or error))
+                continue
+            yield Measured(job, report["epochs"])
+            if not report["finished"]:
+                busy[worker.advance.remote()] = worker, job, folder
+                continue
+            self._idle.append(worker)
+            yield _outcome(job, report)
+
+    def _hire(self) -> Any:
+        need = self.need
+        memory = {} if need.memory_gib is None else {"memory": need.memory_gib * 2**30}
+        hired = ray.remote(num_cpus=need.cpu, num_gpus=need.gpu, **memory)(_Worker)
+        worker = hired.remote(threads=max(1, int(need.cpu)))
+        self._staff.append(worker)
+        return worker
+
+
+class _Worker:
+    """What runs on a worker: one run at a time, some epochs a call."""
+
+    def __init__(self, threads: int) -> None:
+        self.threads = threads
+
+    def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
+        import torch  # here and not above: the driver holds this class too, and has no use for torch
+
+        from harness.tuning import work
+
+        torch.set_num_threads(self.threads)
+        self.work = work.Work(config, Path(folder))
+        return self.advance()
+
+    def advance(self) -> dict[str, Any]:
+        """Train on for a while; with the last epoch over, open the test part."""
+        report = self.work.advance()
+        ended_well = report["finished"] and not report["failure"]
+        return {**report, **(_open_test(self.work) if ended_well else {"test": {}, "test_images": 0})}
+
+
+def _open_test(work: "Work") -> dict[str, Any]:
+    from harness.training.data import load_test
+    from harness.training.metrics import evaluate
+
+    run = work.run
+    assert run is not None
+    assert run.done
+    test = load_test(run.config).to(run.device)
+    return {"test": evaluate(run.model, test, "test"), "test_images": len(test)}
+
+
+def _outcome(job: Job, report: dict[str, Any]) -> Event:
+    """A run that diverged has come to a result. What else may fail, memory or a file, says nothing of its settings."""
+    failure = report["failure"]
+    if failure and not failure.startswith("diverged"):
+        return Lost(job, failure)
+    metrics = report["epochs"][-1][1] if report["epochs"] else {}
+    return Ended(
+        job,
+        Result(
+            state="failed" if failure else "complete",
+            epochs=report["epochs"][-1][0] if report["epochs"] else 0,
+            metrics=metrics,
+            test=report["test"],
+            test_images=report["test_images"],
+            seconds=round(report["busy"], 3),
+            reason=failure,
+        ),
+    )
+
+
+def _first_line(error: object) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__
