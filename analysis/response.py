@@ -6,6 +6,7 @@ pruned is a small triangle: its last epoch is an early one, so that its accuracy
 and bands are what another draw of as many validation images would give 95 times in 100.
 """
 
+import math
 from typing import Any
 
 import pandas as pd
@@ -13,12 +14,12 @@ from matplotlib.axes import Axes
 from matplotlib.cm import ScalarMappable
 from matplotlib.colors import LogNorm, Normalize
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator, NullLocator, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from analysis import style
 from analysis.study import VALUE, Study, interval
 
-LOW = 0.1  # the share of trials that may lie below the scale: a few that came to nothing would flatten the rest
+REACH = 5  # the scale reaches so many times as far below the best as the median lies: what diverged is off it
 DOTS = {"complete": ("o", 42), "pruned": ("^", 22)}
 INTERVALS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)  # ticks that stay apart on a log scale
 BAR: dict[str, Any] = {"pad": 0.02, "aspect": 28, "drawedges": False}
@@ -49,7 +50,7 @@ def figure(study: Study) -> Figure:
         style.say(left, "no learned trial was measured")
         right.set_axis_off()
         return drawn
-    floor = 100 * float(measured["accuracy"].quantile(LOW, interpolation="higher"))
+    floor = lowest_shown(100 * measured["accuracy"])
     accuracies = _draw_places(left, measured, rows[rows["state"] == "failed"], floor)
     drawn.colorbar(accuracies, ax=left, extend="min", label="validation accuracy, last epoch (%)", **BAR)
     intervals = _draw_accuracies(right, study, measured, floor)
@@ -59,11 +60,28 @@ def figure(study: Study) -> Figure:
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())
     for axes in (left, right):
-        axes.set_xscale("log")
-        axes.set_xlabel("label learning rate")
+        _label_rate_axis(axes, measured["label_lr"])
     pairs = [pair for axes in (left, right) for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
     drawn.legend(*zip(*pairs, strict=True), loc="outside upper center", ncols=3, columnspacing=1.5)
     return drawn
+
+
+def lowest_shown(percent: "pd.Series[float]") -> float:
+    """Where the scale of accuracies begins: the lowest value that is not far below the others."""
+    best = percent.max()
+    return float(percent[percent >= best - REACH * (best - percent.median())].min())
+
+
+def _label_rate_axis(axes: Axes, rates: "pd.Series[float]") -> None:
+    """A log scale of at least a decade and a half, so that it has ticks to read by."""
+    low, high = rates.min() / 1.4, rates.max() * 1.4
+    wider = max(1.0, math.sqrt(30 * low / high))
+    axes.set_xscale("log")
+    axes.set_xlim(low / wider, high * wider)
+    axes.xaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.xaxis.set_major_formatter("{x:g}")
+    axes.xaxis.set_minor_formatter(NullFormatter())
+    axes.set_xlabel("label learning rate")
 
 
 def _draw_places(axes: Axes, measured: pd.DataFrame, failed: pd.DataFrame, floor: float) -> ScalarMappable:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable
 from itertools import combinations
 from pathlib import Path
 
+import pandas as pd
 import pytest
 from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
@@ -53,6 +54,12 @@ def test_the_response_has_every_learned_trial_at_its_place(study: Study) -> None
     }
     assert drawn == {(round(10 ** (number / 4 - 2), 9), 1 + number % 5) for number in range(12)}
     assert left.get_xscale() == "log"
+
+
+def test_a_trial_that_came_to_nothing_does_not_flatten_the_others() -> None:
+    assert response.lowest_shown(pd.Series([95.0, 94.0, 91.0, 88.0, 10.0])) == 88.0
+    assert response.lowest_shown(pd.Series([95.0, 94.0, 91.0, 88.0])) == 88.0
+    assert response.lowest_shown(pd.Series([95.0])) == 95.0
 
 
 def test_the_response_names_states_and_the_baselines_to_beat(study: Study) -> None:
