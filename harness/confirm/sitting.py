@@ -144,6 +144,7 @@ def confirm(
                 hire = partial(_hire, stack, space, address, concurrency, verbose)
                 training = _Training(plan, [relay, progress, starting(tracker)], hire)
                 found = _looked_at(space, training, extent, most, margin / 100)
+                progress.trials = progress.ended  # a sequence may end before the most it was allowed
         except BaseException:
             tracker.append(SweepStarted(name=path.name))
             tracker.append(again(state_of_search))

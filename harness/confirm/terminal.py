@@ -70,14 +70,14 @@ def _next_commands(outcome: Confirmation, options: argparse.Namespace) -> list[t
         ("--tracking-uri", options.tracking_uri and redact(options.tracking_uri)),
     ):
         again += [] if value is None else [f"{flag} {shlex.quote(str(value))}"]
+    commands = [("all numbers:", str(outcome.file))]
     if outcome.lost:
-        sequential = ["--sequential"] if found["sequential"] else []
-        purpose, extent = "go on:", [*sequential, *([f"--seeds {options.seeds}"] if options.seeds else [])]
-    elif found["outcome"] == "undecided":  # whoever looks again has to allow for it
-        purpose, extent = "go on:", ["--sequential", f"--seeds {max(MOST_SEEDS, 2 * found['n'])}"]
-    else:
-        purpose, extent = "more seeds:", [f"--seeds {2 * found['n']}"]
-    commands = [(purpose, " ".join([*again, *extent])), ("all numbers:", str(outcome.file))]
+        extent = ["--sequential"] if found["sequential"] else []
+        extent += [f"--seeds {options.seeds}"] if options.seeds else []
+        commands.insert(0, ("go on:", " ".join([*again, *extent])))
+    elif found["outcome"] == "undecided":  # who looks again has to allow for it
+        extent = ["--sequential", f"--seeds {max(MOST_SEEDS, 2 * found['n'])}"]
+        commands.insert(0, ("go on:", " ".join([*again, *extent])))
     if outcome.sent.tracking_uri.startswith("sqlite:"):
         commands.append(("look at it:", f"{python} -m mlflow ui --backend-store-uri {outcome.sent.tracking_uri}"))
     return commands

@@ -1,0 +1,225 @@
+"""The verdict of a confirmation on results whose truth is known: how often it is wrong, and what it says."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import pytest
+
+from harness.confirm.findings import Confirmed, Question, findings
+from harness.space import Space, parse
+from harness.statistics import AnyTime, FixedSize, Rule
+from harness.tuning.confirmation import Configuration, Result
+
+TEST_IMAGES = 2000
+
+
+def space(baselines: int = 2, arms: int = 1) -> Space:
+    def entries(name: str, method: str, count: int) -> str:
+        lines = [f"  {name}{i}: {{method: {method}}}" for i in range(count)]
+        return "\n".join(lines) if lines else "  {}"
+
+    ours, theirs = entries("ours", "learned", arms), entries("theirs", "one_hot", baselines)
+    return parse(f"study: toy\narms:\n{ours}\nbaselines:\n{theirs}\n", "toy.yaml")
+
+
+def confirmed(
+    where: Space, arm: str, trial: int, test: Sequence[float], validation: Sequence[float] | None = None
+) -> Confirmed:
+    """A configuration with these accuracies on seeds 0, 1, …; a NaN is a run that diverged."""
+    one = where.arm(arm)
+    configuration = Configuration(arm, one.role, trial, {}, one.config({}), value=0.9)
+
+    def result(seed: int, accuracy: float) -> Result:
+        if math.isnan(accuracy):
+            return Result("failed", 1, {}, {}, 0, 1.0, "diverged: train_loss is nan after epoch 1")
+        val = accuracy if validation is None else validation[seed]
+        rounded = round(accuracy * TEST_IMAGES) / TEST_IMAGES
+        return Result("complete", 3, {"val_accuracy": val}, {"test_accuracy": rounded}, TEST_IMAGES, 1.0)
+
+    return Confirmed(configuration, {seed: result(seed, accuracy) for seed, accuracy in enumerate(test)})
+
+
+def question(looks: int, rule: Rule | None = None, margin: float = 0.005) -> Question:
+    return Question(rule or FixedSize(), looks, margin)
+
+
+class World:
+    """Methods over seeds: what a seed gives to all, what it gives to each, and what each image set adds.
+
+    A configuration's own luck on a seed shows on validation and test images alike, so the choice by validation favours
+    the lucky: the hard case for a verdict.
+    """
+
+    def __init__(self, seed: int, gain: float = 0.0, configurations: int = 3, baselines: int = 2) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.space = space(baselines)
+        self.gain, self.configurations, self.baselines = gain, configurations, baselines
+
+    def draw(self, seeds: int) -> tuple[np.ndarray, np.ndarray]:
+        """Test and validation accuracies [methods, seeds], arms' configurations first."""
+        methods = self.configurations + self.baselines
+        mean = 0.8 + self.gain * (np.arange(methods)[:, None] < self.configurations)
+        luck = mean + self.rng.normal(0, 0.02, seeds) + self.rng.normal(0, 0.01, (methods, seeds))
+        return luck + self.rng.normal(0, 0.001, luck.shape), luck + self.rng.normal(0, 0.001, luck.shape)
+
+    def found(self, test: np.ndarray, validation: np.ndarray, rule: Rule) -> dict[str, Any]:
+        rows = list(zip(test, validation, strict=True))
+        k = self.configurations
+        ours = [confirmed(self.space, "ours0", i, *rows[i]) for i in range(k)]
+        theirs = [confirmed(self.space, f"theirs{i}", 100 + i, *rows[k + i]) for i in range(self.baselines)]
+        return findings(self.space, [*ours, *theirs], question(k, rule))
+
+
+def wrong_verdicts(world: World, draws: int, seeds: Sequence[int], rule: Rule) -> tuple[float, float]:
+    """Shares of draws in which a look at any of these numbers of seeds says better, or worse."""
+    better = worse = 0
+    for _ in range(draws):
+        test, validation = world.draw(seeds[-1])
+        for n in seeds:
+            outcome = world.found(test[:, :n], validation[:, :n], rule)["outcome"]
+            if outcome != "undecided":
+                better, worse = better + (outcome == "better"), worse + (outcome == "worse")
+                break
+    return better / draws, worse / draws
+
+
+@pytest.mark.parametrize(("configurations", "baselines"), [(1, 1), (3, 2)])
+def test_of_equals_neither_is_called_better_more_often_than_it_says(configurations: int, baselines: int) -> None:
+    """5 % of 1,000 draws has a standard error of 0.7 %, half of it 0.5 %; the bounds leave three."""
+    better, worse = wrong_verdicts(World(1, 0.0, configurations, baselines), 1000, [10], FixedSize())
+    assert better <= 0.025 + 0.015
+    assert better + worse <= 0.05 + 0.021
+
+
+@pytest.mark.slow
+def test_a_sequence_of_looks_calls_no_equals_different_more_often_than_it_says() -> None:
+    better, worse = wrong_verdicts(World(2), 400, range(3, 31), AnyTime())
+    assert better + worse <= 0.05
+
+
+@pytest.mark.slow
+def test_the_plain_rule_looked_at_after_every_seed_would_be_wrong_too_often() -> None:
+    better, worse = wrong_verdicts(World(3, configurations=1, baselines=1), 300, range(3, 31), FixedSize())
+    assert better + worse > 0.12
+
+
+def test_a_real_gain_is_shown_with_its_size() -> None:
+    world = World(4, gain=0.05)
+    found = world.found(*world.draw(10), FixedSize())
+    assert found["outcome"] == "better"
+    low, high = found["gain"]["ci95"]
+    assert 0 < low < 0.05 < high
+    points = [f"{100 * value:.1f}" for value in (found["gain"]["mean_difference"], low, high)]
+    assert found["verdict"].startswith("learned labels (ours0-")
+    assert found["verdict"].endswith(f"by {points[0]} points [{points[1]}, {points[2]}], n = 10")
+
+
+def test_a_baseline_that_wins_is_said_to() -> None:
+    world = World(5, gain=-0.05)
+    found = world.found(*world.draw(10), FixedSize())
+    assert found["outcome"] == "worse"
+    assert found["verdict"].startswith("the best baseline (theirs")
+    assert found["gain"]["mean_difference"] < 0
+
+
+def test_without_a_difference_it_says_how_many_seeds_would_show_one() -> None:
+    where = space(baselines=1)
+    rng = np.random.default_rng(6)
+    test = 0.8 + rng.normal(0, 0.01, 10)
+    ours = confirmed(where, "ours0", 0, test)
+    theirs = confirmed(where, "theirs0", 1, test + rng.normal(0, 0.01, 10))
+    found = findings(where, [ours, theirs], question(1))
+    assert found["outcome"] == "undecided"
+    needed = found["gain"]["needed_n"]
+    assert 15 < needed < 90, "about 34 for a spread of one point, which ten seeds know roughly"
+    assert found["verdict"].endswith(f"n = 10; {needed} seeds would be needed to show one of 0.5 points")
+    wide = findings(where, [ours, theirs], question(1, margin=0.05))
+    assert wide["verdict"].endswith("one of 5 points would have shown with a chance of 80 % or more")
+
+
+def test_better_than_the_best_means_better_than_each() -> None:
+    where = space(baselines=2)
+    spread = np.linspace(-0.01, 0.01, 8)
+    ours = confirmed(where, "ours0", 0, 0.9 + spread)
+    weak, level = confirmed(where, "theirs0", 1, 0.5 - spread), confirmed(where, "theirs1", 2, 0.9 - spread)
+    assert findings(where, [ours, weak], question(1))["outcome"] == "better"
+    both = findings(where, [ours, weak, level], question(1))
+    assert both["outcome"] == "undecided"
+    assert both["gain"]["baseline"] == "theirs1"
+    assert len(both["comparisons"]) == 2
+
+
+def test_the_verdict_is_about_the_best_on_validation_whatever_the_test_part_says() -> None:
+    where = space(baselines=1)
+    base = confirmed(where, "theirs0", 9, [0.7, 0.71, 0.72])
+    modest = confirmed(where, "ours0", 0, [0.75, 0.76, 0.77], validation=[0.9, 0.9, 0.9])
+    lucky = confirmed(where, "ours0", 1, [0.95, 0.96, 0.97], validation=[0.8, 0.8, 0.8])
+    found = findings(where, [modest, lucky, base], question(2))
+    assert found["gain"]["trial"] == 0
+    assert found["arms"]["ours0"]["trial"] == 0
+    assert set(found["arms"]["ours0"]["configurations"]) == {"ours0-0", "ours0-1"}
+
+
+def test_a_configuration_that_diverged_is_not_chosen_and_said_so() -> None:
+    where = space(baselines=1)
+    base = confirmed(where, "theirs0", 9, [0.7, 0.71, 0.72, 0.7])
+    fragile = confirmed(where, "ours0", 0, [0.95, math.nan, 0.97, 0.96])
+    sound = confirmed(where, "ours0", 1, [0.9, 0.91, 0.9, 0.92])
+    found = findings(where, [fragile, sound, base], question(2))
+    assert found["gain"]["trial"] == 1
+    assert found["arms"]["ours0"]["configurations"]["ours0-0"]["failed"].keys() == {"1"}
+    assert found["notes"] == ["ours0-0 diverged on 1 of 4 seeds: it is not chosen"]
+    alone = findings(where, [fragile, base], question(1))
+    assert alone["outcome"] == "not compared"
+    assert alone["verdict"].startswith("nothing is confirmed")
+    assert alone["gain"] is None
+
+
+def test_a_diverged_run_of_a_baseline_is_left_out_of_the_pairs() -> None:
+    where = space(baselines=1)
+    ours = confirmed(where, "ours0", 0, [0.9, 0.91, 0.92, 0.93])
+    base = confirmed(where, "theirs0", 1, [0.7, math.nan, 0.72, 0.72])
+    found = findings(where, [ours, base], question(1))
+    assert (found["gain"]["n"], found["arms"]["ours0"]["n"], found["arms"]["theirs0"]["n"]) == (3, 4, 3)
+    assert found["gain"]["mean_difference"] == pytest.approx((0.2 + 0.2 + 0.21) / 3)
+
+
+def test_p_values_are_corrected_for_every_configuration_ever_looked_at() -> None:
+    where = space(baselines=1)
+    rng = np.random.default_rng(8)
+    base = confirmed(where, "theirs0", 9, 0.8 + rng.normal(0, 0.01, 6))
+    ours = confirmed(where, "ours0", 0, 0.815 + rng.normal(0, 0.01, 6))
+    once, five = (findings(where, [ours, base], question(looks)) for looks in (1, 5))
+    assert five["comparisons"][0]["p_value"] == pytest.approx(5 * once["comparisons"][0]["p_value"])
+    assert once["comparisons"][0]["ci95"] == once["comparisons"][0]["ci95_corrected"] == once["gain"]["ci95"]
+    assert five["comparisons"][0]["ci95"] == once["comparisons"][0]["ci95"]
+    assert five["gain"]["ci95"][0] < once["gain"]["ci95"][0]
+    assert five["notes"] == ["corrected for 5 configurations: 4 more were tested before"]
+
+
+def test_one_seed_tells_nothing() -> None:
+    where = space(baselines=1)
+    found = findings(where, [confirmed(where, "ours0", 0, [0.9]), confirmed(where, "theirs0", 1, [0.5])], question(1))
+    assert found["outcome"] == "undecided"
+    assert found["gain"]["ci95"] == found["arms"]["ours0"]["ci95"] == [None, None]
+    assert found["comparisons"][0]["p_value"] == 1.0
+    assert found["verdict"].endswith("n = 1; one seed tells nothing of the spread over seeds, run more")
+
+
+def test_without_baselines_the_reach_is_told() -> None:
+    where = space(baselines=0)
+    found = findings(where, [confirmed(where, "ours0", 0, [0.9, 0.91, 0.92])], question(1))
+    assert found["outcome"] == "not compared"
+    assert "reach a test accuracy of 0.910 [0.885, 0.935], n = 3; there is no baseline" in found["verdict"]
+    assert found["comparisons"] == []
+
+
+def test_an_arm_without_a_complete_trial_is_named() -> None:
+    where = space(baselines=2, arms=2)
+    ours, base = confirmed(where, "ours0", 0, [0.9, 0.91]), confirmed(where, "theirs0", 1, [0.5, 0.52])
+    found = findings(where, [ours, base], question(1))
+    assert [note.split(" has no ")[0] for note in found["notes"]] == ["ours1", "theirs1"]
+    assert found["arms"]["theirs1"]["n"] == 0
+    assert found["arms"]["theirs1"]["test_accuracy_mean"] is None
