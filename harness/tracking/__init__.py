@@ -8,7 +8,9 @@
 - `uri`         which tracking server, whether it answers, and how to name it without its password
 - `provenance`  commit, versions and hardware, for the sweep's own run
 - `service`     the driver's handle: append, start the writer, wait for it at the end
-- `mirror`      records → runs, parameters, curves and files of an MLflow server
+- `changes`     a batch of records as one change per run
+- `cursor`      how far a server has been fed
+- `mirror`      changes → runs, parameters, curves and files of an MLflow server
 - `writer`      the process that feeds the mirror from the spool, exactly once whatever is killed
 - `reading`     sweeps read back from MLflow, as data frames
 

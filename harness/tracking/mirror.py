@@ -1,19 +1,17 @@
 """Records become runs: the one place that writes to MLflow.
 
     sweep → parent run, in the experiment named after the study     trial → child run; both have a harness.key
-    complete → FINISHED     pruned → KILLED     failed → FAILED, with the tag `reason`     paused → KILLED
 
-A batch of records is first folded into one change per run, then each run is brought to that state: created
-where the server has none of its key, its parameters, tags and metrics in as few calls as MLflow's limits
-allow, its files, its status. Each step may be repeated at will. What the server refuses is named and stepped
-over; a server that is away raises `Away`, and the same batch is tried again later.
+A batch is folded into one change per run (`changes`), and each run is brought to that state: created where the
+server has none of its key, its parameters, tags and points in as few calls as MLflow's limits allow, its files, its
+status. Each step may be repeated at will. What the server refuses is named and stepped over; a server that is away
+raises `Away`, and the same batch is tried again later.
 """
 
 import math
 import os
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass, field
 from pathlib import Path
 from urllib.parse import quote
 
@@ -28,25 +26,15 @@ from mlflow import MlflowClient
 from mlflow.entities import Metric, Param, RunTag, ViewType
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
+from harness.tracking.changes import RUNNING, STATUS, Change, Point, fold, trial_of
 from harness.tracking.cursor import exclusively
-from harness.tracking.spool import (
-    Measured,
-    Record,
-    Scalar,
-    SweepEnded,
-    SweepPaused,
-    SweepStarted,
-    TrialEnded,
-    TrialStarted,
-)
+from harness.tracking.spool import Record, SweepEnded, SweepPaused
 from harness.tracking.uri import scrub, sqlite_path
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
 FACTS_PER_CALL = 100
 METRICS_PER_CALL = 800
 
-STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
-RUNNING = "RUNNING"
 # A client's mistake is refused for good; these may pass: not signed in, time-out, conflict, too many
 # requests.
 PASSING = {401, 403, 408, 409, 429}
@@ -56,65 +44,6 @@ Entity = Metric | Param | RunTag
 
 class Away(Exception):
     """The server cannot be reached, or is out of order; what was sent may be sent again."""
-
-
-@dataclass(slots=True)
-class Change:
-    """What a batch of records says about one run; times in milliseconds since the epoch."""
-
-    start_time: int
-    name: str | None = None
-    params: dict[str, Scalar] = field(default_factory=dict)
-    tags: dict[str, str] = field(default_factory=dict)
-    metrics: list[Metric] = field(default_factory=list)
-    artifacts: list[str] = field(default_factory=list)
-    status: str | None = None
-    end_time: int | None = None
-
-    def measure(self, metrics: Iterable[tuple[str, float]], step: int, time: int) -> None:
-        """Adds a point of each curve; one that is not a number cannot be drawn, and becomes a tag."""
-        for name, value in metrics:
-            if math.isfinite(value):
-                self.metrics.append(Metric(name, value, time, step))
-            else:
-                self.tags[f"nonfinite.{name}"] = f"{value} at step {step}"
-
-    def turn(self, state: str, time: int) -> None:
-        self.tags["state"] = state
-        self.status = STATUS.get(state, RUNNING)
-        self.end_time = time if state in STATUS else None
-
-
-def fold(records: Iterable[Record]) -> dict[int | None, Change]:
-    """One change per run: by trial number, the sweep's own under None."""
-    changes: dict[int | None, Change] = {}
-    for record in records:
-        trial = None if isinstance(record, SweepStarted | SweepPaused | SweepEnded) else record.trial
-        change = changes.setdefault(trial, Change(start_time=record.time))
-        match record:
-            case SweepStarted() | TrialStarted():
-                change.name = record.name
-                change.params |= record.params
-                change.tags |= record.tags
-                change.turn("running", record.time)
-            case Measured():
-                change.measure(record.metrics.items(), record.step, record.time)
-            case TrialEnded():
-                change.measure(record.metrics.items(), record.step, record.time)
-                if record.reason:
-                    change.tags["reason"] = record.reason
-                change.turn(record.state, record.time)
-            case SweepPaused():
-                change.measure(record.metrics.items(), 0, record.time)
-                change.tags["reason"] = record.reason
-                change.turn("interrupted", record.time)
-            case SweepEnded():
-                change.measure(record.metrics.items(), 0, record.time)
-                change.tags |= record.tags
-                change.turn(record.state, record.time)
-        if isinstance(record, SweepStarted | TrialEnded | SweepEnded):
-            change.artifacts += record.artifacts
-    return changes
 
 
 class Mirror:
@@ -221,28 +150,29 @@ class Mirror:
             return
         if change.name and self._status[trial] in STATUS.values() and "reason" not in change.tags:
             self._forget_reason(run)
-        metrics = self._news(trial, change.metrics)
+        points = self._news(trial, change.points)
         tags = [RunTag(key, value) for key, value in change.tags.items()]
         params = [Param(key, str(value)) for key, value in change.params.items()]
+        metrics = [Metric(*point) for point in points]
         facts = max(len(tags), len(params))
-        rounds = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(metrics) / METRICS_PER_CALL))
+        rounds = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(points) / METRICS_PER_CALL))
         for i in range(rounds):
             few = slice(i * FACTS_PER_CALL, (i + 1) * FACTS_PER_CALL)
             many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
             self._log(run, [*params[few], *tags[few], *metrics[many]])
-        self._last.setdefault(trial, {}).update({point.key: (point.step, point.value) for point in metrics})
+        self._last.setdefault(trial, {}).update({point.name: (point.step, point.value) for point in points})
         for path in change.artifacts:
             self._log_file(run, self.home / path)
         self._set_status(trial, run, change)
 
-    def _news(self, trial: int | None, points: Iterable[Metric]) -> list[Metric]:
+    def _news(self, trial: int | None, points: Iterable[Point]) -> list[Point]:
         """Those of `points` that carry a curve on; a restarted trial, and the final values, tell old ones again."""
         last = dict(self._last.get(trial, {}))
         news = []
         for point in points:
-            before = last.get(point.key)
+            before = last.get(point.name)
             if before is None or point.step > before[0] or (point.step == before[0] and point.value != before[1]):
-                last[point.key] = (point.step, point.value)
+                last[point.name] = (point.step, point.value)
                 news.append(point)
         return news
 
@@ -325,10 +255,6 @@ class Mirror:
     def _note(self, line: str) -> None:
         self.refused += 1
         self._say(f"refused, stepped over: {line}")
-
-
-def trial_of(record: Record) -> int | None:
-    return None if isinstance(record, SweepStarted | SweepPaused | SweepEnded) else record.trial
 
 
 def is_away(error: Exception) -> bool:

@@ -196,6 +196,14 @@ def test_a_paused_sweep_and_its_open_trials_are_killed_and_run_again_when_it_goe
     assert "reason" not in runs["a study"]["tags"]
 
 
+def test_a_sweep_that_went_on_has_no_reason_to_have_ended_also_when_all_is_sent_at_once(tell: Tell) -> None:
+    first, *rest = trial_records(0)
+    pause = [SweepStarted(name="a study", time=BEGIN), first, SweepPaused(time=BEGIN + 1)]
+    runs = tell([*pause, SweepStarted(name="a study", time=BEGIN + 2), first, *rest, SweepEnded(time=BEGIN + 99_000)])
+    assert {run["status"] for run in runs.values()} == {"FINISHED"}
+    assert not any("reason" in run["tags"] for run in runs.values())
+
+
 def test_a_parameter_that_changed_keeps_its_first_value_and_is_named_in_the_log(tell: Tell, spool_folder: Path) -> None:
     tell([SweepStarted(name="a study", params={"trials": 24, "seed": 1})])
     runs = tell([SweepStarted(name="a study", params={"trials": 60, "seed": 1, "added": 2})])
