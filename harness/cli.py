@@ -19,10 +19,13 @@ def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParse
     )
 
 
-def add_space_arguments(arguments: argparse.ArgumentParser) -> None:
-    arguments.add_argument(
+def add_space_arguments(
+    arguments: argparse.ArgumentParser, choice: argparse._MutuallyExclusiveGroup | None = None
+) -> None:
+    """`--space` and `--set`; where a space is one choice of several, `choice` is their group."""
+    (choice or arguments).add_argument(
         "--space",
-        required=True,
+        required=choice is None,
         metavar="FILE",
         help="the space file: a path, or the name of one in search_spaces/",
     )
@@ -52,7 +55,7 @@ def positive_seconds(text: str) -> float:
     return seconds
 
 
-def seed(text: str) -> int:
+def whole_number(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError(f"expected a whole number from 0 up, got '{text}'")
     return int(text)

@@ -4,16 +4,21 @@ Needs torch, torchvision, scikit-learn, PyYAML and pydantic, and nothing else. T
 `train`, which a notebook can call with a `RunConfig`.
 """
 
+import argparse
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 from harness import cli
 from harness.space import Space, SpaceError, load
+from harness.tracking import spool
+from harness.tracking.spool import Measured, SpoolError, TrialStarted
 from harness.training.config import RunConfig
 
 EXAMPLES = """\
-example:
+examples:
   python -m harness.train --space label_lr.yaml --set label_lr=0.3 --set epochs=20
+  python -m harness.train --from runs/label_lr --trial 17      a trial of a sweep again, beside what was recorded
 
 Settings that the space searches take the run's defaults unless --set says otherwise.
 
@@ -60,12 +65,73 @@ def settings(space: Space, arm: str | None) -> RunConfig:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.train", "One run of one arm of a space, without a search.", EXAMPLES)
-    cli.add_space_arguments(parser)
-    parser.add_argument("--arm", metavar="NAME", help="which arm or baseline to run (default: the first)")
-    parser.add_argument("--seed", type=cli.seed, help="draws split, noise, initial weights and order")
+    parser = cli.parser("harness.train", "One run, without a search.", EXAMPLES)
+    what = parser.add_mutually_exclusive_group(required=True)
+    cli.add_space_arguments(parser, what)
+    what.add_argument("--from", type=Path, metavar="FOLDER", dest="sweep", help="a sweep's folder; with --trial")
+    parser.add_argument("--trial", type=cli.whole_number, metavar="N", help="which trial of that sweep")
+    parser.add_argument("--arm", metavar="NAME", help="which arm or baseline of the space (default: the first)")
+    parser.add_argument("--seed", type=cli.whole_number, help="draws split, noise, initial weights and order")
     parser.add_argument("--threads", type=cli.positive_int, default=1, help="torch threads (default: 1)")
     options = parser.parse_args(arguments)
+    if (options.sweep is None) != (options.trial is None):
+        parser.error("expected --from and --trial together")
+    if options.sweep is not None:
+        if options.overrides or options.arm or options.seed is not None:
+            parser.error("expected nothing beside --from and --trial: the trial says it all; see --space for more")
+        return _repeat(options.sweep, options.trial, options.threads)
+    return _run_arm(options)
+
+
+def _repeat(sweep: Path, trial: int, threads: int) -> int:
+    """A trial again; the exit code says whether it gave what was recorded."""
+    try:
+        config, recorded = recall(sweep, trial)
+    except (LookupError, SpoolError) as error:
+        return cli.refuse(error)
+    code, curve = _print_run(config, threads)
+    if code != cli.DONE:
+        return code
+    differing = [
+        epoch
+        for epoch, metrics in recorded.items()
+        if epoch > len(curve) or any(curve[epoch - 1].get(name) != value for name, value in metrics.items())
+    ]
+    if not recorded:
+        print("nothing was recorded of this trial")
+    elif differing:
+        print(f"differs from what was recorded from epoch {differing[0]} on: other code, libraries or hardware?")
+    else:
+        print(f"equal to what was recorded, bit for bit, in all {len(recorded)} epochs")
+    return cli.NOTHING_COMPLETED if differing else cli.DONE
+
+
+def recall(sweep: Path, trial: int) -> tuple[RunConfig, dict[int, dict[str, float]]]:
+    """A trial of a sweep as it was recorded: its settings, and its metrics by epoch (without wall-clock times).
+
+    Raises:
+        LookupError: there is no such sweep or trial.
+        SpoolError: the sweep's records cannot be read.
+    """
+    if not (sweep / "spool").is_dir():
+        raise LookupError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
+    config: RunConfig | None = None
+    curve: dict[int, dict[str, float]] = {}
+    numbers: set[int] = set()
+    for record, _ in spool.read(sweep / "spool"):
+        if isinstance(record, TrialStarted):
+            numbers.add(record.trial)
+            if record.trial == trial:
+                config = RunConfig.model_validate(dict(record.params))
+        elif isinstance(record, Measured) and record.trial == trial:
+            curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
+    if config is None:
+        there = f"0 to {max(numbers)}" if numbers else "none"
+        raise LookupError(f"--trial: expected a trial of {sweep} ({there}), got {trial}")
+    return config, curve
+
+
+def _run_arm(options: argparse.Namespace) -> int:
     overrides = [*options.overrides, *([] if options.seed is None else [f"seed={options.seed}"])]
     try:
         space = load(options.space, overrides)
@@ -74,10 +140,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     names = [arm.name for arm in space.arms]
     if options.arm is not None and options.arm not in names:
         return cli.refuse(ValueError(f"--arm: expected one of {', '.join(names)}, got '{options.arm}'"))
-    return _print_run(settings(space, options.arm), options.threads)
+    return _print_run(settings(space, options.arm), options.threads)[0]
 
 
-def _print_run(config: RunConfig, threads: int) -> int:
+def _print_run(config: RunConfig, threads: int) -> tuple[int, Curve]:
+    """Train with the curve on the screen; the exit code, and the curve."""
     shown = config.model_dump(exclude_defaults=True)
     print(f"{config.method}: {', '.join(f'{key} {value}' for key, value in shown.items())}", flush=True)
     import torch  # after the first line is shown: it takes seconds
@@ -88,13 +155,12 @@ def _print_run(config: RunConfig, threads: int) -> int:
     torch.set_num_threads(threads)
     print("epoch  " + "  ".join(f"{title:>15}" for title in COLUMNS.values()), flush=True)
     try:
-        train(config, _print_epoch)
+        return cli.DONE, train(config, _print_epoch)
     except DataError as error:
-        return cli.refuse(error)
+        return cli.refuse(error), []
     except Diverged as error:
         print(f"diverged: {error}", file=sys.stderr)
-        return cli.NOTHING_COMPLETED
-    return cli.DONE
+        return cli.NOTHING_COMPLETED, []
 
 
 def _print_epoch(epoch: int, metrics: Mapping[str, float]) -> None:

@@ -1,10 +1,13 @@
 """`python -m harness.search` as a user meets it: real Ray, real MLflow, real files."""
 
+import contextlib
 import json
 import os
+import random
 import re
 import signal
 import sqlite3
+import subprocess
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -296,6 +299,76 @@ def test_a_killed_worker_s_trial_ends_as_if_it_had_not_been(tmp_path: Path, ray_
     assert one_killed.curve == one_calm.curve
     labels = [np.load(runs / "label_lr" / "trials" / "0" / "labels.npz")["labels"] for runs in (calm, killed)]
     np.testing.assert_array_equal(labels[0], labels[1])
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Path, ray_address: str) -> None:
+    """Suggestions that depend on the seed alone, so that both sweeps must end with the same trials and curves."""
+    fixed = ("--trials", "12", "--set", "epochs=25", "--set", "search.sampler=random", "--set", "search.pruner=none")
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+
+    def command(runs: Path) -> list[str]:
+        return [*SMALL, *fixed, "--address", ray_address, "--runs-dir", str(runs)]
+
+    assert run("harness.search", *command(calm)).code == 0
+    moments = random.Random(20)
+    for _ in range(20):
+        process = start("harness.search", *command(killed))
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(moments.uniform(0.5, 9))
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+        finish(process, timeout=30)
+    last = run("harness.search", *command(killed))
+    assert last.code == 0, last.all
+
+    def told(runs: Path) -> list[tuple[Any, ...]]:
+        return [(entry.number, entry.arm, entry.state, entry.params, entry.curve) for entry in entries_of(runs)]
+
+    assert told(killed) == told(calm)
+
+    from harness.tracking.reading import Server
+
+    sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
+    trials = sweep.trials()
+    assert sorted(trials["trial"]) == list(range(12))
+    assert set(trials["state"]) == {"complete"}
+    counts = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(["count", "nunique", "max"])
+    assert (counts == 25).all().all()
+
+
+def test_a_trial_can_be_run_again_alone(swept: Swept) -> None:
+    result = run("harness.train", "--from", str(swept.folder), "--trial", "0")
+    assert result.code == 0, result.all
+    assert "equal to what was recorded, bit for bit" in result.out
+    missing = run("harness.train", "--from", str(swept.folder), "--trial", "1000")
+    assert missing.code == 2
+    assert "expected a trial of" in missing.err
+
+
+def test_one_at_a_time_the_same_seed_gives_the_same_sweep(tmp_path: Path, ray_address: str) -> None:
+    def told(runs: Path) -> list[tuple[Any, ...]]:
+        arguments = (*SMALL, "--trials", "9", "--concurrency", "1", "--seed", "3")
+        arguments += ("--set", "search.sampler={type: tpe, startup_trials: 1}")
+        assert run("harness.search", *arguments, "--address", ray_address, "--runs-dir", str(runs)).code == 0
+        return [(entry.number, entry.state, entry.params, entry.curve) for entry in entries_of(runs)]
+
+    assert told(tmp_path / "one") == told(tmp_path / "other")
+
+
+def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path, ray_address: str) -> None:
+    """A failure that has nothing to do with the trial: its folder cannot be written."""
+    arguments = (*SMALL, "--trials", "3", "--address", ray_address, "--runs-dir", str(tmp_path))
+    (tmp_path / "label_lr" / "trials").mkdir(parents=True)
+    (tmp_path / "label_lr" / "trials" / "1").write_text("in the way")
+    assert run("harness.search", *arguments).code == 0
+    assert read(tmp_path / "label_lr")["states"]["failed"] == 1
+    (tmp_path / "label_lr" / "trials" / "1").unlink()
+    again = run("harness.search", *arguments, "--retry-failed")
+    assert again.code == 0, again.all
+    summary = read(tmp_path / "label_lr")
+    assert summary["states"]["failed"] == 0
+    assert sum(summary["states"].values()) == 3
 
 
 BAD = {

@@ -16,7 +16,7 @@ from harness.tuning.folder import FolderError
 EXAMPLES = """\
 examples:
   python -m harness.search --space label_lr.yaml
-  python -m harness.search --space label_lr.yaml --trials 60              go on with it, up to 60 trials
+  python -m harness.search --space label_lr.yaml --trials 120             go on with it, up to 120 trials
   python -m harness.search --space label_lr.yaml --name wide --set width=256
   python -m harness.search --space label_lr.yaml --dry-run
 
@@ -35,10 +35,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="stop after this; the same command goes on",
     )
     parser.add_argument("--concurrency", type=cli.positive_int, metavar="N", help="trials at once (default: what fits)")
-    parser.add_argument("--seed", type=cli.seed, metavar="N", help="of the suggestions and of the runs")
+    parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
     parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, under their numbers")
     parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
     parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
     options = parser.parse_args(arguments)
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs_dir=options.runs_dir,
             address=options.address,
             tracking_uri=options.tracking_uri,
+            retry_failed=options.retry_failed,
             verbose=options.verbose,
         )
     except (SpaceError, Refused, TrackingError, ClusterError, FolderError, SpoolError) as error:

@@ -44,6 +44,7 @@ def search(
     runs_dir: Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
+    retry_failed: bool = False,
     verbose: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -54,6 +55,7 @@ def search(
         name: the sweep's folder in `runs_dir`; the study's name where left out.
         address: of a Ray cluster; one is started here, and ended, where left out.
         tracking_uri: of MLflow; a SQLite file inside `runs_dir` where left out.
+        retry_failed: run failed trials again, under their numbers.
         quiet: show no progress.
 
     Raises:
@@ -82,6 +84,8 @@ def search(
         relay = Relay(folder, tracker.append)
         ledger = Ledger(folder.journal, space, [relay])
         relay.catch_up(ledger.entries())
+        for number in ledger.retry_failed() if retry_failed else []:
+            folder.forget(number)
         try:
             cut_short = ledger.missing > 0 and _run(
                 space, folder, ledger, tracker, began, deadline, address=address, verbose=verbose, quiet=quiet

@@ -58,6 +58,11 @@ class SweepFolder:
     def trial(self, number: int) -> Path:
         return self.trials / str(number)
 
+    def forget(self, number: int) -> None:
+        """Take away what a trial left, so that it starts from the beginning."""
+        for name in ("checkpoint.pt", "error.txt", "labels.npz"):
+            (self.trial(number) / name).unlink(missing_ok=True)
+
     def __enter__(self) -> Self:
         """Create the folder if need be and take its lock.
 

@@ -33,6 +33,9 @@ from harness.tuning.rules import Enough, violation
 Listener = Callable[[Record], None]
 State = Literal["running", "complete", "pruned", "failed"]
 
+RETRIES = "retries"
+"""Attribute of a trial of Optuna's: which trial of ours it tries again."""
+
 STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
     TrialState.COMPLETE: "complete",
@@ -153,9 +156,20 @@ class Ledger:
         return max(waiting, key=lambda arm: due[arm.name] / shares[arm.name], default=None)
 
     def _trials(self, arm: Arm) -> list[FrozenTrial]:
-        """What was ever asked for in this arm, in order."""
-        trials = self._studies[arm.name].get_trials(deepcopy=False)
-        return [trial for trial in trials if trial.state != TrialState.WAITING]
+        """What was ever asked for in this arm, in order; of a trial that is tried again, the last attempt."""
+        attempts = {_number(trial): trial for trial in self._studies[arm.name].get_trials(deepcopy=False)}
+        return [trial for trial in attempts.values() if trial.state != TrialState.WAITING]
+
+    def retry_failed(self) -> list[int]:
+        """Have every failed trial run again, with its settings and under its number; returns those numbers."""
+        numbers = []
+        for arm in self.space.arms:
+            for frozen in self._trials(arm):
+                if frozen.state == TrialState.FAIL:
+                    numbers.append(_number(frozen))
+                    # A study keeps its ends for good: the new attempt is a trial of Optuna's that says whose it is.
+                    self._studies[arm.name].enqueue_trial(frozen.params, user_attrs={RETRIES: _number(frozen)})
+        return numbers
 
     def _take_up(self) -> tuple[Arm, optuna.Trial]:
         """A trial that a former driver left running; what was asked but not all suggested is suggested now."""
@@ -166,9 +180,9 @@ class Ledger:
 
     def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
         params = dict(handle.params)
-        trial = Trial(handle._trial_id, arm.name, params, arm.config(params))
-        intermediate = self._storage.get_trial(handle._trial_id).intermediate_values
-        self._open[trial.number] = _Open(trial, handle, step=max(intermediate, default=0))
+        frozen = self._storage.get_trial(handle._trial_id)
+        trial = Trial(_number(frozen), arm.name, params, arm.config(params))
+        self._open[trial.number] = _Open(trial, handle, step=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
         self._tell(TrialStarted(trial=trial.number, name=trial.name, params=_flat(trial.config), tags=tags))
         return trial
@@ -226,7 +240,7 @@ class Ledger:
     def _entry(self, arm: Arm, frozen: FrozenTrial) -> Entry:
         end = frozen.user_attrs.get("end", {})
         return Entry(
-            number=frozen._trial_id,
+            number=_number(frozen),
             arm=arm.name,
             state=STATES[frozen.state],
             params=dict(frozen.params),
@@ -247,6 +261,11 @@ class Ledger:
     def _tell(self, record: Record) -> None:
         for listener in self.listeners:
             listener(record)
+
+
+def _number(frozen: FrozenTrial) -> int:
+    """The trial's place in the journal, over all arms; of a further attempt, that of the first."""
+    return int(frozen.user_attrs.get(RETRIES, frozen._trial_id))
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:

@@ -55,7 +55,8 @@ class Relay:
                 self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))
             case TrialEnded():
                 self._ended.add(record.trial)
-            case TrialStarted():
+            case TrialStarted() if record.trial in self._ended:  # tried again, from the start
                 self._ended.discard(record.trial)
+                self._last_step.pop(record.trial, None)
             case _:
                 pass

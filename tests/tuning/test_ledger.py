@@ -234,3 +234,23 @@ def test_minimising_takes_the_smallest(journal: Path) -> None:
     top = best(ledger.entries(), ledger.space)
     assert top is not None
     assert top.value == min(entry.value if entry.value is not None else math.inf for entry in ledger.entries())
+
+
+def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
+    ledger = Ledger(journal, space("search.trials=4"))
+    first = ledger.next()
+    assert first is not None
+    ledger.report(first.number, 1, measured(0.2))
+    ledger.fail(first.number, "OutOfMemoryError: no")
+    run_all(ledger)
+    assert Ledger(journal, space("search.trials=4")).missing == 0
+    again = Ledger(journal, space("search.trials=4"))
+    assert again.retry_failed() == [0]
+    assert again.missing == 1
+    killed = Ledger(journal, space("search.trials=4"))
+    assert [trial.number for trial in run_all(killed)] == [0]
+    entries = killed.entries()
+    assert [entry.number for entry in entries] == [0, 1, 2, 3]
+    assert {entry.state for entry in entries} == {"complete"}
+    assert entries[0].params == first.params
+    assert killed.next() is None
