@@ -111,7 +111,7 @@ class SweepProgress:
             parts.append(f"best {self.best[0]:.3f} ({self.best[1]})")
         left = self._seconds_left()
         if left is not None and self.ended < self.trials:
-            parts.append(f"about {_duration(left)} left")
+            parts.append(f"about {duration(left)} left")
         return " · ".join(parts)
 
     def _first_result(self, record: Measured) -> None:
@@ -215,7 +215,7 @@ def _short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -17,7 +17,7 @@ import numpy as np
 import psutil
 import pytest
 
-from tests.conftest import ROOT, Result, finish, run, start
+from tests.conftest import ROOT, Result, finish, lines, run, start
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=3", "--set", "width=32")
 
@@ -419,10 +419,22 @@ def test_help_shows_an_example() -> None:
 
 def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
     result = run("harness.search", "--space", "label_lr.yaml", "--dry-run", "--runs-dir", str(tmp_path / "runs"))
-    assert result.code == 0
+    assert result.code == 0, result.all
     assert "learned (arm, learned)" in result.out
     assert re.search(r"label_lr +0\.\d+ … \d+.* \(log\)", result.out)
+    first = re.search(r"first suggestions\n((?:  .+\n)+)", result.out)
+    assert first is not None
+    assert [line.split()[0] for line in lines(first[1])][:3] == ["learned-0", "one_hot-1", "label_smoothing-2"]
+    assert len(lines(first[1])) == 5
+    assert re.search(r"60 trials, \d+ at a time on \d+ cores here: at most about \d+ (s|min)", result.out)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_plan_s_first_suggestion_is_the_sweep_s(swept: Swept) -> None:
+    plan = run("harness.search", *SMALL, "--dry-run")
+    number = re.search(r"learned-0 +label_lr (\S+),", plan.out)
+    assert number is not None, plan.out
+    assert float(number[1]) == pytest.approx(entries_of(swept.runs)[0].params["label_lr"], rel=0.01)
 
 
 def test_the_notebook_reads_the_sweep_back_from_mlflow(swept: Swept, tmp_path: Path) -> None:

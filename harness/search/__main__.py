@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cli
+from harness.search.plan import plan
 from harness.search.sitting import Refused, search
-from harness.search.terminal import headline, plan, show
+from harness.search.terminal import headline, show
 from harness.space import SpaceError, load
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError

@@ -8,37 +8,13 @@ from typing import Any
 
 from harness import cli
 from harness.search.sitting import Outcome
-from harness.space import CategoricalParameter, Space
-from harness.space.parameters import AnyParameter
+from harness.space import Space
 from harness.tracking.uri import redact
-from harness.training.config import RunConfig
 
 
 def headline(space: Space, path: Path) -> str:
     arms = ", ".join(arm.name for arm in space.arms)
     return f"{space.study}: {space.search.trials} trials of {arms} → {path}"
-
-
-def plan(space: Space) -> str:
-    """What a sweep would run: each arm's share of the trials, and what is searched in it."""
-    lines = []
-    shares = space.shares()
-    for arm in space.arms:
-        lines.append(f"\n{arm.name} ({arm.role}, {arm.method}): {shares[arm.name]} trials")
-        lines += [f"  {name:<18}{_range(parameter)}" for name, parameter in arm.parameters.items()]
-        changed = {
-            name: value for name, value in arm.fixed.items() if value != RunConfig.model_fields[name].get_default()
-        }
-        lines.append(f"  {'fixed':<18}" + ", ".join(f"{name} {value}" for name, value in changed.items()))
-    return "\n".join(lines)
-
-
-def _range(parameter: AnyParameter) -> str:
-    if isinstance(parameter, CategoricalParameter):
-        return "one of " + ", ".join(map(str, parameter.choices))
-    steps = f" in steps of {parameter.step}" if parameter.step not in (None, 1) else ""
-    when = f" when {dict(parameter.when)}" if parameter.when else ""
-    return f"{parameter.low:g} … {parameter.high:g}{' (log)' if parameter.log else ''}{steps}{when}"
 
 
 def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
