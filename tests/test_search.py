@@ -204,6 +204,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(tmp_path: Path, ray
     assert read(tmp_path / "label_lr")["states"] == {"complete": 4, "pruned": 0, "failed": 0}
 
 
+@pytest.mark.slow
 def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: str) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     assert run("harness.search", *slow_sweep(calm, ray_address)).code == 0
@@ -225,6 +226,7 @@ def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: 
     assert (counts["nunique"] == 60).all()
 
 
+@pytest.mark.slow
 def test_two_drivers_on_one_sweep_the_second_is_refused(tmp_path: Path, ray_address: str) -> None:
     command = slow_sweep(tmp_path, ray_address)
     first = start("harness.search", *command)
@@ -236,6 +238,7 @@ def test_two_drivers_on_one_sweep_the_second_is_refused(tmp_path: Path, ray_addr
     assert finish(first, timeout=60).code == 130
 
 
+@pytest.mark.slow
 def test_a_time_budget_ends_the_sweep_and_a_later_call_goes_on(tmp_path: Path, ray_address: str) -> None:
     command = slow_sweep(tmp_path, ray_address, "--concurrency", "1")
     began = time.monotonic()
@@ -255,6 +258,7 @@ def entries_of(runs: Path) -> list[Any]:
     return Ledger(folder / "study.journal", load(folder / "space.yaml")).entries()
 
 
+@pytest.mark.slow
 def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing(
     tmp_path: Path, ray_address: str
 ) -> None:
@@ -346,6 +350,7 @@ def test_a_trial_can_be_run_again_alone(swept: Swept) -> None:
     assert "expected a trial of" in missing.err
 
 
+@pytest.mark.slow
 def test_one_at_a_time_the_same_seed_gives_the_same_sweep(tmp_path: Path, ray_address: str) -> None:
     def told(runs: Path) -> list[tuple[Any, ...]]:
         arguments = (*SMALL, "--trials", "9", "--concurrency", "1", "--seed", "3")
