@@ -75,10 +75,18 @@ def test_a_bad_setting_is_refused_in_words_before_anything_starts(space: Path, o
     assert done.out == ""
 
 
-def test_data_that_cannot_serve_the_run_are_refused_in_words(space: Path) -> None:
-    done = run("harness.train", "--space", "one.yaml", "--set", "meta_size=5000", cwd=space.parent)
+@pytest.mark.parametrize(
+    ("override", "words"),
+    [
+        ("meta_size=5000", "make one smaller"),
+        ("dataset=npz:absent.npz", "expected an npz file, got nothing"),
+        ("model=no_such_module:f", "no_such_module"),
+    ],
+)
+def test_data_and_models_that_cannot_serve_the_run_are_refused_in_words(space: Path, override: str, words: str) -> None:
+    done = run("harness.train", "--space", "one.yaml", "--set", override, cwd=space.parent)
     assert done.code == 2
-    assert "make one smaller" in done.err
+    assert words in done.err
     assert "Traceback" not in done.err
 
 

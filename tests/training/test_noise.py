@@ -2,8 +2,11 @@
 
 import pytest
 import torch
+from pydantic import ValidationError
 
-from harness.training.noise import symmetric
+from harness.training.config import RunConfig
+from harness.training.data import DataError, Images, load_parts, load_pool
+from harness.training.noise import MAPS, asymmetric, class_map, instance, pair, simple_model, spoil, symmetric
 from harness.training.random import generator
 
 TARGETS = torch.randint(0, 7, (501,), generator=torch.Generator().manual_seed(5))
@@ -34,3 +37,97 @@ def test_noise_leaves_the_true_classes_as_they_are() -> None:
     before = TARGETS.clone()
     symmetric(TARGETS, 7, 0.4, generator(0, "noise"))
     assert torch.equal(TARGETS, before)
+
+
+@pytest.mark.parametrize("kind", ["symmetric", "pair", "instance"])
+@pytest.mark.parametrize("rate", [0.0, 0.25, 0.4])
+def test_digits_are_spoiled_by_exactly_the_rate(kind: str, rate: float) -> None:
+    config = RunConfig().model_copy(update={"noise": kind, "noise_rate": rate})
+    first, again, other = (load_parts(config.model_copy(update={"seed": seed})) for seed in (0, 0, 1))
+    assert int((first.noisy != first.train.targets).sum()) == round(rate * len(first.train))
+    assert torch.equal(first.noisy, again.noisy)
+    assert not torch.equal(first.noisy, other.noisy)
+
+
+def test_without_noise_labels_are_the_true_classes() -> None:
+    parts = load_parts(RunConfig(noise="none", noise_rate=0.4))
+    assert torch.equal(parts.noisy, parts.train.targets)
+
+
+def test_pair_noise_moves_to_the_next_class_and_from_the_last_to_the_first() -> None:
+    noisy = pair(TARGETS, 7, 0.4, generator(0, "noise"))
+    moved = noisy != TARGETS
+    assert int(moved.sum()) == round(0.4 * 501)
+    assert torch.equal(noisy[moved], (TARGETS[moved] + 1) % 7)
+    assert 0 in noisy[moved & (TARGETS == 6)]
+
+
+def test_asymmetric_noise_moves_its_share_of_each_class_that_has_a_target() -> None:
+    noisy = asymmetric(TARGETS, {2: 5, 5: 2, 0: 6}, 0.3, generator(0, "noise"))
+    for c in range(7):
+        members = noisy[c == TARGETS]
+        moved = members[members != c]
+        assert len(moved) == (round(0.3 * len(members)) if c in (0, 2, 5) else 0)
+        assert set(moved.tolist()) <= {0: {6}, 2: {5}, 5: {2}}.get(c, set())
+
+
+def test_classes_are_confused_as_is_usual_for_the_set_or_as_the_user_says_or_with_the_next() -> None:
+    config = RunConfig(noise="asymmetric", noise_rate=0.4)
+    assert class_map(config, 10) == {2: 7, 3: 8, 7: 1, 5: 6, 6: 5}
+    assert class_map(config.model_copy(update={"dataset": "CIFAR10"}), 10) == {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
+    assert class_map(config.model_copy(update={"dataset": "npz:mine.npz"}), 3) == {0: 1, 1: 2, 2: 0}
+    assert class_map(config.model_copy(update={"noise_map": "1>0  0>1"}), 10) == {1: 0, 0: 1}
+    for text in MAPS.values():
+        RunConfig(noise_map=text)
+
+
+def test_a_class_map_of_classes_that_are_not_there_is_refused_in_words() -> None:
+    with pytest.raises(DataError, match=r"noise_map: expected classes from 0 to 9, got 10, 12; correct '1>10 12>0'"):
+        load_parts(RunConfig(noise="asymmetric", noise_rate=0.4, noise_map="1>10 12>0"))
+
+
+@pytest.mark.parametrize("text", ["1>2,2>1", "1->2", "a>b", ">1"])
+def test_a_class_map_in_another_form_is_refused_in_words(text: str) -> None:
+    with pytest.raises(ValidationError, match="expected classes as in '2>7 3>8', got"):
+        RunConfig(noise_map=text)
+
+
+LOG_P = torch.tensor([[0.98, 0.01, 0.01], [0.3, 0.6, 0.1], [0.2, 0.1, 0.7]], dtype=torch.float64).log()
+
+
+def test_instance_noise_flips_hard_images_more_and_to_what_they_resemble() -> None:
+    """Images of class 0 in three kinds: easy, taken for 1, taken for 2."""
+    of_kind = torch.arange(9000) % 3
+    noisy = instance(torch.zeros(9000, dtype=torch.int64), LOG_P[of_kind], 0.2, generator(0, "noise"))
+    wrong = [noisy[of_kind == kind] for kind in range(3)]
+    shares = [float((labels > 0).float().mean()) for labels in wrong]
+    assert sum(shares) == pytest.approx(3 * 0.2)
+    losses = (-LOG_P[:, 0]).tolist()
+    # Without replacement the easy are drawn a little more than in proportion, as the hard run out.
+    assert shares[0] < 0.02
+    assert 1 < shares[2] / shares[1] < losses[2] / losses[1]
+    assert float((wrong[1] == 1).sum() / (wrong[1] > 0).sum()) == pytest.approx(6 / 7, abs=0.05)
+    assert float((wrong[2] == 2).sum() / (wrong[2] > 0).sum()) == pytest.approx(7 / 8, abs=0.05)
+
+
+def test_the_simple_model_knows_images_that_it_was_not_fitted_on() -> None:
+    pool = load_pool(RunConfig())
+    log_p = simple_model(pool.inputs, pool.targets, 10, generator(0, "noise"))
+    torch.testing.assert_close(log_p.exp().sum(1), torch.ones(len(pool), dtype=torch.float64))
+    accuracy = float((log_p.argmax(1) == pool.targets).float().mean())
+    assert 0.9 < accuracy < 0.99  # scikit-learn's own, cross-validated on two halves: 0.95
+
+
+def test_instance_noise_on_digits_is_harder_than_symmetric() -> None:
+    config = RunConfig(noise="instance", noise_rate=0.2)
+    parts = load_parts(config)
+    log_p = simple_model(parts.train.inputs, parts.train.targets, 10, generator(9, "another"))
+    losses = -log_p[torch.arange(len(parts.train)), parts.train.targets]
+    wrong = parts.noisy != parts.train.targets
+    assert losses[wrong].mean() > 3 * losses[~wrong].mean()
+
+
+def test_images_of_one_colour_can_be_spoiled_too() -> None:
+    blank = Images.of(torch.zeros(40, 1, 12, 12), torch.arange(40) % 4, 4)
+    config = RunConfig(noise="instance", noise_rate=0.5)
+    assert int((spoil(config, blank, generator(0, "noise")) != blank.targets).sum()) == 20

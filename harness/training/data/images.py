@@ -6,7 +6,6 @@ its model.
 """
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -54,7 +53,7 @@ class Images:
         one = torch.ones(1, inputs.shape[1], 1, 1)
         return cls(Pixels(inputs, 0 * one, one), torch.arange(len(inputs)), targets, classes)
 
-    @cached_property
+    @property
     def inputs(self) -> Tensor:
         """All of them, standardised: [N, channels, height, width] in float32."""
         return self.pixels[self.index]

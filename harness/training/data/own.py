@@ -51,11 +51,11 @@ def _reference_keys(name: str) -> list[str]:
 
 def _arrays(file: Path) -> dict[str, Array]:
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             return {key: archive[key] for key in archive.files}
     except FileNotFoundError:
         raise DataError(f"{file}: expected an npz file, got nothing there; correct the path") from None
-    except (OSError, ValueError, EOFError, AttributeError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:  # TypeError: an npy file
         raise DataError(f"{file}: expected an npz file of arrays, got the error: {error}; write it anew") from error
 
 

@@ -1,12 +1,17 @@
 """Meta-Weight-Net (Shu et al. 2019, arXiv:1902.07379): a small network learns how much an image of a given loss counts.
 
-    w_i = V(ℓ_i; Θ),  ℓ_i = -log p_{y_i}(x_i; θ)                 V: one hidden layer, sigmoid output, ℓ_i not
-    differentiated θ'(Θ) = the optimiser's step from θ for (1/B) Σ_i w_i ℓ_i Θ ← Θ - Adam(∂M(θ'(Θ))/∂Θ)
-    every meta_interval model steps θ ← the optimiser's step for (1/B) Σ_i V(ℓ_i; Θ) ℓ_i         with the new Θ
+    v_i = V(ℓ_i; Θ),  ℓ_i = -log p_{y_i}(x_i; θ)          V: one hidden layer, sigmoid output; ℓ_i is not differentiated
+    w_i = B v_i / Σ_j v_j
+    θ'(Θ) = the optimiser's step from θ for (1/B) Σ_i w_i ℓ_i
+    Θ ← Θ - Adam(∂M(θ'(Θ))/∂Θ)                            every meta_interval model steps
+    θ ← the optimiser's step for (1/B) Σ_i w_i ℓ_i        with the new Θ
+
+Dividing by the batch's sum is of Ren et al. 2018 (arXiv:1803.09050), whom the paper builds on: without it all weights
+soon run to 1, as a larger step of the model lowers the meta loss whatever the images are.
 
 A weighted one-hot label w_i y_i is a label of mass w_i, so the core that differentiates labels gives the weights'
 gradient: ∂M/∂w_i = ⟨y_i, ∂M/∂(w_i y_i)⟩. As for labels, the factor s/B is taken out of it. The authors look ahead by
-plain SGD, here it is by the run's own optimiser. Images of the meta set, where it is trained on, count fully.
+plain SGD, here it is by the run's own optimiser. Images of the meta set, where it is trained on, have v_i = 1.
 """
 
 from typing import Any
@@ -38,8 +43,9 @@ class Reweighting(Method):
 
     def weights(self, losses: Tensor, batch: Batch) -> Tensor:
         """How much each image of the batch counts, [batch], given their losses [batch] in nats."""
-        weights: Tensor = self.net(losses.detach()[:, None])[:, 0]
-        return weights.where(~batch.trusted, 1.0)
+        values: Tensor = self.net(losses.detach()[:, None])[:, 0]
+        values = values.where(~batch.trusted, 1.0)
+        return values / values.mean()
 
     def _learn_weights(self, batch: Batch) -> None:
         task = self.task

@@ -60,15 +60,23 @@ def _function(place: str) -> Build:
 def _of_torchvision(name: str) -> Build:
     import torchvision.models  # costs seconds, and only these need it
 
-    known = torchvision.models.list_models(module=torchvision.models)
+    # The two left out give no plain logits in train mode, but auxiliary ones beside them.
+    known = sorted({*torchvision.models.list_models(module=torchvision.models)} - {"googlenet", "inception_v3"})
     if name not in known:
         raise ModelError(f"model torchvision:{name}: expected one of {', '.join(known)}, got '{name}'")
 
     def make(shape: Shape, classes: int, width: int) -> nn.Module:
         model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
-        return model
+        return nn.Sequential(Coloured(), model) if shape[0] == 1 else model
 
     return make
+
+
+class Coloured(nn.Module):
+    """Grey images as the three equal channels that torchvision's networks expect."""
+
+    def forward(self, inputs: torch.Tensor) -> torch.Tensor:
+        return inputs.expand(-1, 3, -1, -1)
 
 
 def _try(name: str, model: nn.Module, shape: torch.Size, classes: int) -> None:

@@ -1,0 +1,83 @@
+"""Small data sets in the forms of real ones, written for a test."""
+
+import gzip
+import pickle
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+Array = NDArray[np.uint8]
+
+
+def pictures(count: int, *shape: int, seed: int = 0) -> Array:
+    return np.random.default_rng(seed).integers(0, 256, (count, *shape), dtype=np.uint8)
+
+
+def classes(count: int, number: int = 10) -> Array:
+    return (np.arange(count) % number).astype(np.uint8)
+
+
+def idx(array: Array) -> bytes:
+    head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+    return head + array.tobytes()
+
+
+def write_idx_set(folder: Path, zipped: bool, train: int = 100, test: int = 40) -> dict[str, Array]:
+    """MNIST's four files."""
+    folder.mkdir(parents=True)
+    arrays = {
+        "train-images-idx3-ubyte": pictures(train, 28, 28),
+        "train-labels-idx1-ubyte": classes(train),
+        "t10k-images-idx3-ubyte": pictures(test, 28, 28, seed=1),
+        "t10k-labels-idx1-ubyte": classes(test),
+    }
+    for name, array in arrays.items():
+        content = idx(array)
+        if zipped:
+            (folder / f"{name}.gz").write_bytes(gzip.compress(content))
+        else:
+            (folder / name).write_bytes(content)
+    return arrays
+
+
+def write_cifar10(root: Path) -> tuple[Array, Array]:
+    """Its five training batches, the test batch and the class names, 20 images each; returns training images and test
+    images, [N, 32, 32, 3]."""
+    folder = root / "cifar-10-batches-py"
+    folder.mkdir(parents=True)
+    parts = []
+    for number, name in enumerate([*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]):
+        images = pictures(20, 3, 32, 32, seed=number)
+        parts.append(images.transpose(0, 2, 3, 1))
+        batch = {"data": images.reshape(20, -1), "labels": classes(20).tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(c) for c in range(10)]}))
+    return np.concatenate(parts[:5]), parts[5]
+
+
+def write_cifar100(root: Path) -> Array:
+    """Its training and test file and the class names; returns training images, [N, 32, 32, 3]."""
+    folder = root / "cifar-100-python"
+    folder.mkdir(parents=True)
+    held = {}
+    for seed, (name, count) in enumerate({"train": 300, "test": 100}.items()):
+        held[name] = pictures(count, 3, 32, 32, seed=seed)
+        batch = {"data": held[name].reshape(count, -1), "fine_labels": classes(count, 100).tolist()}
+        (folder / name).write_bytes(pickle.dumps(batch))
+    (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [str(c) for c in range(100)]}))
+    return held["train"].transpose(0, 2, 3, 1)
+
+
+def write_svhn(root: Path) -> Array:
+    """Its two Matlab files, zero written as 10; returns training images, [N, 32, 32, 3]."""
+    from scipy.io import savemat
+
+    root.mkdir(parents=True, exist_ok=True)
+    held = {}
+    for seed, (name, count) in enumerate({"train": 60, "test": 30}.items()):
+        held[name] = pictures(count, 32, 32, 3, seed=seed)
+        labels = classes(count).astype(np.int64)
+        labels[labels == 0] = 10
+        savemat(root / f"{name}_32x32.mat", {"X": held[name].transpose(1, 2, 3, 0), "y": labels[:, None]})
+    return held["train"]

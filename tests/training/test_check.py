@@ -1,0 +1,101 @@
+"""What is told of data and model before torch is imported."""
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from harness.training.check import check_data
+from harness.training.config import RunConfig
+from harness.training.names import TORCHVISION
+from tests.conftest import ROOT
+from tests.training import files
+
+
+def problems(dataset: str = "digits", **settings: Any) -> list[str]:
+    return check_data(RunConfig(dataset=dataset, **settings))
+
+
+def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
+    np.savez(tmp_path / "mine.npz", x_train=np.zeros((3, 2, 2)), y_train=np.arange(3), worse=np.arange(3))
+    files.write_idx_set(tmp_path / "MNIST", zipped=True)
+    (tmp_path / "train" / "cat").mkdir(parents=True)
+    (tmp_path / "given.csv").touch()
+    assert problems() == []
+    assert problems(f"npz:{tmp_path}/mine.npz", noise="given", given_labels="worse") == []
+    assert problems(f"folder:{tmp_path}", noise="given") == []
+    assert problems("MNIST", data_root=str(tmp_path)) == []
+    assert problems("CIFAR10", data_root=str(tmp_path)) == []
+    assert problems("CIFAR10", data_root=str(tmp_path / "absent"), download=True) == []
+    assert problems(model="tests.training.own_models:with_dropout") == []
+    assert problems(model="torchvision:resnet18") == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "words"),
+    [
+        ({"dataset": "npz:absent.npz"}, "dataset: expected an npz file, got nothing at absent.npz; correct the path"),
+        ({"dataset": "npz:text.npz"}, "dataset: expected an npz file, got text.npz, which cannot be opened"),
+        ({"dataset": "npz:mine.npz"}, "dataset: expected an array y_train in mine.npz, got x_train; add it"),
+        (
+            {"dataset": "npz:mine.npz", "noise": "given", "given_labels": "z"},
+            "dataset: expected an array z in mine.npz",
+        ),
+        ({"dataset": "folder:absent"}, "dataset: expected absent to hold train/CLASS"),
+        (
+            {"dataset": "folder:pictures", "noise": "given"},
+            "noise: expected pictures/given.csv or pictures/trusted, got",
+        ),
+        (
+            {"dataset": "MNIST"},
+            "data_root: expected a folder with the files of MNIST, got data; set data_root to where",
+        ),
+        (
+            {"dataset": "SVHN", "data_root": "nowhere"},
+            "data_root: expected a folder with the files of SVHN, got nowhere",
+        ),
+        ({"noise": "given"}, "noise: expected noisy labels in digits, got a set without; choose another noise"),
+        (
+            {"model": "no_such_module:f"},
+            "model: expected the function f of a module that can be imported, got no_such_m",
+        ),
+    ],
+)
+def test_what_is_missing_is_told_in_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], words: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    np.savez(tmp_path / "mine.npz", x_train=np.zeros((3, 2, 2)))
+    (tmp_path / "text.npz").write_text("no archive")
+    (tmp_path / "pictures" / "train" / "cat").mkdir(parents=True)
+    assert any(problem.startswith(words) for problem in problems(**settings))
+
+
+@pytest.mark.parametrize(
+    ("name", "remedy"),
+    [("digit", "did you mean digits"), ("cifar10", "did you mean CIFAR10"), ("npz:", "use one of digits, CIFAR10")],
+)
+def test_a_data_set_of_no_known_name_is_refused_by_the_configuration(name: str, remedy: str) -> None:
+    with pytest.raises(ValidationError, match=remedy):
+        RunConfig(dataset=name)
+
+
+def test_every_set_listed_is_one_of_torchvision() -> None:
+    import torchvision.datasets
+
+    for name in TORCHVISION:
+        assert callable(getattr(torchvision.datasets, name))
+
+
+def test_neither_settings_nor_checks_import_torch() -> None:
+    told = (
+        "import sys, harness.training.config, harness.training.check; "
+        "print(sorted({'torch', 'torchvision', 'numpy', 'sklearn'} & sys.modules.keys()))"
+    )
+    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert (done.stdout, done.stderr) == ("[]\n", "")

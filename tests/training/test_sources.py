@@ -1,0 +1,439 @@
+"""Every form of data set, read from small files of that form."""
+
+import gzip
+import os
+import re
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from harness.training.config import RunConfig
+from harness.training.data import DataError, load_parts, load_pool, load_test
+from harness.training.data.sources import _arrays, _images
+from harness.training.places import DEBIAN
+from harness.training.run import Run
+from tests.training import files
+from tests.training.runs import epochs
+
+SMALL = {"meta_size": 20, "val_size": 10, "noise": "symmetric", "noise_rate": 0.25, "width": 8, "epochs": 1}
+
+
+@pytest.fixture(autouse=True)
+def fresh_memory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing read before, and a cache folder of the test's own."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forget()
+
+
+def forget() -> None:
+    """As a new process would begin."""
+    _arrays.cache_clear()
+    _images.cache_clear()
+
+
+def config(dataset: str, root: Path | str = "data", **settings: Any) -> RunConfig:
+    return RunConfig(dataset=dataset, data_root=str(root), **{**SMALL, **settings})
+
+
+def shown(pictures: files.Array, of: RunConfig) -> torch.Tensor:
+    """Pictures [N, height, width, channels] standardised as the pool of `of` is."""
+    pool = torch.from_numpy(pictures).permute(0, 3, 1, 2).double()
+    deviation, mean = torch.std_mean(pool, dim=(0, 2, 3), keepdim=True, correction=0)
+    return ((pool - mean) / deviation).float()
+
+
+class TestIdx:
+    @pytest.mark.parametrize("zipped", [True, False])
+    @pytest.mark.parametrize("below", ["MNIST/raw", "MNIST", "."])
+    def test_is_read_from_where_it_is_usual(self, tmp_path: Path, zipped: bool, below: str) -> None:
+        held = files.write_idx_set(tmp_path / "root" / below, zipped)
+        of = config("MNIST", tmp_path / "root")
+        pool, test = load_pool(of), load_test(of)
+        expected = shown(held["train-images-idx3-ubyte"][..., None], of)
+        torch.testing.assert_close(pool.inputs, expected, rtol=1e-4, atol=1e-5)
+        assert pool.targets.tolist() == held["train-labels-idx1-ubyte"].tolist()
+        assert (len(test), test.classes, test.shape) == (40, 10, (1, 28, 28))
+        assert torch.equal(test.pixels.stored[:, 0], torch.from_numpy(held["t10k-images-idx3-ubyte"]))
+
+    def test_trains(self, tmp_path: Path) -> None:
+        files.write_idx_set(tmp_path / "KMNIST/raw", zipped=True)
+        run = Run(config("KMNIST", tmp_path))
+        assert len(run.parts.train) == 70
+        assert 0 < epochs(run, 1)[0]["train_loss"] < 5
+
+    def test_that_is_absent_is_refused_in_words(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"MNIST: expected train-images.*set data_root to where they are, download"):
+            load_pool(config("MNIST", tmp_path))
+
+    @pytest.mark.parametrize("damage", ["cut off", "no gzip", "another form", "empty"])
+    def test_that_is_damaged_is_refused_in_words(self, tmp_path: Path, damage: str) -> None:
+        files.write_idx_set(tmp_path / "MNIST/raw", zipped=True)
+        file = tmp_path / "MNIST/raw/t10k-images-idx3-ubyte.gz"
+        whole = file.read_bytes()
+        damaged = {
+            "cut off": whole[:-100],
+            "no gzip": b"not at all",
+            "empty": b"",
+            "another form": gzip.compress(b"abc"),
+        }
+        file.write_bytes(damaged[damage])
+        with pytest.raises(DataError, match=rf"{re.escape(str(file))}: expected .*; fetch it anew"):
+            load_pool(config("MNIST", tmp_path))
+
+    def test_with_a_label_out_of_range_is_refused_in_words(self, tmp_path: Path) -> None:
+        held = files.write_idx_set(tmp_path / "MNIST/raw", zipped=False)
+        labels = held["train-labels-idx1-ubyte"]
+        labels[33] = 12
+        (tmp_path / "MNIST/raw/train-labels-idx1-ubyte").write_bytes(files.idx(labels))
+        with pytest.raises(DataError, match="expected classes from -1 to 9, got 12 at image 33 and 1 such in all"):
+            load_pool(config("MNIST", tmp_path))
+
+    @pytest.mark.skipif(not DEBIAN["FashionMNIST"].is_dir(), reason="needs Debian's package dataset-fashion-mnist")
+    def test_fashion_mnist_is_found_where_debian_puts_it(self, tmp_path: Path) -> None:
+        of = config("FashionMNIST", tmp_path, train_size=200, meta_size=100, val_size=100)
+        pool, test = load_pool(of), load_test(of)
+        assert (len(pool), len(test), pool.shape) == (60_000, 10_000, (1, 28, 28))
+        assert torch.bincount(pool.targets).tolist() == [6000] * 10
+        mean = pool.pixels.mean.item() / 255
+        assert mean == pytest.approx(0.2860, abs=1e-4)  # as published with the set, and its deviation 0.3530
+        assert pool.pixels.std.item() / 255 == pytest.approx(0.3530, abs=1e-4)
+        parts = load_parts(of)
+        assert torch.bincount(parts.train.targets).tolist() == [20] * 10
+
+
+@pytest.fixture
+def any_sum(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let torchvision take files that are not the published ones."""
+    from torchvision.datasets import CIFAR10, svhn
+
+    monkeypatch.setattr(CIFAR10, "_check_integrity", lambda self: True)
+    monkeypatch.setattr("torchvision.datasets.cifar.check_integrity", lambda path, md5=None: Path(path).exists())
+    monkeypatch.setattr(svhn, "check_integrity", lambda path, md5=None: Path(path).exists())
+
+
+class TestTorchvision:
+    @pytest.mark.usefixtures("any_sum")
+    def test_cifar10(self, tmp_path: Path) -> None:
+        train, test = files.write_cifar10(tmp_path)
+        of = config("CIFAR10", tmp_path)
+        torch.testing.assert_close(load_pool(of).inputs, shown(train, of), rtol=1e-4, atol=1e-5)
+        assert load_pool(of).targets.tolist() == [*range(10)] * 10
+        assert torch.equal(load_test(of).pixels.stored, torch.from_numpy(test).permute(0, 3, 1, 2))
+        assert load_test(of).classes == 10
+
+    @pytest.mark.usefixtures("any_sum")
+    def test_cifar100(self, tmp_path: Path) -> None:
+        train = files.write_cifar100(tmp_path)
+        of = config("CIFAR100", tmp_path, meta_size=100)
+        torch.testing.assert_close(load_pool(of).inputs, shown(train, of), rtol=1e-4, atol=1e-5)
+        assert (load_pool(of).classes, len(load_test(of))) == (100, 100)
+        assert torch.bincount(load_parts(of).meta.targets).tolist() == [1] * 100
+
+    @pytest.mark.usefixtures("any_sum")
+    def test_svhn(self, tmp_path: Path) -> None:
+        train = files.write_svhn(tmp_path)
+        of = config("SVHN", tmp_path)
+        torch.testing.assert_close(load_pool(of).inputs, shown(train, of), rtol=1e-4, atol=1e-5)
+        assert load_pool(of).targets.tolist() == [*range(10)] * 6  # 10 stands for zero
+        assert len(load_test(of)) == 30
+
+    def test_a_set_of_images_of_any_size_is_scaled(self, tmp_path: Path) -> None:
+        for c in range(10):
+            folder = tmp_path / "eurosat" / "2750" / f"class{c}"
+            folder.mkdir(parents=True)
+            for number in range(6):
+                Image.fromarray(files.pictures(1, 20 + c, 30, 3)[0]).save(folder / f"{number}.png")
+        with pytest.raises(DataError, match=r"expected images of one size, got 20×30 to 29×30; set image_size"):
+            load_pool(config("EuroSAT", tmp_path))
+        of = config("EuroSAT", tmp_path, image_size=16)
+        assert load_pool(of).shape == (3, 16, 16)
+        assert (len(load_pool(of)), len(load_test(of))) == (48, 12)  # it has no test part of its own
+
+    @pytest.mark.parametrize("name", ["CIFAR10", "SVHN", "Food101"])
+    def test_a_set_that_is_absent_is_refused_in_words(self, tmp_path: Path, name: str) -> None:
+        with pytest.raises(DataError, match=rf"{name}: torchvision could not read it from .*; set data_root to"):
+            load_pool(config(name, tmp_path))
+
+    def test_a_file_of_another_sum_is_refused_in_words(self, tmp_path: Path) -> None:
+        files.write_cifar10(tmp_path)
+        with pytest.raises(DataError, match=r"CIFAR10: torchvision could not read it from .*corrupted"):
+            load_pool(config("CIFAR10", tmp_path))
+
+
+def write_npz(file: Path, **changes: Any) -> dict[str, Any]:
+    counts = np.random.default_rng(0).integers(0, 9, (80, 4)) + 1
+    arrays: dict[str, Any] = {
+        "x_train": files.pictures(80, 6, 5, 3),
+        "y_train": files.classes(80, 4),
+        "x_test": files.pictures(24, 6, 5, 3, seed=1),
+        "y_test": files.classes(24, 4),
+        "y_train_given": (files.classes(80, 4) + (np.arange(80) < 30)) % 4,
+        "human_train": counts,
+        **changes,
+    }
+    np.savez(file, **{name: array for name, array in arrays.items() if array is not None})
+    return arrays
+
+
+class TestNpz:
+    def test_is_read_with_given_and_reference_labels(self, tmp_path: Path) -> None:
+        held = write_npz(tmp_path / "mine.npz")
+        of = config(f"npz:{tmp_path}/mine.npz", noise="given", reference_labels="human")
+        parts = load_parts(of)
+        whole = torch.tensor(held["y_train_given"])
+        assert torch.equal(parts.noisy, whole[parts.train.index])
+        assert 0 < (parts.noisy != parts.train.targets).sum() <= 30
+        assert parts.train.reference is not None
+        expected = torch.tensor(held["human_train"] / held["human_train"].sum(1, keepdims=True)).float()
+        assert torch.equal(parts.train.reference, expected[parts.train.index])
+        assert torch.equal(parts.meta.targets, torch.tensor(held["y_train"])[parts.meta.index].long())
+        assert torch.equal(load_test(of).targets, torch.from_numpy(held["y_test"]).long())
+
+    def test_trains_on_the_labels_that_were_given(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz")
+        run = Run(config(f"npz:{tmp_path}/mine.npz", noise="given"))
+        assert torch.equal(run.soft_labels.argmax(1), run.parts.noisy)
+        assert "noisy_labels_corrected" in epochs(run, 1)[0]
+
+    def test_without_a_test_part_has_a_fifth_set_aside(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz", x_test=None, y_test=None)
+        of = config(f"npz:{tmp_path}/mine.npz")
+        assert (len(load_pool(of)), len(load_test(of))) == (64, 16)
+        assert torch.bincount(load_test(of).targets).tolist() == [4, 4, 4, 4]
+        stored = [load_pool(of).pixels.stored, load_test(of).pixels.stored]
+        assert len(torch.cat(stored).flatten(1).unique(dim=0)) == 80
+
+    def test_images_of_unknown_class_are_trained_on_and_nothing_else(self, tmp_path: Path) -> None:
+        truth = files.classes(80, 4).astype(np.int64)
+        truth[40:] = -1
+        write_npz(tmp_path / "mine.npz", y_train=truth)
+        of = config(f"npz:{tmp_path}/mine.npz", noise="given")
+        run = Run(of)
+        assert (run.parts.train.targets < 0).sum() == 40
+        for part in (run.parts.meta, run.parts.val):
+            assert (part.targets >= 0).all()
+        metrics = epochs(run, 1)[0]
+        known = run.parts.train.targets >= 0
+        right = run.soft_labels.argmax(1) == run.parts.train.targets
+        assert metrics["label_accuracy"] == pytest.approx(right[known].float().mean().item())
+        with pytest.raises(DataError, match="noise symmetric: expected to know every true class, got 40 unknown"):
+            load_parts(config(f"npz:{tmp_path}/mine.npz"))
+
+    def test_grey_images_of_real_numbers_will_do(self, tmp_path: Path) -> None:
+        images = np.random.default_rng(0).normal(5.0, 2.0, (80, 6, 5))
+        write_npz(tmp_path / "mine.npz", x_train=images, x_test=None, y_test=None)
+        pool = load_pool(config(f"npz:{tmp_path}/mine.npz"))
+        assert pool.shape == (1, 6, 5)
+        assert pool.inputs.mean().item() == pytest.approx(0, abs=1e-5)
+        assert pool.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
+
+    def test_images_are_scaled_where_asked(self, tmp_path: Path) -> None:
+        flat = np.repeat(np.arange(80, dtype=np.uint8), 30).reshape(80, 6, 5)
+        write_npz(tmp_path / "mine.npz", x_train=flat, x_test=None, y_test=None)
+        pool = load_pool(config(f"npz:{tmp_path}/mine.npz", image_size=9))
+        assert pool.shape == (1, 9, 9)
+        assert (pool.pixels.stored.flatten(1).amax(1) == pool.pixels.stored.flatten(1).amin(1)).all()
+
+    @pytest.mark.parametrize(
+        ("changes", "words"),
+        [
+            ({"x_train": None}, "expected an array x_train, got human_train, x_test.*; add it"),
+            ({"y_train": None}, "expected an array y_train"),
+            ({"y_test": None}, "expected x_test and y_test together, got one of them; add the other"),
+            ({"x_train": files.pictures(80, 6)}, r"expected images \[N, height, width\].*got shape \[80, 6\]"),
+            (
+                {"x_train": files.pictures(80, 3, 6, 5)},
+                r"with 1, 3 or 4 channels, got shape \[80, 3, 6, 5\]; transpose",
+            ),
+            ({"x_train": np.full((80, 6, 5), np.nan)}, "expected images of finite numbers"),
+            (
+                {"x_train": files.pictures(80, 7, 5, 3)},
+                r"of one shape, got \[3, 7, 5\] and \[3, 6, 5\]; set image_size",
+            ),
+            ({"y_train": files.classes(79, 4)}, r"one whole number for each of 80 images, got uint8 of shape \[79\]"),
+            ({"y_train": np.eye(4)[files.classes(80, 4)]}, "got float64 of shape .*; write class indices"),
+            ({"y_train": files.classes(80, 4) - 2.0}, "got float64 of shape .*; write class indices"),
+            (
+                {"y_train": files.classes(80, 4).astype(int) - 3},
+                "expected classes from -1 to .*, got -3 at image 0 and 40",
+            ),
+            (
+                {"y_train_given": files.classes(80, 4).astype(int) - 1},
+                "expected classes from 0 to 3, got -1 at image 0",
+            ),
+            ({"human_train": np.ones((80, 3))}, "expected classes from -1 to 2, got 3 at image 3"),
+            ({"human_train": np.ones((7, 4))}, r"expected reference labels \[80, 4\], got float64 of shape \[7, 4\]"),
+            ({"human_train": np.zeros((80, 4))}, "reference labels of 0 or more with a positive sum in each row"),
+            (
+                {"y_train": np.full(80, -1), "y_train_given": None},
+                "expected given labels for the images whose true class",
+            ),
+        ],
+    )
+    def test_that_holds_what_it_should_not_is_refused_in_words(
+        self, tmp_path: Path, changes: dict[str, Any], words: str
+    ) -> None:
+        write_npz(tmp_path / "mine.npz", **changes)
+        with pytest.raises(DataError, match=words):
+            load_pool(config(f"npz:{tmp_path}/mine.npz", noise="given", reference_labels="human"))
+
+    def test_a_class_that_no_meta_image_has_is_named(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz", y_train=files.classes(80, 3) + (files.classes(80, 3) > 0))
+        with pytest.raises(DataError, match=r"expected every class of .* in the meta set, got none of class 1; make"):
+            load_parts(config(f"npz:{tmp_path}/mine.npz"))
+        write_npz(tmp_path / "other.npz")
+        with pytest.raises(DataError, match=r"meta_size 2: .* got none of class \d, \d; make meta_size larger"):
+            load_parts(config(f"npz:{tmp_path}/other.npz", meta_size=2))
+
+    def test_that_is_absent_or_no_archive_is_refused_in_words(self, tmp_path: Path) -> None:
+        with pytest.raises(DataError, match=r"absent.npz: expected an npz file, got nothing there; correct the path"):
+            load_pool(config(f"npz:{tmp_path}/absent.npz"))
+        write_npz(tmp_path / "mine.npz")
+        whole = (tmp_path / "mine.npz").read_bytes()
+        for damaged in (whole[: len(whole) // 2], b"PK\x03\x04 no", b"x" * 500):
+            (tmp_path / "mine.npz").write_bytes(damaged)
+            with pytest.raises(DataError, match=r"mine.npz: expected an npz file of arrays, got the error"):
+                load_pool(config(f"npz:{tmp_path}/mine.npz"))
+        np.save(tmp_path / "one.npy", np.zeros(3))
+        (tmp_path / "one.npy").rename(tmp_path / "mine.npz")
+        with pytest.raises(DataError, match=r"mine.npz: expected an npz file of arrays, got the error"):
+            load_pool(config(f"npz:{tmp_path}/mine.npz"))
+
+    def test_given_noise_without_given_labels_is_refused_in_words(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz", y_train_given=None)
+        with pytest.raises(DataError, match=r"noise given: expected noisy labels in .*, got none; name their key in"):
+            load_parts(config(f"npz:{tmp_path}/mine.npz", noise="given"))
+
+    def test_too_large_a_train_size_is_refused_in_words(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz")
+        with pytest.raises(DataError, match=r"train_size: expected at most the 50 images .*, got 51; make one smaller"):
+            load_parts(config(f"npz:{tmp_path}/mine.npz", train_size=51))
+
+
+def write_folder(folder: Path, part: str, each: int = 12, size: tuple[int, int] = (6, 5)) -> None:
+    for c, name in enumerate(("cat", "dog", "fox")):
+        (folder / part / name).mkdir(parents=True)
+        for number, picture in enumerate(files.pictures(each, *size, 3, seed=c + 10 * len(part))):
+            Image.fromarray(picture).save(folder / part / name / f"{number:02}.png")
+
+
+class TestFolder:
+    def test_is_read_with_its_own_test_part(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, "train")
+        write_folder(tmp_path, "test", each=4)
+        of = config(f"folder:{tmp_path}", meta_size=6, val_size=6)
+        pool, test = load_pool(of), load_test(of)
+        assert pool.targets.tolist() == [0] * 12 + [1] * 12 + [2] * 12
+        assert torch.equal(
+            pool.pixels.stored[14], torch.from_numpy(files.pictures(12, 6, 5, 3, seed=51)[2]).permute(2, 0, 1)
+        )
+        assert (len(test), test.classes) == (12, 3)
+        assert epochs(Run(of), 1)[0]["train_loss"] > 0
+
+    def test_of_classes_alone_has_a_fifth_set_aside(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, ".")
+        of = config(f"folder:{tmp_path}", meta_size=6, val_size=6)
+        assert (len(load_pool(of)), len(load_test(of))) == (29, 7)
+
+    def test_may_bring_noisy_and_reference_labels(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, "train")
+        write_folder(tmp_path, "test", each=4)
+        (tmp_path / "given.csv").write_text("image,class\ntrain/cat/00.png,fox\ntrain/dog/03.png,cat\n")
+        rows = [f"{part}/{name}/{number:02}.png,1,0,3" for part, each in (("train", 12), ("test", 4))
+                for name in ("cat", "dog", "fox") for number in range(each)]  # fmt: skip
+        (tmp_path / "reference.csv").write_text("\n".join(["image,fox,cat,dog", *rows]))
+        pool = load_pool(config(f"folder:{tmp_path}"))
+        assert pool.given is not None
+        assert pool.reference is not None
+        changed = (pool.given != pool.targets).nonzero().flatten().tolist()
+        assert changed == [0, 15]
+        assert pool.given[changed].tolist() == [2, 0]
+        assert torch.equal(pool.reference, torch.tensor([[0.0, 0.75, 0.25]]).expand(36, 3))
+
+    def test_with_trusted_images_takes_the_others_for_noisy(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, "train")
+        write_folder(tmp_path, "trusted", each=5)
+        write_folder(tmp_path, "test", each=4)
+        parts = load_parts(config(f"folder:{tmp_path}", noise="given", meta_size=6, val_size=6))
+        assert (parts.train.targets < 0).sum() == 36
+        assert len(parts.train) == 36 + 15 - 12
+        assert (parts.meta.targets >= 0).all()
+        assert torch.bincount(parts.noisy).tolist() == [13, 13, 13]
+
+    def test_images_of_any_size_and_colour_are_made_one(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, "train")
+        Image.fromarray(files.pictures(1, 9, 9)[0]).save(tmp_path / "train" / "cat" / "grey.jpg")
+        with pytest.raises(DataError, match="expected images of one size, got 6×5 to 9×9; set image_size"):
+            load_pool(config(f"folder:{tmp_path}"))
+        assert load_pool(config(f"folder:{tmp_path}", image_size=8)).shape == (3, 8, 8)
+
+    def test_that_holds_no_classes_or_no_images_is_refused_in_words(self, tmp_path: Path) -> None:
+        for place in (tmp_path / "absent", tmp_path):
+            with pytest.raises(DataError, match=r"expected folders train/CLASS .*, or CLASS alone, .*none; correct"):
+                load_pool(config(f"folder:{place}"))
+        (tmp_path / "train" / "cat").mkdir(parents=True)
+        with pytest.raises(DataError, match="train: expected images in its folders, got none; add them"):
+            load_pool(config(f"folder:{tmp_path}"))
+
+    @pytest.mark.parametrize(
+        ("name", "content", "words"),
+        [
+            ("train/cat/00.png", "no image", r"00.png: expected an image, got the error: .*; replace or remove it"),
+            ("given.csv", "train/cat/00.png,cow\n", r"given.csv:1: expected image,class with a class of cat, dog, fox"),
+            ("given.csv", "image,class\nonly\n", "given.csv:2: expected image,class"),
+            ("reference.csv", "image,cat,dog\n", "reference.csv:1: expected image,cat,dog,fox, got image,cat,dog"),
+            ("reference.csv", "image,cat,dog,fox\na,1,2\n", "reference.csv:2: expected 3 numbers after the image"),
+            (
+                "reference.csv",
+                "image,cat,dog,fox\ntrain/cat/00.png,1,2,3\n",
+                "expected a row for each image, got none for",
+            ),
+        ],
+    )
+    def test_with_a_damaged_file_is_refused_in_words(self, tmp_path: Path, name: str, content: str, words: str) -> None:
+        write_folder(tmp_path, "train")
+        (tmp_path / name).write_text(content)
+        with pytest.raises(DataError, match=words):
+            load_pool(config(f"folder:{tmp_path}"))
+
+
+class TestCache:
+    def test_a_second_process_reads_no_source(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        write_npz(tmp_path / "mine.npz")
+        of = config(f"npz:{tmp_path}/mine.npz")
+        first = load_pool(of).inputs
+        forget()
+        monkeypatch.setattr("harness.training.data.own.read_npz", None)
+        assert torch.equal(load_pool(of).inputs, first)
+
+    def test_a_changed_file_is_read_anew(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz")
+        of = config(f"npz:{tmp_path}/mine.npz")
+        before = load_pool(of).inputs
+        forget()
+        write_npz(tmp_path / "mine.npz", x_train=files.pictures(80, 6, 5, 3, seed=8))
+        os.utime(tmp_path / "mine.npz", (1, 1))
+        assert not torch.equal(load_pool(of).inputs, before)
+
+    def test_what_was_read_stays_one_copy_for_all_runs_of_a_process(self, tmp_path: Path) -> None:
+        write_npz(tmp_path / "mine.npz")
+        of = config(f"npz:{tmp_path}/mine.npz")
+        runs = [Run(of), Run(of.model_copy(update={"seed": 1}))]
+        assert runs[0].images.pixels.stored is runs[1].images.pixels.stored
+
+    @pytest.mark.skipif(os.name != "posix", reason="permissions are POSIX")
+    def test_a_folder_that_cannot_be_written_changes_nothing_but_time(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        write_npz(tmp_path / "mine.npz")
+        (tmp_path / "file").write_text("in the way")
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
+        assert len(load_pool(config(f"npz:{tmp_path}/mine.npz"))) == 80
+
+    def test_digits_leave_nothing_behind(self, tmp_path: Path) -> None:
+        load_pool(RunConfig())
+        assert not (tmp_path / "cache").exists()
