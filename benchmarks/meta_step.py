@@ -429,7 +429,11 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
             [min(seconds[peer][r] for peer in peers) / seconds["forward"][r] for r in rounds]
         ),
         "memory_mib": memory,
-        "forward_memory_over_leanest_peer": memory["forward"] / leanest,
+        "memory_over_leanest_peer": {
+            # Below a MiB there is nothing to compare: pages that the allocator holds already are used again.
+            m: memory[m] / leanest if leanest > 1 else None
+            for m in ("forward", "forward recompute")
+        },
         "loop_at_interval_5_over_plain_loop": quartiles(loop_ratios(workload, options, 5)),
         "relative_error": error,
     }
@@ -454,7 +458,9 @@ def table(results: dict[str, dict[str, Any]]) -> str:
     row("loop at interval 5 ÷ plain loop", [spread(r["loop_at_interval_5_over_plain_loop"]) for r in every])
     for method in every[0]["memory_mib"]:
         row(f"{method}: peak memory, MiB", [f"{r['memory_mib'][method]:.0f}" for r in every])
-    row("forward's memory ÷ leanest peer's", [f"{r['forward_memory_over_leanest_peer']:.2f}" for r in every])
+    for method in every[0]["memory_over_leanest_peer"]:
+        shares = [r["memory_over_leanest_peer"][method] for r in every]
+        row(f"{method}: memory ÷ leanest peer's", ["–" if share is None else f"{share:.2f}" for share in shares])
     for method in every[0]["relative_error"]:
         row(f"{method}: largest error ÷ largest entry", [f"{r['relative_error'][method]:.0e}" for r in every])
     return "\n".join(lines)

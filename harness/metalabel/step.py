@@ -41,8 +41,8 @@ def meta_step(
     """One training step's gradients, and the label gradient beside them.
 
     `.grad` is filled as `optimizer.zero_grad(); soft_cross_entropy(model(inputs), labels).backward()` would fill it,
-    and running statistics move once. The caller then calls `optimizer.step()`; the lookahead is exactly that step, so gradients are
-    not to be clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
+    and running statistics move once. The caller then calls `optimizer.step()`. The lookahead is exactly that step, so
+    gradients are not to be clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
 
     Raises ValueError for shapes that do not fit, class indices in place of soft labels, a model in eval mode, and an
     optimiser without a known lookahead. Values are not looked at: a loss that is NaN comes back as NaN.
