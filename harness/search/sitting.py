@@ -77,10 +77,11 @@ def search(
     from harness.tuning.relay import Relay
 
     with SweepFolder(path) as folder:
+        facts = provenance.collect()
         write_whole(folder.space, dump(space))
-        write_json(folder.provenance, provenance.collect())
+        write_json(folder.provenance, facts)
         tracker = Tracker(folder.spool, uri)
-        tracker.append(_sweep_started(folder, space))
+        tracker.append(_sweep_started(folder, space, provenance.tags(facts)))
         relay = Relay(folder, tracker.append)
         ledger = Ledger(folder.journal, space, [relay])
         relay.catch_up(ledger.entries())
@@ -104,6 +105,7 @@ def search(
             "experiment_id": sent.experiment_id,
             "run_id": sent.run_id,
             "pending": sent.pending,
+            "away": sent.away,
         }
         write_json(folder.summary, summary)
     return Outcome(summary, path, cut_short, interrupted)
@@ -186,11 +188,11 @@ def _check_same_question(space: Space, path: Path) -> None:
         raise Refused(f"{path}: this name is another space's; choose another --name, or undo these changes:\n{lines}")
 
 
-def _sweep_started(folder: SweepFolder, space: Space) -> SweepStarted:
+def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> SweepStarted:
     return SweepStarted(
         name=folder.path.name,
         params={"study": space.study, "seed": space.search.seed},
-        tags={"study": space.study, "trials": str(space.search.trials)},
+        tags={**facts, "study": space.study, "trials": str(space.search.trials)},
         artifacts=(str(folder.space), str(folder.provenance)),
     )
 

@@ -30,34 +30,42 @@ def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
         console.print(f"trial {number} failed: {reason}", markup=False)
     mlflow = summary["mlflow"]
     if mlflow["pending"]:
-        command = f"{cli.python()} -m harness.sync {summary['name']}"
-        console.print(f"MLflow lacks {mlflow['pending']} records yet; send them with: {command}", markup=False)
+        why = f" ({mlflow['away']})" if mlflow["away"] else ""
+        console.print(f"MLflow has not taken {mlflow['pending']} records yet{why}", markup=False, soft_wrap=True)
     console.print("")
     for purpose, command in _next_commands(outcome, space, options):
         console.print(f"{purpose:<12}{command}", soft_wrap=True, markup=False)
 
 
 def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) -> list[tuple[str, str]]:
-    python = cli.python()
-    again = [f"{python} -m harness.search --space {shlex.quote(options.space)}"]
-    again += [f"--set {shlex.quote(change)}" for change in options.overrides]
-    for flag, value in (
-        ("--seed", options.seed),
-        ("--runs-dir", None if options.runs_dir == Path("runs") else options.runs_dir),
-        ("--name", options.name),
-        ("--address", options.address),
-        ("--tracking-uri", options.tracking_uri and redact(options.tracking_uri)),
-    ):
-        again += [] if value is None else [f"{flag} {shlex.quote(str(value))}"]
+    python, summary = cli.python(), outcome.summary
+    where = _flags(
+        {
+            "--runs-dir": None if options.runs_dir == Path("runs") else options.runs_dir,
+            "--tracking-uri": options.tracking_uri and redact(options.tracking_uri),
+        }
+    )
+    again = _flags({"--seed": options.seed, "--name": options.name, "--address": options.address})
+    changes = "".join(f" --set {shlex.quote(change)}" for change in options.overrides)
     more = space.search.trials if outcome.cut_short else 2 * space.search.trials
-    commands = [("go on:", " ".join([*again, f"--trials {more}"]))]
-    uri = outcome.summary["mlflow"]["tracking_uri"]
+    search = f"{python} -m harness.search --space {shlex.quote(options.space)}"
+    commands = [("go on:", f"{search}{changes}{again}{where} --trials {more}")]
+    if summary["best"] is not None:
+        commands.append(("confirm it:", f"{python} -m harness.confirm {summary['name']}{where}"))
+    if summary["mlflow"]["pending"]:
+        commands.append(("send it:", f"{python} -m harness.sync {summary['name']}{where}"))
+    uri = summary["mlflow"]["tracking_uri"]
     if uri.startswith("sqlite:"):
         commands.append(("look at it:", f"{python} -m mlflow ui --backend-store-uri {uri}"))
-    page = _page(outcome.summary["mlflow"])
+    page = _page(summary["mlflow"])
     if page is not None:
         commands.append(("  then open", page))
     return commands
+
+
+def _flags(values: Mapping[str, object]) -> str:
+    """Those of the flags that were given, each with a space before it."""
+    return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in values.items() if value is not None)
 
 
 def _page(mlflow: Mapping[str, Any]) -> str | None:
