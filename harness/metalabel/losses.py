@@ -40,6 +40,6 @@ def head(logits: Tensor, targets: Tensor, name: str) -> Head:
     if values.dtype in (torch.float16, torch.bfloat16):
         values = values.float()
     log_p = torch.log_softmax(values, dim=-1)
-    share = (targets * (-1.0 / len(values))).to(values.dtype)
+    share = (targets.detach() * (-1.0 / len(values))).to(values.dtype)
     gradient = torch._log_softmax_backward_data(share, log_p, -1, values.dtype)
     return Head((share * log_p).sum(), log_p, gradient.to(logits.dtype))

@@ -87,4 +87,5 @@ def label_gradient(
         return SGDLookahead(moved, None, lr=lookahead_lr)
 
     with RandomState(inputs.device).kept(), gradients_kept(weights), lent_buffers(model):
-        return compute(model, one_sgd_step, inputs, labels, meta_inputs, meta_targets).gradient
+        batches = (tensor.detach() for tensor in (inputs, labels, meta_inputs, meta_targets))
+        return compute(model, one_sgd_step, *batches).gradient

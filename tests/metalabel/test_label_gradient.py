@@ -307,6 +307,17 @@ def test_the_model_its_gradients_and_the_random_state_are_left_as_they_were(meth
     assert not problem.labels.requires_grad
 
 
+def test_arguments_that_require_grad_are_taken_for_their_values() -> None:
+    problem = noisy_problem()
+    expected = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3)
+    arguments = [tensor.clone().requires_grad_() for tensor in problem.batches]
+    for method in EXACT_METHODS:
+        found = label_gradient(problem.model, *arguments, lookahead_lr=0.3, method=method)
+        assert not found.requires_grad
+        assert relative_error(found, expected) < EXACT
+    assert all(tensor.grad is None for tensor in arguments)
+
+
 def test_the_model_is_left_as_it_was_when_a_pass_fails() -> None:
     problem = noisy_problem()
     state = {k: v.clone() for k, v in problem.model.state_dict().items()}
