@@ -49,6 +49,7 @@ def check_on_simplex(name: str, labels: Tensor) -> None:
             f"{name}: expected floating soft labels [rows, classes], got {labels.dtype} of shape "
             f"{list(labels.shape)}; for class indices, pass torch.nn.functional.one_hot({name}, classes).float()"
         )
+    labels = labels.detach()
     _check_finite(name, labels)
     # Room for the rounding of labels that were normalised in their own type, or in float32 and then widened.
     tolerance = max(8 * torch.finfo(labels.dtype).eps, 1e-5)
