@@ -1,6 +1,13 @@
 """One training run, from a frozen `RunConfig` to a curve of metrics and learned labels.
 
-`config` says what a run is (no torch: the command line validates with it in milliseconds); `data` loads a data set
-and cuts it into its four parts; `noise` spoils the training labels; `models` is the registry of networks; `run`
-holds the loop, one epoch at a time, with a state that can be saved and taken up again bit for bit.
+    without torch, for command lines           with torch
+    config   what a run is                     data      a data set, cut into its four parts
+    names    data sets and models by name      noise     how training labels are spoiled
+    places   where files of data sets are      models    networks
+    check    what is missing, told early       augment   training images varied, on the device
+    seeds    one seed a purpose                methods   learned labels, and what they are compared with
+                                               metrics   what is measured, each defined once
+                                               run       the loop, an epoch at a time
+
+`run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.
 """
