@@ -4,7 +4,7 @@ See the package's docstring for which data each number saw and why the compariso
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -306,4 +306,27 @@ def _notes(space: Space, confirmed: Sequence[Confirmed], question: Question) -> 
     earlier = question.looks - sum(1 for one in confirmed if one.configuration.role == "arm")
     if earlier > 0:
         notes.append(f"corrected for {question.looks} configurations: {earlier} more were tested before")
+    return notes
+
+
+def circumstances(missing: int, lost: Mapping[str, str], looks: Sequence[int]) -> list[str]:
+    """Notes on what the results do not show.
+
+    Args:
+        missing: trials of the search that are still to be run.
+        lost: runs that came to no result, and why.
+        looks: numbers of seeds at which the results were judged, where the rule allows for one.
+    """
+    notes = []
+    if missing:
+        notes.append(f"the search is not at its end: {missing} of its trials are still to be run")
+    if lost:
+        name, reason = next(iter(lost.items()))
+        notes.append(f"{len(lost)} runs came to no result ({name}: {reason}); the same command tries them again")
+    if len(looks) > 1:
+        earlier = ", ".join(map(str, looks[:-1]))
+        notes.append(
+            f"judged before at n = {earlier}: looking again makes a wrong verdict likelier than {100 * ALPHA:.0f} %; "
+            "--sequential allows for it"
+        )
     return notes

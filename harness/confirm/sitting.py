@@ -3,25 +3,28 @@
 Ray and Optuna take seconds to import: that is done only after the input was found good.
 """
 
+import dataclasses
 import difflib
 import json
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.confirm.tracked import again, closing, last_word, starting
+from harness.confirm.tracked import metrics, starting, with_verdict
 from harness.space import Space, load
 from harness.tracking.service import Sent, Tracker
-from harness.tracking.spool import Measured, Record, SweepStarted, TrialEnded
+from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
 from harness.tuning.address import check_address
 from harness.tuning.folder import FolderError, SweepFolder, write_json
+from harness.tuning.signals import terminate_as_interrupt
 
 if TYPE_CHECKING:
+    from harness.confirm.training import Training
     from harness.display import SweepProgress
     from harness.tuning.confirmation import Plan, Result
     from harness.tuning.crew import Crew
@@ -113,7 +116,7 @@ def confirm(
         SpaceError: its space file cannot be read.
         Refused: the budget does not reach for one seed.
         NothingToConfirm: no arm has a complete trial.
-        TrackingError, ClusterError: there is no such server or cluster. Nothing was changed then.
+        TrackingError, ClusterError: there is no such server or cluster. Nothing was run then.
     """
     began = time.monotonic()
     extent = extent or Extent()
@@ -123,6 +126,8 @@ def confirm(
     if address is not None:
         check_address(address)
     space = load(path / "space.yaml")
+    from harness.confirm.findings import circumstances
+    from harness.confirm.training import Training
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
     from harness.tuning.relay import Relay
 
@@ -130,8 +135,8 @@ def confirm(
         ledger = Ledger(folder.journal, space)
         plan = _plan(space, ledger.entries(), folder, extent.top)
         most = max(extent.most(len(plan.configurations)), plan.covered())
+        state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)
-        state_of_search = last_word(folder.spool)
         tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
         relay = Relay(folder, tracker.append)
         for job, result in plan.ended(most):
@@ -139,24 +144,23 @@ def confirm(
                 relay(plan.results.end(job, result))
         progress = _progress(space, plan, most, began, verbose, quiet)
         try:
-            with ExitStack() as stack:
+            with terminate_as_interrupt(), ExitStack() as stack:
                 stack.enter_context(progress)
                 hire = partial(_hire, stack, space, address, concurrency, verbose)
-                training = _Training(plan, [relay, progress, starting(tracker)], hire)
+                training = Training(plan, [relay, progress, starting(tracker)], hire)
                 found = _looked_at(space, training, extent, most, margin / 100)
                 progress.trials = progress.ended  # a sequence may end before the most it was allowed
         except BaseException:
-            tracker.append(SweepStarted(name=path.name))
-            tracker.append(again(state_of_search))
+            tracker.append(dataclasses.replace(state_of_search, time=now_ms()))
             tracker.finish()
             raise
         lost = training.lost
         found = {"name": path.name, "study": space.study, **found}
         found["looks_at_n"] = looks = _looks(folder.findings, found["n"])
-        found["notes"] += _circumstances(ledger.missing, lost, looks if not extent.sequential else [])
+        found["notes"] += circumstances(ledger.missing, lost, looks if not extent.sequential else [])
         write_json(folder.findings, found)
-        for record in closing(found, folder, state_of_search):
-            tracker.append(record)
+        tracker.append(with_verdict(found, folder))
+        tracker.append(dataclasses.replace(state_of_search, metrics=metrics(found), time=now_ms()))
         sent = tracker.finish()
     return Confirmation(found, folder.findings, lost, sent)
 
@@ -221,56 +225,7 @@ def _hire(stack: ExitStack, space: Space, address: str | None, concurrency: int 
     return stack.enter_context(Crew(min(concurrency or space.search.concurrency or slots, slots), need))
 
 
-class _Training:
-    """Runs what is missing, on a crew that is hired when there is something to run.
-
-    Args:
-        listeners: told of what happens, as the records of `harness.tracking.spool`.
-        hire: gives the crew.
-    """
-
-    def __init__(self, plan: "Plan", listeners: Sequence[Callable[[Record], None]], hire: Callable[[], "Crew"]) -> None:
-        self.plan = plan
-        self.lost: dict[str, str] = {}
-        self._listeners = listeners
-        self._hire = hire
-        self._crew: Crew | None = None
-
-    @property
-    def stride(self) -> int:
-        """Seeds that the crew works at side by side."""
-        return max(1, self._crew.size // len(self.plan.configurations)) if self._crew else 1
-
-    def train(self, seeds: int) -> None:
-        """Bring every configuration to a result on so many seeds, but for runs that are lost."""
-        from harness.tuning import crew
-
-        missing = self.plan.missing(seeds)
-        if not missing:
-            return
-        self._crew = self._crew or self._hire()
-        results = self.plan.results
-        for event in self._crew.run((job, results.of(job)) for job in missing):
-            number = event.job.number
-            match event:
-                case crew.Started(job):
-                    self._tell(job.start())
-                case crew.Measured(_, epochs):
-                    for epoch, metrics in epochs:
-                        self._tell(Measured(trial=number, step=epoch, metrics=metrics))
-                case crew.Ended(job, result):
-                    results.put(job, result)
-                    self._tell(results.end(job, result))
-                case crew.Lost(job, reason):
-                    self.lost[job.name] = reason
-                    self._tell(TrialEnded(trial=number, state="failed", reason=reason))
-
-    def _tell(self, record: Record) -> None:
-        for listener in self._listeners:
-            listener(record)
-
-
-def _looked_at(space: Space, training: _Training, extent: Extent, most: int, margin: float) -> dict[str, Any]:
+def _looked_at(space: Space, training: Training, extent: Extent, most: int, margin: float) -> dict[str, Any]:
     """The findings: at `most` seeds, or of a sequence where it ends."""
     from harness.confirm.findings import Confirmed, Question, findings
     from harness.statistics import AnyTime, FixedSize  # SciPy takes a second to import
@@ -299,19 +254,3 @@ def _looks(file: Path, n: int) -> list[int]:
     except (OSError, ValueError, KeyError, TypeError):
         earlier = []
     return sorted({*earlier, n})
-
-
-def _circumstances(missing: int, lost: Mapping[str, str], looks: Sequence[int]) -> list[str]:
-    notes = []
-    if missing:
-        notes.append(f"the search is not at its end: {missing} of its trials are still to be run")
-    if lost:
-        name, reason = next(iter(lost.items()))
-        notes.append(f"{len(lost)} runs came to no result ({name}: {reason}); the same command tries them again")
-    if len(looks) > 1:
-        earlier = ", ".join(map(str, looks[:-1]))
-        notes.append(
-            f"judged before at n = {earlier}: looking again makes a wrong verdict likelier than {100 * 0.05:.0f} %; "
-            "--sequential allows for it"
-        )
-    return notes

@@ -1,43 +1,31 @@
 """What a confirmation adds to a sweep's records: the verdict, on the sweep's own run, which is else left as it was."""
 
-import dataclasses
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.tracking import spool
 from harness.tracking.service import Tracker
-from harness.tracking.spool import Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded, now_ms
+from harness.tracking.spool import Record, SweepStarted, TrialEnded
 from harness.tuning.folder import SweepFolder
 
-Closed = SweepPaused | SweepEnded
+
+def with_verdict(found: Mapping[str, Any], folder: SweepFolder) -> SweepStarted:
+    """The sweep's run once more, with the verdict as a tag and all numbers as a file."""
+    return SweepStarted(
+        name=folder.path.name,
+        tags={"study": found["study"], "verdict": found["verdict"]},
+        artifacts=(str(folder.findings),),
+    )
 
 
-def last_word(folder: Path) -> Closed:
-    """How the search ended, or was left, by the records in `folder`."""
-    last: Closed = SweepEnded()
-    if (folder / spool.FILE).exists():
-        for record, _ in spool.read(folder):
-            if isinstance(record, Closed):
-                last = record
-    return last
-
-
-def again(state: Closed) -> Closed:
-    """The same state, as of now."""
-    return dataclasses.replace(state, time=now_ms())
-
-
-def closing(found: Mapping[str, Any], folder: SweepFolder, state_of_search: Closed) -> Iterator[Record]:
-    """The verdict with its file, then the state that the search was in."""
+def metrics(found: Mapping[str, Any]) -> dict[str, float]:
+    """The numbers of the verdict; a bound that is infinite is left out."""
     gain = found["gain"]
-    metrics: dict[str, float] = {"confirm_seeds": float(found["n"])}
+    numbers = {"confirm_seeds": float(found["n"])}
     if gain is not None:
-        bounds = zip(("low", "high"), gain["ci95"], strict=True)
-        metrics["confirm_gain"] = gain["mean_difference"]
-        metrics |= {f"confirm_gain_{side}": bound for side, bound in bounds if bound is not None}
-    yield SweepStarted(name=folder.path.name, tags={"verdict": found["verdict"]}, artifacts=(str(folder.findings),))
-    yield dataclasses.replace(again(state_of_search), metrics=metrics)
+        low, high = gain["ci95"]
+        bounds = {"confirm_gain": gain["mean_difference"], "confirm_gain_low": low, "confirm_gain_high": high}
+        numbers |= {name: bound for name, bound in bounds.items() if bound is not None}
+    return numbers
 
 
 def starting(tracker: Tracker) -> Callable[[Record], None]:

@@ -7,11 +7,7 @@ resuming) is switched off here, since the ledger does it.
 import logging
 import os
 import shutil
-import signal
-import threading
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 os.environ |= {  # read by Ray Tune when it is imported
     "RAY_AIR_NEW_OUTPUT": "0",
@@ -28,6 +24,7 @@ from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
 from harness.tuning.scheduler import LedgerScheduler
 from harness.tuning.searcher import LedgerSearcher
+from harness.tuning.signals import terminate_as_interrupt
 from harness.tuning.trainable import TrialTrainable
 
 WORKER_RESTARTS = 3
@@ -75,23 +72,10 @@ def run_sweep(
             verbose=0,
         ),
     )
-    with _terminate_as_interrupt():
+    with terminate_as_interrupt():
         tuner.fit()
     _remove_snapshots(folder)
     return ledger.missing > 0
-
-
-@contextmanager
-def _terminate_as_interrupt() -> Iterator[None]:
-    """Let SIGTERM end the sweep as Ctrl-C does: Ray Tune catches that one and stops in order."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _remove_snapshots(folder: SweepFolder) -> None:

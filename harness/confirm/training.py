@@ -1,0 +1,55 @@
+"""From what is missing of a plan to its results: a crew trains it, listeners hear of it as they do of a search."""
+
+from collections.abc import Callable, Sequence
+
+from harness.tracking.spool import Measured, Record, TrialEnded
+from harness.tuning import crew
+from harness.tuning.confirmation import Plan
+from harness.tuning.crew import Crew
+
+
+class Training:
+    """Runs what is missing, on a crew that is hired when there is something to run.
+
+    Args:
+        listeners: told of what happens, as the records of `harness.tracking.spool`.
+        hire: gives the crew.
+    """
+
+    def __init__(self, plan: Plan, listeners: Sequence[Callable[[Record], None]], hire: Callable[[], Crew]) -> None:
+        self.plan = plan
+        self.lost: dict[str, str] = {}
+        self._listeners = listeners
+        self._hire = hire
+        self._crew: Crew | None = None
+
+    @property
+    def stride(self) -> int:
+        """Seeds that the crew works at side by side."""
+        return max(1, self._crew.size // len(self.plan.configurations)) if self._crew else 1
+
+    def train(self, seeds: int) -> None:
+        """Bring every configuration to a result on so many seeds, but for runs that are lost."""
+        missing = self.plan.missing(seeds)
+        if not missing:
+            return
+        self._crew = self._crew or self._hire()
+        results = self.plan.results
+        for event in self._crew.run((job, results.of(job)) for job in missing):
+            number = event.job.number
+            match event:
+                case crew.Started(job):
+                    self._tell(job.start())
+                case crew.Measured(_, epochs):
+                    for epoch, metrics in epochs:
+                        self._tell(Measured(trial=number, step=epoch, metrics=metrics))
+                case crew.Ended(job, result):
+                    results.put(job, result)
+                    self._tell(results.end(job, result))
+                case crew.Lost(job, reason):
+                    self.lost[job.name] = reason
+                    self._tell(TrialEnded(trial=number, state="failed", reason=reason))
+
+    def _tell(self, record: Record) -> None:
+        for listener in self._listeners:
+            listener(record)
