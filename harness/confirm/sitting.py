@@ -225,7 +225,7 @@ def _hire(stack: ExitStack, space: Space, address: str | None, concurrency: int 
     return stack.enter_context(Crew(min(concurrency or space.search.concurrency or slots, slots), need))
 
 
-def _looked_at(space: Space, training: Training, extent: Extent, most: int, margin: float) -> dict[str, Any]:
+def _looked_at(space: Space, training: "Training", extent: Extent, most: int, margin: float) -> dict[str, Any]:
     """The findings: at `most` seeds, or of a sequence where it ends."""
     from harness.confirm.findings import Confirmed, Question, findings
     from harness.statistics import AnyTime, FixedSize  # SciPy takes a second to import
