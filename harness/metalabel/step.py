@@ -1,4 +1,12 @@
-"""The two ways in: `meta_step` for a training loop, `label_gradient` as a pure function."""
+"""The two ways in: `meta_step` for a training loop, `label_gradient` as a pure function.
+
+Their `method` is one of
+
+    forward             exact; 8F with F one forward pass; holds the training activations during the meta pass
+    forward_recompute   exact; 9F, with the activations of one batch at a time
+    reverse             exact, by double backward; the reference
+    finite_difference   close; two extra forward passes; for operations that cannot be differentiated twice
+"""
 
 from typing import Literal
 
