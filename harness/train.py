@@ -13,6 +13,7 @@ from harness import cli
 from harness.space import Space, SpaceError, load
 from harness.tracking import spool
 from harness.tracking.spool import Measured, SpoolError, TrialStarted
+from harness.training.check import check_data
 from harness.training.config import RunConfig
 
 EXAMPLES = """\
@@ -140,7 +141,11 @@ def _run_arm(options: argparse.Namespace) -> int:
     names = [arm.name for arm in space.arms]
     if options.arm is not None and options.arm not in names:
         return cli.refuse(ValueError(f"--arm: expected one of {', '.join(names)}, got '{options.arm}'"))
-    return _print_run(settings(space, options.arm), options.threads)[0]
+    config = settings(space, options.arm)
+    problems = check_data(config)
+    if problems:
+        return cli.refuse(ValueError("\n".join(problems)))
+    return _print_run(config, options.threads)[0]
 
 
 def _print_run(config: RunConfig, threads: int) -> tuple[int, Curve]:

@@ -385,6 +385,7 @@ BAD = {
     "--tracking-uri": ("http://127.0.0.1:1", "expected"),
     "--name": ("../elsewhere", "expected letters, digits"),
     "--set": ("label_rl=0.1", "label_lr"),
+    "--set ": ("dataset=npz:nowhere.npz", "expected an npz file, got nothing at nowhere.npz"),
     "--space": ("label_lt.yaml", "label_lr"),
 }
 
@@ -393,7 +394,7 @@ BAD = {
 def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: str) -> None:
     value, words = BAD[option]
     space = () if option == "--space" else ("--space", "label_lr.yaml")
-    result = run("harness.search", *space, option, value, "--runs-dir", str(tmp_path / "runs"))
+    result = run("harness.search", *space, option.strip(), value, "--runs-dir", str(tmp_path / "runs"))
     assert result.code == 2, result.all
     assert words in result.err
     assert "Traceback" not in result.all

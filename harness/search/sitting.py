@@ -11,11 +11,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from harness.space import Space, SpaceError, difference, dump, load
+from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
 from harness.tracking.service import Tracker
 from harness.tracking.spool import Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
 from harness.tracking.uri import check, resolve
+from harness.training.check import check_data
 from harness.tuning.address import check_address
 from harness.tuning.folder import SweepFolder, write_json, write_whole
 
@@ -59,7 +60,7 @@ def search(
         quiet: show no progress.
 
     Raises:
-        Refused: this name is no name, or another sweep's.
+        Refused: this name is no name, or another sweep's; or the data of a run are not there.
         FolderError: the folder cannot be written, or another driver holds it.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was created then.
     """
@@ -72,6 +73,7 @@ def search(
     check(uri)
     if address is not None:
         check_address(address)
+    _check_data(space)
     _check_same_question(space, path)
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
     from harness.tuning.relay import Relay
@@ -172,6 +174,17 @@ def _checked(name: str) -> str:
             "it becomes a folder's name"
         )
     return name
+
+
+def _check_data(space: Space) -> None:
+    """Each arm at the low end of its parameters: are its files and its model there?"""
+    configs = [
+        arm.config(arm.draw(lambda name, p: p.choices[0] if isinstance(p, CategoricalParameter) else p.low))
+        for arm in space.arms
+    ]
+    problems = dict.fromkeys(problem for config in configs for problem in check_data(config))
+    if problems:
+        raise Refused("\n".join(problems))
 
 
 def _check_same_question(space: Space, path: Path) -> None:
