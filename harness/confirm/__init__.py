@@ -2,8 +2,12 @@
 
 A search picks the best of many trials, each measured once: its winner is in part the luckiest. So the best `top`
 configurations of every arm and the best one of every baseline are trained anew, each on the same n fresh seeds, and
-each run opens the test part once, after its last epoch. `findings` turns the results into `confirm.json` and one
-sentence, `sitting` holds the function `confirm` that a notebook can call, `terminal` is what the command line prints.
+each run opens the test part once, after its last epoch.
+
+    sitting    the function `confirm`, which a notebook can call; `training` runs what is missing for it
+    findings   results → `confirm.json`: `evidence` is what they rest on, `verdict` the sentence
+    tracked    what goes to MLflow beside the runs
+    terminal   what the command line of `__main__` prints
 
 Which data a number saw, and what it decided:
 

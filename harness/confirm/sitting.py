@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from harness.tuning.crew import Crew
     from harness.tuning.ledger import Entry
 
-DECIDED = ("better", "worse")
 
 SEEDS = 10
 MOST_SEEDS = 50
@@ -227,7 +226,9 @@ def _hire(stack: ExitStack, space: Space, address: str | None, concurrency: int 
 
 def _looked_at(space: Space, training: "Training", extent: Extent, most: int, margin: float) -> dict[str, Any]:
     """The findings: at `most` seeds, or of a sequence where it ends."""
-    from harness.confirm.findings import Confirmed, Question, findings
+    from harness.confirm.evidence import Confirmed, Question
+    from harness.confirm.findings import findings
+    from harness.confirm.verdict import DECIDED
     from harness.statistics import AnyTime, FixedSize  # SciPy takes a second to import
 
     plan = training.plan

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.confirm.findings import Confirmed, Question, findings
+from harness.confirm.evidence import Confirmed, Question
+from harness.confirm.findings import findings
 from harness.space import Space, parse
 from harness.statistics import AnyTime, FixedSize, Rule
 from harness.tuning.confirmation import Configuration, Result
