@@ -205,6 +205,7 @@ def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(tmp_path: Path, ray
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: str) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     assert run("harness.search", *slow_sweep(calm, ray_address)).code == 0
@@ -279,6 +280,7 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_a_killed_worker_s_trial_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     one = ("--trials", "1", "--set", "epochs=300", "--set", "label_lr=0.1", "--set", "meta_interval=1")
@@ -306,6 +308,7 @@ def test_a_killed_worker_s_trial_ends_as_if_it_had_not_been(tmp_path: Path, ray_
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1200)
 def test_twenty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Path, ray_address: str) -> None:
     """Suggestions that depend on the seed alone, so that both sweeps must end with the same trials and curves."""
     fixed = ("--trials", "12", "--set", "epochs=25", "--set", "search.sampler=random", "--set", "search.pruner=none")
