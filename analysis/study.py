@@ -6,20 +6,46 @@ TRACKING_URI (default: SQLite in ./runs) and STUDY (a study, sweep or run id; de
 
 import math
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Protocol
 
 import pandas as pd
 
-from harness.tracking.reading import Server, Sweep
 from harness.tracking.uri import resolve
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
 CURVES = ("val_accuracy", "noisy_labels_corrected", "clean_labels_kept")
 Z = 1.959964  # standard deviations on either side that hold 95% of a normal distribution
 TABLE = ["arm", "trials", "complete", "pruned", "failed", "val_accuracy", "label_accuracy", "parameters"]
+
+
+class Source(Protocol):
+    """A sweep that can be read: `harness.tracking.reading.Sweep` from a server, `recorded.Recorded` from its folder."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def study(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def started(self) -> int: ...
+
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+    def trials(self, kind: str = "trial") -> pd.DataFrame: ...
+
+    def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame: ...
 
 
 @dataclass(frozen=True)
@@ -29,7 +55,7 @@ class Study:
     `learned` and `baselines` are the names of the arms, in the order of their first trials.
     """
 
-    sweep: Sweep
+    sweep: Source
     trials: pd.DataFrame
     curves: pd.DataFrame
 
@@ -63,17 +89,20 @@ class Study:
 
 def load(environ: Mapping[str, str] = os.environ) -> Study:
     """The study that `environ` names; TrackingError, with the nearest names, where there is none such."""
+    from harness.tracking.reading import Server  # mlflow takes seconds to import: not for a study of a folder
+
     uri = resolve(environ.get("TRACKING_URI"), Path("runs"))
     sweep = Server(uri).sweep(environ.get("STUDY") or None)
     return read(sweep)
 
 
-def read(sweep: Sweep) -> Study:
+def read(sweep: Source, curves: Sequence[str] = CURVES) -> Study:
+    """`sweep` as data frames, with the points of `curves`."""
     trials = sweep.trials()
     for column in (VALUE, "metrics.label_accuracy", "params.method"):
         if column not in trials:  # a sweep without a measured trial
             trials[column] = pd.Series(index=trials.index, dtype=object if column == "params.method" else float)
-    return Study(sweep, trials, sweep.curves(CURVES, trials))
+    return Study(sweep, trials, sweep.curves(curves, trials))
 
 
 def summary(study: Study) -> pd.DataFrame:

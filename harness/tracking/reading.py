@@ -14,12 +14,14 @@ import os
 import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import pandas as pd
 
@@ -31,7 +33,7 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import http_request
 
-from harness.tracking.uri import TrackingError, check, redact, sqlite_path
+from harness.tracking.uri import TrackingError, check, redact, scrub, sqlite_path
 
 PAGE = 1000  # runs of one search
 BULK = 100  # runs of one call for curves
@@ -110,12 +112,21 @@ class Server:
         return sorted(found, key=lambda sweep: sweep.started, reverse=True)
 
     def sweep(self, study: str | None = None) -> Sweep:
-        """The newest sweep of a study, name or run id; of all if None. TrackingError with the nearest names if none."""
+        """The newest sweep of that name or run id, else of that study; of all if None.
+
+        TrackingError, with the nearest names, where there is none.
+        """
         sweeps = self.sweeps()
-        for sweep in sweeps:
-            if study is None or study in (sweep.study, sweep.name, sweep.run_id):
+        # A name is one sweep's, a study may be that of several: what was named is meant before what it belongs to.
+        for meant in (lambda sweep: study in (None, sweep.name, sweep.run_id), lambda sweep: sweep.study == study):
+            for sweep in filter(meant, sweeps):
                 return sweep
         where = redact(self.uri)
+        if study is not None and self._client.get_experiment_by_name(study) is not None:
+            raise TrackingError(
+                f"expected a sweep in the experiment '{study}' on {where}, found none; "
+                f"run one with --tracking-uri {where}"
+            )
         if not sweeps:
             raise TrackingError(f"expected a sweep on {where}, found none; run one with --tracking-uri {where}")
         names = list(dict.fromkeys(name for sweep in sweeps for name in (sweep.study, sweep.name)))
@@ -125,7 +136,8 @@ class Server:
     def _experiments(self) -> list[str]:
         found, token = [], None
         while True:
-            page = self._client.search_experiments(max_results=PAGE, page_token=token)
+            with _told():
+                page = self._client.search_experiments(max_results=PAGE, page_token=token)
             found += [str(experiment.experiment_id) for experiment in page]
             token = page.token
             if not token:
@@ -171,10 +183,22 @@ def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if numbers.isna().any() else numbers.reindex(column.index)
 
 
+@contextmanager
+def _told() -> Iterator[None]:
+    """What a server that fails says, in its first line."""
+    try:
+        yield
+    except (MlflowException, OSError) as error:
+        raise TrackingError(
+            f"the tracking server does not answer: {scrub((str(error) or type(error).__name__).splitlines()[0])[:400]}"
+        ) from error
+
+
 def _pages(client: MlflowClient, experiments: list[str], query: str) -> Iterator[Run]:
     token = None
     while True:
-        page = client.search_runs(experiments, query, max_results=PAGE, page_token=token)
+        with _told():
+            page = client.search_runs(experiments, query, max_results=PAGE, page_token=token)
         yield from page
         token = page.token
         if not token:

@@ -1,0 +1,70 @@
+"""HTML that cannot be broken into: every text is escaped, unless it was made here.
+
+element("p", "accuracy < 1 & falling", class_="note")  →  <p class="note">accuracy &lt; 1 &amp; falling</p>
+"""
+
+import html
+from collections.abc import Iterable, Sequence
+
+VOID = {"br", "meta", "hr", "link"}
+
+
+class Markup(str):
+    """Text that is HTML already."""
+
+    __slots__ = ()
+
+
+Content = str | Iterable["Content"] | None
+
+
+def element(tag: str, *content: Content, **attributes: str | int | float | bool | None) -> Markup:
+    """One element. Attributes lose a trailing `_`, and `_` within becomes `-`; False and None leave them out."""
+    words = [tag]
+    for name, value in attributes.items():
+        if value is None or value is False:
+            continue
+        written = name.rstrip("_").replace("_", "-")
+        words.append(written if value is True else f'{written}="{html.escape(str(value))}"')
+    opening = f"<{' '.join(words)}>"
+    return Markup(opening if tag in VOID else f"{opening}{join(*content)}</{tag}>")
+
+
+def join(*content: Content) -> Markup:
+    """Texts, escaped, and elements, as they are, one after the other."""
+    parts = []
+    for each in content:
+        if isinstance(each, Markup):
+            parts.append(str(each))
+        elif isinstance(each, str):
+            parts.append(html.escape(each))
+        elif each is not None:
+            parts.append(join(*each))
+    return Markup("".join(parts))
+
+
+def table(
+    head: Sequence[str], rows: Iterable[Sequence[Content]], numbers: Iterable[int] = (), class_: str = ""
+) -> Markup:
+    """A table whose first column heads its rows; `numbers` are the columns set to the right."""
+    right = set(numbers)
+
+    def cells(row: Sequence[Content], header: bool) -> Markup:
+        return join(
+            element(
+                "th" if header or place == 0 else "td",
+                each,
+                scope="col" if header else "row" if place == 0 else None,
+                class_="number" if place in right else None,
+            )
+            for place, each in enumerate(row)
+        )
+
+    body = [element("tr", cells(row, False)) for row in rows]
+    whole = element(
+        "table",
+        element("thead", element("tr", cells(head, True))),
+        element("tbody", body),
+        class_=class_ or None,
+    )
+    return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=", ".join(head[:2]))

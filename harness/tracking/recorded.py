@@ -1,0 +1,86 @@
+"""A sweep read from its own spool: the same tables as `reading` gives, without a server and without mlflow.
+
+    sweep = Recorded.read(Path("runs/label_lr"))
+    sweep.trials()                          one row a trial, as `harness.tracking.reading.Sweep.trials`
+    sweep.curves(["val_accuracy"])          one row a point
+
+The spool is what the server was told, so the two agree wherever the server has everything.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import pandas as pd
+
+from harness.tracking import spool
+from harness.tracking.changes import Change, fold
+
+FACTS = ("trial", "run_id", "name", "arm", "state", "reason", "seconds")
+CURVE_COLUMNS = ["trial", "metric", "step", "value"]
+
+
+@dataclass(frozen=True, slots=True)
+class Recorded:
+    """One sweep as its folder tells it; `started` in milliseconds since the epoch, `run_id` that of the spool."""
+
+    run_id: str
+    name: str
+    study: str
+    state: str
+    started: int
+    tags: Mapping[str, str]
+    changes: Mapping[int, Change]
+
+    @classmethod
+    def read(cls, folder: Path) -> Self:
+        """The sweep in `folder`; SpoolError where it holds no records, or none of this version."""
+        records = folder / "spool"
+        run_id = spool.spool_id(records)
+        changes = fold(record for record, _ in spool.read(records) if record is not None)
+        own = changes.pop(None, Change(start_time=0))
+        return cls(
+            run_id=run_id,
+            name=folder.absolute().name,
+            study=own.tags.get("study", own.name or folder.name),
+            state=own.tags.get("state", "running"),
+            started=own.start_time,
+            tags=own.tags,
+            changes={number: change for number, change in changes.items() if number is not None},
+        )
+
+    def trials(self, kind: str = "trial") -> pd.DataFrame:
+        """One row a trial of the search, or of another `kind`; columns as `harness.tracking.reading.Sweep.trials`."""
+        chosen = {n: one for n, one in self.changes.items() if one.tags.get("harness.kind", "trial") == kind}
+        rows = [self._row(number, change) for number, change in sorted(chosen.items())]
+        return pd.DataFrame(rows, columns=None if rows else list(FACTS))
+
+    def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
+        """The points of `metrics` for `trials` (some rows of `trials()`; default: all), by step."""
+        chosen = self.trials() if trials is None else trials
+        points = [
+            (number, point.name, point.step, point.value)
+            for number in chosen["trial"]
+            for point in self.changes[number].points
+            if point.name in metrics
+        ]
+        frame = pd.DataFrame(points, columns=CURVE_COLUMNS)
+        frame = frame.drop_duplicates(["metric", "trial", "step"], keep="last")  # a restarted trial tells some again
+        return frame.sort_values(["metric", "trial", "step"], ignore_index=True)
+
+    def _row(self, number: int, change: Change) -> dict[str, Any]:
+        seconds = float("nan") if change.end_time is None else (change.end_time - change.start_time) / 1000
+        last: dict[str, tuple[int, float]] = {}
+        for point in change.points:
+            if point.name not in last or point.step >= last[point.name][0]:
+                last[point.name] = (point.step, point.value)
+        facts = (
+            *(number, f"{self.run_id}/{number}", change.name or f"trial {number}", change.tags.get("arm", "")),
+            *(change.tags.get("state", "running"), change.tags.get("reason", ""), seconds),
+        )
+        return {
+            **dict(zip(FACTS, facts, strict=True)),
+            **{f"params.{key}": value for key, value in sorted(change.params.items())},
+            **{f"metrics.{key}": value for key, (_, value) in sorted(last.items())},
+        }
