@@ -122,24 +122,27 @@ def _notes(space: Space, confirmed: Sequence[Confirmed], question: Question) -> 
     return notes
 
 
-def circumstances(missing: int, lost: Mapping[str, str], looks: Sequence[int]) -> list[str]:
+def circumstances(missing: int, lost: Mapping[str, str], judged: Sequence[Mapping[str, Any]]) -> list[str]:
     """Notes on what the results do not show.
 
     Args:
         missing: trials of the search that are still to be run.
         lost: runs that came to no result, and why.
-        looks: numbers of seeds at which the results were judged, where the rule allows for one.
+        judged: at which `n`, and whether as a `sequential` look, the results were ever judged.
     """
     notes = []
     if missing:
         notes.append(f"the search is not at its end: {missing} of its trials are still to be run")
     if lost:
         name, reason = next(iter(lost.items()))
-        notes.append(f"{len(lost)} runs came to no result ({name}: {reason}); the same command tries them again")
-    if len(looks) > 1:
-        earlier = ", ".join(map(str, looks[:-1]))
+        runs = f"{len(lost)} run{'s' if len(lost) > 1 else ''}"
+        notes.append(f"{runs} came to no result ({name}: {reason}); the same command tries again")
+    # Each number of seeds judged by itself has its own chance to be wrong; all looks of a sequence share one.
+    chances = sum(not look["sequential"] for look in judged) + any(look["sequential"] for look in judged)
+    if chances > 1:
+        earlier = ", ".join(str(look["n"]) for look in judged[:-1])
         notes.append(
-            f"judged before at n = {earlier}: looking again makes a wrong verdict likelier than {100 * ALPHA:.0f} %; "
-            "--sequential allows for it"
+            f"judged before at n = {earlier}: with a chance of up to {100 * ALPHA * chances:.0f} %, not "
+            f"{100 * ALPHA:.0f} %, one of these verdicts is wrong; a sequence from the start keeps to it"
         )
     return notes

@@ -155,8 +155,8 @@ def confirm(
             raise
         lost = training.lost
         found = {"name": path.name, "study": space.study, **found}
-        found["looks_at_n"] = looks = _looks(folder.findings, found["n"])
-        found["notes"] += circumstances(ledger.missing, lost, looks if not extent.sequential else [])
+        found["judged"] = judged = _judged(folder.findings, found["n"], extent.sequential)
+        found["notes"] += circumstances(ledger.missing, lost, judged)
         write_json(folder.findings, found)
         tracker.append(with_verdict(found, folder))
         tracker.append(dataclasses.replace(state_of_search, metrics=metrics(found), time=now_ms()))
@@ -248,10 +248,11 @@ def _looked_at(space: Space, training: "Training", extent: Extent, most: int, ma
         seeds = min(most, seeds + training.stride)
 
 
-def _looks(file: Path, n: int) -> list[int]:
-    """The numbers of seeds at which this sweep was ever judged, now included."""
+def _judged(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
+    """The numbers of seeds at which this sweep was ever judged, now included, and under which rule."""
+    now = {"n": n, "sequential": sequential}
     try:
-        earlier = json.loads(file.read_text())["looks_at_n"]
+        earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
     except (OSError, ValueError, KeyError, TypeError):
         earlier = []
-    return sorted({*earlier, n})
+    return earlier if now in earlier else [*earlier, now]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from harness.confirm.evidence import Confirmed, Question
-from harness.confirm.findings import findings
+from harness.confirm.findings import circumstances, findings
 from harness.space import Space, parse
 from harness.statistics import AnyTime, FixedSize, Rule
 from harness.tuning.confirmation import Configuration, Result
@@ -224,3 +224,21 @@ def test_an_arm_without_a_complete_trial_is_named() -> None:
     assert [note.split(" has no ")[0] for note in found["notes"]] == ["ours1", "theirs1"]
     assert found["arms"]["theirs1"]["n"] == 0
     assert found["arms"]["theirs1"]["test_accuracy_mean"] is None
+
+
+def test_what_was_judged_more_than_once_is_told_with_the_chance_to_be_wrong() -> None:
+    def look(n: int, sequential: bool = False) -> dict[str, Any]:
+        return {"n": n, "sequential": sequential}
+
+    assert circumstances(0, {}, [look(10)]) == []
+    assert circumstances(0, {}, [look(4, True), look(9, True), look(20, True)]) == []
+    (twice,) = circumstances(0, {}, [look(10), look(20)])
+    assert twice.startswith("judged before at n = 10: with a chance of up to 10 %, not 5 %")
+    (mixed,) = circumstances(0, {}, [look(10), look(20), look(25, True)])
+    assert mixed.startswith("judged before at n = 10, 20: with a chance of up to 15 %")
+
+
+def test_lost_runs_and_an_unfinished_search_are_told() -> None:
+    notes = circumstances(7, {"ours-1 seed 3": "worker lost: no memory"}, [])
+    assert notes[0] == "the search is not at its end: 7 of its trials are still to be run"
+    assert notes[1].startswith("1 run came to no result (ours-1 seed 3: worker lost: no memory)")
