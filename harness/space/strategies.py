@@ -89,6 +89,14 @@ class Median(Frozen):
     min_trials: Count = Field(default=1, description="results at an epoch needed to judge there")
 
 
+class Wilcoxon(Frozen):
+    """A trial stops where a signed-rank test says that it is below the best trial, epoch by epoch."""
+
+    type: Literal["wilcoxon"] = Field(description="stop when a signed-rank test puts a trial below the best")
+    p_threshold: Annotated[float, Field(gt=0, le=1)] = Field(default=0.1, description="the test's p-value to stop at")
+    startup_epochs: Natural = Field(default=2, description="epochs of each trial before it may be stopped, at least 2")
+
+
 class NoPruner(Frozen):
     """Every trial runs to its end."""
 
@@ -99,7 +107,8 @@ SAMPLERS: dict[str, type[Frozen]] = {
     "tpe": Tpe, "random": Random, "qmc": Qmc, "gp": Gp, "cmaes": CmaEs, "grid": Grid,
 }  # fmt: skip
 PRUNERS: dict[str, type[Frozen]] = {
-    "successive_halving": SuccessiveHalving, "hyperband": Hyperband, "median": Median, "none": NoPruner,
+    "successive_halving": SuccessiveHalving, "hyperband": Hyperband, "median": Median, "wilcoxon": Wilcoxon,
+    "none": NoPruner,
 }  # fmt: skip
 
 
@@ -141,6 +150,7 @@ _Pruners = Annotated[
     Annotated[SuccessiveHalving, Tag("<successive_halving>")]
     | Annotated[Hyperband, Tag("<hyperband>")]
     | Annotated[Median, Tag("<median>")]
+    | Annotated[Wilcoxon, Tag("<wilcoxon>")]
     | Annotated[NoPruner, Tag("<none>")],
     Discriminator(_tag),
 ]

@@ -12,6 +12,7 @@ from typing import Any
 import optuna
 from optuna import pruners, samplers
 from optuna.exceptions import ExperimentalWarning
+from optuna.trial import FrozenTrial
 
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space
 from harness.space.parameters import AnyParameter
@@ -26,6 +27,7 @@ from harness.space.strategies import (
     Random,
     SuccessiveHalving,
     Tpe,
+    Wilcoxon,
 )
 from harness.training.seeds import derive
 
@@ -115,6 +117,12 @@ def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
 
 def pruner(space: Space) -> pruners.BasePruner:
     """The pruner of every arm; its resource is the epoch."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)  # of `wilcoxon`, as above
+        return _pruner(space)
+
+
+def _pruner(space: Space) -> pruners.BasePruner:
     match space.search.pruner:
         case SuccessiveHalving() as halving:
             return pruners.SuccessiveHalvingPruner(
@@ -137,8 +145,19 @@ def pruner(space: Space) -> pruners.BasePruner:
                 interval_steps=median.interval_epochs,
                 n_min_trials=median.min_trials,
             )
+        case Wilcoxon() as wilcoxon:
+            return _QuietWilcoxon(p_threshold=wilcoxon.p_threshold, n_startup_steps=wilcoxon.startup_epochs)
         case NoPruner():
             return pruners.NopPruner()
+
+
+class _QuietWilcoxon(pruners.WilcoxonPruner):
+    """Optuna's, which warns at every epoch that the best trial lacks; where epochs are searched, that is no fault."""
+
+    def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message="WilcoxonPruner finds steps")
+            return super().prune(study, trial)
 
 
 def _seed(seed: int, purpose: str) -> int:
