@@ -25,24 +25,46 @@ LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.")
 
 
 def figure(study: Study, few: int = FEW) -> Figure:
+    """Both plots side by side."""
     drawn = Figure(figsize=(style.WIDTH, 3.1))
-    panels = drawn.subplots(1, 2, sharex=True)
-    if not (study.curves["metric"] == "noisy_labels_corrected").any():
-        style.say(panels[0], "no label was made wrong in this sweep")
-        panels[1].set_axis_off()
+    plots = drawn.subplots(1, 2, sharex=True)
+    if not measured(study):
+        style.say(plots[0], "no label was made wrong in this sweep")
+        plots[1].set_axis_off()
         return drawn
-    for axes, (metric, title) in zip(panels, PANELS.items(), strict=True):
-        _draw(axes, study, metric, few)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(title)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-    handles, labels = panels[0].get_legend_handles_labels()
+    for axes, metric in zip(plots, PANELS, strict=True):
+        _plot(axes, study, metric, few)
+    handles, labels = plots[0].get_legend_handles_labels()
     drawn.legend(handles, labels, loc="outside upper center", ncols=2, handlelength=3)
     return drawn
 
 
+def panels(study: Study, few: int = FEW) -> list[Figure]:
+    """The two plots, each a picture of its own; none where no label was made wrong."""
+    pictures = []
+    for metric in PANELS if measured(study) and study.learned else ():
+        drawn, axes = style.panel(3.7)
+        _plot(axes, study, metric, few)
+        drawn.legend(*axes.get_legend_handles_labels(), loc="outside upper center", ncols=1, handlelength=3)
+        pictures.append(drawn)
+    return pictures
+
+
+def measured(study: Study) -> bool:
+    """Whether labels were made wrong, so that there is something to put right."""
+    return bool((study.curves["metric"] == "noisy_labels_corrected").any())
+
+
+def _plot(axes: Axes, study: Study, metric: str, few: int) -> None:
+    _draw(axes, study, metric, few)
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(PANELS[metric])
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+
+
 def _draw(axes: Axes, study: Study, metric: str, few: int) -> None:
     lowest: list[float] = []
+    line: dict[str, Any]
     for arm in study.learned:
         best = study.best(arm, few)
         chosen = [int(trial) for trial in best["trial"]]
@@ -50,10 +72,12 @@ def _draw(axes: Axes, study: Study, metric: str, few: int) -> None:
         for place, trial in enumerate(others["trial"]):
             curve = study.curve(int(trial), metric)
             label = "other learned trials" if place == 0 else None
-            axes.plot(curve["step"], 100 * curve["value"], color="0.75", linewidth=0.7, zorder=1, label=label)
+            line = {"color": "0.75", "linewidth": 0.7, "zorder": 1, "label": label, "gid": style.marks([trial])}
+            axes.plot(curve["step"], 100 * curve["value"], **line)
         for rank, (_, row) in enumerate(best.iterrows()):
             curve = study.curve(int(row["trial"]), metric)
-            line: dict[str, Any] = {
+            line = {
+                "gid": style.marks([row["trial"]]),
                 "linestyle": LINES[rank % len(LINES)],
                 "linewidth": 1.8 - 0.3 * rank,
                 "alpha": 1 - 0.2 * rank,

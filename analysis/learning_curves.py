@@ -16,12 +16,31 @@ from analysis.study import VALUE, Study
 
 FEW = 3  # learned trials shown
 TICKS = [1, 2, 3, 5, 10, 20, 40, 100, 200, 400, 1000]
+LEGEND = "arm: accuracy at its last epoch"
+HANDLES = {"handlelength": 3}
 MARGIN = 4  # percentage points that the scale reaches below the lowest end of a line
 
 
 def figure(study: Study, few: int = FEW) -> Figure:
+    """The curves with their legend beside them."""
     drawn = Figure(figsize=(style.WIDTH, 3.3))
     axes = drawn.subplots()
+    if _draw_all(axes, study, few):
+        axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title=LEGEND, **HANDLES)
+    return drawn
+
+
+def panel(study: Study, few: int = FEW) -> Figure:
+    """The same in a picture that a phone can show, the legend above."""
+    drawn, axes = style.panel(3.9)
+    if _draw_all(axes, study, few):
+        handles, labels = axes.get_legend_handles_labels()
+        drawn.legend(handles, labels, loc="outside upper center", title=LEGEND, ncols=2, columnspacing=1, **HANDLES)
+    return drawn
+
+
+def _draw_all(axes: Axes, study: Study, few: int) -> bool:
+    """Draws every curve; returns whether there was any."""
     pens = style.pens(study.learned, study.baselines)
     ends: list[float] = []
     for arm in study.learned:
@@ -36,7 +55,7 @@ def figure(study: Study, few: int = FEW) -> Figure:
                 ends.append(_draw(axes, study, longest, pens[arm], f"{arm}, longest", 0.9, 0.8))
     if not ends:
         style.say(axes, "no trial ran to its end")
-        return drawn
+        return False
     axes.set_xscale("log")
     last = float(study.curves["step"].max())
     axes.xaxis.set_major_locator(FixedLocator([tick for tick in TICKS if tick <= last]))
@@ -45,8 +64,7 @@ def figure(study: Study, few: int = FEW) -> Figure:
     axes.set_xlabel("epoch")
     axes.set_ylabel("validation accuracy (%)")
     axes.set_ylim(bottom=max(axes.get_ylim()[0], min(ends) - MARGIN))
-    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), handlelength=3, title="arm: accuracy at its last epoch")
-    return drawn
+    return True
 
 
 def longest_of(study: Study, arm: str) -> "pd.Series[object]":
@@ -71,5 +89,6 @@ def _draw(
         linewidth=width,
         alpha=alpha,
         label=f"{name}: {end:.1f} %",
+        gid=style.marks([trial["trial"]]),
     )
     return end

@@ -46,7 +46,10 @@ def join(*content: Content) -> Markup:
 def table(
     head: Sequence[str], rows: Iterable[Sequence[Content]], numbers: Iterable[int] = (), class_: str = ""
 ) -> Markup:
-    """A table whose first column heads its rows; `numbers` are the columns set to the right."""
+    """A table whose first column heads its rows; `numbers` are the columns set to the right, `class_` how it looks.
+
+    Of the class "cards" each row becomes a card where the page is narrow.
+    """
     right = set(numbers)
 
     def cells(row: Sequence[Content], header: bool) -> Markup:
@@ -55,15 +58,17 @@ def table(
                 "th" if header or place == 0 else "td",
                 each,
                 scope="col" if header else "row" if place == 0 else None,
+                data_head=None if header or place == 0 else head[place],
                 class_="number" if place in right else None,
             )
             for place, each in enumerate(row)
         )
 
+    heading = element("thead", element("tr", cells(head, True))) if any(head) else None
     body = [element("tr", cells(row, False)) for row in rows]
     whole = element(
         "table",
-        element("thead", element("tr", cells(head, True))),
+        heading,
         element("tbody", body),
         class_=class_ or None,
     )

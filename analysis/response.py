@@ -7,7 +7,8 @@ and bands are what another draw of as many validation images would give 95 times
 """
 
 import math
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Self
 
 import pandas as pd
 from matplotlib.axes import Axes
@@ -22,6 +23,7 @@ from analysis.study import VALUE, Study, interval
 REACH = 5  # the scale reaches so many times as far below the best as the median lies: what diverged is off it
 DOTS = {"complete": ("o", 42), "pruned": ("^", 22)}
 INTERVALS = (1, 2, 3, 4, 5, 7, 10, 15, 20, 30, 50, 100)  # ticks that stay apart on a log scale
+NOTHING = "no learned trial was measured"
 BAR: dict[str, Any] = {"pad": 0.02, "aspect": 28, "drawedges": False}
 EDGE: dict[str, Any] = {"edgecolors": "0.15", "linewidths": 0.6}
 
@@ -42,28 +44,71 @@ def points(study: Study) -> pd.DataFrame:
 
 
 def figure(study: Study) -> Figure:
+    """Both plots side by side."""
     drawn = Figure(figsize=(style.WIDTH, 3.3))
     left, right = drawn.subplots(1, 2)
-    rows = points(study) if study.learned else pd.DataFrame()
-    measured = rows[rows["accuracy"].notna() & rows["state"].isin(list(DOTS))] if len(rows) else rows
-    if measured.empty:
-        style.say(left, "no learned trial was measured")
+    rows = _Rows.of(study)
+    if rows.measured.empty:
+        style.say(left, NOTHING)
         right.set_axis_off()
         return drawn
-    floor = lowest_shown(100 * measured["accuracy"])
-    accuracies = _draw_places(left, measured, rows[rows["state"] == "failed"], floor)
-    drawn.colorbar(accuracies, ax=left, extend="min", label="validation accuracy, last epoch (%)", **BAR)
-    intervals = _draw_accuracies(right, study, measured, floor)
-    bar = drawn.colorbar(intervals, ax=right, label="meta-interval (model steps)", **BAR)
-    most = measured["meta_interval"].max()
-    bar.set_ticks([k for k in INTERVALS if measured["meta_interval"].min() <= k <= most], minor=False)
+    _places(drawn, left, rows)
+    _accuracies(drawn, right, study, rows)
+    _legend(drawn, left, right)
+    return drawn
+
+
+def panels(study: Study) -> list[Figure]:
+    """The two plots, each a picture of its own; none where no learned trial was measured."""
+    rows = _Rows.of(study)
+    if rows.measured.empty:
+        return []
+    (first, left), (second, right) = style.panel(), style.panel()
+    _places(first, left, rows)
+    _legend(first, left, columns=2)
+    _accuracies(second, right, study, rows)
+    _legend(second, right, columns=2)
+    return [first, second]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The learned trials that have an accuracy, those that failed, and where the scale begins (percent)."""
+
+    measured: pd.DataFrame
+    failed: pd.DataFrame
+    floor: float
+
+    @classmethod
+    def of(cls, study: Study) -> Self:
+        rows = points(study) if study.learned else pd.DataFrame()
+        if rows.empty:
+            return cls(rows, rows, 0.0)
+        measured = rows[rows["accuracy"].notna() & rows["state"].isin(list(DOTS))]
+        floor = lowest_shown(100 * measured["accuracy"]) if len(measured) else 0.0
+        return cls(measured, rows[rows["state"] == "failed"], floor)
+
+
+def _places(drawn: Figure, axes: Axes, rows: _Rows) -> None:
+    shades = _draw_places(axes, rows.measured, rows.failed, rows.floor)
+    drawn.colorbar(shades, ax=axes, extend="min", label="validation accuracy, last epoch (%)", **BAR)
+    _label_rate_axis(axes, rows.measured["label_lr"])
+
+
+def _accuracies(drawn: Figure, axes: Axes, study: Study, rows: _Rows) -> None:
+    intervals = _draw_accuracies(axes, study, rows.measured, rows.floor)
+    bar = drawn.colorbar(intervals, ax=axes, label="meta-interval (model steps)", **BAR)
+    fewest, most = rows.measured["meta_interval"].min(), rows.measured["meta_interval"].max()
+    bar.set_ticks([k for k in INTERVALS if fewest <= k <= most], minor=False)
     bar.ax.yaxis.set_minor_locator(NullLocator())
     bar.ax.yaxis.set_major_formatter(ScalarFormatter())
-    for axes in (left, right):
-        _label_rate_axis(axes, measured["label_lr"])
-    pairs = [pair for axes in (left, right) for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
-    drawn.legend(*zip(*pairs, strict=True), loc="outside upper center", ncols=3, columnspacing=1.5)
-    return drawn
+    _label_rate_axis(axes, rows.measured["label_lr"])
+
+
+def _legend(drawn: Figure, *plots: Axes, columns: int = 3) -> None:
+    pairs = [pair for axes in plots for pair in zip(*axes.get_legend_handles_labels(), strict=True)]
+    if pairs:
+        drawn.legend(*zip(*pairs, strict=True), loc="outside upper center", ncols=columns, columnspacing=1.5)
 
 
 def lowest_shown(percent: "pd.Series[float]") -> float:
@@ -90,10 +135,20 @@ def _draw_places(axes: Axes, measured: pd.DataFrame, failed: pd.DataFrame, floor
         rows = measured[measured["state"] == state]
         shades: dict[str, Any] = {"c": 100 * rows["accuracy"], "norm": norm, "cmap": style.MAP}
         label = f"{state}{', where it stopped' if state == 'pruned' else ''} ({len(rows)})"
-        axes.scatter(rows["label_lr"], rows["meta_interval"], marker=marker, s=size, label=label, **shades, **EDGE)
+        axes.scatter(
+            rows["label_lr"],
+            rows["meta_interval"],
+            marker=marker,
+            s=size,
+            label=label,
+            gid=style.marks(rows["trial"]),
+            **shades,
+            **EDGE,
+        )
     if len(failed):
         label = f"failed ({len(failed)})"
-        axes.scatter(failed["label_lr"], failed["meta_interval"], marker="x", color="0.15", s=22, label=label)
+        places = (failed["label_lr"], failed["meta_interval"])
+        axes.scatter(*places, marker="x", color="0.15", s=22, label=label, gid=style.marks(failed["trial"]))
     axes.set_ylabel("meta-interval (model steps per label update)")
     axes.yaxis.set_major_locator(MaxNLocator(integer=True))
     return ScalarMappable(norm, style.MAP)
@@ -105,7 +160,16 @@ def _draw_accuracies(axes: Axes, study: Study, measured: pd.DataFrame, floor: fl
     for state, (marker, size) in DOTS.items():
         rows = measured[(measured["state"] == state) & (100 * measured["accuracy"] >= floor)]
         shades: dict[str, Any] = {"c": rows["meta_interval"], "norm": norm, "cmap": style.MAP}
-        axes.scatter(rows["label_lr"], 100 * rows["accuracy"], marker=marker, s=size, zorder=3, **shades, **EDGE)
+        axes.scatter(
+            rows["label_lr"],
+            100 * rows["accuracy"],
+            marker=marker,
+            s=size,
+            zorder=3,
+            gid=style.marks(rows["trial"]),
+            **shades,
+            **EDGE,
+        )
     for _, row in measured[measured["state"] == "complete"].iterrows():
         low, high = interval(row["accuracy"], int(row["images"]))
         axes.vlines(row["label_lr"], 100 * low, 100 * high, color="0.55", linewidth=0.8, zorder=1)

@@ -140,7 +140,10 @@ def _short(value: object) -> str:
 def headline(study: Study) -> str:
     """Which sweep this is: its name, server, state, trials and code."""
     sweep = study.sweep
-    began = datetime.fromtimestamp(sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
     commit = sweep.tags.get("commit", "")[:10]
     code = f", commit {commit}{' with changes' if sweep.tags.get('dirty') == 'True' else ''}" if commit else ""
-    return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {began}{code}; run {sweep.run_id}"
+    return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {begun(study)}{code}; run {sweep.run_id}"
+
+
+def begun(study: Study) -> str:
+    return datetime.fromtimestamp(study.sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -10,10 +10,12 @@ from typing import Any
 
 import matplotlib as mpl
 from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#999999"
 MAP = "cividis"
 WIDTH = 7.0  # inches: the text width of a two-column page
+PANEL = (4.4, 3.5)  # inches: a picture of one plot, that a phone can show
 
 RC: dict[Any, Any] = {
     "figure.constrained_layout.use": True,
@@ -56,6 +58,17 @@ def pens(learned: Iterable[str], baselines: Iterable[str]) -> dict[str, Pen]:
 def apply() -> None:
     """Makes this the look of every figure that follows."""
     mpl.rcParams.update(RC)
+
+
+def panel(height: float = PANEL[1]) -> tuple[Figure, Axes]:
+    """A picture of one plot; `height` in inches."""
+    drawn = Figure(figsize=(PANEL[0], height))
+    return drawn, drawn.subplots()
+
+
+def marks(trials: Iterable[object]) -> str:
+    """The name by which `analysis.drawing` knows that the points of an artist are those of `trials`, in order."""
+    return "-".join(["trials", *map(str, trials)])
 
 
 def say(axes: Axes, words: str) -> None:

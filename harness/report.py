@@ -1,0 +1,141 @@
+"""A sweep as one HTML file: the verdict, the figures, how it was searched, what ran on what, and how to run it again.
+
+    python -m harness.report NAME [--runs-dir runs] [--out FILE]
+
+Written from the sweep's folder alone, so that it needs no server and no network, and neither does its reader. Exit
+codes: 0 done, 2 the input is wrong.
+"""
+
+import contextlib
+import json
+import sys
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from harness import cli
+from harness.sync import sweep_folder
+from harness.tracking.spool import SpoolError
+
+FILE = "report.html"
+TROUBLE = "report.error.txt"
+
+EXAMPLES = """\
+examples:
+  python -m harness.report label_lr
+  python -m harness.report label_lr --out ~/label_lr.html
+
+exit codes: 0 done · 2 bad input"""
+
+
+def report(folder: Path | str) -> Path | None:
+    """Write `report.html` into the sweep's `folder`, as it stands now; returns the file.
+
+    Raises nothing: a report is no reason for a sweep to fail. None where it could not be written, and then
+    `report.error.txt` beside it says why.
+    """
+    home = Path(folder)
+    trouble = home / TROUBLE
+    try:
+        written = write(home, home / FILE)
+    except Exception:
+        with contextlib.suppress(OSError):
+            trouble.write_text(traceback.format_exc())
+        return None
+    with contextlib.suppress(OSError):
+        trouble.unlink(missing_ok=True)
+    return written
+
+
+def write(folder: Path, out: Path) -> Path:
+    """Write the report of the sweep in `folder` to `out`, whole or not at all.
+
+    Raises:
+        SpoolError: the folder holds no records of a sweep.
+        OSError: the file cannot be written.
+    """
+    text = render(folder)
+    fresh = out.with_name(f".{out.name}.new")
+    fresh.write_text(text)
+    fresh.replace(out)
+    return out
+
+
+def render(folder: Path) -> str:
+    """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
+    # pandas and matplotlib take a second to import: not before a folder is there
+    from analysis import sections
+    from analysis import study as studies
+    from analysis.markup import element
+    from analysis.page import page
+    from harness.space import SpaceError, load
+    from harness.tracking.recorded import Recorded
+
+    study = studies.read(Recorded.read(folder))
+    facts = _json(folder / "provenance.json") or {}
+    findings = _json(folder / "confirm.json")
+    space_file = folder / "space.yaml"
+    try:
+        space = load(space_file)
+    except (SpaceError, OSError):
+        space = None
+    return page(
+        f"{study.sweep.name}: learned soft labels",
+        element("h1", study.sweep.name),
+        element("p", _subtitle(study), class_="under"),
+        sections.verdict(study, findings, _of_search(folder)),
+        sections.confirmed(findings),
+        sections.arms(study),
+        sections.answers(study),
+        sections.searching(study, space),
+        sections.trials(study),
+        sections.provenance(facts, study),
+        sections.again(facts, study, folder, space_file if space_file.exists() else None, findings),
+        script=True,
+    )
+
+
+def _subtitle(study: Any) -> str:
+    from analysis import study as studies
+
+    sweep = study.sweep
+    name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
+    return f"{name}{sweep.state}, {len(study.trials)} trials, begun {studies.begun(study)}"
+
+
+def _of_search(folder: Path) -> str:
+    """The sentence that the search ended with."""
+    from harness.display import verdict
+
+    summary = _json(folder / "summary.json")
+    return verdict(summary) if summary else "the search is not at its end, and nothing is summed up yet."
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("harness.report", "A sweep as one HTML file that needs no network.", EXAMPLES)
+    parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {FILE} in the sweep's folder")
+    options = parser.parse_args(arguments)
+    try:
+        folder = sweep_folder(options.runs_dir, options.name).parent
+        print(write(folder, options.out or folder / FILE))
+    except SpoolError as error:
+        return cli.refuse(error)
+    except OSError as error:
+        print(f"--out: expected a file that can be written, got: {error}", file=sys.stderr)
+        return cli.BAD_INPUT
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())
