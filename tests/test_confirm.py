@@ -280,11 +280,14 @@ def test_a_killed_driver_loses_and_repeats_nothing(confirmed: Confirmed, tmp_pat
 
 
 @pytest.mark.slow
-def test_ctrl_c_keeps_the_results_and_the_same_command_goes_on(confirmed: Confirmed, tmp_path: Path) -> None:
+@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
+    confirmed: Confirmed, tmp_path: Path, signal_sent: signal.Signals
+) -> None:
     sweep = copied(confirmed, tmp_path)
     process = start("harness.confirm", *sweep.command(*CONFIRMED))
     wait_for_results(sweep, 2)
-    process.send_signal(signal.SIGINT)
+    process.send_signal(signal_sent)
     interrupted = finish(process, timeout=60)
     assert interrupted.code == 130, interrupted.all
     assert "the same command goes on" in interrupted.err

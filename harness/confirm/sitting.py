@@ -21,7 +21,6 @@ from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
 from harness.tuning.address import check_address
 from harness.tuning.folder import FolderError, SweepFolder, write_json
-from harness.tuning.signals import terminate_as_interrupt
 
 if TYPE_CHECKING:
     from harness.confirm.training import Training
@@ -143,7 +142,7 @@ def confirm(
                 relay(plan.results.end(job, result))
         progress = _progress(space, plan, most, began, verbose, quiet)
         try:
-            with terminate_as_interrupt(), ExitStack() as stack:
+            with ExitStack() as stack:
                 stack.enter_context(progress)
                 hire = partial(_hire, stack, space, address, concurrency, verbose)
                 training = Training(plan, [relay, progress, starting(tracker)], hire)

@@ -5,7 +5,8 @@ from collections.abc import Callable, Sequence
 from harness.tracking.spool import Measured, Record, TrialEnded
 from harness.tuning import crew
 from harness.tuning.confirmation import Plan
-from harness.tuning.crew import Crew
+from harness.tuning.crew import Crew, Event
+from harness.tuning.signals import terminate_as_interrupt
 
 
 class Training:
@@ -34,21 +35,24 @@ class Training:
         if not missing:
             return
         self._crew = self._crew or self._hire()
+        with terminate_as_interrupt():  # after Ray's start, which has a handler of its own
+            for event in self._crew.run((job, self.plan.results.of(job)) for job in missing):
+                self._note(event)
+
+    def _note(self, event: Event) -> None:
         results = self.plan.results
-        for event in self._crew.run((job, results.of(job)) for job in missing):
-            number = event.job.number
-            match event:
-                case crew.Started(job):
-                    self._tell(job.start())
-                case crew.Measured(_, epochs):
-                    for epoch, metrics in epochs:
-                        self._tell(Measured(trial=number, step=epoch, metrics=metrics))
-                case crew.Ended(job, result):
-                    results.put(job, result)
-                    self._tell(results.end(job, result))
-                case crew.Lost(job, reason):
-                    self.lost[job.name] = reason
-                    self._tell(TrialEnded(trial=number, state="failed", reason=reason))
+        match event:
+            case crew.Started(job):
+                self._tell(job.start())
+            case crew.Measured(job, epochs):
+                for epoch, metrics in epochs:
+                    self._tell(Measured(trial=job.number, step=epoch, metrics=metrics))
+            case crew.Ended(job, result):
+                results.put(job, result)
+                self._tell(results.end(job, result))
+            case crew.Lost(job, reason):
+                self.lost[job.name] = reason
+                self._tell(TrialEnded(trial=job.number, state="failed", reason=reason))
 
     def _tell(self, record: Record) -> None:
         for listener in self._listeners:
