@@ -6,10 +6,12 @@ and tells whether the winner beats well-tuned baselines.
 
 The packages are layers; each imports only what stands below it:
 
-    search · train            command lines: the only places that wire the layers together
+    search · confirm          a sweep; and whether its winner really wins, on fresh seeds and the test images
+    compare · report          sweeps side by side; one sweep as a page (figures in the package `analysis`)
+    train · sync              one run alone; send what a tracking server lacks
     tuning                    Optuna's study is the truth, Ray Tune the muscle
     tracking                  a durable spool on disk, and MLflow as a view of it
     space                     a YAML file → one frozen, validated `Space`
     training                  one run: its configuration, data, model and loop
-    metalabel                 the maths: torch tensors in, torch tensors out
+    metalabel · statistics    the maths: of labels (torch), of intervals (NumPy, SciPy)
 """

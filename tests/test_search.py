@@ -89,7 +89,7 @@ def test_the_summary_says_what_the_issue_of_a_paper_needs(swept: Swept) -> None:
 
 def test_the_folder_holds_what_was_promised(swept: Swept) -> None:
     names = {path.name for path in swept.folder.iterdir()}
-    assert {"space.yaml", "provenance.json", "study.journal", "spool", "trials", "summary.json"} <= names
+    assert {"space.yaml", "provenance.json", "study.journal", "spool", "trials", "summary.json", "report.html"} <= names
     provenance = json.loads((swept.folder / "provenance.json").read_text())
     assert len(provenance["git"]["commit"]) == 40
     number = swept.summary["arms"]["learned"]["trial"]

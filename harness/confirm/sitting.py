@@ -160,6 +160,9 @@ def confirm(
         tracker.append(with_verdict(found, folder))
         tracker.append(dataclasses.replace(state_of_search, metrics=metrics(found), time=now_ms()))
         sent = tracker.finish()
+    from harness.report import report  # the figures' libraries take seconds to import
+
+    report(path)
     return Confirmation(found, folder.findings, lost, sent)
 
 

@@ -110,6 +110,9 @@ def search(
             "away": sent.away,
         }
         write_json(folder.summary, summary)
+    from harness.report import report  # the figures' libraries take seconds to import
+
+    report(path)
     return Outcome(summary, path, cut_short, interrupted)
 
 

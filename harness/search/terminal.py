@@ -54,6 +54,9 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
         commands.append(("confirm it:", f"{python} -m harness.confirm {summary['name']}{where}"))
     if summary["mlflow"]["pending"]:
         commands.append(("send it:", f"{python} -m harness.sync {summary['name']}{where}"))
+    report = outcome.folder / "report.html"
+    if report.exists():
+        commands.append(("read it:", str(report)))
     uri = summary["mlflow"]["tracking_uri"]
     if uri.startswith("sqlite:"):
         commands.append(("look at it:", f"{python} -m mlflow ui --backend-store-uri {uri}"))
