@@ -27,7 +27,7 @@ pytest: .venv/installed
 	$(BIN)/python -m pytest $(if $(SLOW),-m '') $(ARGS)
 
 ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000
-	$(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1
 
 notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING_URI=…)
 	for notebook in analysis/*.ipynb; do \

@@ -25,7 +25,8 @@ from analysis.study import Study
 FEWEST = 10  # trials below which a forest says nothing
 TREES = 48
 GRID = 16
-BACKGROUND = 192
+BACKGROUND = 192  # points that a marginal is averaged over
+WHOLE = 4096  # points that the whole variance is taken from
 SPREAD = (10, 90)  # percentiles over the trees
 DECADE = 10.0
 TOGETHER = "only together"
@@ -56,8 +57,9 @@ def importance(study: Study, arm: str) -> Importance | None:
     columns = [_scaled(measured[f"params.{name}"]) for name in names]
     places = np.stack(columns, axis=1)
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(places, measured["value"].to_numpy())
-    background = np.random.default_rng(0).uniform(size=(BACKGROUND, len(names)))
-    shares = np.array([_shares(tree, background) for tree in forest.estimators_])
+    generator = np.random.default_rng(0)
+    whole, background = (_spread(generator, count, len(names)) for count in (WHOLE, BACKGROUND))
+    shares = np.array([_shares(tree, whole, background) for tree in forest.estimators_])
     shares = shares[np.isfinite(shares).all(axis=1)]
     if not len(shares):
         return None
@@ -113,11 +115,18 @@ def _scaled(column: "pd.Series[object]") -> NDArray[np.float64]:
     return scaled
 
 
-def _shares(tree: object, background: NDArray[np.float64]) -> NDArray[np.float64]:
+def _spread(generator: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float64]:
+    """Points of the unit cube [count, dimensions], even along every axis (a Latin hypercube)."""
+    places = np.stack([generator.permutation(count) for _ in range(dimensions)], axis=1)
+    points: NDArray[np.float64] = (places + 0.5) / count
+    return points
+
+
+def _shares(tree: object, whole: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
     """V_j / V of one tree for each parameter j; NaN where the tree is flat."""
     predict = tree.predict  # type: ignore[attr-defined]
     grid = (np.arange(GRID) + 0.5) / GRID
-    total = float(np.var(predict(background)))
+    total = float(np.var(predict(whole)))
     alone = []
     for j in range(background.shape[1]):
         points = np.repeat(background[None], GRID, axis=0)

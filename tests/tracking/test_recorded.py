@@ -1,0 +1,52 @@
+"""A sweep read from its spool is the sweep that a server would tell."""
+
+from pathlib import Path
+
+import pandas as pd
+import pytest
+
+from harness.tracking.reading import Server
+from harness.tracking.recorded import Recorded
+from harness.tracking.spool import Spool, SpoolError, TrialEnded, TrialStarted
+from tests.tracking.sweeps import EPOCHS, record, sweep_records
+from tests.tracking.test_mirror import send
+
+
+@pytest.fixture
+def folder(spool_folder: Path) -> Path:
+    return record(spool_folder, sweep_records(4)).parent
+
+
+def test_trials_and_curves_are_those_that_the_server_gives(folder: Path, store: str) -> None:
+    send(folder / "spool", store)
+    told, recorded = Server(store).sweep(), Recorded.read(folder)
+    ours, theirs = recorded.trials(), told.trials()
+    assert set(theirs.columns) == set(ours.columns)
+    pd.testing.assert_frame_equal(
+        ours[theirs.columns].drop(columns="run_id"), theirs.drop(columns="run_id"), check_dtype=False
+    )
+    metrics = ["val_accuracy", "train_loss"]
+    pd.testing.assert_frame_equal(recorded.curves(metrics), told.curves(metrics))
+    assert (recorded.study, recorded.state, recorded.started) == (told.study, told.state, told.started)
+
+
+def test_curves_of_chosen_trials_alone(folder: Path) -> None:
+    recorded = Recorded.read(folder)
+    trials = recorded.trials()
+    chosen = recorded.curves(["val_accuracy"], trials[trials["state"] == "complete"])
+    assert set(chosen["trial"]) == {0, 3}
+    assert list(chosen[chosen["trial"] == 0]["step"]) == list(range(1, EPOCHS + 1))
+
+
+def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> None:
+    with Spool(folder / "spool") as spool:
+        spool.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
+        spool.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
+    recorded = Recorded.read(folder)
+    assert list(recorded.trials()["trial"]) == [0, 1, 2, 3]
+    assert list(recorded.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
+
+
+def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
+    with pytest.raises(SpoolError, match="expected the records of a sweep"):
+        Recorded.read(tmp_path)
