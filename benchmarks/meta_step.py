@@ -207,6 +207,20 @@ class DoubleBackward(Bench):
         return gradient
 
 
+class PlainCompiled(Plain):
+    """A training step through `torch.compile`."""
+
+    def __init__(self, model: nn.Module, channels_last: bool, autocast: bool) -> None:
+        super().__init__(model, channels_last, autocast)
+        self.model.compile(dynamic=True)
+
+
+class ForwardCompiled(PlainCompiled, Forward):
+    """`harness.metalabel.meta_step` of a compiled model: the meta pass is compiled, the training pass is not."""
+
+    gradients = Forward.gradients
+
+
 class Higher(Bench):
     """facebookresearch/higher 0.2.1."""
 
@@ -260,6 +274,7 @@ METHODS: dict[str, type[Bench]] = {
     "torchopt": TorchOpt,
 }
 PEERS = ("double backward", "higher", "torchopt")
+COMPILED: dict[str, type[Bench]] = {"plain compiled": PlainCompiled, "forward compiled": ForwardCompiled}
 
 
 def available(names: Sequence[str]) -> list[str]:
@@ -276,7 +291,7 @@ def available(names: Sequence[str]) -> list[str]:
 def built(name: str, workload: Workload, options: argparse.Namespace) -> Bench:
     torch.manual_seed(0)
     model = workload.build().to(options.device).train()
-    return METHODS[name](model, options.channels_last, options.autocast)
+    return (METHODS | COMPILED)[name](model, options.channels_last, options.autocast)
 
 
 def drawn(workload: Workload, options: argparse.Namespace, *, batch: int | None = None) -> Batch:
@@ -409,14 +424,15 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
     """All numbers of one workload."""
     workload = WORKLOADS[name]
     names = available(list(METHODS))
-    error = agreement(names, workload, options)
+    timed = [*names, *(COMPILED if options.compile else ())]
+    error = agreement(timed, workload, options)
     allowed = {"finite difference": 0.2} | (
         {} if options.autocast else dict.fromkeys(("forward", "forward recompute", *PEERS), 1e-3)
     )
     for method, value in error.items():
         if value > allowed.get(method, float("inf")):
             raise SystemExit(f"{name}: {method} differs from double backward by {value:.1e} of the largest entry")
-    seconds = timings(names, workload, options)
+    seconds = timings(timed, workload, options)
     memory = memories(names, name, arguments)
     peers = [peer for peer in PEERS if peer in names]
     leanest = min(memory[peer] for peer in peers)
@@ -424,7 +440,7 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
     rounds = range(len(plain))
     result: dict[str, Any] = {
         "plain_ms": quartiles([1e3 * s for s in plain]),
-        "over_plain": {m: quartiles([seconds[m][r] / plain[r] for r in rounds]) for m in names if m != "plain"},
+        "over_plain": {m: quartiles([seconds[m][r] / plain[r] for r in rounds]) for m in timed if m != "plain"},
         "fastest_peer_over_forward": quartiles(
             [min(seconds[peer][r] for peer in peers) / seconds["forward"][r] for r in rounds]
         ),
@@ -480,6 +496,7 @@ def provenance(options: argparse.Namespace) -> dict[str, Any]:
         "rounds": options.rounds,
         "channels_last": options.channels_last,
         "autocast": options.autocast,
+        "compile": options.compile,
     }
 
 
@@ -491,6 +508,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--batch", type=int, help="batch and meta batch, in place of the workload's own")
     parser.add_argument("--channels-last", action="store_true", help="models and images in channels_last")
+    parser.add_argument("--compile", action="store_true", help="also time the plain and the forward step compiled")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--memory-of", choices=METHODS, help=argparse.SUPPRESS)

@@ -14,8 +14,19 @@ def check_model(model: nn.Module) -> None:
         raise ValueError("model: expected at least one parameter that requires grad, got none; unfreeze some")
 
 
+def checked_rate(rate: object) -> float:
+    """The lookahead's rate, a positive finite number, or ValueError."""
+    value = float(rate) if isinstance(rate, int | float | Tensor) else 0.0
+    if not 0 < value < float("inf"):
+        raise ValueError(f"lookahead_lr: expected a positive finite rate, got {rate!r}; pass a number like 0.1")
+    return value
+
+
 def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
     """ValueError unless `labels` is a floating `[batch, classes]` tensor, one row per input."""
+    for called, value in ((inputs_name, inputs), (name, labels)):
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{called}: expected a tensor, got {type(value).__name__}; pass torch.as_tensor of it")
     if not labels.is_floating_point():
         raise ValueError(
             f"{name}: expected floating soft labels [batch, classes], got {labels.dtype} of shape "

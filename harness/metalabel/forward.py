@@ -9,8 +9,8 @@ choices of that graph:
 
     forward             the training pass's own, kept through the meta pass. The step costs 8 forward passes F and no
                         more: 3 for training, 3 for the meta set, 2 for the tangent.
-    forward_recompute   recorded again after the meta pass, with the same random numbers: 9F, and the activations of
-                        only one of the two batches are held at any time.
+    forward_recompute   recorded again after the meta pass, with the same random numbers and buffers: 9F, and the
+                        activations of only one of the two batches are held at any time.
 """
 
 from collections.abc import Callable
@@ -22,7 +22,7 @@ from harness.metalabel.engine import fill_gradients
 from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import head
 from harness.metalabel.methods import MetaStep, meta_pass, scale_of
-from harness.metalabel.model_state import RandomState, lent_buffers
+from harness.metalabel.model_state import RandomState, copied_buffers, lent_buffers, uncompiled
 from harness.metalabel.pushforward import pushforward
 
 
@@ -60,7 +60,8 @@ def _forward(
     meta_targets: Tensor,
     at_start: RandomState | None,
 ) -> MetaStep:
-    with torch.enable_grad():
+    before = None if at_start is None else copied_buffers(model)
+    with uncompiled(model), torch.enable_grad():
         logits = model(inputs)
     loss, log_p, logit_gradient = head(logits, labels, "labels")
     fill_gradients(logits, logit_gradient, keep_graph=at_start is None)
@@ -77,7 +78,7 @@ def _forward(
     del places
 
     if at_start is not None:
-        with at_start.replayed(), lent_buffers(model), torch.enable_grad():
+        with at_start.replayed(), lent_buffers(model, before), uncompiled(model), torch.enable_grad():
             logits = model(inputs)
     with torch.no_grad():
         direction = dict(zip(parameters, ahead.pull(gradients, meta.ascent), strict=True))

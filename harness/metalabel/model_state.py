@@ -12,23 +12,32 @@ def weights_at(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterat
     """Let the parameters hold `values` inside the block.
 
     Storage is swapped, not written: the weights come back bit for bit, and a graph recorded before the block is still
-    valid after it. Tied weights, and code that reaches for a weight by another name, follow.
+    valid after it. Tied weights, and code that reaches for a weight by another name, follow. So must autocast, which
+    remembers its casts of a parameter for as long as it lasts, whatever the parameter holds by then.
     """
     own = [parameter.data for parameter in parameters]
     try:
         for parameter, value in zip(parameters, values, strict=True):
             parameter.data = value
+        torch.clear_autocast_cache()
         yield
     finally:
         for parameter, value in zip(parameters, own, strict=True):
             parameter.data = value
+        torch.clear_autocast_cache()
+
+
+def copied_buffers(model: nn.Module) -> dict[Tensor, Tensor]:
+    """A copy of each of the model's buffers as it stands now."""
+    return {buffer: buffer.clone() for buffer in model.buffers()}
 
 
 @contextmanager
-def lent_buffers(model: nn.Module) -> Iterator[None]:
-    """Let the model move copies of its buffers (BatchNorm's running statistics) inside the block."""
+def lent_buffers(model: nn.Module, copies: dict[Tensor, Tensor] | None = None) -> Iterator[None]:
+    """Let the model move copies of its buffers inside the block: BatchNorm's running statistics, a power iteration's
+    vectors. They start from `copies`, or from where the buffers stand."""
     own: list[tuple[nn.Module, str, Tensor]] = []
-    copies: dict[Tensor, Tensor] = {}
+    copies = {} if copies is None else {buffer: copy.clone() for buffer, copy in copies.items()}
     try:
         for module in model.modules():
             for name, buffer in module._buffers.items():
@@ -41,6 +50,21 @@ def lent_buffers(model: nn.Module) -> Iterator[None]:
     finally:
         for module, name, buffer in own:
             module._buffers[name] = buffer
+
+
+@contextmanager
+def uncompiled(model: nn.Module) -> Iterator[None]:
+    """Let calls of `model` run as written where it, or a part of it, is compiled.
+
+    A compiled graph is one opaque operation, which can neither be differentiated twice nor be asked for tangents, and
+    draws other random numbers than the code it was made from.
+    """
+    modules = model.modules()
+    if any(module._compiled_call_impl is not None or "_orig_mod" in module._modules for module in modules):
+        with torch.compiler.set_stance("force_eager"):
+            yield
+    else:
+        yield
 
 
 class RandomState:

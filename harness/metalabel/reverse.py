@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 
 from harness.metalabel.lookahead import Lookahead
-from harness.metalabel.losses import soft_cross_entropy
+from harness.metalabel.losses import check_logits, soft_cross_entropy
 from harness.metalabel.methods import MetaStep, meta_pass, scale_of
+from harness.metalabel.model_state import uncompiled
 
 
 def reverse(
@@ -25,9 +26,11 @@ def reverse(
 ) -> MetaStep:
     """The `Method` of this file."""
     with torch.enable_grad():
-        free_labels = labels.detach().requires_grad_()
         weights = [parameter for parameter in model.parameters() if parameter.requires_grad]
-        logits = model(inputs)
+        with uncompiled(model):
+            logits = model(inputs)
+        check_logits(logits, labels, "labels")
+        free_labels = labels.detach().to(torch.promote_types(logits.dtype, torch.float32)).requires_grad_()
         loss = soft_cross_entropy(logits, free_labels)
         fresh = torch.autograd.grad(loss, weights, create_graph=True, allow_unused=True)
 

@@ -10,10 +10,11 @@ Their `method` is one of
 
 from typing import Literal
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.metalabel.checks import check_batch, check_model, check_soft_labels
+from harness.metalabel.checks import check_batch, check_model, check_soft_labels, checked_rate
 from harness.metalabel.finite_difference import finite_difference
 from harness.metalabel.forward import forward, forward_recompute
 from harness.metalabel.lookahead import SGDLookahead, lookahead_of
@@ -77,7 +78,10 @@ def label_gradient(
     """∂M/∂Y, `[batch, classes]`, where the lookahead is one plain SGD step of rate `lookahead_lr` from the weights now.
 
     `labels` and `meta_targets` are soft, `[batch, classes]`, each row on the simplex. The model is in train mode; it,
-    its buffers, its gradients and the random state are left as they were.
+    its buffers, its gradients and the random state are left as they were. It may be called under `no_grad`, inference
+    mode or autocast. Hooks of the model fire in its training and its meta pass (and in the passes that
+    forward_recompute and finite_difference add); of a hook that changes gradients the lookahead is followed, but only
+    reverse follows its derivative.
 
     Raises ValueError, saying what to pass instead, for shapes that do not fit, class indices, labels off the simplex,
     values that are not finite, a model in eval mode, and a rate that is not a positive number.
@@ -86,14 +90,19 @@ def label_gradient(
     check_model(model)
     check_soft_labels("inputs", inputs, "labels", labels)
     check_soft_labels("meta_inputs", meta_inputs, "meta_targets", meta_targets)
-    if not 0 < lookahead_lr < float("inf"):
-        raise ValueError(f"lookahead_lr: expected a positive finite rate, got {lookahead_lr}")
+    rate = checked_rate(lookahead_lr)
     weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
     def one_sgd_step() -> SGDLookahead:
         moved: list[Tensor] = [weight for weight in weights if weight.grad is not None]
-        return SGDLookahead(moved, None, lr=lookahead_lr)
+        return SGDLookahead(moved, None, lr=rate)
 
-    with RandomState(inputs.device).kept(), gradients_kept(weights), lent_buffers(model):
-        batches = (tensor.detach() for tensor in (inputs, labels, meta_inputs, meta_targets))
+    with (
+        torch.inference_mode(False),
+        RandomState(inputs.device).kept(),
+        gradients_kept(weights),
+        lent_buffers(model),
+    ):
+        # Autograd takes no tensors of inference mode, but copies of them.
+        batches = (t.clone() if t.is_inference() else t.detach() for t in (inputs, labels, meta_inputs, meta_targets))
         return compute(model, one_sgd_step, *batches).gradient

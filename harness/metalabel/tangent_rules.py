@@ -180,6 +180,11 @@ def _attention(node: Node, tangents: Sequence[Tangent]) -> Tangent:
         )
     query, key, value = node._saved_query, node._saved_key, node._saved_value
     moving_query, moving_key, moving_value = tangents[:3]
+    if (shared := query.shape[-3] // key.shape[-3]) > 1:  # grouped queries: several heads share a key and a value
+        key, value, moving_key, moving_value = (
+            heads if heads is None else heads.repeat_interleave(shared, dim=-3)
+            for heads in (key, value, moving_key, moving_value)
+        )
     scale = query.shape[-1] ** -0.5 if node._saved_scale is None else node._saved_scale
     scores = query @ key.mT * scale
     for name in ("_saved_attn_mask", "_saved_attn_bias"):

@@ -7,6 +7,7 @@
     check    what is missing, told early       augment   training images varied, on the device
     seeds    one seed a purpose                methods   learned labels, and what they are compared with
                                                metrics   what is measured, each defined once
+                                               acceleration  how a run is computed
                                                run       the loop, an epoch at a time
 
 `run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.

@@ -1,6 +1,8 @@
-"""What can be told of a run's data and model before torch is imported: files that are not there."""
+"""What can be told of a run before torch is imported: files that are not there, settings that cannot go together."""
 
 import importlib.util
+import os
+import shutil
 import sys
 import zipfile
 from pathlib import Path
@@ -8,6 +10,9 @@ from pathlib import Path
 from harness.training.config import RunConfig
 from harness.training.names import MODELS
 from harness.training.places import IDX_SETS, folder_parts, idx_folder
+
+META_LEARNING = ("learned", "reweighting")
+"""The methods that differentiate through a step of the model."""
 
 
 def check_data(config: RunConfig) -> list[str]:
@@ -27,7 +32,23 @@ def check_data(config: RunConfig) -> list[str]:
             problems = _torchvision(config)
     if config.noise == "given" and kind not in ("npz", "folder"):
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
-    return problems + _model(config.model)
+    return problems + _model(config.model) + check_computing(config)
+
+
+def check_computing(config: RunConfig) -> list[str]:
+    """Problems of how the run is to be computed, a line each."""
+    problems = []
+    if config.amp == "bf16" and config.label_method == "finite_difference" and config.method in META_LEARNING:
+        problems.append(
+            "label_method: expected an exact method beside amp: bf16, got finite_difference, whose small differences "
+            "are lost in bfloat16's rounding; choose forward, or amp: none"
+        )
+    if config.compile and not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
+        problems.append(
+            "compile: expected a C++ compiler, which torch.compile needs, got none on PATH; install g++, or set "
+            "compile: false"
+        )
+    return problems
 
 
 def _npz(file: Path, config: RunConfig) -> list[str]:

@@ -90,6 +90,11 @@ class RunConfig(BaseModel):
     label_momentum: UnitInterval = Field(0.0, description="momentum of the label steps")
     label_decay: UnitInterval = Field(0.0, description="share of the way back to its start that each label step goes")
     label_warmup_epochs: CountOrNone = Field(0, description="epochs before the first label step")
+    label_method: Literal["forward", "forward_recompute", "reverse", "finite_difference"] = Field(
+        "forward",
+        description="how the label gradient is computed; forward_recompute: a pass more, and the activations of one "
+        "batch at a time; reverse: double backward; finite_difference: close, for operations that have neither",
+    )
     meta_interval: Count = Field(1, description="model steps between two label updates")
     meta_batch_size: Count = Field(150, description="meta images per label update, at most meta_size are used")
     meta_balanced: bool = Field(False, description="whether a meta batch holds the classes equally often")
@@ -127,4 +132,13 @@ class RunConfig(BaseModel):
     seed: Annotated[int, Field(ge=0)] = Field(0, description="draws split, noise, initial weights and order")
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where to compute; auto: the GPU if there is one"
+    )
+    amp: Literal["none", "bf16"] = Field(
+        "none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
+    )
+    channels_last: bool = Field(False, description="whether images and activations hold their channels innermost")
+    compile: bool = Field(
+        False,
+        description="whether passes go through torch.compile (needs a C++ compiler); the training pass of a label "
+        "update does not",
     )

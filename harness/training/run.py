@@ -15,9 +15,11 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from harness.training.acceleration import arranged, compile_in_place
 from harness.training.augment import augmented
+from harness.training.check import check_computing
 from harness.training.config import RunConfig
-from harness.training.data import Images, Parts, load_parts
+from harness.training.data import DataError, Images, Parts, load_parts
 from harness.training.meta_set import MetaSet
 from harness.training.methods import METHODS, Batch, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics
@@ -39,10 +41,12 @@ class Run:
         parts: the data, where the caller holds them already, all of one table of pixels; else as `config` says.
 
     Raises:
-        DataError: data or model cannot be had, or do not fit.
+        DataError: data or model cannot be had, or do not fit; or it cannot be computed as `config` says.
     """
 
     def __init__(self, config: RunConfig, parts: Parts | None = None) -> None:
+        if problems := check_computing(config):
+            raise DataError("\n".join(problems))
         self.config = config
         self.device = _device(config.device)
         self.parts = (load_parts(config) if parts is None else parts).to(self.device)
@@ -52,6 +56,8 @@ class Run:
         self.global_stream = GlobalStream(config.seed, "model")
         with self.global_stream.active():
             self.model = self._fresh_model()
+            if config.compile:
+                compile_in_place(self.model)
             self.optimizer = _optimizer(config, self.model)
             self.images, given, trusted = _trained_on(self.parts)
             meta = MetaSet(self.parts.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
@@ -159,7 +165,8 @@ class Run:
 
     def _fresh_model(self) -> torch.nn.Module:
         train = self.parts.train
-        return build(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
+        model = build(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
+        return arranged(model, self.config)
 
     def _begin_anew(self) -> None:
         """Fresh weights and an optimiser that remembers nothing, in place: the method holds both."""

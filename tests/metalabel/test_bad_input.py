@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.metalabel import label_gradient, meta_step
 
-from .problems import drawn
+from .problems import METHODS, drawn
 
 NAMES = ("inputs", "labels", "meta_inputs", "meta_targets")
 
@@ -43,6 +43,10 @@ def nan_at_start(*shape: int) -> torch.Tensor:
         ({"meta_inputs": nan_at_start(5, 4)}, r"meta_inputs: expected finite values"),
         ({"inputs": torch.randn(0, 4).double(), "labels": torch.randn(0, 3).double()}, r"at least one input"),
         ({"lookahead_lr": 0.0}, r"lookahead_lr: expected a positive finite rate, got 0.0"),
+        ({"lookahead_lr": "0.1"}, r"lookahead_lr: expected a positive finite rate, got '0.1'"),
+        ({"lookahead_lr": None}, r"lookahead_lr: expected a positive finite rate, got None"),
+        ({"labels": [[0.5, 0.5, 0.0]] * 6}, r"labels: expected a tensor, got list"),
+        ({"inputs": (torch.randn(6, 4),)}, r"inputs: expected a tensor, got tuple"),
         ({"lookahead_lr": float("nan")}, r"lookahead_lr: expected a positive finite rate, got nan"),
         (
             {"method": "backward"},
@@ -55,6 +59,25 @@ def nan_at_start(*shape: int) -> torch.Tensor:
 def test_label_gradient_says_what_to_pass_instead(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
         called(**changes)
+
+
+class Twice(nn.Linear):
+    """Auxiliary logits beside the logits."""
+
+    def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        return super().forward(x), super().forward(x)
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize(
+    ("model", "shape", "got"), [(Twice(4, 3), (4,), "tuple"), (nn.Linear(4, 3), (2, 4), r"\[6, 2, 3\]")]
+)
+def test_a_model_that_gives_no_plain_logits_is_told_so(
+    method: Any, model: nn.Module, shape: tuple[int, ...], got: str
+) -> None:
+    problem = drawn(lambda: nn.Flatten(), shape, 3)
+    with pytest.raises(ValueError, match=rf"model: expected logits \[batch, classes\], got {got}; wrap the model"):
+        label_gradient(model.double(), *problem.batches, lookahead_lr=0.1, method=method)
 
 
 def test_meta_step_refuses_an_optimiser_whose_step_it_cannot_foresee() -> None:

@@ -1,6 +1,7 @@
 """∂M/∂Y: the methods agree with each other, with code that shares nothing with them, and with the closed form."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -182,12 +183,82 @@ def deconvolution() -> nn.Module:
 
 
 class Recurrent(nn.Module):
-    def __init__(self) -> None:
+    def __init__(self, kind: type[nn.RNNBase] = nn.GRU) -> None:
         super().__init__()
-        self.gru, self.out = nn.GRU(3, 4, batch_first=True), nn.Linear(4, 3)
+        self.body, self.out = kind(3, 4, batch_first=True), nn.Linear(4, 3)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.out(self.gru(x)[0][:, -1])
+        return self.out(self.body(x)[0][:, -1])
+
+
+class Cells(nn.Module):
+    """Two kinds of cells in a loop written out."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm, self.gru, self.out = nn.LSTMCell(3, 4), nn.GRUCell(3, 4), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = c = x.new_zeros(len(x), 4)
+        for t in range(x.shape[1]):
+            h, c = self.lstm(x[:, t], (h, c))
+            h = self.gru(x[:, t], h)
+        return self.out(h)
+
+
+class TiedEmbedding(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.body = nn.Embedding(3, 6, padding_idx=2), nn.Linear(6, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        words = self.words((3 * x.abs()).long() % 3)
+        return self.body(words.mean(dim=1)).tanh() @ self.words.weight.T
+
+
+class Scattered(nn.Module):
+    """Rows added to where they belong, as a mixture of experts does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.wide, self.narrow = nn.Linear(4, 3), nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = torch.zeros(len(x), 3, dtype=x.dtype).index_add(0, torch.arange(len(x)).flip(0), self.wide(x))
+        return rows.scatter_add(1, (x[:, :1] > 0).long(), self.narrow(x)).gather(1, torch.tensor([[2, 0, 1]] * len(x)))
+
+
+class InPlace(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.two, self.shift = nn.Linear(4, 5), nn.Linear(5, 3), nn.Parameter(torch.randn(5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        z = self.one(x).mul_(2).add_(1).relu_()
+        z = z.sub(self.shift).div_(3).exp_()
+        z = z.flip(1).roll(1, dims=1)
+        z[:, 0] = self.shift.sum()
+        return self.two(z)
+
+
+class Einsum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.form = nn.Parameter(torch.randn(4, 4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.einsum("bi,ijk,bj->bk", x, self.form, x.sin())
+
+
+class Idle(nn.Module):
+    """Parameters that are never read, or of which the logits are cut off."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.used, self.unused, self.cut = nn.Linear(4, 3), nn.Linear(2, 2), nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.used(x) * self.cut(x).detach().sigmoid()
 
 
 class Cube(torch.autograd.Function):
@@ -227,6 +298,13 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
         lambda: nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.Flatten(), nn.LazyLinear(3)),
         (3, 6),
     ),
+    "LSTM": (lambda: Recurrent(nn.LSTM), (6, 3)),
+    "cells": (Cells, (5, 3)),
+    "embedding that is also the last layer": (TiedEmbedding, (5,)),
+    "scattered rows": (Scattered, (4,)),
+    "writes in place": (InPlace, (4,)),
+    "einsum": (Einsum, (4,)),
+    "a parameter without a path": (Idle, (4,)),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
     "channel dropout": (
         lambda: nn.Sequential(nn.Conv2d(3, 6, 3), nn.Dropout2d(0.4), nn.Flatten(), nn.LazyLinear(3)),
@@ -392,6 +470,86 @@ def test_bfloat16_autocast_gives_the_gradient_to_its_precision() -> None:
     assert relative_error(close, exact) < 0.1
 
 
+@pytest.mark.parametrize("method", METHODS)
+def test_under_autocast_the_meta_set_is_read_at_the_lookahead(method: str) -> None:
+    """Autocast keeps its casts of the weights; a rate this large leaves nothing in common with the gradient at θ."""
+
+    def build() -> nn.Module:
+        return nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 5))
+
+    problem = drawn(build, (3, 2, 2), 5, batch=16, meta_batch=16, dtype=torch.float32)
+    lr = 10.0
+    exact = label_gradient(problem.model, *problem.batches, lookahead_lr=lr)
+    at_the_weights_now = label_gradient(problem.model, *problem.batches, lookahead_lr=1e-4) * (lr / 1e-4)
+    assert relative_error(at_the_weights_now, exact) > 0.5
+    with torch.autocast("cpu", torch.bfloat16):
+        found = label_gradient(problem.model, *problem.batches, lookahead_lr=lr, method=method)
+    assert relative_error(found, exact) < 0.1
+
+
+def test_a_pass_repeated_starts_from_the_buffers_of_the_training_pass() -> None:
+    """Spectral norm's power iteration moves with each pass, and enters the weights."""
+
+    def build() -> nn.Module:
+        spectral = torch.nn.utils.parametrizations.spectral_norm(nn.Linear(4, 6))
+        return nn.Sequential(spectral, nn.Tanh(), nn.Linear(6, 3))
+
+    problem = drawn(build, (4,), 3)
+    before = [buffer.clone() for buffer in problem.model.buffers()]
+    reference = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method="reverse")
+    for method in EXACT_METHODS:
+        found = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method=method)
+        assert relative_error(found, reference) < EXACT
+    assert all(torch.equal(b, a) for b, a in zip(before, problem.model.buffers(), strict=True))
+
+
+@pytest.mark.parametrize("around", [torch.no_grad, torch.inference_mode])
+def test_it_can_be_called_where_gradients_are_off(around: Callable[[], Any]) -> None:
+    problem = noisy_problem()
+    for method in EXACT_METHODS:
+        expected = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method=method)
+        with around():
+            copies = [tensor.clone() for tensor in problem.batches]
+            found = label_gradient(problem.model, *copies, lookahead_lr=0.3, method=method)
+        assert torch.equal(found, expected)
+        assert torch.equal(label_gradient(problem.model, *copies, lookahead_lr=0.3, method=method), expected)
+
+
+def test_labels_of_a_narrower_type_are_taken_for_their_values() -> None:
+    problem = noisy_problem()
+    narrow, narrow_meta = problem.labels.float(), problem.meta_targets.float()
+    wide = Problem(problem.model, problem.inputs, narrow.double(), problem.meta_inputs, narrow_meta.double())
+    expected = by_double_backward(wide, 0.3)
+    for method in EXACT_METHODS:
+        found = label_gradient(
+            problem.model, problem.inputs, narrow, problem.meta_inputs, narrow_meta, lookahead_lr=0.3, method=method
+        )
+        assert relative_error(found, expected) < EXACT
+
+
+def test_hooks_fire_in_the_training_and_in_the_meta_pass() -> None:
+    problem, calls = noisy_problem(), []
+    problem.model[2].register_forward_hook(lambda module, _, out: calls.append(("forward", len(out))))
+    problem.model[2].register_full_backward_hook(lambda module, _, out: calls.append(("backward", len(out[0]))))
+    label_gradient(problem.model, *problem.batches, lookahead_lr=0.3)
+    assert calls == [("forward", 6), ("backward", 6), ("forward", 5), ("backward", 5)]
+
+
+@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("part", ["model", "layer", "wrapped"])
+def test_a_compiled_model_has_the_gradient_of_the_plain_one(method: str, part: str) -> None:
+    plain, problem = noisy_problem(), noisy_problem()
+    model = problem.model
+    if part == "wrapped":
+        model = torch.compile(model, backend="aot_eager")
+    else:
+        (model if part == "model" else model[0]).compile(backend="aot_eager")
+    expected = label_gradient(plain.model, *plain.batches, lookahead_lr=0.3, method=method)
+    found = label_gradient(model, *problem.batches, lookahead_lr=0.3, method=method)
+    # The meta pass's dropout is drawn by the compiled graph; `aot_eager` draws as the code does.
+    assert relative_error(found, expected) < (1e-6 if method == "finite_difference" else EXACT)
+
+
 class FusedAttention(nn.Module):
     """A head of fused attention, whose kernel has no second derivative."""
 
@@ -403,6 +561,28 @@ class FusedAttention(nn.Module):
         q, k, v = self.mix(x).unflatten(-1, (3, 2, 3)).permute(2, 0, 3, 1, 4)
         z = nn.functional.scaled_dot_product_attention(q, k, v, **self.options)
         return self.head(z.transpose(1, 2).flatten(2).mean(dim=1))
+
+
+class GroupedAttention(nn.Module):
+    """Four heads of queries share two of keys and values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.queries, self.keys, self.values, self.head = (nn.Linear(8, n) for n in (8, 4, 4, 3))
+
+    def forward(self, x: Tensor) -> Tensor:
+        q, k, v = (m(x).unflatten(-1, (-1, 2)).transpose(1, 2) for m in (self.queries, self.keys, self.values))
+        z = nn.functional.scaled_dot_product_attention(q, k, v, enable_gqa=True)
+        return self.head(z.transpose(1, 2).flatten(2).mean(dim=1))
+
+
+def test_fused_attention_with_grouped_queries_has_a_rule() -> None:
+    problem = drawn(GroupedAttention, (5, 8), 3)
+    with sdpa_kernel(SDPBackend.MATH):
+        reference = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3, method="reverse")
+    with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
+        found = label_gradient(problem.model, *problem.batches, lookahead_lr=0.3)
+    assert relative_error(found, reference) < EXACT
 
 
 @pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"scale": 0.3}])

@@ -65,7 +65,9 @@ class Learned(Method):
         if batch.step >= self.learned_until or not self.schedule.due(batch.step):
             return super().step(batch)
         task = self.task
-        step = meta_step(task.model, task.optimizer, batch.inputs, self._targets(batch), *task.meta.draw())
+        method = task.config.label_method
+        targets = self._targets(batch)
+        step = meta_step(task.model, task.optimizer, batch.inputs, targets, *task.meta.draw(), method=method)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
         if task.config.train_on_meta:
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
