@@ -1,11 +1,20 @@
-"""Figures and tables of sweeps, read from MLflow alone: they work on any tracking server that holds the runs.
+"""Figures, tables and pages of sweeps: read from MLflow alone, or from a sweep's own folder.
 
-    study            the sweep that TRACKING_URI and STUDY name, as data frames, and what its arms came to
+    study            a sweep as data frames, and what its arms came to
+    comparison       several sweeps: what differs, and whether they compare at all
+
     response         validation accuracy over label_lr × meta_interval
     learning_curves  validation accuracy over the epochs, the best learned trials beside the best baselines
     correction       the share of wrong labels put right, and of right labels kept, over the epochs
+    course           the best so far, what half the budget would have found, what pruning saved
+    importance       which parameters decide: functional ANOVA of a random forest
+    confirmation     test accuracy over fresh seeds
     style            colours and lines that hold in grey and for the colour-blind
+
+    sections         the parts of a report      drawing    a figure as SVG whose points know their trials
+    page             a page without network     markup     HTML in which every text is escaped
     execute          runs a notebook of this folder on a given study
 
-Each figure is a function from a `Study` to a matplotlib figure; the notebooks hold prose and call them.
+Each figure is a function from a `Study` to a matplotlib figure; notebooks hold prose and call them, `harness.report`
+and `harness.compare` put them on a page.
 """

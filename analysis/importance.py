@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pandas as pd
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
@@ -77,10 +78,32 @@ def importance(study: Study, arm: str) -> Importance | None:
     return Importance(arm, ranked, epoch, len(measured), float(forest.oob_score_))
 
 
+def figure(study: Study) -> Figure:
+    """The shares of every learned arm, or why there are none to show."""
+    arms = study.learned or [""]
+    drawn = Figure(figsize=(style.WIDTH, 2.4 * len(arms)))
+    plots = drawn.subplots(len(arms), 1, squeeze=False)[:, 0]
+    for arm, axes in zip(arms, plots, strict=True):
+        found = importance(study, arm)
+        if found is None:
+            style.say(axes, f"too few trials of {arm or 'learned labels'} to say which parameters decide")
+        elif found.explained <= 0:
+            style.say(axes, f"{arm}: the forest predicts trials it was not fitted to no better than their mean does")
+        else:
+            _draw(axes, found)
+            axes.set_title(f"{arm}: {found.trials} trials at epoch {found.epoch}, R² = {found.explained:.2f}")
+    return drawn
+
+
 def panel(found: Importance) -> Figure:
     """The shares as bars, with their spread over the trees."""
+    drawn, axes = style.panel(0.9 + 0.34 * len(found.shares))
+    _draw(axes, found)
+    return drawn
+
+
+def _draw(axes: Axes, found: Importance) -> None:
     rows = found.shares.iloc[::-1]
-    drawn, axes = style.panel(0.9 + 0.34 * len(rows))
     colours = [style.GREY if name == TOGETHER else style.BLUE for name in rows["parameter"]]
     reach = [100 * (rows["share"] - rows["low"]).clip(lower=0), 100 * (rows["high"] - rows["share"]).clip(lower=0)]
     axes.barh(rows["parameter"], 100 * rows["share"], color=colours, height=0.62)
@@ -90,7 +113,6 @@ def panel(found: Importance) -> Figure:
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the variance of validation accuracy (%)")
     axes.grid(axis="y", visible=False)
-    return drawn
 
 
 def _at_a_common_epoch(study: Study, arm: str) -> tuple[pd.DataFrame, int]:

@@ -27,7 +27,7 @@ def test_a_notebook_is_kept_without_outputs_and_holds_no_logic(path: Path) -> No
 
 
 @pytest.mark.slow
-def test_a_notebook_runs_on_a_sweep_and_shows_a_table_and_three_figures(
+def test_a_notebook_runs_on_a_sweep_and_shows_its_tables_and_figures(
     runs: Path, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     sent(store, runs, searched())
@@ -39,6 +39,8 @@ def test_a_notebook_runs_on_a_sweep_and_shows_a_table_and_three_figures(
     assert [kind for output in outputs for kind in output.get("data", {}) if kind != "text/plain"] == [
         "text/html",
         *["image/png"] * 3,
+        *["text/html"] * 2,
+        "image/png",
     ]
     said = [output["text"] for output in outputs if output.output_type == "stream"]
     assert len(said) == 1, "nothing but the headline, and no warnings"

@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 from analysis import course
-from analysis.importance import FEWEST, TOGETHER, importance, panel
+from analysis.importance import FEWEST, TOGETHER, figure, importance, panel
 from analysis.study import Study
 
 
@@ -40,9 +40,9 @@ def test_pruning_saves_the_epochs_that_were_not_run(study: Study) -> None:
 
 
 def test_the_course_has_a_line_for_each_arm_and_a_point_for_each_rise(study: Study) -> None:
-    figure = course.panel(study)
-    assert figure is not None
-    axes = figure.axes[0]
+    drawn = course.panel(study)
+    assert drawn is not None
+    axes = drawn.axes[0]
     assert [line.get_label() for line in axes.lines][:3] == ["learned", "one_hot", "label_smoothing"]
     assert axes.get_ylabel().endswith("(%)")
 
@@ -117,3 +117,15 @@ def test_bars_are_named_and_span_their_trees(study: Study) -> None:
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [TOGETHER, "meta_interval", "label_lr"]
     assert axes.get_xlabel().endswith("(%)")
     assert all(low <= high and not math.isnan(low) for low, high in found.shares[["low", "high"]].to_numpy())
+
+
+def test_the_figure_says_why_where_nothing_can_be_said(study: Study) -> None:
+    def words(made: Study) -> str:
+        axes = figure(made).axes[0]
+        return " ".join([axes.get_title(loc="left"), axes.get_title(), *(text.get_text() for text in axes.texts)])
+
+    assert "40 trials at epoch 5" in words(surface(study, 40, 0.5))
+    assert "too few trials" in words(surface(study, 5, 0.5))
+    noise = surface(study, 40, 0.5)
+    noise = replace(noise, curves=noise.curves.assign(value=np.random.default_rng(5).normal(size=40)))
+    assert "no better than their mean" in words(noise)
