@@ -23,7 +23,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Callable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import Executor, ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -100,12 +100,14 @@ TRIED: dict[str, Make] = {
 }
 """Further samplers, measured where asked for (`--sampler`)."""
 
+RUNGS = ((1, 3), (4, 3), (4, 2), (8, 2), (10, 2), (16, 2))
+"""First rung, and one in how many goes on."""
+
 PRUNERS = {
-    "none": ["search.pruner=none"],
-    "default": [],
-    **{f"halving {first}, 1 in {k}": [halving(first, k)] for first, k in [(1, 3), (4, 2), (8, 2)]},
-    "hyperband": ["search.pruner=hyperband"],
-    "median": ["search.pruner=median"],
+    "none": "search.pruner=none",
+    **{f"halving {first}, 1 in {k}": halving(first, k) for first, k in RUNGS},
+    "hyperband": "search.pruner=hyperband",
+    "median": "search.pruner=median",
 }
 
 Job = tuple[str, str, int]
@@ -121,8 +123,8 @@ def regrets(job: Job) -> list[float]:
 
 
 def best_so_far(table: Table, column: int, ended: Sequence[Ended]) -> list[float]:
-    """[trial] 1 before a first one is complete: the median cell is what a guess gives."""
-    each = [1.0 if trial.value is None else table.regret(column, trial.value) for trial in ended]
+    """[trial] Never above 1: the median cell is what a guess gives, before a first trial is complete too."""
+    each = [1.0 if trial.value is None else min(1.0, table.regret(column, trial.value)) for trial in ended]
     return list(itertools.accumulate(each, min))
 
 
@@ -135,7 +137,7 @@ def pruned(job: Job) -> list[float]:
     overrides = [f"search.trials={MOST_TRIALS}", f"search.epoch_budget={epochs}", f"search.seed={seed}"]
 
     def make(folder: Path) -> Search:
-        return LedgerSearch(table, [*overrides, *PRUNERS[pruner]], folder)
+        return LedgerSearch(table, [*overrides, PRUNERS[pruner]], folder)
 
     ended = run(table, make, column, WORKERS)
     after = np.ones(epochs)
@@ -146,12 +148,12 @@ def pruned(job: Job) -> list[float]:
     return [float(regret) for regret in after]
 
 
-def interval(values: Array, of: Callable[[Array], Array], seed: int = 0) -> tuple[float, float]:
+def interval(values: Array, of: Callable[[Array], Array], seed: int = 0) -> list[float]:
     """95% of the bootstrap: `of` takes resampled seeds, [resample, seed, …], to a number each."""
     rng = np.random.default_rng(seed)
     picked = rng.integers(values.shape[0], size=(RESAMPLES, values.shape[0]))
     low, high = np.quantile(of(values[picked]), [0.025, 0.975])
-    return float(low), float(high)
+    return [float(low), float(high)]
 
 
 def median(values: Array) -> Array:
@@ -171,12 +173,12 @@ def difference(one: Array, other: Array) -> dict[str, Any]:
     }
 
 
-def compare_samplers(names: Sequence[str], methods: Sequence[str], seeds: int, pool: ProcessPoolExecutor) -> Any:
-    jobs = [(name, method, seed) for name in names for method in methods for seed in range(seeds)]
+def compare_samplers(names: Sequence[str], methods: Sequence[str], seeds: range, pool: Executor) -> Any:
+    jobs = [(name, method, seed) for name in names for method in methods for seed in seeds]
     curves = dict(zip(jobs, pool.map(regrets, jobs, chunksize=2), strict=True))
     found: dict[str, Any] = {}
     for name in names:
-        of = {method: np.array([curves[name, method, seed] for seed in range(seeds)]) for method in methods}
+        of = {method: np.array([curves[name, method, seed] for seed in seeds]) for method in methods}
         found[name] = {"samplers": {method: summary(curve) for method, curve in of.items()}}
         if {"default", "optuna"} <= set(methods):
             found[name]["default - optuna"] = {
@@ -211,12 +213,12 @@ def reached(curve: Array, target: float) -> int | None:
     return int(there[0]) + 1 if there.size else None
 
 
-def compare_pruners(names: Sequence[str], seeds: int, pool: ProcessPoolExecutor) -> Any:
-    jobs = [(name, pruner, seed) for name in names for pruner in PRUNERS for seed in range(seeds)]
+def compare_pruners(names: Sequence[str], pruners: Sequence[str], seeds: range, pool: Executor) -> Any:
+    jobs = [(name, pruner, seed) for name in names for pruner in pruners for seed in seeds]
     curves = dict(zip(jobs, pool.map(pruned, jobs, chunksize=2), strict=True))
     found: dict[str, Any] = {}
     for name in names:
-        of = {pruner: np.array([curves[name, pruner, seed] for seed in range(seeds)]) for pruner in PRUNERS}
+        of = {pruner: np.array([curves[name, pruner, seed] for seed in seeds]) for pruner in pruners}
         target = float(np.median(of["none"][:, -1]))
         found[name] = {pruner: economy(curve, of["none"]) | {"target": target} for pruner, curve in of.items()}
     return found
@@ -330,18 +332,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--sampler", action="append", choices=[*SAMPLERS, *TRIED], help=f"default: {', '.join(SAMPLERS)}"
     )
+    parser.add_argument("--pruner", action="append", choices=list(PRUNERS)[1:], help="beside none (default: all)")
     parser.add_argument("--seeds", type=int, default=20)
+    parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args(arguments)
     names = options.table or MEASURED
+    seeds = range(options.first_seed, options.first_seed + options.seeds)
     started = time.monotonic()
     with ProcessPoolExecutor(options.processes) as pool:
         final = [name for name in names if name in tables.FINAL]
         curves = [name for name in names if name in tables.CURVES]
         results = {
-            "samplers": compare_samplers(final, options.sampler or list(SAMPLERS), options.seeds, pool),
-            "pruners": compare_pruners(curves, options.seeds, pool),
+            "samplers": compare_samplers(final, options.sampler or list(SAMPLERS), seeds, pool),
+            "pruners": compare_pruners(curves, ["none", *(options.pruner or list(PRUNERS)[1:])], seeds, pool),
         }
     print(report(results))
     made = {"provenance": provenance(options, time.monotonic() - started), **results}

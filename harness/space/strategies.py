@@ -62,9 +62,9 @@ class SuccessiveHalving(Frozen):
 
     type: Literal["successive_halving"] = Field(description="at each rung the best share of the trials goes on")
     min_epochs: Count = Field(
-        default=4, description="the first rung; the next ones lie reduction_factor times further each"
+        default=16, description="the first rung; the next ones lie reduction_factor times further each"
     )
-    reduction_factor: Annotated[int, Field(ge=2)] = Field(default=3, description="one in this many goes on")
+    reduction_factor: Annotated[int, Field(ge=2)] = Field(default=2, description="one in this many goes on")
     min_early_stopping_rate: Natural = Field(default=0, description="rungs left out at the beginning")
     bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 

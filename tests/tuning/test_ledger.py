@@ -133,6 +133,20 @@ def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Pat
     assert {entry.state for entry in entries if entry.arm == "one_hot"} == {"complete"}
 
 
+def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(journal: Path) -> None:
+    lengths = "baselines.one_hot.parameters.epochs={type: int, low: 4, high: 9}"
+    ledger = Ledger(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
+    run_all(ledger)
+    entries = ledger.entries()
+    learned = [entry for entry in entries if entry.arm == "learned"]
+    pruned = [entry for entry in learned if entry.state == "pruned"]
+    top = best(learned, ledger.space)
+    assert top is not None
+    assert 0 < len(pruned) < len(learned)
+    assert all(max(entry.curve) >= 3 for entry in pruned), "the test needs a few epochs to tell"
+    assert all(entry.curve[step] < top.curve[step] for entry in pruned for step in entry.curve)
+
+
 def test_points_come_first(journal: Path) -> None:
     points = "arms.learned.points=[{label_lr: 0.25, meta_interval: 3}, {label_lr: 2.0}]"
     trials = [trial for trial in run_all(Ledger(journal, space(points))) if trial.arm == "learned"]
