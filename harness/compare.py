@@ -110,8 +110,8 @@ def _begun(side: "Side") -> str:
     return datetime.fromtimestamp(side.tracked.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
 
 
-def _trials(row: Any) -> str:
-    return f"{row['trials']} ({row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed)"
+def _states(row: Any) -> str:
+    return f"{row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed"
 
 
 # On the terminal
@@ -230,15 +230,16 @@ def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
         [
             row["arm"],
             row["sweep"],
-            _trials(row),
+            [str(row["trials"]), element("small", element("br"), _states(row))],
             cell(_accuracy(row, "val"), _range(row, "val")),
             cell(_accuracy(row, "test"), " ".join(filter(None, [_range(row, "test"), _seeds(row)]))),
             _percent(row["noisy_labels_corrected"]),
-            _settings(row),
+            [[element("br") if place else None, each.replace(" = ", "\u00a0")] for place, each in enumerate(settings)],
         ]
         for _, row in table.iterrows()
+        for settings in [_settings(row).split(", ")]
     ]
-    head = ["arm", "sweep", "trials", "validation accuracy", "test accuracy", "wrong labels put right", "parameters"]
+    head = ["arm", "sweep", "trials", "validation accuracy", "test accuracy", "labels put right", "parameters"]
     whether = [
         element(
             "article",
@@ -260,7 +261,7 @@ def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
         section("Do they compare?", *whether) if whether else None,
         section(
             "Arms",
-            html_table(head, rows, numbers=(3, 4, 5)),
+            html_table(head, rows, numbers=(3, 4, 5), class_="cards"),
             note(
                 "The best complete trial of each arm. Validation accuracy is a single run's, chosen for it, with the "
                 "95 % interval that another draw of so many images would give; test accuracy is the confirmation's "
