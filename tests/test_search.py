@@ -406,7 +406,7 @@ def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: 
 
 def test_every_problem_of_a_space_file_is_told_at_once(tmp_path: Path) -> None:
     text = (ROOT / "search_spaces" / "label_lr.yaml").read_text()
-    text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace("low: 0.02, high: 0.4", "low: 0.4, high: 0.02")
+    text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace("low: 0.02, high: 0.3", "low: 0.3, high: 0.02")
     file = tmp_path / "bad.yaml"
     file.write_text(text.replace("dataset: digits", "dataset: digit") + "surprise: 1\n")
     result = run("harness.search", "--space", str(file), "--runs-dir", str(tmp_path / "runs"))
