@@ -8,6 +8,7 @@ import re
 import signal
 import sqlite3
 import subprocess
+import textwrap
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -364,19 +365,34 @@ def test_one_at_a_time_the_same_seed_gives_the_same_sweep(tmp_path: Path, ray_ad
     assert told(tmp_path / "one") == told(tmp_path / "other")
 
 
-def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path, ray_address: str) -> None:
-    """A failure that has nothing to do with the trial: its folder cannot be written."""
-    arguments = (*SMALL, "--trials", "3", "--address", ray_address, "--runs-dir", str(tmp_path))
-    (tmp_path / "label_lr" / "trials").mkdir(parents=True)
-    (tmp_path / "label_lr" / "trials" / "1").write_text("in the way")
-    assert run("harness.search", *arguments).code == 0
-    assert read(tmp_path / "label_lr")["states"]["failed"] == 1
-    (tmp_path / "label_lr" / "trials" / "1").unlink()
-    again = run("harness.search", *arguments, "--retry-failed")
+def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path) -> None:
+    """A failure that is not the trial's fault, and is put right. On a Ray of its own, whose workers see the path."""
+    network = """
+    import pathlib
+
+    from torch import nn
+
+    def build(shape, classes, width):
+        if pathlib.Path(__file__).with_name("broken").exists():
+            raise OSError("the disk is not there")
+        return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
+    """
+    (tmp_path / "network.py").write_text(textwrap.dedent(network))
+    (tmp_path / "broken").touch()
+    runs = tmp_path / "runs"
+    arguments = (*SMALL, "--set", "model=network:build", "--trials", "3", "--runs-dir", str(runs))
+    path = os.pathsep.join([str(ROOT), str(tmp_path)])
+    broken = run("harness.search", *arguments, PYTHONPATH=path)
+    assert broken.code == 1, broken.all
+    assert "failed: OSError: the disk is not there" in broken.out
+    assert read(runs / "label_lr")["states"] == {"complete": 0, "pruned": 0, "failed": 3}
+    (tmp_path / "broken").unlink()
+    again = run("harness.search", *arguments, "--retry-failed", PYTHONPATH=path)
     assert again.code == 0, again.all
-    summary = read(tmp_path / "label_lr")
+    summary = read(runs / "label_lr")
     assert summary["states"]["failed"] == 0
     assert sum(summary["states"].values()) == 3
+    assert [entry.number for entry in entries_of(runs)] == [0, 1, 2]
 
 
 BAD = {
@@ -406,7 +422,9 @@ def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: 
 
 def test_every_problem_of_a_space_file_is_told_at_once(tmp_path: Path) -> None:
     text = (ROOT / "search_spaces" / "label_lr.yaml").read_text()
-    text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace("low: 0.02, high: 0.3", "low: 0.3, high: 0.02")
+    text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace(
+        "low: 0.02, high: 0.3", "low: 0.3, high: 0.02", 1
+    )
     file = tmp_path / "bad.yaml"
     file.write_text(text.replace("dataset: digits", "dataset: digit") + "surprise: 1\n")
     result = run("harness.search", "--space", str(file), "--runs-dir", str(tmp_path / "runs"))
