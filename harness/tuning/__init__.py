@@ -1,10 +1,22 @@
 """The search itself: Optuna's study is the truth, Ray Tune the muscle.
 
-`ledger` keeps the study: what to try next, what was measured, how each trial ended; it runs without Ray, and could be
-driven by anything that can train. `adapters` turns a space's parameters, sampler and pruner into Optuna's. `searcher`
-and `scheduler` let Ray Tune ask the ledger and nobody else; `trainable` is what Ray runs on a worker; `sweep` starts
-Ray, joins these and waits. `folder` knows what lies where in a sweep's folder, and who holds it. `summary` writes down
-what came out.
+Deciding, without Ray (a simulation drives it as well as a cluster does):
 
-The packages below this one's `__init__` are imported by workers too: keep this file free of imports.
+    ledger      what to try next, what was measured, how each trial ended; the journal's one writer
+    adapters    a space's parameters, sampler and pruner in Optuna's words
+    rules       constraints, and when an arm had enough
+    summary     what came out, as `summary.json` holds it
+
+Running, on Ray:
+
+    cluster     the one that was joined, or one started here (`address` asks whether there is one, without Ray)
+    searcher    lets Ray Tune ask the ledger and nobody else; `scheduler` lets it stop by the ledger's pruner alone
+    trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray
+    sweep       joins these and waits
+    crew        workers for the runs of a confirmation, which `confirmation` chooses and keeps
+
+On disk: `folder` knows what lies where in a sweep's folder, and who holds it; `relay` keeps the spool in step with the
+journal.
+
+Workers import this package too: keep this file free of imports.
 """
