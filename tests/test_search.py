@@ -69,7 +69,7 @@ def test_a_sweep_ends_with_a_table_and_the_next_commands(swept: Swept) -> None:
     assert all(len(line) <= 80 for line in out.split("go on:")[0].splitlines() if "→" not in line)
 
 
-def test_the_summary_says_what_the_issue_of_a_paper_needs(swept: Swept) -> None:
+def test_the_summary_holds_states_arms_and_the_best(swept: Swept) -> None:
     summary = swept.summary
     assert summary["name"] == "label_lr"
     assert sum(summary["states"].values()) == 9
