@@ -15,7 +15,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import psutil
 import pytest
 
 from tests.conftest import ROOT, Result, finish, lines, run, start
@@ -278,34 +277,6 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
     computing = {entry.number: entry.seconds for entry in entries_of(tmp_path)}
     extra = [ends[n] - ends[n - 1] - computing[n] for n in range(1, 24)]
     assert sorted(extra)[len(extra) // 2] < 0.2, extra
-
-
-@pytest.mark.slow
-@pytest.mark.timeout(1200)
-def test_a_killed_worker_s_trial_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    one = ("--trials", "1", "--set", "epochs=300", "--set", "label_lr=0.1", "--set", "meta_interval=1")
-    assert run("harness.search", *slow_sweep(calm, ray_address, *one)).code == 0
-    process = start("harness.search", *slow_sweep(killed, ray_address, *one))
-    checkpoint = killed / "label_lr" / "trials" / "0" / "checkpoint.pt"
-    until = time.monotonic() + 90
-    while not checkpoint.exists() and time.monotonic() < until:
-        time.sleep(0.05)
-    assert checkpoint.exists(), "a trial this long writes a checkpoint"
-    workers = [
-        worker
-        for worker in psutil.process_iter(["name", "cmdline"])
-        if "ray::" in " ".join(worker.info["cmdline"] or []) and "TrialTrainable" in " ".join(worker.info["cmdline"])
-    ]
-    assert workers
-    for worker in workers:
-        worker.kill()
-    assert finish(process).code == 0
-    (one_calm,), (one_killed,) = entries_of(calm), entries_of(killed)
-    assert one_killed.state == "complete"
-    assert one_killed.curve == one_calm.curve
-    labels = [np.load(runs / "label_lr" / "trials" / "0" / "labels.npz")["labels"] for runs in (calm, killed)]
-    np.testing.assert_array_equal(labels[0], labels[1])
 
 
 @pytest.mark.slow
