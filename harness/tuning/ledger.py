@@ -184,7 +184,7 @@ class Ledger:
         trial = Trial(_number(frozen), arm.name, params, arm.config(params))
         self._open[trial.number] = _Open(trial, handle, step=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
-        self._tell(TrialStarted(trial=trial.number, name=trial.name, params=_flat(trial.config), tags=tags))
+        self._tell(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
 
     # What came of it
@@ -278,10 +278,6 @@ def best(entries: Iterable[Entry], space: Space) -> Entry | None:
 def _ended(number: int, state: State, reason: str, step: int) -> TrialEnded:
     assert state != "running"
     return TrialEnded(trial=number, state=state, reason=reason, step=step)
-
-
-def _flat(config: RunConfig) -> dict[str, Any]:
-    return config.model_dump()
 
 
 class _NoLock(BaseJournalFileLock):

@@ -11,7 +11,7 @@ from typing import Any, Self
 
 from ray.tune.search import Searcher
 
-from harness.tuning.ledger import Ledger, Trial
+from harness.tuning.ledger import Ledger
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for it
@@ -28,11 +28,10 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         self.ledger = ledger
         self.trials = trials
         self.threads = threads
-        self.stopping = False
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
-        trial: Trial | None = None if self.stopping else self.ledger.next()
+        trial = self.ledger.next()
         if trial is None:
             return str(Searcher.FINISHED)
         self.numbers[trial_id] = trial.number
