@@ -141,7 +141,8 @@ def test_it_ends_with_a_table_a_verdict_and_the_next_commands(confirmed: Confirm
     names = [name for arm in confirmed.found["arms"].values() for name in arm["configurations"]]
     assert len(names) == 4, "two of the arm, one of each of two baselines"
     for name in names:
-        assert re.search(rf"^{name} +2 +0\.\d\d\d +0\.\d\d\d +\[-?\d\.\d\d\d, \d\.\d\d\d\]$", out, re.MULTILINE), out
+        row = rf"^{name} +2 +0\.\d\d\d +0\.\d\d\d +\[-?\d\.\d\d\d, \d\.\d\d\d\] +\d+ %$"
+        assert re.search(row, out, re.MULTILINE), out
     assert confirmed.found["verdict"] in " ".join(out.split())
     assert f"all numbers: {confirmed.folder}/confirm.json" in out
     assert "mlflow ui" in out
@@ -193,6 +194,8 @@ def test_the_file_says_what_was_compared_how_and_on_which_data(confirmed: Confir
     assert arm["test_accuracy_mean"] == pytest.approx(mean)
     low, high = arm["ci95"]
     assert low < mean < high
+    assert found["arms"]["one_hot"]["label_accuracy_mean"] == pytest.approx(0.6, abs=0.01), "40 % stay wrong"
+    assert 0.6 < arm["label_accuracy_mean"] < 1
     pairs = {(row["arm"], row["trial"], row["baseline"]) for row in found["comparisons"]}
     assert len(pairs) == len(found["comparisons"]) == 4
     for row in found["comparisons"]:

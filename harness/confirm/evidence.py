@@ -35,6 +35,10 @@ class Confirmed:
     def test_accuracy(self) -> list[float]:
         return [result.test["test_accuracy"] for result in self.complete.values()]
 
+    def measured(self, metric: str) -> list[float | None]:
+        """Of the last epoch, by seed; None where the data do not tell it."""
+        return [result.metrics.get(metric) for result in self.complete.values()]
+
     def validation(self, metric: str) -> float:
         values = [result.metrics[metric] for result in self.complete.values()]
         return sum(values) / len(values) if values else math.nan

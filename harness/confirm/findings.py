@@ -17,6 +17,7 @@ SAW = {
     "test_accuracy": "the test part, the same for every seed, opened once after the last epoch; chose nothing",
     "ci95": "over the seeds, for these test images",
     "p_value": "paired over the seeds on the test part; Holm's correction for the configurations looked at",
+    "label_accuracy": "the training part of each fresh seed: share of its labels whose largest entry is the true class",
 }
 
 
@@ -57,6 +58,8 @@ _NOTHING: dict[str, Any] = {
     "val_accuracy_mean": None,
     "val_accuracy": [],
     "search_value": None,
+    "label_accuracy_mean": None,
+    "label_accuracy_ci95": None,
     "failed": {},
 }
 
@@ -64,6 +67,8 @@ _NOTHING: dict[str, Any] = {
 def _configuration(one: Confirmed, question: Question) -> dict[str, Any]:
     values = one.test_accuracy
     found = estimate(values, question.rule, ALPHA, grain([one])) if values else None
+    labels = [value for value in one.measured("label_accuracy") if value is not None]
+    right = estimate(labels, question.rule, ALPHA) if labels else None
     return {
         "trial": one.configuration.trial,
         "params": one.configuration.params,
@@ -73,8 +78,10 @@ def _configuration(one: Confirmed, question: Question) -> dict[str, Any]:
         "ci95": found and bounds(found.low, found.high),
         "test_accuracy": values,
         "val_accuracy_mean": one.validation("val_accuracy") if values else None,
-        "val_accuracy": [result.metrics["val_accuracy"] for result in one.complete.values()],
+        "val_accuracy": one.measured("val_accuracy"),
         "search_value": one.configuration.value,
+        "label_accuracy_mean": right and right.mean,
+        "label_accuracy_ci95": right and bounds(right.low, right.high),
         "failed": {str(seed): reason for seed, reason in one.failed.items()},
     }
 

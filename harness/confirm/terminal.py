@@ -38,10 +38,14 @@ def results_table(found: Mapping[str, Any]) -> Table:
     table.add_column("validation\naccuracy", justify="right")
     table.add_column("test\naccuracy", justify="right")
     table.add_column("95 % interval\nover seeds", justify="right")
-    for name, one in _ranked(found):
-        table.add_row(
-            name, str(one["n"]), _share(one["val_accuracy_mean"]), _share(one["test_accuracy_mean"]), _between(one)
-        )
+    ranked = list(_ranked(found))
+    spoiled = any(one["label_accuracy_mean"] not in (None, 1.0) for _, one in ranked)
+    if spoiled:
+        table.add_column("labels\nright", justify="right")
+    for name, one in ranked:
+        labels = [_percent(one["label_accuracy_mean"])] if spoiled else []
+        shares = (_share(one["val_accuracy_mean"]), _share(one["test_accuracy_mean"]))
+        table.add_row(name, str(one["n"]), *shares, _between(one), *labels)
     return table
 
 
@@ -53,6 +57,10 @@ def _ranked(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
+
+
+def _percent(value: float | None) -> str:
+    return "–" if value is None else f"{100 * value:.0f} %"
 
 
 def _between(one: Mapping[str, Any]) -> str:
