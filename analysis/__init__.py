@@ -4,6 +4,8 @@
     comparison       several sweeps: what differs, and whether they compare at all
 
     response         validation accuracy over label_lr × meta_interval
+    surface          the same as a fitted surface, with what the trials leave open
+    parallel         every searched parameter at once, a line a trial
     learning_curves  validation accuracy over the epochs, the best learned trials beside the best baselines
     correction       the share of wrong labels put right, and of right labels kept, over the epochs
     course           the best so far, what half the budget would have found, what pruning saved

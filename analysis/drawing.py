@@ -1,7 +1,8 @@
 """A matplotlib figure as a piece of a page: SVG whose points know their trials, in the colours of the page.
 
-Artists named by `analysis.style.marks` become elements with `data-trial`, which the page's script answers to. Ink,
-grid and the arms' colours become the page's own variables, so that a figure follows it into the dark and onto paper.
+Artists named by `analysis.style.marks` become elements with `data-trial`, and one named `axis-K` becomes `data-axis`;
+the page's script answers to both. Ink, grid and the arms' colours become the page's own variables, so that a figure
+follows it into the dark and onto paper.
 """
 
 import io
@@ -78,6 +79,8 @@ def _inline(figure: Figure, name: str, describe: str) -> Markup:
 def _tell_trials(group: ElementTree.Element) -> None:
     """Gives the points of a group named `trials-3-7` their trials, in order; a line is its trial's as a whole."""
     kind, *trials = group.get("id", "").split("-")
+    if kind == "axis":
+        group.set("data-axis", trials[0])
     if kind != "trials":
         return
     if len(trials) == 1:

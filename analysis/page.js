@@ -1,5 +1,6 @@
 "use strict";
-// Pointing at a trial shows its settings and marks it wherever it is drawn; a picture can be enlarged and zoomed.
+// Pointing at a trial shows its settings and marks it wherever it is drawn; a picture can be enlarged and zoomed. A
+// range pulled on an axis of parallel coordinates leaves the lines through it.
 (() => {
   const trials = JSON.parse(document.getElementById("trials").textContent);
   const tip = document.createElement("div");
@@ -16,8 +17,10 @@
   }
   const trialAt = (x, y) => {
     for (const [dx, dy] of around) {
-      const found = document.elementFromPoint(x + dx, y + dy)?.closest("[data-trial]");
-      if (found) return found.dataset.trial;
+      const here = document.elementsFromPoint(x + dx, y + dy);
+      const picture = here[0]?.closest("svg"); // what lies under a dialog is not pointed at
+      const found = here.map((each) => each.closest("[data-trial]")).find((each) => each?.closest("svg") === picture);
+      if (found && picture) return found.dataset.trial;
     }
     return null;
   };
@@ -59,6 +62,59 @@
   document.addEventListener("pointerdown", point);
   document.addEventListener("scroll", () => mark(null), { passive: true });
 
+  // A range on an axis: pulled along it, gone at a press. A line stays where it passes through the range of every axis.
+  const toPicture = (svg, clientX, clientY) =>
+    new DOMPoint(clientX, clientY).matrixTransform(svg.getScreenCTM().inverse());
+  const heightAt = (line, x) => {
+    const numbers = line.getAttribute("d").match(/-?[\d.]+(?:e-?\d+)?/g).map(Number);
+    for (let i = 0; i + 3 < numbers.length; i += 2) {
+      const [x0, y0, x1, y1] = numbers.slice(i, i + 4);
+      if (x >= x0 - 0.5 && x <= x1 + 0.5) return y0 + (y1 - y0) * Math.min(1, Math.max(0, (x - x0) / (x1 - x0)));
+    }
+    return null;
+  };
+  const choose = (svg) => {
+    const ranges = [...svg.querySelectorAll(".chosen")].map((each) => {
+      const box = each.getBBox();
+      return { x: box.x + box.width / 2, low: box.y - 1, high: box.y + box.height + 1 };
+    });
+    svg.querySelectorAll("[data-trial] path").forEach((line) => {
+      const passes = ({ x, low, high }) => {
+        const y = heightAt(line, x);
+        return y !== null && y >= low && y <= high;
+      };
+      line.parentElement.classList.toggle("off", !ranges.every(passes));
+    });
+  };
+  let pulled = null;
+  document.addEventListener("pointerdown", (event) => {
+    const axis = event.target instanceof Element && event.target.closest("[data-axis]");
+    if (!axis) return;
+    event.stopPropagation();
+    const svg = axis.closest("svg");
+    axis.querySelector(".chosen")?.remove();
+    pulled = { svg, axis, from: toPicture(svg, event.clientX, event.clientY).y, range: null };
+    choose(svg);
+  }, { capture: true });
+  document.addEventListener("pointermove", (event) => {
+    if (!pulled) return;
+    const { svg, axis, from } = pulled;
+    const whole = axis.getBBox();
+    const to = toPicture(svg, event.clientX, event.clientY).y;
+    const [top, bottom] = [Math.min(from, to), Math.max(from, to)]
+      .map((y) => Math.min(Math.max(y, whole.y), whole.y + whole.height));
+    if (!pulled.range && bottom - top < 3) return;
+    if (!pulled.range) {
+      pulled.range = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      pulled.range.setAttribute("class", "chosen");
+      axis.append(pulled.range);
+    }
+    const sizes = { x: whole.x + whole.width / 4, width: whole.width / 2, y: top, height: bottom - top };
+    for (const [key, value] of Object.entries(sizes)) pulled.range.setAttribute(key, value);
+    choose(svg);
+  });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { pulled = null; });
+
   // Enlarging: wheel or pinch zooms about the pointer, dragging moves, a double click goes back.
   const dialog = document.createElement("dialog");
   const hold = document.createElement("div");
@@ -74,10 +130,8 @@
   let whole = null;
   const box = () => svg.getAttribute("viewBox").split(" ").map(Number);
   const show = (x, y, width, height) => svg.setAttribute("viewBox", [x, y, width, height].join(" "));
-  const toPicture = (clientX, clientY) =>
-    new DOMPoint(clientX, clientY).matrixTransform(svg.getScreenCTM().inverse());
   const zoom = (factor, clientX, clientY) => {
-    const at = toPicture(clientX, clientY);
+    const at = toPicture(svg, clientX, clientY);
     const [x, y, width, height] = box();
     const by = Math.min(Math.max(factor, whole[2] / 20 / width), whole[2] / width);
     show(at.x - (at.x - x) * by, at.y - (at.y - y) * by, width * by, height * by);
@@ -110,8 +164,8 @@
     const before = fingers.get(event.pointerId);
     if (!before) return;
     if (fingers.size === 1) {
-      const from = toPicture(before.clientX, before.clientY);
-      const to = toPicture(event.clientX, event.clientY);
+      const from = toPicture(svg, before.clientX, before.clientY);
+      const to = toPicture(svg, event.clientX, event.clientY);
       const [x, y, width, height] = box();
       show(x + from.x - to.x, y + from.y - to.y, width, height);
     } else {

@@ -18,13 +18,16 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis import confirmation, correction, course, drawing, learning_curves, response
+from analysis import confirmation, correction, course, drawing, learning_curves, parallel, response
 from analysis import study as studies
 from analysis.importance import SPREAD, TOGETHER, Importance, importance
 from analysis.importance import panel as importance_panel
 from analysis.markup import Content, Markup, element, join, table
 from analysis.page import listing, note, section
 from analysis.study import VALUE, Study, interval
+from analysis.surface import NONE as NO_SURFACE
+from analysis.surface import panels as surface_panels
+from analysis.surface import surface, words
 from harness.space import Space
 from harness.tracking.uri import scrub
 
@@ -137,6 +140,15 @@ def answers(study: Study) -> Markup:
             "pruned: theirs is the accuracy at an early epoch.",
             "No learned trial was measured.",
         ),
+        _surfaces(study),
+        element("h3", "Every parameter at once"),
+        _figures(
+            lambda: [each for each in (parallel.panel(study, arm) for arm in study.learned) if each],
+            "parallel",
+            "A line a learned trial, over its parameters to its accuracy at the last epoch.",
+            "Too few learned trials to compare.",
+        ),
+        _only_on_screen("Pull along an axis to keep the lines through a range of it; press the axis to let go."),
         element("h3", "Over the epochs"),
         _figures(
             lambda: [learning_curves.panel(study)],
@@ -177,10 +189,10 @@ def searching(study: Study, space: Space | None) -> Markup:
         note(_strategy(space)) if space else None,
         table([*head, "best of half the trials", "best of all"], rows, numbers=range(1, 7), class_="cards"),
         _figures(
-            lambda: [*_some(course.panel(study)), *(importance_panel(each) for each in telling)],
+            lambda: [*course.panels(study), *(importance_panel(each) for each in telling)],
             "course",
-            "The best accuracy found so far, over the trials of each arm"
-            + ("; and which parameters decide." if telling else "."),
+            "The best accuracy found so far, over the trials of each arm, with the last one's 95 % interval; what the "
+            "epochs went into" + ("; and which parameters decide." if telling else "."),
         ),
         [note(_importance_words(each)) for each in found],
         None if found else note("Too few trials of the learned arms to say which parameters decide."),
@@ -323,6 +335,23 @@ def _figures(draw: Callable[[], list[Figure]], name: str, caption: str, otherwis
         return note(otherwise) if otherwise else None
     plots = [element("figure", each, class_="plot") for each in drawn]
     return join(element("div", plots, class_="figures"), note(caption))
+
+
+def _surfaces(study: Study) -> Content:
+    """The response surface of each learned arm that has the trials for one."""
+    found = [each for each in (surface(study, arm) for arm in study.learned) if each is not None]
+    if not found:
+        return note(NO_SURFACE[:1].upper() + NO_SURFACE[1:] + ".")
+    return _figures(
+        lambda: [picture for each in found for picture in surface_panels(each)],
+        "surface",
+        " ".join(words(each) for each in found) + " The star is its best place, the dashed line around what may be as "
+        "good, dots are trials; the second picture is half the width of the surface's 95 % interval.",
+    )
+
+
+def _only_on_screen(text: str) -> Markup:
+    return element("p", text, class_="note pull")
 
 
 def _some(figure: Figure | None) -> list[Figure]:

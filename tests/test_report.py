@@ -236,7 +236,19 @@ const table = document.querySelector("table.trials");
 const names = () => [...table.tBodies[0].rows].map((row) => row.cells[0].textContent);
 const column = [...table.tHead.rows[0].cells].findIndex((cell) => cell.textContent === "val_accuracy");
 table.tHead.rows[0].cells[column].querySelector("button").click();
-return { points: points.length, rows: table.tBodies[0].rows.length, pointed, gone, zoomed, top: names()[0] };
+const axis = document.querySelector("[data-axis='0']");
+axis.scrollIntoView({ block: "center" });
+await wait(200);
+const long = axis.getBoundingClientRect();
+const pull = (kind, share) => axis.dispatchEvent(new PointerEvent(kind, { clientX: long.x + long.width / 2,
+  clientY: long.y + share * long.height, bubbles: true }));
+for (const [kind, share] of [["pointerdown", 0.05], ["pointermove", 0.45], ["pointerup", 0.45]]) pull(kind, share);
+const off = () => new Set([...document.querySelectorAll(".off")].map((line) => line.dataset.trial));
+const hidden = [...off()].map(Number).sort((a, b) => a - b);
+pull("pointerdown", 0.9);
+pull("pointerup", 0.9);
+const brushed = { hidden, after: off().size };
+return { brushed, points: points.length, rows: table.tBodies[0].rows.length, pointed, gone, zoomed, top: names()[0] };
 """
 
 
@@ -256,6 +268,10 @@ def test_in_a_browser_points_tell_their_trial_and_pictures_zoom(tmp_path: Path) 
     width = [float(found["zoomed"][when].split()[2]) for when in ("before", "after")]
     assert width[1] < width[0]
     assert found["top"] == "learned-6"
+    # label_lr is 10 ** (number / 4 - 2) for the trials 0 to 11, from the lower end of its axis to the upper one
+    kept = sorted(set(range(12)) - set(found["brushed"]["hidden"]))
+    assert kept == [7, 8, 9, 10], "a range pulled from 5 to 45 % below the upper end leaves the lines through it"
+    assert found["brushed"]["after"] == 0, "a press lets go"
 
 
 @pytest.mark.slow

@@ -3,8 +3,9 @@
 import pytest
 
 from analysis import style
-from analysis.study import Study, load
-from tests.analysis.sweeps import searched, sent
+from analysis.study import Study, load, read
+from harness.tracking.recorded import Recorded
+from tests.analysis.sweeps import recorded, searched, sent
 from tests.tracking.conftest import empty_database, runs, store
 
 __all__ = ["empty_database", "runs", "store"]
@@ -15,3 +16,12 @@ def study(runs, store) -> Study:  # type: ignore[no-untyped-def]
     sent(store, runs, searched())
     style.apply()
     return load({"TRACKING_URI": store, "STUDY": "label_lr"})
+
+
+@pytest.fixture(scope="session")
+def as_recorded(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """The same study from its own folder, without a store: quicker, for figures that do not care."""
+    style.apply()
+    folder = tmp_path_factory.mktemp("recorded") / "label_lr"
+    recorded(folder, searched())
+    return read(Recorded.read(folder))

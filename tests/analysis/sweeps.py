@@ -56,14 +56,19 @@ def searched(noise: bool = True) -> Iterator[Record]:
         yield from trial(number, "label_smoothing", common.model_copy(update=settings))
 
 
-def sent(uri: str, runs: Path, trials: Iterator[Record], name: str = "label_lr") -> None:
-    """Records a sweep of `trials` and sends it to `uri`, as a sweep's driver and writer do."""
-    folder = runs / name / "spool"
-    with Spool(folder) as spool:
-        spool.append(SweepStarted(name=name, tags={"study": "label_lr", "commit": "0123456789abcdef"}, time=BEGIN))
+def recorded(folder: Path, trials: Iterator[Record]) -> None:
+    """Records a sweep of `trials` in `folder`, named as it is."""
+    tags = {"study": "label_lr", "commit": "0123456789abcdef"}
+    with Spool(folder / "spool") as spool:
+        spool.append(SweepStarted(name=folder.name, tags=tags, time=BEGIN))
         for record in trials:
             spool.append(record)
         spool.append(SweepEnded(time=BEGIN + 10_000_000))
-    writer = Writer(folder, uri, print)
+
+
+def sent(uri: str, runs: Path, trials: Iterator[Record], name: str = "label_lr") -> None:
+    """Records a sweep of `trials` and sends it to `uri`, as a sweep's driver and writer do."""
+    recorded(runs / name, trials)
+    writer = Writer(runs / name / "spool", uri, print)
     while writer.send():
         pass

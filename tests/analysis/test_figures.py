@@ -10,13 +10,14 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import correction, learning_curves, response, style
+from analysis import correction, course, learning_curves, parallel, response, style, surface
 from analysis.study import Study, load
 from harness.tracking.spool import Record
 from harness.training.config import RunConfig
 from tests.analysis.sweeps import searched, sent, trial
 
 FIGURES = (response.figure, learning_curves.figure, correction.figure)
+OTHERS = (parallel.figure, course.figure, surface.figure)
 
 
 def words(figure: Figure) -> str:
@@ -31,7 +32,7 @@ def test_every_axis_is_named_with_its_unit(draw: Callable[[Study], Figure], stud
         assert axes.get_ylabel().endswith(("(%)", "(model steps)", "(model steps per label update)"))
 
 
-@pytest.mark.parametrize("draw", FIGURES)
+@pytest.mark.parametrize("draw", [*FIGURES, *OTHERS])
 def test_nothing_is_drawn_outside_the_figure(draw: Callable[[Study], Figure], study: Study, tmp_path: Path) -> None:
     figure = draw(study)
     figure.savefig(tmp_path / "figure.png")  # lays it out
@@ -118,7 +119,7 @@ def test_an_odd_sweep_gets_figures_too_or_is_told_why_not(
 ) -> None:
     sent(store, runs, iter(records))
     study = load({"TRACKING_URI": store})
-    figures = [draw(study) for draw in FIGURES]
+    figures = [draw(study) for draw in (*FIGURES, *OTHERS)]
     for figure in figures:
         figure.savefig(tmp_path / "figure.png")
     found = " ".join(map(words, figures))

@@ -38,12 +38,12 @@ def test_a_notebook_runs_on_a_sweep_and_shows_its_tables_and_figures(
     outputs = [output for cell in nbformat.read(out, as_version=4).cells for output in cell.get("outputs", [])]
     assert [kind for output in outputs for kind in output.get("data", {}) if kind != "text/plain"] == [
         "text/html",
-        *["image/png"] * 3,
+        *["image/png"] * 6,
         *["text/html"] * 2,
         "image/png",
     ]
     said = [output["text"] for output in outputs if output.output_type == "stream"]
-    assert len(said) == 1, "nothing but the headline, and no warnings"
+    assert len(said) == 2, "the headline and what the surface says, and no warnings"
     assert said[0].startswith("label_lr: complete, 18 trials")
 
 

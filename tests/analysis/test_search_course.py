@@ -10,7 +10,7 @@ import pytest
 
 from analysis import course
 from analysis.importance import FEWEST, TOGETHER, figure, importance, panel
-from analysis.study import Study
+from analysis.study import Study, interval
 
 
 def test_the_best_so_far_never_falls_and_counts_complete_trials_alone(study: Study) -> None:
@@ -40,11 +40,31 @@ def test_pruning_saves_the_epochs_that_were_not_run(study: Study) -> None:
 
 
 def test_the_course_has_a_line_for_each_arm_and_a_point_for_each_rise(study: Study) -> None:
-    drawn = course.panel(study)
-    assert drawn is not None
-    axes = drawn.axes[0]
-    assert [line.get_label() for line in axes.lines][:3] == ["learned", "one_hot", "label_smoothing"]
-    assert axes.get_ylabel().endswith("(%)")
+    for drawn in (course.figure(study), course.panels(study)[0]):
+        axes = drawn.axes[0]
+        labels = [str(line.get_label()) for line in axes.lines]
+        assert [label for label in labels if not label.startswith("_")][:3] == ["learned", "one_hot", "label_smoothing"]
+        assert axes.get_ylabel().endswith("(%)")
+
+
+def test_the_best_of_each_arm_has_the_interval_of_its_images(study: Study) -> None:
+    lines = course.panels(study)[0].axes[0].lines
+    spans = [tuple(np.asarray(line.get_ydata()) / 100) for line in lines if len(set(line.get_xdata())) == 1]
+    for arm in ("learned", "one_hot", "label_smoothing"):
+        best = study.best(arm).iloc[0]
+        assert interval(best["metrics.val_accuracy"], int(best["params.val_size"])) in [
+            pytest.approx(span) for span in spans if len(span) == 2
+        ]
+
+
+def test_epochs_are_drawn_by_what_became_of_them(study: Study) -> None:
+    axes = course.figure(study).axes[1]
+    widths = {bars.get_label(): sum(bar.get_width() for bar in bars) for bars in axes.containers}
+    effort = course.effort(study)
+    assert widths["pruned trials"] == effort["pruned_epochs"].sum() == 16
+    assert widths["failed trials"] == 2
+    assert widths["saved by pruning"] == 32
+    assert widths["complete trials"] == effort["epochs"].sum() - 18
 
 
 def surface(study: Study, count: int, weight: float) -> Study:
