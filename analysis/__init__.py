@@ -11,6 +11,7 @@
     course           the best so far, what half the budget would have found, what pruning saved
     importance       which parameters decide: functional ANOVA of a random forest
     confirmation     test accuracy over fresh seeds
+    semantics        which classes learned labels take to be alike, and whether a reference agrees
     style            colours and lines that hold in grey and for the colour-blind
 
     sections         the parts of a report      drawing    a figure as SVG whose points know their trials

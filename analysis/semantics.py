@@ -1,0 +1,93 @@
+"""Which classes learned labels take to be alike, and whether others agree: people, another model, a taxonomy.
+
+    Y_cd = mean over the images of class c of what their labels give to class d        (a class label is its row)
+
+What lies off the diagonal says which classes c is like. Its ranks are held against those of a reference R, a table of
+the same form, by Mantel's test (`harness.statistics.mantel`): which classes are alike, not by how much.
+
+Likeness goes both ways, and so do taxonomies: the first answer is over the C(C-1)/2 pairs of (Y + Yᵀ)/2. Labels, votes
+and confusions need not: a boot may pass for a sneaker more often than a sneaker for a boot. The second, `directed`,
+is over all C(C-1) entries as they are; it also asks whether the same classes are doubtful at all.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from harness.statistics import Agreement, mantel
+
+Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Likeness:
+    """How a table of labels agrees with a reference. `directed`: None where the reference knows no direction."""
+
+    mass: float
+    symmetric: Agreement
+    directed: Agreement | None
+
+
+def class_table(labels: NDArray[np.floating], classes: NDArray[np.integer], count: int) -> Table:
+    """The mean row of `labels` [N, count] over the images of each class: [count, count], rows of sum 1.
+
+    Args:
+        classes: [N], the class of each image; -1, unknown: left out.
+
+    Raises:
+        ValueError: a class has no image.
+    """
+    members = classes[None, :] == np.arange(count)[:, None]
+    sizes = members.sum(1)
+    if not sizes.all():
+        raise ValueError(f"expected images of each of {count} classes, got none of class {int(sizes.argmin())}")
+    sums: Table = members.astype(np.float64) @ labels.astype(np.float64)
+    means: Table = sums / sizes[:, None]
+    return means
+
+
+def off_diagonal_mass(table: Table) -> float:
+    """The share of a label that lies on other classes than its own, mean over classes; 0 for one-hot labels."""
+    return float(1 - np.diag(table).mean())
+
+
+def symmetrised(table: Table) -> Table:
+    """(Y + Yᵀ)/2."""
+    mean: Table = (table + table.T) / 2
+    return mean
+
+
+def superclass_table(groups: Mapping[str, Sequence[int]], count: int) -> Table:
+    """1 where two classes share a group, else 0: [count, count].
+
+    Raises:
+        ValueError: a class is in no group, in two, or not one of `count`.
+    """
+    placed = sorted(c for members in groups.values() for c in members)
+    if placed != list(range(count)):
+        raise ValueError(f"expected each class from 0 to {count - 1} in one group, got {placed}")
+    table = np.zeros((count, count))
+    for members in groups.values():
+        table[np.ix_(members, members)] = 1
+    return table
+
+
+def likeness(labels: Table, reference: Table, seed: int) -> Likeness:
+    """How the table `labels` agrees with `reference`, both [C, C].
+
+    Args:
+        seed: draws the renamings of Mantel's test.
+    """
+    mutual = mantel(symmetrised(labels), symmetrised(reference), seed, symmetric=True)
+    one_way = None if np.array_equal(reference, reference.T) else mantel(labels, reference, seed)
+    return Likeness(off_diagonal_mass(labels), mutual, one_way)
+
+
+def most_alike(table: Table, few: int) -> list[tuple[int, int, float]]:
+    """The `few` pairs of classes, as i < j, with most of each other in their labels, and how much, the most first."""
+    mutual = symmetrised(table)
+    rows, columns = np.triu_indices(len(mutual), 1)
+    order = np.argsort(-mutual[rows, columns], kind="stable")[:few]
+    return [(int(rows[k]), int(columns[k]), float(mutual[rows[k], columns[k]])) for k in order]
