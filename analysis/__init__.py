@@ -8,6 +8,10 @@
     parallel         every searched parameter at once, a line a trial
     learning_curves  validation accuracy over the epochs, the best learned trials beside the best baselines
     correction       the share of wrong labels put right, and of right labels kept, over the epochs
+    snapshots        the labels that a learned trial left behind, and the course they took
+    fates            what became of each label, when, and of which classes
+    mistakes         precision and recall of finding the wrong labels
+    gallery          the images whose label moved most
     course           the best so far, what half the budget would have found, what pruning saved
     importance       which parameters decide: functional ANOVA of a random forest
     confirmation     test accuracy over fresh seeds

@@ -18,7 +18,19 @@ from typing import Any
 
 from matplotlib.figure import Figure
 
-from analysis import confirmation, correction, course, drawing, learning_curves, parallel, response
+from analysis import (
+    confirmation,
+    correction,
+    course,
+    drawing,
+    fates,
+    gallery,
+    learning_curves,
+    mistakes,
+    parallel,
+    response,
+    snapshots,
+)
 from analysis import study as studies
 from analysis.importance import SPREAD, TOGETHER, Importance, importance
 from analysis.importance import panel as importance_panel
@@ -163,7 +175,39 @@ def answers(study: Study) -> Markup:
             "Of the labels that noise made wrong, the share put right; of the right ones, the share that stayed so.",
             "No label was made wrong in this sweep.",
         ),
+        _mistakes(study),
     )
+
+
+def _mistakes(study: Study) -> Content:
+    """What became of the wrong labels of the best learned trial, how well it finds them, and what it moved most."""
+    labels = snapshots.best(study)
+    if isinstance(labels, str):
+        return None
+    parts: list[Content] = [element("h3", f"The labels of {labels.name}, the best learned trial")]
+    if mistakes.findable(labels):
+        others = snapshots.fresh(study, labels)
+        parts += [
+            _figures(
+                lambda: fates.panels(labels),
+                "fates",
+                f"{fates.words(labels)} By class, with 95 % intervals over its wrong labels (their number).",
+            ),
+            _figures(
+                lambda: mistakes.panels(labels, others),
+                "mistakes",
+                f"{mistakes.words(labels, others)} Bands are 95 % intervals over the draw of the images.",
+            ),
+        ]
+    parts.append(
+        _figures(
+            lambda: _some(gallery.panel(labels)),
+            "gallery",
+            "The images whose label moved most: the class given → the class learned, a tick where that is the true one "
+            "(else a cross and the true one), and how much of the mass moved.",
+        )
+    )
+    return parts if any(parts[1:]) else None
 
 
 def searching(study: Study, space: Space | None) -> Markup:

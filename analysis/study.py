@@ -47,6 +47,8 @@ class Source(Protocol):
 
     def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame: ...
 
+    def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path: ...
+
 
 @dataclass(frozen=True)
 class Study:

@@ -12,7 +12,7 @@ import pytest
 from harness import report
 from harness.space import dump, load
 from harness.tracking.spool import Spool, SweepEnded, SweepStarted
-from tests.analysis.sweeps import BEGIN, searched, trial
+from tests.analysis.sweeps import BEGIN, labelled, searched, trial
 from tests.browser import probe, screenshot
 
 ESTIMATE: dict[str, Any] = {
@@ -134,6 +134,18 @@ def test_every_trial_is_in_the_table_and_every_point_of_a_figure_has_its_trial(t
     drawn = set(re.findall(r'data-trial="(\d+)"', text))
     assert set(map(str, range(12))) <= drawn  # every learned trial
     assert drawn <= set(data)
+
+
+def test_labels_that_were_kept_are_shown(tmp_path: Path) -> None:
+    folder = tmp_path / "label_lr"
+    text = report.render(swept(folder, labelled(searched(), folder)))
+    words = Words(text).all
+    assert "The labels of learned-6, the best learned trial" in words
+    assert "60 of 80 wrong labels put right (75 % [65, 83], over images)" in words
+    assert "precision 0.933 [0.853, 0.971], recall 0.875 [0.785, 0.931]" in words
+    bare = report.render(swept(tmp_path / "bare"))
+    assert text.count("<image ") == bare.count("<image ") + 16
+    assert "the best learned trial" not in Words(bare).all
 
 
 def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ import pandas as pd
 
 from harness.tracking import spool
 from harness.tracking.changes import Change, fold
+from harness.tracking.uri import TrackingError
 
 FACTS = ("trial", "run_id", "name", "arm", "state", "reason", "seconds")
 CURVE_COLUMNS = ["trial", "metric", "step", "value"]
@@ -23,8 +24,9 @@ CURVE_COLUMNS = ["trial", "metric", "step", "value"]
 
 @dataclass(frozen=True, slots=True)
 class Recorded:
-    """One sweep as its folder tells it; `started` in milliseconds since the epoch, `run_id` that of the spool."""
+    """One sweep as its folder `home` tells it; `started` in milliseconds of the epoch, `run_id` that of the spool."""
 
+    home: Path
     run_id: str
     name: str
     study: str
@@ -32,6 +34,7 @@ class Recorded:
     started: int
     tags: Mapping[str, str]
     changes: Mapping[int, Change]
+    files: tuple[str, ...] = ()
 
     @classmethod
     def read(cls, folder: Path) -> Self:
@@ -41,6 +44,7 @@ class Recorded:
         changes = fold(record for record, _ in spool.read(records) if record is not None)
         own = changes.pop(None, Change(start_time=0))
         return cls(
+            home=folder,
             run_id=run_id,
             name=folder.absolute().name,
             study=own.tags.get("study", own.name or folder.name),
@@ -48,6 +52,7 @@ class Recorded:
             started=own.start_time,
             tags=own.tags,
             changes={number: change for number, change in changes.items() if number is not None},
+            files=tuple(own.artifacts),
         )
 
     def trials(self, kind: str = "trial") -> pd.DataFrame:
@@ -68,6 +73,16 @@ class Recorded:
         frame = pd.DataFrame(points, columns=CURVE_COLUMNS)
         frame = frame.drop_duplicates(["metric", "trial", "step"], keep="last")  # a restarted trial tells some again
         return frame.sort_values(["metric", "trial", "step"], ignore_index=True)
+
+    def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path:
+        """The file `name` of a run (default: the sweep's own), where it lies; nothing is put `into`."""
+        run = run_id or self.run_id
+        number = run.removeprefix(f"{self.run_id}/")
+        files = self.files if run == self.run_id else self.changes[int(number)].artifacts
+        for path in (self.home / each for each in reversed(files)):
+            if path.name == name and path.is_file():
+                return path
+        raise TrackingError(f"run {run}: expected a file '{name}' in {self.home}, found none")
 
     def _row(self, number: int, change: Change) -> dict[str, Any]:
         seconds = float("nan") if change.end_time is None else (change.end_time - change.start_time) / 1000

@@ -1,8 +1,11 @@
 """A sweep of learned labels and two baselines, as the driver records it, with curves of known shape."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
+
+import numpy as np
 
 from harness.tracking.spool import Measured, Record, Spool, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from harness.tracking.writer import Writer
@@ -54,6 +57,57 @@ def searched(noise: bool = True) -> Iterator[Record]:
     for number, smoothing in enumerate((0.1, 0.3, 0.5), start=15):
         settings = {"method": "label_smoothing", "label_smoothing": smoothing, "epochs": 5}
         yield from trial(number, "label_smoothing", common.model_copy(update=settings))
+
+
+IMAGES, CLASSES, WRONG = 200, 4, 80
+EPOCHS = (0, 3, 6, 9, 12)
+
+
+def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str, ...]:
+    """What a learned trial leaves of its labels in `folder`, and their paths.
+
+    The first 80 of 200 labels are wrong. Of these the first 60 are put right, a quarter of them at each snapshot after
+    the start, the next 10 move to a third class, and 10 stay as given. Of the right ones the last 5 are lost.
+    """
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    truth = np.arange(IMAGES) % CLASSES
+    given = np.where(np.arange(IMAGES) < WRONG, (truth + 1) % CLASSES, truth)
+    largest = np.tile(given, (len(EPOCHS), 1))
+    for image in range(60):
+        largest[1 + image % 4 :, image] = truth[image]
+    largest[2:, 60:70] = (truth[60:70] + 2) % CLASSES
+    largest[4, 195:] = (truth[195:] + 1) % CLASSES
+    labels = np.full((IMAGES, CLASSES), 0.0)
+    mass = draw.uniform(0.55, 0.95, IMAGES)
+    labels[np.arange(IMAGES), given] += 1 - mass * (largest[-1] != given)
+    labels[np.arange(IMAGES), largest[-1]] += mass * (largest[-1] != given)
+    np.savez_compressed(folder / "labels.npz", labels=labels.astype(np.float32), given=given, truth=truth)
+    if not course:
+        return (str(folder / "labels.npz"),)
+    moved = np.linspace(0, 1, len(EPOCHS))[:, None] * (1 - labels[np.arange(IMAGES), given])
+    shown = np.argsort(-moved[-1], kind="stable")[:48]
+    np.savez_compressed(
+        folder / "label_course.npz",
+        epochs=np.array(EPOCHS),
+        largest=largest.astype(np.uint8),
+        moved=moved.astype(np.float16),
+        shown=shown,
+        pixels=draw.integers(0, 256, (48, 1, 8, 8), dtype=np.uint8),
+    )
+    return (str(folder / "labels.npz"), str(folder / "label_course.npz"))
+
+
+def labelled(records: Iterable[Record], home: Path, course: bool = True) -> Iterator[Record]:
+    """The same `records`, where every complete learned trial leaves the files of its labels under `home`."""
+    learned = set()
+    for record in records:
+        if isinstance(record, TrialStarted) and record.params["method"] == "learned":
+            learned.add(record.trial)
+        if isinstance(record, TrialEnded) and record.state == "complete" and record.trial in learned:
+            files = learned_files(home / "trials" / str(record.trial), record.trial, course)
+            record = replace(record, artifacts=files)
+        yield record
 
 
 def recorded(folder: Path, trials: Iterator[Record]) -> None:

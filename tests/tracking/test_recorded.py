@@ -7,7 +7,8 @@ import pytest
 
 from harness.tracking.reading import Server
 from harness.tracking.recorded import Recorded
-from harness.tracking.spool import Spool, SpoolError, TrialEnded, TrialStarted
+from harness.tracking.spool import Spool, SpoolError, SweepStarted, TrialEnded, TrialStarted
+from harness.tracking.uri import TrackingError
 from tests.tracking.sweeps import EPOCHS, record, sweep_records
 from tests.tracking.test_mirror import send
 
@@ -45,6 +46,27 @@ def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> Non
     recorded = Recorded.read(folder)
     assert list(recorded.trials()["trial"]) == [0, 1, 2, 3]
     assert list(recorded.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
+
+
+def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) -> None:
+    file, own = folder / "trials" / "9" / "labels.npz", folder / "space.yaml"
+    file.parent.mkdir(parents=True)
+    for each in (file, own):
+        each.write_text("content")
+    with Spool(folder / "spool") as spool:
+        spool.append(SweepStarted(name="a study", tags={}, artifacts=(str(own),)))
+        spool.append(TrialStarted(trial=9, name="learned-9"))
+        spool.append(TrialEnded(trial=9, state="complete", artifacts=(str(file),)))
+    recorded = Recorded.read(folder)
+    run = recorded.trials().set_index("trial").loc[9, "run_id"]
+    assert recorded.artifact("labels.npz", folder, str(run)) == file
+    assert recorded.artifact("space.yaml", folder) == own
+    for name, of in (("confirm.json", None), ("label_course.npz", str(run))):
+        with pytest.raises(TrackingError, match=f"expected a file '{name}'"):
+            recorded.artifact(name, folder, of)
+    file.unlink()
+    with pytest.raises(TrackingError, match="found none"):
+        recorded.artifact("labels.npz", folder, str(run))
 
 
 def test_a_folder_without_records_is_told(tmp_path: Path) -> None:

@@ -1,0 +1,232 @@
+"""What the learned labels of a trial tell: when mistakes were put right, how well they are found, what moved most."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import binomtest
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+from analysis import fates, gallery, mistakes, snapshots
+from analysis.snapshots import Course, Labels
+from analysis.study import Study, load, read
+from harness.tracking.recorded import Recorded
+from harness.tracking.spool import Record, TrialEnded, TrialStarted
+from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
+
+
+@pytest.fixture(scope="module")
+def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
+    """A sweep whose learned trials left their labels, from its own folder."""
+    folder = tmp_path_factory.mktemp("labelled") / "label_lr"
+    recorded(folder, labelled(searched(), folder))
+    return read(Recorded.read(folder))
+
+
+@pytest.fixture(scope="module")
+def labels(swept: Study) -> Labels:
+    found = snapshots.best(swept)
+    assert isinstance(found, Labels)
+    return found
+
+
+def test_the_labels_are_those_of_the_best_learned_trial(swept: Study, labels: Labels) -> None:
+    assert labels.name == swept.best("learned").iloc[0]["name"] == "learned-6"
+    assert labels.labels.shape == (IMAGES, 4)
+    assert labels.wrong.sum() == WRONG
+    assert labels.followed() is not None
+
+
+def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path, store: str) -> None:
+    sent(store, runs, labelled(searched(), runs / "label_lr"))
+    told = snapshots.best(load({"TRACKING_URI": store}))
+    assert isinstance(told, Labels)
+    np.testing.assert_array_equal(told.labels, labels.labels)
+    assert told.course is not None
+    assert labels.course is not None
+    np.testing.assert_array_equal(told.course["largest"], labels.course["largest"])
+
+
+# What became of them
+
+
+def test_the_course_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
+    found = fates.course(labels)
+    assert found is not None
+    assert list(found["epoch"]) == list(EPOCHS)
+    assert list(found["put_right"] * WRONG) == pytest.approx([0, 15, 30, 45, 60])
+    assert list(found["elsewhere"] * WRONG) == pytest.approx([0, 0, 10, 10, 10])
+    assert list(found[["put_right", "elsewhere", "as_given"]].sum(axis=1)) == pytest.approx([1] * 5)
+    assert list(found["lost"] * (IMAGES - WRONG)) == pytest.approx([0, 0, 0, 0, 5])
+
+
+def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None:
+    when = fates.for_good(labels)
+    assert when is not None
+    for image in range(60):
+        assert when[image] == EPOCHS[1 + image % 4]
+    assert np.isnan(when[60:]).all()
+    assert labels.course is not None
+    back = labels.course["largest"].copy()
+    back[3, 0] = labels.given[0]  # right at the first snapshot, given again at the third, right at the end
+    once = replace(labels, course=Course({**labels.course.arrays, "largest": back}))
+    again = fates.for_good(once)
+    assert again is not None
+    assert again[0] == EPOCHS[4]
+
+
+def test_classes_have_their_share_with_its_interval(labels: Labels) -> None:
+    rows = fates.by_class(labels)
+    assert rows["wrong"].sum() == WRONG
+    assert (rows["wrong"] * rows["put_right"]).sum() == pytest.approx(60)
+    assert rows["put_right"].is_monotonic_decreasing
+    first = rows.iloc[0]
+    expected = binomtest(round(first["wrong"] * first["put_right"]), int(first["wrong"])).proportion_ci(0.95, "wilson")
+    assert (first["low"], first["high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
+
+
+def test_words_give_the_number_and_the_quartiles_of_the_epochs(labels: Labels) -> None:
+    assert "60 of 80 wrong labels put right (75 % [65, 83]" in fates.words(labels)
+    assert "half of them for good by epoch 6 (a quarter by 3, three by 9)" in fates.words(labels)
+
+
+# Finding mistakes
+
+
+def test_precision_and_recall_are_those_of_scikit_learn(labels: Labels) -> None:
+    precision, recall, thresholds = precision_recall_curve(labels.wrong, labels.suspicion)
+    chosen = thresholds[:-1]
+    ours = mistakes.at(labels, (chosen + thresholds[1:]) / 2)  # ours flags above, theirs at and above
+    np.testing.assert_allclose(ours["precision"], precision[1:-1], atol=1e-12)
+    np.testing.assert_allclose(ours["recall"], recall[1:-1], atol=1e-12)
+    expected = average_precision_score(labels.wrong, labels.suspicion)
+    assert mistakes.average_precision(labels) == pytest.approx(expected, abs=1e-12)
+
+
+def test_intervals_are_those_of_their_counts(labels: Labels) -> None:
+    row = mistakes.at(labels, [0.5]).iloc[0]
+    # 70 of the wrong ones and 5 of the right ones have lost more than half
+    assert row["flagged"] == 75
+    assert (row["precision"], row["recall"]) == (70 / 75, 70 / 80)
+    for name, whole in (("precision", 75), ("recall", 80)):
+        expected = binomtest(70, whole).proportion_ci(0.95, "wilson")
+        assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
+    assert "precision 0.933 [0.853, 0.971], recall 0.875 [0.785, 0.931]" in mistakes.words(labels)
+
+
+def test_nothing_flagged_has_no_precision(labels: Labels) -> None:
+    still = replace(labels, labels=np.eye(4)[labels.given])
+    row = mistakes.at(still, [0.5]).iloc[0]
+    assert row["flagged"] == 0
+    assert np.isnan(row["precision"])
+    assert "precision of nothing, recall 0.000" in mistakes.words(still)
+    mistakes.figure(still)
+
+
+def test_labels_whose_truth_is_not_known_are_left_out(labels: Labels) -> None:
+    truth = labels.truth.copy()
+    truth[::2] = -1
+    half = replace(labels, truth=truth)
+    assert half.wrong.sum() == WRONG // 2
+    row = mistakes.at(half, [0.5]).iloc[0]
+    assert row["flagged"] == int((labels.suspicion[1::2] > 0.5).sum())
+    assert mistakes.words(replace(labels, truth=np.full(IMAGES, -1))) == mistakes.NOTHING
+
+
+def fresh_records(home: Path, seeds: int) -> Iterator[Record]:
+    config = {"method": "learned", "label_lr": 0.3, "val_size": 250}
+    for seed in range(1, seeds + 1):
+        number = 1_000_000 * seed + 6
+        name = f"learned-6 seed {seed}"
+        yield TrialStarted(trial=number, name=name, params=config, tags={"harness.kind": "confirmation"})
+        files = learned_files(home / "confirm" / str(seed), seed)
+        yield TrialEnded(trial=number, state="complete", artifacts=files)
+    yield TrialStarted(trial=2_000_007, name="learned-60 seed 1", tags={"harness.kind": "confirmation"})
+    yield TrialEnded(trial=2_000_007, state="complete")
+
+
+def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Path) -> None:
+    folder = tmp_path / "label_lr"
+    recorded(folder, iter([*labelled(searched(), folder), *fresh_records(folder, 3)]))
+    study = read(Recorded.read(folder))
+    labels = snapshots.best(study)
+    others = snapshots.fresh(study, labels)
+    assert [each.name for each in others] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
+    assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in mistakes.words(labels, others)
+    left = mistakes.figure(labels, others).axes[0]
+    assert sum(line.get_linewidth() == 0.6 for line in left.lines) >= 6
+    assert "3 fresh seeds" in snapshots.headline(labels, others)
+
+
+# What moved
+
+
+def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(labels: Labels) -> None:
+    drawn = gallery.figure(labels)
+    shown = [axes for axes in drawn.axes if axes.images]
+    assert len(shown) == gallery.MOST
+    titles = [axes.get_title(loc="left") for axes in shown]
+    moved = [float(title.split()[-1]) for title in titles]
+    assert moved == sorted(moved, reverse=True)
+    course = labels.followed()
+    assert course is not None
+    first = int(course["shown"][0])
+    assert titles[0].startswith(f"{labels.given[first]}→{labels.labels[first].argmax()} ")
+    marked = [(" ✓" in title, "✗" in title) for title in titles]
+    assert all(right != wrong for right, wrong in marked)
+
+
+@pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (3, 8, 6), (8, 6, 3), (8, 6, 1)])
+def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -> None:
+    image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    drawn = gallery.pixels(image)
+    assert drawn.shape in ((8, 6), (8, 6, 3))
+    if shape == (3, 8, 6):
+        np.testing.assert_array_equal(drawn[2, 4], image[:, 2, 4])
+
+
+# What is missing
+
+
+def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> None:
+    folder = tmp_path / "older"
+    recorded(folder, labelled(searched(), folder, course=False))
+    labels = snapshots.best(read(Recorded.read(folder)))
+    assert isinstance(labels, Labels)
+    assert labels.course is None
+    assert fates.UNKNOWN in fates.figure(labels).axes[0].texts[0].get_text()
+    assert fates.words(labels).startswith("learned-6: 60 of 80 wrong labels put right")
+    assert len(fates.panels(labels)) == 1
+    assert gallery.UNKNOWN in gallery.figure(labels).axes[0].texts[0].get_text()
+    assert gallery.panel(labels) is None
+
+
+def test_without_labels_every_part_says_so(as_recorded: Study) -> None:
+    labels = snapshots.best(as_recorded)
+    said = "learned-6 left no labels.npz that can be read"
+    assert labels == said
+    assert snapshots.fresh(as_recorded, labels) == []
+    for drawn in (fates.figure(labels), mistakes.figure(labels), gallery.figure(labels)):
+        assert drawn.axes[0].texts[0].get_text() == said
+    assert fates.words(labels) == mistakes.words(labels) == snapshots.headline(labels, []) == said
+    assert mistakes.table(labels).empty
+
+
+def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
+    folder = tmp_path / "damaged"
+    recorded(folder, labelled(searched(), folder))
+    (folder / "trials" / "6" / "label_course.npz").write_bytes(b"PK cut off")
+    found = snapshots.best(read(Recorded.read(folder)))
+    assert isinstance(found, Labels)
+    assert found.course is None
+    (folder / "trials" / "6" / "labels.npz").write_bytes(b"")
+    assert isinstance(snapshots.best(read(Recorded.read(folder))), str)
+
+
+def test_axes_are_named_with_their_units(labels: Labels) -> None:
+    for drawn in [fates.figure(labels), mistakes.figure(labels), *fates.panels(labels), *mistakes.panels(labels)]:
+        for axes in drawn.axes:
+            assert axes.get_xlabel() == "epoch" or axes.get_xlabel().endswith(("(%)", "the given class"))
+            assert axes.get_ylabel().endswith(("(%)", "(wrong labels)"))
