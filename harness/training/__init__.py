@@ -9,6 +9,7 @@
                                                metrics   what is measured, each defined once
                                                acceleration  how a run is computed
                                                run       the loop, an epoch at a time
+                                               teaching  what a teacher leaves for its students
 
 `run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.
 """

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from harness.training.config import RunConfig
 from harness.training.names import MODELS
-from harness.training.places import IDX_SETS, folder_parts, idx_folder
+from harness.training.places import IDX_SETS, folder_parts, idx_folder, teacher_file
 
 META_LEARNING = ("learned", "reweighting")
 """The methods that differentiate through a step of the model."""
@@ -32,7 +32,7 @@ def check_data(config: RunConfig) -> list[str]:
             problems = _torchvision(config)
     if config.noise == "given" and kind not in ("npz", "folder"):
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
-    return problems + _model(config.model) + check_computing(config)
+    return problems + _model(config.model) + _teacher(config) + check_computing(config)
 
 
 def check_computing(config: RunConfig) -> list[str]:
@@ -86,6 +86,16 @@ def _torchvision(config: RunConfig) -> list[str]:
     return [
         f"data_root: expected a folder with the files of {config.dataset}, got {root}; set data_root to where they "
         f"are, or download: true{hint}"
+    ]
+
+
+def _teacher(config: RunConfig) -> list[str]:
+    if config.method != "distillation" or (config.teacher and teacher_file(config.teacher, config.seed).is_file()):
+        return []
+    got = f"nothing at {teacher_file(config.teacher, config.seed)}" if config.teacher else "none"
+    return [
+        f"teacher: expected the logits of a teacher for seed {config.seed}, got {got}; train it with harness.distill, "
+        "or set teacher to the folder of one that was"
     ]
 
 

@@ -20,6 +20,7 @@ Method = Literal[
     "elr",
     "online_label_smoothing",
     "reweighting",
+    "distillation",
 ]
 
 DatasetName = Annotated[
@@ -117,6 +118,11 @@ class RunConfig(BaseModel):
     ols_weight: Share = Field(0.5, description="online_label_smoothing: weight of the given label in the target")
     weight_net_lr: Rate = Field(1e-3, description="reweighting: learning rate of the weighting network (Adam)")
     weight_net_width: Count = Field(100, description="reweighting: hidden units of the weighting network")
+    teacher: str = Field("", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed")
+    distill_temperature: Rate = Field(
+        4.0, description="distillation: what both logits are divided by before teacher and student are compared"
+    )
+    distill_weight: Share = Field(0.9, description="distillation: weight of the teacher beside the given label")
 
     epochs: Count = Field(40, description="passes over the training images")
     batch_size: Count = Field(64, description="images per model step")

@@ -40,3 +40,8 @@ def folder_parts(folder: Path) -> dict[str, Path]:
 def folder_classes(part: Path) -> list[str]:
     """The classes of a part: the names of its folders, sorted."""
     return sorted(each.name for each in part.iterdir() if each.is_dir()) if part.is_dir() else []
+
+
+def teacher_file(teacher: str, seed: int) -> Path:
+    """Where a teacher's logits are for the students of a seed."""
+    return Path(teacher).expanduser() / str(seed) / "logits.npz"

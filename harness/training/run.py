@@ -61,7 +61,9 @@ class Run:
             self.optimizer = _optimizer(config, self.model)
             self.images, given, trusted = _trained_on(self.parts)
             meta = MetaSet(self.parts.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
-            task = Task(config, self.model, self.optimizer, self.images.classes, given, trusted, meta)
+            task = Task(
+                config, self.model, self.optimizer, self.images.classes, given, trusted, meta, self.images.index
+            )
             self.method = METHODS[config.method](task)
         self.task = task
         self.phases = self.method.phases()

@@ -1,16 +1,21 @@
 """Each method against its published equation, on a handful of numbers."""
 
+from pathlib import Path
 from typing import get_args
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from harness.training.check import check_data
 from harness.training.config import Method as MethodName
 from harness.training.config import RunConfig
+from harness.training.data import DataError
 from harness.training.methods import METHODS
 from harness.training.methods.bootstrapping import Bootstrapping
+from harness.training.methods.distillation import Distillation
 from harness.training.methods.elr import EarlyLearningRegularisation
 from harness.training.methods.fine_tuning import FineTuning
 from harness.training.methods.gce import GeneralisedCrossEntropy
@@ -18,9 +23,11 @@ from harness.training.methods.label_smoothing import LabelSmoothing
 from harness.training.methods.one_hot import OneHot
 from harness.training.methods.online_label_smoothing import OnlineLabelSmoothing
 from harness.training.methods.reweighting import Reweighting
+from harness.training.places import teacher_file
 from harness.training.run import Run
+from harness.training.teaching import teach
 from tests.training.runs import epochs
-from tests.training.tiny import CLASSES, IMAGES, batch, gradient, logits_of, task
+from tests.training.tiny import CLASSES, IMAGES, TRUSTED, batch, gradient, logits_of, task
 
 
 def cross_entropies(logits: Tensor, given: Tensor) -> Tensor:
@@ -243,3 +250,97 @@ def test_fine_tuning_ends_on_the_meta_set_alone_at_its_own_rate() -> None:
         assert curve[3]["lr"] < 0.003
         assert curve[4]["meta_loss"] < curve[2]["meta_loss"]
     assert [phase.epochs for phase in Run(config.model_copy(update={"fine_tune_share": 0.0})).phases] == [5]
+
+
+def taught(folder: Path, **settings: object) -> Distillation:
+    """A student of a teacher with random logits on the images of its task."""
+    of = task(teacher=str(folder), **settings)
+    held = {"logits": logits_of(IMAGES + TRUSTED, seed=8).detach().numpy(), "images": of.images.numpy()}
+    (folder / "0").mkdir(exist_ok=True)
+    np.savez(folder / "0" / "logits.npz", dataset=np.array("digits"), **held)
+    return Distillation(of)
+
+
+def test_distillation_is_the_divergence_from_the_teacher_and_cross_entropy_with_the_given_class(tmp_path: Path) -> None:
+    method, logits = taught(tmp_path, distill_temperature=3.0, distill_weight=0.7), logits_of(4)
+    chosen = batch(method.task, 8, 2, 0, 5)
+    q, p = (method.logits[chosen.index] / 3).softmax(1), (logits / 3).softmax(1)
+    divergence = (q * (q / p).log()).sum(1)
+    expected = (0.7 * 9 * divergence + 0.3 * cross_entropies(logits, chosen.given)).mean()
+    torch.testing.assert_close(method.loss(logits, chosen), expected)
+
+
+def test_at_temperature_one_a_student_descends_towards_the_mixture_of_its_labels(tmp_path: Path) -> None:
+    method, logits = taught(tmp_path, distill_temperature=1.0, distill_weight=0.4), logits_of(IMAGES)
+    slope = gradient(method.loss(logits, batch(method.task)), logits)
+    torch.testing.assert_close(slope, (logits.softmax(1) - method.labels()[:IMAGES]).detach() / IMAGES)
+
+
+def test_when_hot_a_student_matches_the_teacher_s_centred_logits(tmp_path: Path) -> None:
+    """Hinton et al., section 2.1: T² times the gradient tends to (z - v) / C, each with its mean taken off."""
+    method, logits = taught(tmp_path, distill_temperature=1e3, distill_weight=1.0), logits_of(IMAGES)
+    slope = gradient(method.loss(logits, batch(method.task)), logits)
+    apart = logits.detach() - method.logits[:IMAGES]
+    centred = apart - apart.mean(1, keepdim=True)
+    torch.testing.assert_close(slope, centred / CLASSES / IMAGES, rtol=0.02, atol=1e-3)  # the next term is of order 1/T
+
+
+def test_without_a_teacher_s_weight_a_student_is_trained_one_hot(tmp_path: Path) -> None:
+    method, logits = taught(tmp_path, distill_weight=0.0), logits_of(IMAGES)
+    one_hot = OneHot(method.task).loss(logits, batch(method.task))
+    torch.testing.assert_close(method.loss(logits, batch(method.task)), one_hot)
+
+
+SMALL = {"model": "mlp", "width": 16, "epochs": 2, "train_size": 200, "meta_size": 50, "val_size": 50}
+
+
+def teacher_of(folder: Path, **settings: object) -> Run:
+    """A trained run that has left its logits in `folder`."""
+    teacher = Run(RunConfig().model_copy(update={"method": "one_hot", **SMALL, **settings}))
+    epochs(teacher, 2)
+    file = teacher_file(str(folder), teacher.config.seed)
+    teach(teacher.model, teacher.images, teacher.config.dataset, file)
+    return teacher
+
+
+def student_of(folder: Path, **settings: object) -> Run:
+    return Run(RunConfig().model_copy(update={"method": "distillation", "teacher": str(folder), **SMALL, **settings}))
+
+
+def test_a_student_hears_its_teacher_on_each_image_that_both_see(tmp_path: Path) -> None:
+    teacher = teacher_of(tmp_path, seed=3)
+    student = student_of(tmp_path, seed=3, width=8, train_on_meta=True)
+    assert torch.equal(student.images.index, teacher.images.index)
+    chosen = torch.tensor([0, 17, 199, 200, 249])  # of the training part and of the meta set
+    teacher.model.eval()
+    with torch.no_grad():
+        torch.testing.assert_close(student.method.logits[chosen], teacher.model(student.images.batch(chosen)))
+    assert epochs(student, 1)[0]["train_loss"] > 0
+
+
+@pytest.mark.parametrize("other", [{"train_size": 199}, {"val_size": 51}, {"seed": 4}])
+def test_a_teacher_of_other_images_is_refused(tmp_path: Path, other: dict[str, int]) -> None:
+    teacher_of(tmp_path, seed=3)
+    if "seed" in other:  # its file, under the other's seed
+        (tmp_path / "3").rename(tmp_path / "4")
+    with pytest.raises(DataError, match=r"teacher: expected logits of the student's \d+ images of digits, got .*other"):
+        student_of(tmp_path, **{"seed": 3, **other})
+
+
+def test_a_teacher_that_is_not_there_or_cannot_be_read_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match=r"teacher: expected its logits for seed 5, got nothing at .*5/logits.npz; train"
+    ):
+        student_of(tmp_path, seed=5)
+    (tmp_path / "5").mkdir()
+    (tmp_path / "5" / "logits.npz").write_bytes(b"PK\x03\x04 cut short")
+    with pytest.raises(DataError, match=r"teacher: expected its logits in .* which cannot be read"):
+        student_of(tmp_path, seed=5)
+    config = RunConfig(method="distillation", teacher=str(tmp_path / "none"), seed=6)
+    (problem,) = check_data(config)
+    assert problem.startswith("teacher: expected the logits of a teacher for seed 6, got nothing at ")
+    (problem,) = check_data(RunConfig(method="distillation"))
+    assert problem.startswith("teacher: expected the logits of a teacher for seed 0, got none; ")
+    (tmp_path / "none" / "6").mkdir(parents=True)
+    (tmp_path / "none" / "6" / "logits.npz").touch()
+    assert check_data(config) == []

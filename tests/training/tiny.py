@@ -32,6 +32,7 @@ def task(seed: int = 0, model: nn.Module | None = None, **settings: object) -> T
         given,
         trusted,
         MetaSet(meta, config.meta_batch_size, config.meta_balanced, stream),
+        10 + torch.arange(IMAGES + TRUSTED),
     )
 
 

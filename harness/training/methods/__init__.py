@@ -7,6 +7,7 @@ what can be tuned of it among `RunConfig`'s fields.
 from collections.abc import Callable
 
 from harness.training.methods.bootstrapping import Bootstrapping
+from harness.training.methods.distillation import Distillation
 from harness.training.methods.elr import EarlyLearningRegularisation
 from harness.training.methods.fine_tuning import FineTuning
 from harness.training.methods.gce import GeneralisedCrossEntropy
@@ -27,6 +28,7 @@ METHODS: dict[str, Callable[[Task], Method]] = {
     "elr": EarlyLearningRegularisation,
     "online_label_smoothing": OnlineLabelSmoothing,
     "reweighting": Reweighting,
+    "distillation": Distillation,
 }
 
 __all__ = ["METHODS", "Batch", "Method", "Phase", "Task"]

@@ -39,6 +39,7 @@ class Task:
     given: Tensor  # [images] int64: annotated classes of the training images, then of the meta set
     trusted: Tensor  # [images] bool: of the meta set
     meta: MetaSet
+    images: Tensor  # [images] int64: which of the pool each is
 
     @property
     def trained_on(self) -> Tensor:
