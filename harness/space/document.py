@@ -5,7 +5,7 @@
 
 from typing import Annotated, Literal, Self
 
-from pydantic import Field, ValidationInfo, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from harness.space.expression import Constraint
 from harness.space.parameters import Count, Frozen, Natural
@@ -94,6 +94,14 @@ class Search(Frozen):
     stop_when: StopWhen | None = Field(default=None, description="stop early; left out: never")
 
 
+Points = Annotated[
+    tuple[Settings, ...],
+    Field(strict=False),
+    # A path was replaced by the file's own list before anything is validated: see `harness.space.points`.
+    BeforeValidator(lambda value: value, json_schema_input_type=tuple[Settings, ...] | str),
+]
+
+
 class ArmEntry(Frozen):
     """A method with its own settings and parameters."""
 
@@ -104,9 +112,10 @@ class ArmEntry(Frozen):
     parameters: Parameters = Field(
         default={}, description="searched in this arm; they go before the shared ones, fixed or searched"
     )
-    points: Annotated[tuple[Settings, ...], Field(strict=False)] = Field(
+    points: Points = Field(
         default=(),
-        description="values of parameters to try first, in this order; what a point leaves out is suggested",
+        description="values of parameters to try first, in this order, or the path of a YAML or JSON file that lists "
+        "them, seen from this one; what a point leaves out is suggested",
     )
 
 

@@ -53,7 +53,8 @@ def _keys(location: Path) -> list[str]:
         if _is_tag(part):
             node = _member(node, str(part)[1:-1])
         elif isinstance(part, int):
-            node = node.get("items", {})
+            options: list[Schema] = [node, *node.get("anyOf", [])]
+            node = next((option["items"] for option in options if "items" in option), {})
         else:
             named = node.get("patternProperties", {})  # the arms, by name
             node = node.get("properties", {}).get(part) or next(iter(named.values()), {})

@@ -9,10 +9,12 @@ from pydantic import ValidationError
 import harness
 from harness.space.document import Document
 from harness.space.explain import explain
+from harness.space.files import missing, reason, shown, text_of
 from harness.space.overrides import override, sections
-from harness.space.problems import Origin, Problem, SpaceError, short
+from harness.space.points import read_points
+from harness.space.problems import Origin, Problem, SpaceError
 from harness.space.resolve import resolve
-from harness.space.source import MOST_BYTES, Source, read
+from harness.space.source import Source, read
 from harness.space.spec import Space
 
 FOLDER = "search_spaces"
@@ -31,11 +33,16 @@ def load(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Space:
         SpaceError: the file cannot be had, or it or an override has problems; holds all of them.
     """
     file = find(path_or_name)
-    return parse(_text(file), _shown(file), overrides)
+    return parse(text_of(file), shown(file), overrides, file.parent)
 
 
-def parse(text: str, name: str = "space", overrides: Sequence[str] = ()) -> Space:
-    """As `load`, of a text at hand; `name` stands for the file in its errors."""
+def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder: Path | None = None) -> Space:
+    """As `load`, of a text at hand.
+
+    Args:
+        name: stands for the file in its errors.
+        folder: where files that it names are looked for; the current one where left out.
+    """
     source = read(text, lambda line: Origin(name, line))
     if source.data is None and not source.problems:
         source.complain(
@@ -45,8 +52,10 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = ()) -> Spac
         source.complain((), "a mapping with study, arms and more", "something else", "write `key: value` lines")
     if not isinstance(source.data, dict):
         raise SpaceError(source.problems)
+    read_points(source, folder or Path())
     for change in overrides:
         override(source, change)
+        read_points(source, folder or Path())
     _doubles(source)
     try:
         space = resolve(Document.model_validate(source.data))
@@ -79,8 +88,12 @@ def _doubles(source: Source) -> None:
 
 
 def _error(problems: list[Problem]) -> SpaceError:
-    """All problems in the order of the file, overrides last."""
-    return SpaceError(sorted(problems, key=lambda problem: (problem.line is None, problem.line or 0)))
+    """All problems in the order of their files, overrides last."""
+
+    def place(problem: Problem) -> tuple[bool, str, int]:
+        return (True, "", 0) if problem.line is None else (False, problem.file, problem.line)
+
+    return SpaceError(sorted(problems, key=place))
 
 
 def find(path_or_name: str | Path) -> Path:
@@ -90,63 +103,31 @@ def find(path_or_name: str | Path) -> Path:
         SpaceError: there is none; the remedy names the nearest that there are.
     """
     given = Path(path_or_name)
-    shown = str(path_or_name)
+    named = str(path_or_name)
     try:
         if given.is_file():
             return given
-        bare = given.name == shown and shown not in ("", ".", "..")
+        bare = given.name == named and named not in ("", ".", "..")
         for folder in folders() if bare else ():
             for suffix in SUFFIXES:
-                if (folder / f"{shown}{suffix}").is_file():
-                    return folder / f"{shown}{suffix}"
+                if (folder / f"{named}{suffix}").is_file():
+                    return folder / f"{named}{suffix}"
         if given.is_dir():
-            raise _missing(shown, "a folder", "name a file in it")
+            raise missing(named, "a folder", "name a file in it")
         if given.exists():
-            raise _missing(shown, "neither file nor folder", "copy it to a file first")
+            raise missing(named, "neither file nor folder", "copy it to a file first")
     except (OSError, ValueError) as error:
-        raise _missing(shown, _reason(error), "name another file") from None
+        raise missing(named, reason(error), "name another file") from None
     known = sorted({file.stem for folder in folders() for file in folder.glob("*.y*ml")})
     close = difflib.get_close_matches(given.stem, known, n=3, cutoff=0.4)
     if close:
         remedy = f"did you mean {' or '.join(close)}?"
     else:
         remedy = f"use one of {', '.join(known)}, or a path" if known else "give the path of a file"
-    raise _missing(shown, "nothing of that name", remedy)
+    raise missing(named, "nothing of that name", remedy)
 
 
 def folders() -> list[Path]:
     """Where bare names are looked up, first to last."""
     beside = Path(harness.__file__).resolve().parent.parent / FOLDER
     return [folder for folder in (Path(FOLDER), beside) if folder.is_dir()]
-
-
-def _text(file: Path) -> str:
-    try:
-        with file.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
-    except OSError as error:
-        raise _missing(_shown(file), _reason(error), "check the file and who may read it") from None
-    if len(content) > MOST_BYTES:
-        raise _missing(_shown(file), f"more than {MOST_BYTES // 1024} KiB", "is this a space file?", "a space file")
-    try:
-        return content.decode("utf-8")
-    except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
-        got = f"the byte 0x{content[error.start]:02x}"
-        raise SpaceError([Problem(_shown(file), line, "", "text in UTF-8", got, "save the file as UTF-8")]) from None
-
-
-def _missing(shown: str, got: str, remedy: str, expected: str = "a readable file") -> SpaceError:
-    return SpaceError([Problem(short(shown) or "''", None, "", expected, got, remedy)])
-
-
-def _reason(error: OSError | ValueError) -> str:
-    return (error.strerror or "an error") if isinstance(error, OSError) else str(error)
-
-
-def _shown(file: Path) -> str:
-    """The file as errors name it: from the current folder where it lies below."""
-    try:
-        return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
-        return str(file)

@@ -107,7 +107,8 @@ _AFTER = {
         "int or categorical.",
         "### points",
         "`points` of an arm are tried first, in their order: `points: [{label_lr: 1.0, meta_interval: 4}]`. What a "
-        "point leaves out is suggested.",
+        "point leaves out is suggested. `points: tried.yaml` takes the list from a YAML or JSON file beside the space "
+        "file (`--set arms.learned.points=tried.json`: from the current folder); a sweep keeps the points themselves.",
         "### constraints",
         "A constraint is a comparison (`<`, `<=`, `>`, `>=`, also in a chain) of arithmetic: numbers, names, "
         "`+ - * / **`, brackets, and `abs`, `min`, `max`, `log`, `exp`, `sqrt`. The names are "

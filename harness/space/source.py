@@ -6,6 +6,7 @@ multiply) is a problem with a line, and reading goes on so that the others are f
 """
 
 import math
+import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -50,16 +51,17 @@ class Source:
         return [place for place in self.origins if place[: len(path)] == path]
 
 
-def read(text: str, locate: Callable[[int], Origin]) -> Source:
+def read(text: str, locate: Callable[[int], Origin], json: bool = False) -> Source:
     """Read one YAML document.
 
     Args:
         text: the document.
         locate: gives the origin of a line, counted from 1.
+        json: whether numbers are written as JSON has them too, `1e-05`, which YAML takes for a string.
     """
     source = Source(locate)
     try:
-        loader = _Loader(text)
+        loader = _JsonLoader(text) if json else _Loader(text)
         node = loader.get_single_node()
     except _TooDeepError as error:
         source.complain((), f"at most {DEEPEST} levels", "deeper nesting", "flatten it", error.line)
@@ -102,6 +104,15 @@ class _Loader(yaml.SafeLoader):
             return super().compose_node(parent, index)
         finally:
             self.depth -= 1
+
+
+class _JsonLoader(_Loader):
+    """JSON is YAML, but for tabs and for numbers with an exponent and no point."""
+
+
+_JsonLoader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+$"), list("-0123456789")
+)
 
 
 class _Reader:
