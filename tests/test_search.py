@@ -96,6 +96,12 @@ def test_the_folder_holds_what_was_promised(swept: Swept) -> None:
     labels = np.load(swept.folder / "trials" / str(number) / "labels.npz")
     assert labels["labels"].shape == (len(labels["truth"]), 10)
     np.testing.assert_allclose(labels["labels"].sum(axis=1), 1, atol=1e-5)
+    course = np.load(swept.folder / "trials" / str(number) / "label_course.npz")
+    assert course["epochs"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(course["largest"][0], labels["given"])
+    np.testing.assert_array_equal(course["largest"][-1], labels["labels"].argmax(1))
+    baseline = swept.folder / "trials" / str(swept.summary["arms"]["one_hot"]["trial"])
+    assert not (baseline / "label_course.npz").exists(), "a baseline's labels go nowhere"
     leftovers = [path.name for path in (swept.folder / "trials").iterdir() if not path.name.isdecimal()]
     assert leftovers == [], "nothing of Ray's own stays"
 
@@ -116,6 +122,8 @@ def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
         assert list(curve["step"]) == list(range(1, len(curve) + 1)), f"one point an epoch in trial {trial}"
     arm = swept.summary["arms"]["learned"]
     row = trials.set_index("trial").loc[arm["trial"]]
+    files = {file.path for file in sweep.client.list_artifacts(row["run_id"])}
+    assert files == {"labels.npz", "label_course.npz"}
     assert row["metrics.val_accuracy"] == pytest.approx(arm["val_accuracy"])
     with sqlite3.connect(swept.runs / "mlflow.db") as database:
         statuses = [status for (status,) in database.execute("select status from runs")]

@@ -7,6 +7,7 @@
     check    what is missing, told early       augment   training images varied, on the device
     seeds    one seed a purpose                methods   learned labels, and what they are compared with
                                                metrics   what is measured, each defined once
+                                               course  how the labels went, in little space
                                                acceleration  how a run is computed
                                                run       the loop, an epoch at a time
                                                teaching  what a teacher leaves for its students

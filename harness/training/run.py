@@ -19,6 +19,7 @@ from harness.training.acceleration import arranged, compile_in_place
 from harness.training.augment import augmented
 from harness.training.check import check_computing
 from harness.training.config import RunConfig
+from harness.training.course import Course
 from harness.training.data import DataError, Images, Parts, load_parts
 from harness.training.meta_set import MetaSet
 from harness.training.methods import METHODS, Batch, Phase, Task
@@ -67,6 +68,10 @@ class Run:
             self.method = METHODS[config.method](task)
         self.task = task
         self.phases = self.method.phases()
+        self.course: Course | None = None
+        if self.method.labels_move:
+            followed = generator(config.seed, "label course")
+            self.course = Course(self.soft_labels, self.method.class_labels(), config.epochs, followed)
 
     @property
     def done(self) -> bool:
@@ -89,10 +94,13 @@ class Run:
         self.epoch += 1
         metrics |= evaluate(self.model, self.parts.meta, "meta")
         metrics |= evaluate(self.model, self.parts.val, "val")
-        metrics |= label_metrics(self.soft_labels, self.parts.noisy, self.parts.train.targets)
+        labels = self.soft_labels
+        metrics |= label_metrics(labels, self.parts.noisy, self.parts.train.targets)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} after epoch {self.epoch}")
+        if self.course is not None:
+            self.course.note(self.epoch, labels, self.method.class_labels())
         metrics["seconds"] = time.perf_counter() - started
         return metrics
 
@@ -106,6 +114,7 @@ class Run:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "method": self.method.state_dict(),
+                "course": None if self.course is None else self.course.state_dict(),
                 "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
                 "global_stream": self.global_stream.state,
             }
@@ -126,6 +135,8 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
+        if self.course is not None:
+            self.course.load_state_dict(state["course"])
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]

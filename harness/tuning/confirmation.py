@@ -20,7 +20,7 @@ from harness.space import Space
 from harness.tracking.spool import TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.training.seeds import derive
-from harness.tuning.folder import write_json
+from harness.tuning.folder import label_files, write_json
 from harness.tuning.ledger import Entry
 
 FIRST_NUMBER = 1_000_000
@@ -160,14 +160,13 @@ class Results:
 
     def end(self, job: Job, result: Result) -> TrialEnded:
         """The record of how `job` ended."""
-        labels = self.of(job) / "labels.npz"
         return TrialEnded(
             trial=job.number,
             state=result.state,
             reason=result.reason,
             metrics=result.test,
             step=result.epochs,
-            artifacts=(str(labels),) if labels.exists() else (),
+            artifacts=label_files(self.of(job)),
         )
 
     def looked_at(self) -> set[str]:

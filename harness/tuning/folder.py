@@ -11,6 +11,9 @@ import socket
 from pathlib import Path
 from typing import IO, Any, Self
 
+LABELS = "labels.npz"
+COURSE = "label_course.npz"
+
 
 class FolderError(Exception):
     """The folder cannot be used; says why and what to do."""
@@ -60,7 +63,7 @@ class SweepFolder:
 
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
-        for name in ("checkpoint.pt", "error.txt", "labels.npz"):
+        for name in ("checkpoint.pt", "error.txt", LABELS, COURSE):
             (self.trial(number) / name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -97,6 +100,11 @@ class SweepFolder:
             self._lock.truncate(0)
             self._lock.close()
             self._lock = None
+
+
+def label_files(trial: Path) -> tuple[str, ...]:
+    """What a run that ended left of its labels in its folder."""
+    return tuple(str(trial / name) for name in (LABELS, COURSE) if (trial / name).exists())
 
 
 def write_whole(path: Path, text: str) -> None:

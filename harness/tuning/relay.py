@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 
 from harness.tracking import spool
 from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
-from harness.tuning.folder import SweepFolder
+from harness.tuning.folder import SweepFolder, label_files
 from harness.tuning.ledger import Entry
 
 
@@ -35,8 +35,7 @@ class Relay:
             return
         self._note(record)
         if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
-            labels = self._folder.trial(record.trial) / "labels.npz"
-            record = dataclasses.replace(record, artifacts=(str(labels),) if labels.exists() else ())
+            record = dataclasses.replace(record, artifacts=label_files(self._folder.trial(record.trial)))
         self._append(record)
 
     def catch_up(self, entries: Iterable[Entry]) -> None:

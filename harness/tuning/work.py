@@ -15,7 +15,9 @@ import numpy as np
 import torch
 
 from harness.training.config import RunConfig
+from harness.training.data import pool_places
 from harness.training.run import Diverged, Run
+from harness.tuning.folder import COURSE, LABELS
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
@@ -88,14 +90,22 @@ class Work:
             self.saved_at = time.monotonic()
 
     def _save_labels(self, run: Run) -> None:
-        """The labels at the end, beside the given ones they started from and the true ones they are measured by."""
-        labels = run.soft_labels.float().cpu().numpy()
-        given = run.parts.noisy.cpu().numpy()
-        truth = run.parts.train.targets.cpu().numpy()
-        _write_whole(
-            self.folder / "labels.npz",
-            lambda fresh: np.savez_compressed(fresh, labels=labels, given=given, truth=truth),
-        )
+        """The labels at the end, and how they came there.
+
+        Beside the labels stand the given ones they started from, the true ones they are measured by, and where in the
+        data set each image is found. The course is left only where labels move.
+        """
+        train = run.parts.train
+        ended = {
+            "labels": run.soft_labels.float().cpu().numpy(),
+            "given": run.parts.noisy.cpu().numpy(),
+            "truth": train.targets.cpu().numpy(),
+            "index": pool_places(run.config)[train.index.cpu().numpy()],
+        }
+        _write_whole(self.folder / LABELS, lambda fresh: np.savez_compressed(fresh, **ended))
+        if run.course is not None:
+            course = run.course.arrays(train)
+            _write_whole(self.folder / COURSE, lambda fresh: np.savez_compressed(fresh, **course))
         self._checkpoint.unlink(missing_ok=True)
 
     def _attempt(self, work: Callable[[], None]) -> None:

@@ -16,6 +16,6 @@ from harness.training.data.errors import DataError
 from harness.training.data.images import Images, Parts, Pixels
 from harness.training.data.parts import load_parts
 from harness.training.data.proportion import cut
-from harness.training.data.sources import load_pool, load_test
+from harness.training.data.sources import load_pool, load_test, pool_places
 
-__all__ = ["DataError", "Images", "Parts", "Pixels", "cut", "load_parts", "load_pool", "load_test"]
+__all__ = ["DataError", "Images", "Parts", "Pixels", "cut", "load_parts", "load_pool", "load_test", "pool_places"]

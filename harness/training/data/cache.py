@@ -18,7 +18,7 @@ from harness.training.data.raw import Array
 
 Arrays = dict[str, Array]
 
-FORMAT = 1
+FORMAT = 2
 """Goes up when what is stored changes."""
 
 

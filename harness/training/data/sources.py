@@ -78,6 +78,11 @@ def load_test(config: RunConfig) -> Images:
     return _images(Source.of(config), "test")
 
 
+def pool_places(config: RunConfig) -> np.ndarray:
+    """Where each image of the pool stands in the data set (of one with a test part: in its training part), [N]."""
+    return _arrays(Source.of(config))["pool_places"]
+
+
 @lru_cache(maxsize=4)
 def _images(source: Source, part: str) -> Images:
     held = {name: torch.from_numpy(array) for name, array in _arrays(source).items()}
@@ -134,10 +139,13 @@ def _stored(source: Source) -> Arrays:
             f"{source.dataset}: expected training and test images of one shape, got {list(train.images.shape[1:])} and "
             f"{list(test.images.shape[1:])}; set image_size"
         )
-    pool, test = _divided(source, train) if test is None else (train, test)
-    pool, test = resized(pool, source.image_size), resized(test, source.image_size)
+    places = np.arange(len(train.truth))
+    if test is None:
+        places, test_places = _division(source, train)
+        train, test = train[places], train[test_places]
+    pool, test = resized(train, source.image_size), resized(test, source.image_size)
     mean, std = _statistics(pool)
-    arrays: Arrays = {"mean": mean, "std": std}
+    arrays: Arrays = {"mean": mean, "std": std, "pool_places": places}
     for name, part in (("pool", pool), ("test", test)):
         held = {"images": part.images, "truth": part.truth, "given": part.given, "reference": part.reference}
         arrays |= {f"{name}_{key}": array for key, array in held.items() if array is not None}
@@ -145,8 +153,8 @@ def _stored(source: Source) -> Arrays:
     return arrays
 
 
-def _divided(source: Source, raw: Raw) -> tuple[Raw, Raw]:
-    """Pool and test part of a set that brings none; images of unknown class stay in the pool."""
+def _division(source: Source, raw: Raw) -> tuple[np.ndarray, np.ndarray]:
+    """Places of the pool and of the test part in a set that brings none; images of unknown class stay in the pool."""
     known = np.flatnonzero(raw.truth >= 0)
     size = round(TEST_SHARE * len(known))
     if not size:
@@ -154,7 +162,7 @@ def _divided(source: Source, raw: Raw) -> tuple[Raw, Raw]:
     targets = torch.from_numpy(raw.truth[known])
     test, pool = cut(targets, [size], torch.Generator().manual_seed(TEST_SEED))
     unknown = np.flatnonzero(raw.truth < 0)
-    return raw[np.concatenate([known[pool.numpy()], unknown])], raw[known[test.numpy()]]
+    return np.concatenate([known[pool.numpy()], unknown]), known[test.numpy()]
 
 
 def _classes(pool: Raw, test: Raw) -> int:

@@ -14,6 +14,8 @@ from harness.training.methods.protocol import Batch, Method, Task
 
 
 class Bootstrapping(Method):
+    labels_move = True
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.targets = super().labels()  # those an image was last trained with

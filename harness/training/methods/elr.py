@@ -16,6 +16,8 @@ FLOOR = 1e-4
 
 
 class EarlyLearningRegularisation(Method):
+    labels_move = True
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.targets = torch.zeros(len(task.given), task.classes, device=task.given.device)

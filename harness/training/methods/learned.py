@@ -28,6 +28,8 @@ from harness.training.methods.protocol import Batch, Method, Phase, Task
 
 
 class Learned(Method):
+    labels_move = True
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         config = task.config
@@ -82,6 +84,9 @@ class Learned(Method):
     def labels(self) -> Tensor:
         every = torch.arange(len(self.task.given), device=self.task.given.device)
         return self._in_force(every, self.task.given, self.task.trusted)
+
+    def class_labels(self) -> Tensor | None:
+        return self.table.as_tensor() if self.by_class else None
 
     def state_dict(self) -> dict[str, Any]:
         return self.table.state_dict()

@@ -15,6 +15,8 @@ from harness.training.methods.protocol import Batch, Method, Task
 
 
 class OnlineLabelSmoothing(Method):
+    labels_move = True
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         square = (task.classes, task.classes)
@@ -37,6 +39,9 @@ class OnlineLabelSmoothing(Method):
 
     def labels(self) -> Tensor:
         return self._mixed(self.task.given)
+
+    def class_labels(self) -> Tensor:
+        return self._mixed(torch.arange(self.task.classes, device=self.task.given.device))
 
     def tensors(self) -> dict[str, Tensor]:
         return {"soft": self.soft, "sums": self.sums, "counts": self.counts}

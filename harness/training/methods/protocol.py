@@ -5,7 +5,7 @@ of a training image: `Task` does not hold them. It fills the model's gradients f
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -74,6 +74,9 @@ class Method(Protocol):
     method subclasses this and says what differs.
     """
 
+    labels_move: ClassVar[bool] = False
+    """Whether `labels` changes over a run."""
+
     task: Task
 
     def __init__(self, task: Task) -> None:
@@ -100,6 +103,10 @@ class Method(Protocol):
     def labels(self) -> Tensor:
         """The soft labels now in force, [images, classes]: what the method takes each image to be."""
         return functional.one_hot(self.task.given, self.task.classes).float()
+
+    def class_labels(self) -> Tensor | None:
+        """The labels by annotated class, [classes, classes], where a class has one for all its images."""
+        return None
 
     def tensors(self) -> dict[str, Tensor]:
         """The method's state, changed in place alone."""

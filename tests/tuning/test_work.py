@@ -1,0 +1,55 @@
+"""What a trial leaves in its folder, without Ray."""
+
+import io
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from harness.training.config import RunConfig
+from harness.tuning import work
+from harness.tuning.work import Work
+
+CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
+
+
+def to_its_end(trial: Work) -> Work:
+    while not trial.finished:
+        assert trial.advance()["failure"] == ""
+    return trial
+
+
+def members(file: Path) -> dict[str, bytes]:
+    with zipfile.ZipFile(io.BytesIO(file.read_bytes())) as archive:
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def test_a_trial_taken_up_from_its_checkpoint_leaves_the_same_files_bit_for_bit(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    to_its_end(Work(CONFIG, tmp_path / "calm"))
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
+        patch.setattr(work, "CHECKPOINT_SECONDS", 0)
+        lost = Work(CONFIG, tmp_path / "lost")
+        for _ in range(3):
+            lost.advance()
+    assert (tmp_path / "lost" / "checkpoint.pt").exists()
+    taken_up = Work(CONFIG, tmp_path / "lost")
+    assert taken_up.run is not None
+    assert taken_up.run.epoch == 3
+    to_its_end(taken_up)
+    assert sorted(path.name for path in (tmp_path / "lost").iterdir()) == ["label_course.npz", "labels.npz"]
+    for name in ("labels.npz", "label_course.npz"):
+        assert members(tmp_path / "calm" / name) == members(tmp_path / "lost" / name)
+
+
+def test_labels_say_where_in_the_data_set_their_images_are(tmp_path: Path) -> None:
+    from harness.training.data import digits
+
+    to_its_end(Work(CONFIG | {"method": "one_hot", "epochs": 1}, tmp_path))
+    labels = np.load(tmp_path / "labels.npz")
+    assert len(np.unique(labels["index"])) == 200
+    np.testing.assert_array_equal(digits.read().truth[labels["index"]], labels["truth"])
+    assert not (tmp_path / "label_course.npz").exists()
