@@ -14,11 +14,13 @@
     gallery          the images whose label moved most
     course           the best so far, what half the budget would have found, what pruning saved
     importance       which parameters decide: functional ANOVA of a random forest
-    confirmation     test accuracy over fresh seeds
+    confirmation     test accuracy over fresh seeds, and the pairs behind a verdict
     semantics        which classes learned labels take to be alike, and whether a reference agrees
+    alike            class labels as a matrix and a tree, and whether another seed gives the same
     style            colours and lines that hold in grey and for the colour-blind
 
     sections         the parts of a report      drawing    a figure as SVG whose points know their trials
+    label_sections   those about the labels
     page             a page without network     markup     HTML in which every text is escaped
     execute          runs a notebook of this folder on a given study
 

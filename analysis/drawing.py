@@ -14,7 +14,8 @@ import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from analysis import style
-from analysis.markup import Markup
+from analysis.markup import Markup, element, join
+from analysis.page import note
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
@@ -48,6 +49,19 @@ LOOK = {
     "svg.fonttype": "none",
     "svg.hashsalt": "soft labels",  # the same figure is the same text
 }
+
+
+def figures(draw: Callable[[], list[Figure]], name: str, caption: str, otherwise: str = "") -> Markup | None:
+    """The figures side by side with one caption; `otherwise` where there are none."""
+    drawn = pictures(draw, name, caption)
+    if not drawn:
+        return note(otherwise) if otherwise else None
+    plots = [element("figure", each, class_="plot") for each in drawn]
+    return join(element("div", plots, class_="figures"), note(caption))
+
+
+def some(figure: Figure | None) -> list[Figure]:
+    return [] if figure is None else [figure]
 
 
 def pictures(draw: Callable[[], list[Figure]], name: str, describe: str) -> list[Markup]:

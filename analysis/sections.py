@@ -12,29 +12,17 @@ import json
 import math
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from matplotlib.figure import Figure
-
-from analysis import (
-    confirmation,
-    correction,
-    course,
-    drawing,
-    fates,
-    gallery,
-    learning_curves,
-    mistakes,
-    parallel,
-    response,
-    snapshots,
-)
+from analysis import confirmation, correction, course, learning_curves, parallel, response
+from analysis import label_sections as labels
 from analysis import study as studies
+from analysis.drawing import figures, some
 from analysis.importance import SPREAD, TOGETHER, Importance, importance
 from analysis.importance import panel as importance_panel
-from analysis.markup import Content, Markup, element, join, table
+from analysis.markup import Content, Markup, element, table
 from analysis.page import listing, note, section
 from analysis.study import VALUE, Study, interval
 from analysis.surface import NONE as NO_SURFACE
@@ -96,10 +84,17 @@ def confirmed(findings: Mapping[str, Any] | None) -> Markup | None:
     return section(
         "Confirmed on fresh seeds",
         table(head, rows, numbers=(1, 2, 3, 4), class_="cards"),
-        _figures(
-            lambda: _some(confirmation.panel(findings)),
+        figures(
+            lambda: some(confirmation.panel(findings)),
             "confirmation",
             "Test accuracy of each configuration: a dot for each seed; below, the mean and its 95 % interval.",
+        ),
+        figures(
+            lambda: confirmation.pair_panels(findings),
+            "pairs",
+            "The configuration of the verdict against the baselines, seed by seed: a line for each seed from the "
+            "closest baseline, dashed where that is above; and the differences to each, with the mean and its 95 % "
+            "interval, thick by itself, thin as it holds for all configurations that were looked at.",
         ),
         note(
             f"Rule: {rule['name']}, α = {rule['alpha']:g} over {rule['looks']} configurations ever measured on the "
@@ -144,7 +139,7 @@ def answers(study: Study) -> Markup:
     return section(
         "How accuracy answers",
         element("h3", "Label learning rate and meta-interval"),
-        _figures(
+        figures(
             lambda: response.panels(study),
             "response",
             "Each learned trial at its label learning rate and meta-interval, shaded by accuracy; and its accuracy "
@@ -154,7 +149,7 @@ def answers(study: Study) -> Markup:
         ),
         _surfaces(study),
         element("h3", "Every parameter at once"),
-        _figures(
+        figures(
             lambda: [each for each in (parallel.panel(study, arm) for arm in study.learned) if each],
             "parallel",
             "A line a learned trial, over its parameters to its accuracy at the last epoch.",
@@ -162,52 +157,22 @@ def answers(study: Study) -> Markup:
         ),
         _only_on_screen("Pull along an axis to keep the lines through a range of it; press the axis to let go."),
         element("h3", "Over the epochs"),
-        _figures(
+        figures(
             lambda: [learning_curves.panel(study)],
             "epochs",
             "Validation accuracy of the best trials, and the longest of each baseline. Marks are at the last epoch, by "
             "which a trial is judged; the scale of epochs is logarithmic.",
         ),
         element("h3", "Labels"),
-        _figures(
+        figures(
             lambda: correction.panels(study),
             "labels",
             "Of the labels that noise made wrong, the share put right; of the right ones, the share that stayed so.",
             "No label was made wrong in this sweep.",
         ),
-        _mistakes(study),
+        labels.mistakes_found(study),
+        labels.class_labels(study),
     )
-
-
-def _mistakes(study: Study) -> Content:
-    """What became of the wrong labels of the best learned trial, how well it finds them, and what it moved most."""
-    labels = snapshots.best(study)
-    if isinstance(labels, str):
-        return None
-    parts: list[Content] = [element("h3", f"The labels of {labels.name}, the best learned trial")]
-    if mistakes.findable(labels):
-        others = snapshots.fresh(study, labels)
-        parts += [
-            _figures(
-                lambda: fates.panels(labels),
-                "fates",
-                f"{fates.words(labels)} By class, with 95 % intervals over its wrong labels (their number).",
-            ),
-            _figures(
-                lambda: mistakes.panels(labels, others),
-                "mistakes",
-                f"{mistakes.words(labels, others)} Bands are 95 % intervals over the draw of the images.",
-            ),
-        ]
-    parts.append(
-        _figures(
-            lambda: _some(gallery.panel(labels)),
-            "gallery",
-            "The images whose label moved most: the class given → the class learned, a tick where that is the true one "
-            "(else a cross and the true one), and how much of the mass moved.",
-        )
-    )
-    return parts if any(parts[1:]) else None
 
 
 def searching(study: Study, space: Space | None) -> Markup:
@@ -232,7 +197,7 @@ def searching(study: Study, space: Space | None) -> Markup:
         "How it was searched",
         note(_strategy(space)) if space else None,
         table([*head, "best of half the trials", "best of all"], rows, numbers=range(1, 7), class_="cards"),
-        _figures(
+        figures(
             lambda: [*course.panels(study), *(importance_panel(each) for each in telling)],
             "course",
             "The best accuracy found so far, over the trials of each arm, with the last one's 95 % interval; what the "
@@ -372,21 +337,12 @@ def _importance_words(found: Importance) -> str:
     )
 
 
-def _figures(draw: Callable[[], list[Figure]], name: str, caption: str, otherwise: str = "") -> Markup | None:
-    """The figures side by side with one caption; `otherwise` where there are none."""
-    drawn = drawing.pictures(draw, name, caption)
-    if not drawn:
-        return note(otherwise) if otherwise else None
-    plots = [element("figure", each, class_="plot") for each in drawn]
-    return join(element("div", plots, class_="figures"), note(caption))
-
-
 def _surfaces(study: Study) -> Content:
     """The response surface of each learned arm that has the trials for one."""
     found = [each for each in (surface(study, arm) for arm in study.learned) if each is not None]
     if not found:
         return note(NO_SURFACE[:1].upper() + NO_SURFACE[1:] + ".")
-    return _figures(
+    return figures(
         lambda: [picture for each in found for picture in surface_panels(each)],
         "surface",
         " ".join(words(each) for each in found) + " The star is its best place, the dashed line around what may be as "
@@ -396,10 +352,6 @@ def _surfaces(study: Study) -> Content:
 
 def _only_on_screen(text: str) -> Markup:
     return element("p", text, class_="note pull")
-
-
-def _some(figure: Figure | None) -> list[Figure]:
-    return [] if figure is None else [figure]
 
 
 def _settings(params: Mapping[str, Any]) -> Content:

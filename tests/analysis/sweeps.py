@@ -1,9 +1,11 @@
 """A sweep of learned labels and two baselines, as the driver records it, with curves of known shape."""
 
+import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -96,6 +98,80 @@ def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str
         pixels=draw.integers(0, 256, (48, 1, 8, 8), dtype=np.uint8),
     )
     return (str(folder / "labels.npz"), str(folder / "label_course.npz"))
+
+
+ALIKE = ((0, 3, 0.2), (1, 4, 0.1))
+"""Classes that lend each other mass, and how much."""
+
+
+def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
+    """What a trial with class labels leaves in `folder`: five classes, 0 and 3 the most alike, then 1 and 4."""
+    folder.mkdir(parents=True)
+    draw = np.random.default_rng(seed)
+    table = draw.uniform(0, 0.01, (5, 5))
+    for one, other, mass in ALIKE:
+        table[one, other] = table[other, one] = mass
+    np.fill_diagonal(table, 0)
+    np.fill_diagonal(table, 1 - table.sum(axis=1))
+    truth = np.arange(60) % 5
+    np.savez_compressed(folder / "labels.npz", labels=table[truth].astype(np.float32), given=truth, truth=truth)
+    course = np.eye(5) + np.linspace(0, 1, 4)[:, None, None] * (table - np.eye(5))
+    epochs = np.array([0, 4, 8, 12])
+    np.savez_compressed(folder / "label_course.npz", epochs=epochs, class_labels=course.astype(np.float16))
+    return (str(folder / "labels.npz"), str(folder / "label_course.npz"))
+
+
+def class_labelled(records: Iterable[Record], home: Path) -> Iterator[Record]:
+    """The same `records`, where every learned trial has class labels."""
+    learned = set()
+    for record in records:
+        if isinstance(record, TrialStarted) and record.params["method"] == "learned":
+            learned.add(record.trial)
+            record = replace(record, params={**record.params, "labels": "class"})
+        if isinstance(record, TrialEnded) and record.state == "complete" and record.trial in learned:
+            record = replace(record, artifacts=class_files(home / "trials" / str(record.trial), record.trial))
+        yield record
+
+
+def confirmed(home: Path, seeds: int = 4) -> Iterator[Record]:
+    """A confirmation of the sweep in `home`: its numbers as a file of the sweep, and a run a seed with class labels."""
+    home.mkdir(parents=True, exist_ok=True)
+    (home / "confirm.json").write_text(json.dumps(findings(seeds)))
+    yield SweepStarted(name=home.name, tags={"verdict": "…"}, artifacts=(str(home / "confirm.json"),), time=BEGIN)
+    for seed in range(1, seeds + 1):
+        number, time = 1_000_000 * seed + 6, BEGIN + seed
+        tags = {"harness.kind": "confirmation", "arm": "learned", "state": "running"}
+        name = f"learned-6 seed {seed}"
+        yield TrialStarted(trial=number, name=name, params={"method": "learned"}, tags=tags, time=time)
+        files = class_files(home / "confirm" / str(seed), 100 + seed)
+        yield TrialEnded(trial=number, state="complete", artifacts=files, time=time)
+
+
+def findings(seeds: int = 4) -> dict[str, Any]:
+    """`confirm.json` of one learned configuration, two points above one baseline and four above another."""
+    easy = [0.01 * (seed % 3) for seed in range(seeds)]
+
+    def one(arm: str, trial: int, level: float, wobble: float) -> dict[str, Any]:
+        values = [level + each + wobble * (-1) ** place for place, each in enumerate(easy)]
+        mean = sum(values) / seeds
+        numbers = {"trial": trial, "params": {}, "n": seeds, "seeds": list(range(seeds)), "test_accuracy": values}
+        numbers |= {"test_accuracy_mean": mean, "ci95": [mean - 0.02, mean + 0.02], "val_accuracy_mean": level}
+        return {"role": "arm" if arm == "learned" else "baseline", **numbers, "configurations": {}, "search_value": 0.9}
+
+    arms = {"learned": one("learned", 6, 0.92, 0.001), "one_hot": one("one_hot", 12, 0.88, 0.0)}
+    arms["label_smoothing"] = one("label_smoothing", 15, 0.90, 0.0)
+    for arm, each in arms.items():
+        each["configurations"] = {f"{arm}-{each['trial']}": {k: v for k, v in each.items() if k != "configurations"}}
+    rows = [
+        {"arm": "learned", "trial": 6, "baseline": arm, "baseline_trial": trial, "n": seeds, "mean_difference": gap}
+        | {"ci95": [gap - 0.001, gap + 0.001], "ci95_corrected": [gap - 0.002, gap + 0.002], "p_value": 0.001}
+        for arm, trial, gap in (("one_hot", 12, 0.04), ("label_smoothing", 15, 0.02))
+    ]
+    said = "learned labels (learned-6) beat the best baseline (label_smoothing-15) by 2.0 points [1.8, 2.2], n = 4"
+    gain = {"arm": "learned", "trial": 6, "baseline": "label_smoothing", "baseline_trial": 15}
+    rule = {"name": "fixed number of seeds", "alpha": 0.05, "looks": 1}
+    whole = {"n": seeds, "rule": rule, "arms": arms, "comparisons": rows, "gain": gain}
+    return {**whole, "verdict": said, "outcome": "better", "notes": []}
 
 
 def labelled(records: Iterable[Record], home: Path, course: bool = True) -> Iterator[Record]:
