@@ -31,6 +31,10 @@ METRICS = (
     "noisy_labels_corrected",
     "clean_labels_kept",
     "label_entropy",
+    "label_moved",
+    "mistakes_auc",
+    "label_gradient_norm",
+    "label_step_norm",
     "lr",
     "seconds",
 )

@@ -9,8 +9,22 @@
 | `noisy_labels_corrected` | share of the wrong given labels whose argmax is now true; absent without noise | higher |
 | `clean_labels_kept` | share of the right given labels still true by argmax; absent where none was right | higher |
 | `label_entropy` | mean entropy of the training labels, nats | neither |
+| `label_moved` | mean total variation distance of the labels from their start; where labels move | neither |
+| `mistakes_auc` | how well the mass taken from the given class ranks wrong before right labels, below | higher |
+| `label_gradient_norm` | at the epoch's first label step, mean over its images of ‖(B/s) ∂M/∂y_i‖₂ | neither |
+| `label_step_norm` | at that step, mean over its images of how far the label went, ‖Δy_i‖₂ | neither |
 | `lr` | model learning rate at the epoch's last step | neither |
 | `seconds` | wall-clock time of the epoch, this measuring included | lower |
+
+`mistakes_auc` is the area under the receiver operating characteristic of the score 1 - y_i,given(i) for the event that
+the given class is not the true one: the chance that a wrong label has lost more mass than a right one, a tie counting
+half (Bamber 1975; Hanley and McNeil 1982). With R the sum of the ranks of the W wrong ones among all W + K,
+
+    AUC = (R - W (W + 1)/2) / (W K)
+
+0.5 is chance. It is absent where labels do not move, or where none or all of the given ones are wrong. Metrics that
+know the truth (`label_accuracy`, `noisy_labels_corrected`, `clean_labels_kept`, `mistakes_auc`) are for the reader
+alone: nothing that trains or searches sees them.
 """
 
 import torch
@@ -52,3 +66,17 @@ def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
         if among.any():
             metrics[name] = float(right[among].float().mean())
     return metrics
+
+
+def mistakes_auc(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
+    """How well soft labels [N, C] tell which of the given classes [N] are not the true ones [N], where those are known."""
+    known = truth >= 0
+    wrong = (given != truth)[known]
+    score = -soft.gather(1, given[:, None])[known, 0]
+    count = int(wrong.sum())
+    if count in (0, len(wrong)):
+        return {}
+    _, place, ties = score.unique(return_inverse=True, return_counts=True)
+    ranks = ties.cumsum(0).double() - (ties - 1) / 2  # the mean rank of those that are equal
+    surplus = float(ranks[place[wrong]].sum()) - count * (count + 1) / 2
+    return {"mistakes_auc": surplus / (count * (len(wrong) - count))}

@@ -23,7 +23,7 @@ from harness.training.course import Course
 from harness.training.data import DataError, Images, Parts, load_parts
 from harness.training.meta_set import MetaSet
 from harness.training.methods import METHODS, Batch, Phase, Task
-from harness.training.metrics import Metrics, evaluate, label_metrics
+from harness.training.metrics import Metrics, evaluate, label_metrics, mistakes_auc
 from harness.training.models import build
 from harness.training.random import GlobalStream, generator
 
@@ -96,6 +96,9 @@ class Run:
         metrics |= evaluate(self.model, self.parts.val, "val")
         labels = self.soft_labels
         metrics |= label_metrics(labels, self.parts.noisy, self.parts.train.targets)
+        if self.course is not None:
+            metrics["label_moved"] = float(self.course.moved(labels).mean())
+            metrics |= mistakes_auc(labels, self.parts.noisy, self.parts.train.targets)
         for name, value in metrics.items():
             if not math.isfinite(value):
                 raise Diverged(f"{name} is {value} after epoch {self.epoch}")
@@ -161,7 +164,7 @@ class Run:
             self.optimizer.step()
             self.model_steps += 1
         self.method.end_epoch()
-        return {"train_loss": float(total) / len(batches), "lr": lr}
+        return {"train_loss": float(total) / len(batches), "lr": lr, **self.method.measured()}
 
     def _phase(self) -> tuple[Phase, int]:
         """The phase of the epoch to come, and how many of its epochs are past."""

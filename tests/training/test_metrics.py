@@ -6,8 +6,10 @@ import pytest
 import torch
 from torch import nn
 
+from harness.training.config import RunConfig
 from harness.training.data import Images
-from harness.training.metrics import evaluate, label_metrics
+from harness.training.metrics import evaluate, label_metrics, mistakes_auc
+from harness.training.run import Run
 
 
 def test_loss_and_accuracy_of_a_part() -> None:
@@ -54,3 +56,52 @@ def test_where_all_labels_are_wrong_none_can_be_kept() -> None:
     metrics = label_metrics(SOFT, (TRUTH + 1) % 3, TRUTH)
     assert "clean_labels_kept" not in metrics
     assert metrics["noisy_labels_corrected"] == pytest.approx(3 / 5)
+
+
+@pytest.mark.parametrize("ties", [False, True])
+def test_mistakes_auc_is_the_chance_that_a_wrong_label_lost_more_than_a_right_one(ties: bool) -> None:
+    draw = torch.Generator().manual_seed(4)
+    soft = torch.rand(60, 5, generator=draw).softmax(1)
+    if ties:
+        soft = (soft * 20).round() / 20
+    given, truth = (torch.randint(5, (60,), generator=draw) for _ in range(2))
+    truth[::7] = -1  # unknown
+    lost = 1 - soft.gather(1, given[:, None])[:, 0]
+    wrong, right = lost[(truth >= 0) & (given != truth)], lost[given == truth]
+    pairs = (wrong[:, None] > right).double() + 0.5 * (wrong[:, None] == right).double()
+    assert mistakes_auc(soft, given, truth) == {"mistakes_auc": pytest.approx(float(pairs.mean()), abs=1e-12)}
+
+
+def test_where_no_label_or_each_is_wrong_there_is_nothing_to_rank() -> None:
+    assert mistakes_auc(SOFT, TRUTH, TRUTH) == {}
+    assert mistakes_auc(SOFT, (TRUTH + 1) % 3, TRUTH) == {}
+
+
+RUN = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=3, train_size=200, label_lr=0.5)
+
+
+@pytest.mark.parametrize("labels", ["instance", "class"])
+def test_a_learned_run_says_how_its_labels_moved(labels: str) -> None:
+    run = Run(RUN.model_copy(update={"labels": labels, "label_warmup_epochs": 1}))
+    still = run.train_epoch()
+    assert still["label_moved"] == 0
+    assert still["mistakes_auc"] == 0.5
+    assert "label_step_norm" not in still, "no label step in the warm-up"
+    start = run.soft_labels
+    moving = run.train_epoch()
+    assert moving["label_moved"] == pytest.approx(float((run.soft_labels - start).abs().sum(1).mean() / 2))
+    assert moving["mistakes_auc"] != 0.5
+    assert moving["label_gradient_norm"] > 0
+    assert moving["label_step_norm"] > 0
+
+
+def test_the_label_step_is_the_gradient_times_the_rate_where_nothing_is_projected() -> None:
+    run = Run(RUN.model_copy(update={"label_lr": 1e-4, "label_smoothing": 0.5}))
+    metrics = run.train_epoch()
+    # The projection takes out what would change a label's sum, and leaves no more than the gradient asked for.
+    assert 0 < metrics["label_step_norm"] <= 1e-4 * metrics["label_gradient_norm"] * 1.001
+
+
+def test_a_baseline_says_nothing_of_labels_that_move() -> None:
+    metrics = Run(RUN.model_copy(update={"method": "one_hot"})).train_epoch()
+    assert not {"label_moved", "mistakes_auc", "label_gradient_norm", "label_step_norm"} & metrics.keys()

@@ -56,6 +56,7 @@ class Learned(Method):
             follow_model=config.label_schedule == "model",
         )
         self.retrain_epochs = round(config.retrain_share * config.epochs)
+        self.norms: dict[str, Tensor] = {}
         self.learned_until = (config.epochs - self.retrain_epochs) * steps
 
     def phases(self) -> list[Phase]:
@@ -75,11 +76,22 @@ class Learned(Method):
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
         if len(rows):
             rate = self.schedule.rate(batch.lr_factor)
+            before = None if self.norms else self.table.rows(rows)
             self.table.update(rows, gradient, label_lr=rate, scale=step.scale)
+            if before is not None:  # once an epoch: one batch is as telling as another, and small models feel the cost
+                went = self.table.rows(rows) - before
+                self.norms = {
+                    "label_gradient_norm": (step.scale * gradient).norm(dim=1).mean(),
+                    "label_step_norm": went.norm(dim=1).mean(),
+                }
         return step.loss
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return soft_cross_entropy(logits, self._targets(batch))
+
+    def measured(self) -> dict[str, float]:
+        norms, self.norms = self.norms, {}
+        return {name: float(norm) for name, norm in norms.items()}
 
     def labels(self) -> Tensor:
         every = torch.arange(len(self.task.given), device=self.task.given.device)

@@ -104,6 +104,10 @@ class Method(Protocol):
         """The soft labels now in force, [images, classes]: what the method takes each image to be."""
         return functional.one_hot(self.task.given, self.task.classes).float()
 
+    def measured(self) -> dict[str, float]:
+        """What the method itself measured in the epoch that has ended; see `harness.training.metrics`."""
+        return {}
+
     def class_labels(self) -> Tensor | None:
         """The labels by annotated class, [classes, classes], where a class has one for all its images."""
         return None
