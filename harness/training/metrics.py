@@ -69,7 +69,7 @@ def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
 
 
 def mistakes_auc(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
-    """How well soft labels [N, C] tell which of the given classes [N] are not the true ones [N], where those are known."""
+    """How well soft labels [N, C] tell which of the given classes [N] are not the true ones [N], if known."""
     known = truth >= 0
     wrong = (given != truth)[known]
     score = -soft.gather(1, given[:, None])[known, 0]
