@@ -157,6 +157,25 @@ def test_the_same_name_with_another_space_is_refused_with_the_difference(swept: 
     assert (swept.folder / "summary.json").read_bytes() == before
 
 
+def test_a_warm_start_begins_with_the_best_of_an_earlier_sweep_and_goes_on_with_the_same_words(swept: Swept) -> None:
+    best = {name: arm["params"] for name, arm in swept.summary["arms"].items()}
+    words = ("--name", "warmed", "--warm-start", "label_lr:1", "--trials", "3")
+    first = swept.search(*words)
+    assert first.code == 0, first.all
+    assert "warm start from label_lr: 1 of learned, 1 of one_hot, 1 of label_smoothing first" in first.out
+    assert "--name warmed --warm-start label_lr:1" in first.out, "what goes on with it says so too"
+    warmed = swept.runs / "warmed"
+    assert {name: arm["params"] for name, arm in read(warmed)["arms"].items()} == best
+    facts = json.loads((warmed / "provenance.json").read_text())["warm_start"]
+    assert (facts["from"], facts["best"]) == ("label_lr", 1)
+    again = swept.search(*words)
+    assert again.code == 0, again.all
+    other = swept.search("--name", "warmed", "--trials", "3")
+    assert other.code == 2
+    assert re.search(r"arms.learned.points: \[.*\] → nothing", other.err), other.err
+    assert json.loads((warmed / "provenance.json").read_text())["warm_start"] == facts
+
+
 def test_a_diverging_trial_is_failed_with_its_reason_and_the_sweep_goes_on(tmp_path: Path, ray_address: str) -> None:
     arguments = ("--set", "parameters.lr={type: categorical, choices: [1.0e+30, 0.05]}", "--set", "search.sampler=grid")
     arguments += ("--set", "arms.learned.parameters={}", "--set", "baselines={}", "--set", "search.trials=2")

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cli
-from harness.confirm.sitting import Extent, NothingToConfirm, Refused, confirm, find
+from harness.confirm.sitting import Extent, NothingToConfirm, Refused, confirm
 from harness.space import SpaceError
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError
 from harness.tuning.address import ClusterError
-from harness.tuning.folder import FolderError
+from harness.tuning.folder import FolderError, find_sweep
 
 EXAMPLES = """\
 examples:
@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
     try:
-        find(options.runs_dir, options.name)
+        find_sweep(options.runs_dir, options.name)
         print(_headline(options), flush=True)
         outcome = confirm(
             options.name,

@@ -4,7 +4,6 @@ Ray and Optuna take seconds to import: that is done only after the input was fou
 """
 
 import dataclasses
-import difflib
 import json
 import time
 from collections.abc import Sequence
@@ -20,7 +19,7 @@ from harness.tracking.service import Sent, Tracker
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
 from harness.tuning.address import check_address
-from harness.tuning.folder import FolderError, SweepFolder, write_json
+from harness.tuning.folder import SweepFolder, find_sweep, write_json
 
 if TYPE_CHECKING:
     from harness.confirm.training import Training
@@ -118,7 +117,7 @@ def confirm(
     """
     began = time.monotonic()
     extent = extent or Extent()
-    path = find(Path(runs_dir), name)
+    path = find_sweep(Path(runs_dir), name)
     uri = resolve(tracking_uri or _tracked_on(path), Path(runs_dir))
     check(uri)
     if address is not None:
@@ -164,20 +163,6 @@ def confirm(
 
     report(path)
     return Confirmation(found, folder.findings, lost, sent)
-
-
-def find(runs_dir: Path, name: str) -> Path:
-    """The folder of the sweep `name`.
-
-    Raises:
-        FolderError: there is none; names the nearest.
-    """
-    names = sorted(file.parent.name for file in runs_dir.glob("*/study.journal"))
-    if name in names:
-        return runs_dir / name
-    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
-    remedy = f"did you mean {' or '.join(near)}?" if near else "it holds none; run a search, or say --runs-dir"
-    raise FolderError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
 
 
 def _tracked_on(path: Path) -> str | None:

@@ -8,6 +8,7 @@ from harness import cli
 from harness.search.plan import plan
 from harness.search.sitting import Refused, search
 from harness.search.terminal import headline, show
+from harness.search.warm_start import NoWarmStart, warm_start
 from harness.space import SpaceError, load
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError
@@ -19,6 +20,7 @@ examples:
   python -m harness.search --space label_lr.yaml
   python -m harness.search --space label_lr.yaml --trials 120             go on with it, up to 120 trials
   python -m harness.search --space label_lr.yaml --name wide --set width=256
+  python -m harness.search --space label_lr.yaml --name finer --warm-start label_lr
   python -m harness.search --space label_lr.yaml --dry-run
 
 exit codes: 0 done · 1 no trial completed · 2 bad input · 130 interrupted, state kept"""
@@ -40,6 +42,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
     parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument(
+        "--warm-start",
+        metavar="NAME[:K]",
+        help="try the best K configurations of each arm (default: 3) of an earlier sweep first",
+    )
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, under their numbers")
     parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
     parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
@@ -56,6 +63,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = load(options.space, overrides)
         name = options.name or space.study
         print(headline(space, options.runs_dir / name), flush=True)
+        started = None
+        if options.warm_start is not None:
+            started = warm_start(space, options.warm_start, options.runs_dir, options.runs_dir / name)
+            print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
+            space = started.space
         if options.dry_run:
             print(plan(space))
             return cli.DONE
@@ -65,10 +77,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
             runs_dir=options.runs_dir,
             address=options.address,
             tracking_uri=options.tracking_uri,
+            warm_start=started,
             retry_failed=options.retry_failed,
             verbose=options.verbose,
         )
-    except (SpaceError, Refused, TrackingError, ClusterError, FolderError, SpoolError) as error:
+    except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, SpoolError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)

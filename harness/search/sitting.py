@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.search.warm_start import WarmStart
+from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
 from harness.tracking.service import Tracker
@@ -45,6 +47,7 @@ def search(
     runs_dir: Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
+    warm_start: str | WarmStart | None = None,
     retry_failed: bool = False,
     verbose: bool = False,
     quiet: bool = False,
@@ -56,12 +59,14 @@ def search(
         name: the sweep's folder in `runs_dir`; the study's name where left out.
         address: of a Ray cluster; one is started here, and ended, where left out.
         tracking_uri: of MLflow; a SQLite file inside `runs_dir` where left out.
+        warm_start: an earlier sweep, as `NAME:K`, whose best configurations are tried first; or what was found there.
         retry_failed: run failed trials again, under their numbers.
         quiet: show no progress.
 
     Raises:
         Refused: this name is no name, or another sweep's; or the data of a run are not there.
-        FolderError: the folder cannot be written, or another driver holds it.
+        FolderError: the folder cannot be written, or another driver holds it; or there is no sweep to start from.
+        NoWarmStart: the earlier sweep has nothing to start from.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was created then.
     """
     began = time.monotonic()
@@ -73,15 +78,17 @@ def search(
     check(uri)
     if address is not None:
         check_address(address)
+    started = warmed(space, warm_start, runs, path) if isinstance(warm_start, str) else warm_start
+    space = space if started is None else started.space
     _check_data(space)
     _check_same_question(space, path)
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
     from harness.tuning.relay import Relay
 
     with SweepFolder(path) as folder:
-        facts = provenance.collect()
+        facts = provenance.collect() | ({} if started is None else {"warm_start": started.facts})
+        write_json(folder.provenance, facts)  # before the space, whose points it explains
         write_whole(folder.space, dump(space))
-        write_json(folder.provenance, facts)
         tracker = Tracker(folder.spool, uri)
         tracker.append(_sweep_started(folder, space, provenance.tags(facts)))
         relay = Relay(folder, tracker.append)

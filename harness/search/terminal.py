@@ -45,7 +45,14 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
             "--tracking-uri": options.tracking_uri and redact(options.tracking_uri),
         }
     )
-    again = _flags({"--seed": options.seed, "--name": options.name, "--address": options.address})
+    again = _flags(
+        {
+            "--seed": options.seed,
+            "--name": options.name,
+            "--warm-start": options.warm_start,
+            "--address": options.address,
+        }
+    )
     changes = "".join(f" --set {shlex.quote(change)}" for change in options.overrides)
     more = space.search.trials if outcome.cut_short else 2 * space.search.trials
     search = f"{python} -m harness.search --space {shlex.quote(options.space)}"

@@ -61,6 +61,7 @@ def tags(provenance: dict[str, Any]) -> dict[str, str]:
         "gpu": ", ".join(machine["gpus"]) or "none",
         "host": provenance["host"],
         "command": provenance["command"],
+        "warm_start": provenance.get("warm_start", {}).get("from"),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
 

@@ -4,6 +4,7 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
             confirm/  confirm.json
 """
 
+import difflib
 import fcntl
 import json
 import os
@@ -105,6 +106,20 @@ class SweepFolder:
 def label_files(trial: Path) -> tuple[str, ...]:
     """What a run that ended left of its labels in its folder."""
     return tuple(str(trial / name) for name in (LABELS, COURSE) if (trial / name).exists())
+
+
+def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
+    """The folder of the sweep `name`; errors say that `argument` named it.
+
+    Raises:
+        FolderError: there is none; names the nearest.
+    """
+    names = sorted(file.parent.name for file in runs_dir.glob("*/study.journal"))
+    if name in names:
+        return runs_dir / name
+    near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
+    remedy = f"did you mean {' or '.join(near)}?" if near else "it holds none; run a search, or say --runs-dir"
+    raise FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
 
 
 def write_whole(path: Path, text: str) -> None:

@@ -13,9 +13,11 @@ trial's place in it: suggestions depend on what is known, not on how often the d
 What happens is told to listeners as the records of `harness.tracking.spool`.
 """
 
+import shutil
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import optuna
@@ -266,6 +268,21 @@ class Ledger:
 def _number(frozen: FrozenTrial) -> int:
     """The trial's place in the journal, over all arms; of a further attempt, that of the first."""
     return int(frozen.user_attrs.get(RETRIES, frozen._trial_id))
+
+
+def entries_of(journal: Path, space: Space) -> list[Entry]:
+    """What a journal holds, without a touch to it: another driver may be writing there.
+
+    Raises:
+        LedgerError: it cannot be read.
+    """
+    with TemporaryDirectory() as folder:
+        copy = Path(folder) / journal.name
+        try:
+            shutil.copyfile(journal, copy)
+        except OSError as error:
+            raise LedgerError(f"{journal}: expected a journal that can be read, got: {error.strerror}") from error
+        return Ledger(copy, space).entries()
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:
