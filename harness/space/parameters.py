@@ -142,6 +142,15 @@ class FloatParameter(_Conditional):
         steps = round((self.high - self.low) / self.step)
         return (*(self.low + position * self.step for position in range(steps)), self.high)
 
+    def at(self, share: float) -> float:
+        """The value that this share of all, from 0 and below 1, lies below."""
+        if self.step is not None:
+            steps = round((self.high - self.low) / self.step)
+            position = int(share * (steps + 1))
+            return self.high if position == steps else self.low + position * self.step
+        value = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
+        return min(max(value, self.low), self.high)  # rounding may lead beyond
+
 
 class IntParameter(_Conditional):
     """A whole number between two bounds."""
@@ -183,6 +192,15 @@ class IntParameter(_Conditional):
         """Every value, in order."""
         return tuple(range(self.low, self.high + 1, self.step))
 
+    def at(self, share: float) -> int:
+        """The value that this share of all, from 0 and below 1, lies below."""
+        if not self.log:
+            return self.low + int(share * self.size) * self.step
+        # Each whole number stands for half a unit on both sides.
+        low, high = self.low - 0.5, self.high + 0.5
+        value: float = low * (high / low) ** share
+        return min(max(round(value), self.low), self.high)
+
 
 class CategoricalParameter(_Conditional):
     """One of a few values without order."""
@@ -213,6 +231,11 @@ class CategoricalParameter(_Conditional):
     def grid(self) -> tuple[Value, ...]:
         """Every value, in the order of the file."""
         return self.choices
+
+    def at(self, share: float) -> Value:
+        """The value that this share of all, from 0 and below 1, stands before."""
+        choice: Value = self.choices[int(share * len(self.choices))]
+        return choice
 
 
 AnyParameter = FloatParameter | IntParameter | CategoricalParameter

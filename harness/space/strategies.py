@@ -13,12 +13,21 @@ from pydantic import BeforeValidator, Discriminator, Field, Tag
 from harness.space.parameters import Count, Frozen, Natural
 from harness.space.problems import complaint, complaints, nearest, quote
 
+Start = Annotated[
+    Literal["sobol", "random"],
+    Field(description="how these are drawn: spread evenly (a scrambled Sobol sequence), or independently"),
+]
+
 
 class Tpe(Frozen):
-    """Tree-structured Parzen estimator: models good and bad trials apart, and suggests where they differ most."""
+    """Tree-structured Parzen estimator: models good and bad trials apart, and suggests where they differ most.
+
+    Neither it nor `gp` suggests what the arm has tried already.
+    """
 
     type: Literal["tpe"] = Field(description="tree-structured Parzen estimator")
-    startup_trials: Count = Field(default=10, description="random trials of an arm before the model is asked")
+    startup_trials: Count = Field(default=10, description="trials of an arm to end before the model is asked")
+    start: Start = "sobol"
     candidates: Count = Field(default=24, description="draws from which the best is suggested")
 
 
@@ -40,7 +49,8 @@ class Gp(Frozen):
     """Gaussian process with expected improvement."""
 
     type: Literal["gp"] = Field(description="Gaussian process with expected improvement; slow beyond some 500 trials")
-    startup_trials: Count = Field(default=10, description="random trials of an arm before the model is asked")
+    startup_trials: Count = Field(default=10, description="trials of an arm to end before the model is asked")
+    start: Start = "sobol"
     deterministic: bool = Field(default=False, description="treat results as free of noise")
 
 

@@ -1,10 +1,10 @@
 """A space in Optuna's words: its parameters, its sampler, its pruner.
 
-Bounds are inclusive on both sides, here as there. A sampler is made anew for each value, its randomness derived from
-the sweep's seed, the arm, the trial's place in it and the parameter: what it knows it reads from the study.
+Bounds are inclusive on both sides, here as there. A sampler is made anew for each trial, its randomness derived from
+the sweep's seed, the arm and the trial's place in it, and for each value that is drawn apart, from the parameter too:
+what it knows it reads from the study.
 """
 
-import itertools
 import random
 import warnings
 from typing import Any
@@ -12,7 +12,7 @@ from typing import Any
 import optuna
 from optuna import pruners, samplers
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial
+from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space
 from harness.space.parameters import AnyParameter
@@ -30,6 +30,7 @@ from harness.space.strategies import (
     Wilcoxon,
 )
 from harness.training.seeds import derive
+from harness.tuning.untried import Untried, combinations
 
 
 def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial:
@@ -44,9 +45,14 @@ def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial
 def complete(study: optuna.Study, space: Space, arm: Arm, trial: optuna.Trial, place: int) -> optuna.Trial:
     """Give `trial` a value for each parameter that it has none of yet, after a kill in the midst of it say."""
 
+    # What is drawn together comes from one stream, whichever of it a former driver had written down; each of the rest
+    # from a stream of its own: what was drawn before a kill does not move the others.
+    study.sampler = sampler(space, arm, str(place))
+    together = trial.relative_params
+
     def pick(name: str, parameter: AnyParameter) -> Any:
-        # Each from a stream of its own: what a former driver drew before it was killed does not move the rest.
-        study.sampler = sampler(space, arm, f"{place}:{name}")
+        if name not in together:
+            study.sampler = sampler(space, arm, f"{place}:{name}")
         return _value(trial, name, parameter)
 
     arm.draw(pick)
@@ -55,23 +61,9 @@ def complete(study: optuna.Study, space: Space, arm: Arm, trial: optuna.Trial, p
 
 def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
     """Every combination of the arm's parameters once, in an order drawn by the seed."""
-    names = list(arm.parameters)
-    combinations: dict[tuple[tuple[str, Any], ...], None] = {}
-    for values in itertools.product(*(_countable(parameter) for parameter in arm.parameters.values())):
-        combinations[tuple(_drawn(arm, dict(zip(names, values, strict=True))).items())] = None
-    every = [dict(combination) for combination in combinations]
+    every = combinations(arm)
     random.Random(_seed(seed, f"grid:{arm.name}")).shuffle(every)
     return every
-
-
-def _drawn(arm: Arm, values: dict[str, Any]) -> dict[str, Any]:
-    """Those of `values` whose parameters exist beside the others."""
-    return arm.draw(lambda name, parameter: values[name])
-
-
-def _countable(parameter: AnyParameter) -> tuple[Any, ...]:
-    values: tuple[Any, ...] = parameter.grid()
-    return values
 
 
 def _value(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
@@ -94,23 +86,23 @@ def sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
 
 
 def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
+    once = _seed(space.search.seed, arm.name)
     match space.search.sampler:
         case Tpe() as tpe:
             conditional = any(parameter.when for parameter in arm.parameters.values())
-            return samplers.TPESampler(
-                n_startup_trials=tpe.startup_trials, n_ei_candidates=tpe.candidates, group=conditional, seed=seed
+            model = samplers.TPESampler(
+                n_startup_trials=0, n_ei_candidates=tpe.candidates, group=conditional, seed=seed
             )
+            return Untried(arm, tpe, model, (TrialState.COMPLETE, TrialState.PRUNED), once, seed)
         case Random() | Grid():
             return samplers.RandomSampler(seed=seed)
         case Qmc() as qmc:
-            once = _seed(space.search.seed, arm.name)
             return samplers.QMCSampler(
                 qmc_type=qmc.sequence, scramble=qmc.scramble, seed=once, warn_independent_sampling=False
             )
         case Gp() as gp:
-            return samplers.GPSampler(
-                n_startup_trials=gp.startup_trials, deterministic_objective=gp.deterministic, seed=seed
-            )
+            process = samplers.GPSampler(n_startup_trials=0, deterministic_objective=gp.deterministic, seed=seed)
+            return Untried(arm, gp, process, (TrialState.COMPLETE,), once, seed)
         case CmaEs() as cmaes:
             return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
 

@@ -1,5 +1,7 @@
 """Bounds are inclusive, and steps reach them."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,6 +33,42 @@ def test_a_float_range_contains_its_bounds_and_nothing_beyond() -> None:
     assert not parameter.contains(10.000001)
     assert not parameter.contains(True)
     assert parameter.size is None
+
+
+SHARES = st.floats(0, 1, exclude_max=True)
+
+
+@given(low=st.integers(1, 50), steps=st.integers(0, 40), step=st.sampled_from([0.1, 0.3, 1.0]), share=SHARES)
+def test_every_share_is_at_a_value_that_the_parameter_contains(low: int, steps: int, step: float, share: float) -> None:
+    high = low + steps * step
+    every = [
+        FloatParameter(type="float", low=low, high=high, step=step),
+        FloatParameter(type="float", low=low, high=high),
+        FloatParameter(type="float", low=low, high=high, log=True),
+        IntParameter(type="int", low=low, high=low + 3 * steps, step=3),
+        IntParameter(type="int", low=low, high=low + steps, log=True),
+        CategoricalParameter(type="categorical", choices=tuple(range(low, low + steps + 1))),
+    ]
+    assert all(parameter.contains(parameter.at(share)) for parameter in every)
+
+
+def test_even_shares_are_at_every_value_as_often() -> None:
+    steps = FloatParameter(type="float", low=0.1, high=0.7, step=0.1)
+    whole = IntParameter(type="int", low=-3, high=9, step=2)
+    choice = CategoricalParameter(type="categorical", choices=("a", "b", "c", True, 7, 2.5, "g"))
+    for parameter in (steps, whole, choice):
+        values = [parameter.at((position + 0.5) / 21) for position in range(21)]
+        assert values == [value for value in parameter.grid() for _ in range(3)]
+
+
+def test_a_logarithm_is_even_in_the_logarithm() -> None:
+    real = FloatParameter(type="float", low=0.01, high=100.0, log=True)
+    assert [real.at(share) for share in (0.0, 0.25, 0.5, 0.75)] == pytest.approx([0.01, 0.1, 1.0, 10.0])
+    whole = IntParameter(type="int", low=1, high=8, log=True)
+    drawn = [whole.at(position / 1000) for position in range(1000)]
+    # 1 stands for 0.5 to 1.5, 8 for 7.5 to 8.5, of 0.5 to 8.5.
+    assert drawn.count(1) == pytest.approx(1000 * math.log(3) / math.log(17), abs=1)
+    assert drawn.count(8) == pytest.approx(1000 * math.log(8.5 / 7.5) / math.log(17), abs=1)
 
 
 def test_true_is_not_the_choice_one() -> None:

@@ -1,0 +1,111 @@
+"""Suggestions: spread evenly at first, new while there is anything new, the same after any kill."""
+
+import itertools
+import json
+import math
+from pathlib import Path
+
+import pytest
+
+from harness.space import parse
+from harness.tuning.ledger import Ledger
+from harness.tuning.untried import combinations
+from tests.tuning.conftest import run_all, run_to_end, space
+
+COUNTED = [
+    "baselines={}",
+    "arms.learned.parameters={label_lr: {type: float, low: 0.5, high: 1.0, step: 0.25}, "
+    "meta_interval: {type: int, low: 1, high: 4}}",
+]
+"""Twelve combinations."""
+
+
+def tried(journal: Path, *overrides: str) -> list[str]:
+    return [json.dumps(trial.params) for trial in run_all(Ledger(journal, space(*overrides)))]
+
+
+@pytest.mark.parametrize("sampler", ["{type: tpe, startup_trials: 4}", "{type: tpe, start: random}"])
+def test_nothing_is_tried_twice_before_all_is_tried_once(journal: Path, sampler: str) -> None:
+    params = tried(journal, *COUNTED, f"search.sampler={sampler}", "search.trials=14")
+    assert len(set(params[:12])) == 12
+    assert len(params) == 14
+
+
+def test_a_gaussian_process_does_not_either(journal: Path) -> None:
+    few = "arms.learned.parameters={meta_interval: {type: int, low: 1, high: 6}}"
+    params = tried(journal, "baselines={}", few, "search.sampler={type: gp, startup_trials: 3}", "search.trials=6")
+    assert len(set(params)) == 6
+
+
+def test_what_does_not_exist_makes_no_difference(journal: Path) -> None:
+    conditional = [
+        "baselines={}",
+        "arms.learned.parameters={labels: {type: categorical, choices: [instance, class]}, "
+        "label_smoothing: {type: float, low: 0.0, high: 0.2, step: 0.1, when: {labels: class}}}",
+        "search.trials=5",
+    ]
+    params = tried(journal, *conditional)
+    assert len(params) == 5
+    assert len(set(params[:4])) == 4
+    assert len(combinations(space(*conditional).arm("learned"))) == 4
+
+
+def test_a_failed_trial_was_tried_and_so_was_a_running_one(journal: Path) -> None:
+    ledger = Ledger(journal, space(*COUNTED, "search.trials=12"))
+    params = []
+    for failing in itertools.cycle([True, False, False]):
+        trial = ledger.next()
+        if trial is None:
+            break
+        params.append(json.dumps(trial.params))
+        if failing:
+            ledger.fail(trial.number, "diverged")
+    assert len(set(params)) == 12
+
+
+def test_the_first_trials_leave_no_region_out(journal: Path) -> None:
+    """Of the first eight points of a Sobol sequence, each eighth of each parameter holds one, scrambled or not."""
+    start = ["search.sampler={type: tpe, startup_trials: 8}", "search.trials=16"]
+    learned = [trial.params for trial in run_all(Ledger(journal, space(*start))) if trial.arm == "learned"]
+    assert sorted(params["meta_interval"] for params in learned) == list(range(1, 9))
+    decades = math.log10(10.0 / 0.001)
+    eighths = [int(8 * math.log10(params["label_lr"] / 0.001) / decades) for params in learned]
+    assert sorted(eighths) == list(range(8))
+
+
+def test_arms_and_seeds_have_sequences_of_their_own(tmp_path: Path) -> None:
+    one, other = (tried(tmp_path / str(seed), "search.trials=6", f"search.seed={seed}") for seed in (1, 2))
+    assert not set(one) & set(other)
+    drawn = tried(tmp_path / "random", "search.trials=6", "search.seed=1", "search.sampler.start=random")
+    assert not set(one) & set(drawn)
+
+
+def test_a_kill_after_any_write_changes_no_suggestion(tmp_path: Path) -> None:
+    """With a model that has trials to learn from, and few enough values that it would repeat some."""
+    overrides = [*COUNTED, "epochs=1", "search.trials=9"]
+    run_all(Ledger(tmp_path / "whole", space(*overrides)))
+    lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
+    wanted = [entry.params for entry in Ledger(tmp_path / "whole", space(*overrides)).entries()]
+    for cut in range(len(lines) // 2, len(lines)):
+        journal = tmp_path / f"cut{cut}"
+        journal.write_bytes(b"".join(lines[:cut]))
+        ledger = Ledger(journal, space(*overrides))
+        run_all(ledger)
+        assert [entry.params for entry in ledger.entries()] == wanted, f"cut after line {cut}"
+
+
+def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:
+    point = "{label_lr: 0.5, meta_interval: 3}"
+    params = tried(journal, *COUNTED, f"arms.learned.points=[{point}, {point}]", "search.trials=3")
+    assert params[0] == json.dumps({"label_lr": 0.5, "meta_interval": 3})
+    assert len(params) == 3
+
+
+def test_an_arm_without_parameters_runs_as_often_as_it_is_asked_for(journal: Path) -> None:
+    nothing = parse("study: toy\nfixed: {epochs: 1}\narms: {a: {method: one_hot}}\nsearch: {trials: 3}", "toy.yaml")
+    ledger = Ledger(journal, nothing)
+    for _ in range(3):
+        trial = ledger.next()
+        assert trial is not None
+        run_to_end(ledger, trial)
+    assert ledger.next() is None
