@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPACE ?= label_lr.yaml
 
-.PHONY: help search test lint types layers pytest ui notebooks constraints clean
+.PHONY: help search test lint types layers pytest ui notebooks claims constraints clean
 
 help:           ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 14
@@ -34,6 +34,9 @@ notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING
 	  $(BIN)/python -m analysis.execute $$notebook --out runs/$$(basename $$notebook) \
 	    $(if $(STUDY),--study $(STUDY)) $(if $(TRACKING_URI),--tracking-uri $(TRACKING_URI)) || exit; \
 	done
+
+claims: .venv/installed  ## measure the paper's claims, or go on with it; writes analysis/RESULTS.md (ARGS='--only STUDY')
+	$(BIN)/python -m analysis.claims $(ARGS)
 
 constraints: .venv/installed  ## write down the versions that are installed
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new

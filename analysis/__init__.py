@@ -24,6 +24,9 @@
     page             a page without network     markup     HTML in which every text is escaped
     execute          runs a notebook of this folder on a given study
 
+    claims           the studies that speak to the paper's claims, run one after the other
+    results          what they came to: RESULTS.md and its figures
+
 Each figure is a function from a `Study` to a matplotlib figure; notebooks hold prose and call them, `harness.report`
 and `harness.compare` put them on a page.
 """

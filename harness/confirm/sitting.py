@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.confirm.tracked import metrics, starting, with_verdict
 from harness.space import Space, load
+from harness.tracking import provenance
 from harness.tracking.service import Sent, Tracker
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
@@ -153,6 +154,7 @@ def confirm(
             raise
         lost = training.lost
         found = {"name": path.name, "study": space.study, **found}
+        found["provenance"] = provenance.collect()
         found["judged"] = judged = _judged(folder.findings, found["n"], extent.sequential)
         found["notes"] += circumstances(ledger.missing, lost, judged)
         write_json(folder.findings, found)

@@ -1,0 +1,136 @@
+"""RESULTS.md: what the studies of the claims came to, written from the files that their commands left.
+
+Every number stands with n, seeds, interval, hardware, command and commit; where a study is missing or still runs, the
+page says so. Nothing here is typed by hand, so nothing here can be better than what was measured.
+"""
+
+import json
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from analysis import confirmation, style
+from analysis.sections import as_typed
+
+if TYPE_CHECKING:
+    from analysis.claims import Study
+
+HEAD = """\
+# The paper's three claims, measured
+
+Written by `python -m analysis.claims` from what its commands left; do not edit. Accuracies are those of the last epoch
+on the test part, in percent, with 95 % intervals over seeds; a seed draws the split of what is not test, the noise, the
+initial weights and the order, the same for every arm. Every arm was searched with the same number of trials, and the
+configuration that stands here was chosen on validation images. The baselines train on the meta set too. *Labels right*:
+share of the training labels whose largest entry is the true class at the end.
+"""
+
+
+def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
+    """Write the page to `out` and its figures beside it, in `figures/`."""
+    parts = [HEAD]
+    studies = list(studies)
+    for number, claim in claims.items():
+        parts.append(f"## {number}. {claim}\n")
+        for study in (study for study in studies if study.claim == number):
+            found = _json(runs_dir / study.name / "confirm.json")
+            if found is None and study.full:
+                continue  # waits for a GPU
+            parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
+    out.parent.mkdir(parents=True, exist_ok=True)
+    out.write_text("\n".join(parts))
+
+
+def _section(study: "Study", found: dict[str, Any] | None, folder: Path, figures: Path) -> Iterator[str]:
+    yield f"### {study.name}\n"
+    yield f"{study.question}\n"
+    if found is None:
+        yield f"Not measured yet: `python -m analysis.claims --only {study.name}`.\n"
+        return
+    yield f"**{_sentence(found['verdict'])}**\n"
+    yield from _table(found)
+    picture = _picture(found, study.name, figures)
+    if picture:
+        yield f"![test accuracy of each configuration, a dot a seed](figures/{picture})\n"
+    for note in found["notes"]:
+        yield f"- {_sentence(note)}"
+    yield from _ran(study, found, folder)
+
+
+def _table(found: Mapping[str, Any]) -> Iterator[str]:
+    """A row a configuration, the arms first, then the best on the validation parts."""
+    rows = [(name, one) for _, name, one in confirmation.configurations(found) if one["n"]]
+    spoiled = any(one["label_accuracy_mean"] not in (None, 1.0) for _, one in rows)
+    yield f"| configuration | n | test accuracy, % |{' labels right, % |' if spoiled else ''} parameters |"
+    yield f"| --- | ---: | ---: |{' ---: |' if spoiled else ''} --- |"
+    for name, one in rows:
+        cells = [name, str(one["n"]), _percent(one["test_accuracy_mean"], one["ci95"])]
+        cells += [_percent(one["label_accuracy_mean"], one["label_accuracy_ci95"])] if spoiled else []
+        cells.append(", ".join(f"{key} {_short(value)}" for key, value in one["params"].items()))
+        yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _picture(found: Mapping[str, Any], name: str, figures: Path) -> str | None:
+    import matplotlib as mpl
+
+    with mpl.rc_context(style.RC):
+        figure = confirmation.panel(found)
+        if figure is None:
+            return None
+        figures.mkdir(parents=True, exist_ok=True)
+        figure.savefig(figures / f"{name}.png", metadata={"Software": None})
+    return f"{name}.png"
+
+
+def _ran(study: "Study", found: Mapping[str, Any], folder: Path) -> Iterator[str]:
+    """What ran on what, and how to run it again."""
+    searched = _json(folder / "provenance.json") or {}
+    summary = _json(folder / "summary.json") or {}
+    states = summary.get("states", {})
+    trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
+    seeds = {tuple(one["seeds"]) for _, _, one in confirmation.configurations(found) if one["n"]}
+    yield ""
+    yield "<details><summary>what ran on what</summary>\n"
+    yield f"- trials of the search: {trials}; {_minutes(summary.get('wall_seconds'))} by the clock"
+    yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, each)) for each in sorted(seeds))}"
+    yield f"- rule: {found['rule']['name']}, level {found['rule']['alpha']}, {found['rule']['looks']} looks"
+    for facts in (searched, found.get("provenance") or {}):
+        if facts:
+            yield f"- `{as_typed(str(facts['command']))}`: {_circumstances(facts)}"
+    yield "\n</details>\n"
+
+
+def _circumstances(facts: Mapping[str, Any]) -> str:
+    machine, code = facts["hardware"], facts["git"]
+    gpus = f", {', '.join(machine['gpus'])}" if machine["gpus"] else ""
+    commit = (code["commit"] or "unknown")[:12] + (" with changes" if code["dirty"] else "")
+    where = f"{machine['cores']} cores of {machine['cpu']}{gpus}"
+    return f"{where}, torch {facts['versions'].get('torch')}, commit {commit}, {facts['time'][:10]}"
+
+
+def _percent(mean: float | None, interval: Sequence[float | None] | None) -> str:
+    if mean is None:
+        return "–"
+    low, high = interval or (None, None)
+    return f"{100 * mean:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]")
+
+
+def _minutes(seconds: float | None) -> str:
+    return "unknown time" if seconds is None else f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
+
+
+def _short(value: Any) -> str:
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def _sentence(text: str) -> str:
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+
+
+def _json(path: Path) -> dict[str, Any] | None:
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

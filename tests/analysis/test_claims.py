@@ -1,0 +1,61 @@
+"""`python -m analysis.claims`: every command of a study as a user runs it, and the page that comes of it."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from analysis.claims import CLAIMS, STUDIES, chosen
+from analysis.results import write
+from harness.space import load
+from tests.conftest import ROOT, run
+
+
+@pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
+def test_every_study_has_a_space_of_its_name_and_baselines_to_beat(study) -> None:  # type: ignore[no-untyped-def]
+    space = load(str(ROOT / "search_spaces" / f"{study.name}.yaml"))
+    assert space.study == study.name
+    assert study.claim in CLAIMS
+    assert {arm.role for arm in space.arms} == {"arm", "baseline"}
+    budgets = set(space.shares().values())
+    assert len(budgets) == 1, "as many trials for every arm"
+
+
+def test_a_study_that_is_not_there_is_refused_with_the_names_of_those_that_are() -> None:
+    result = run("analysis.claims", "--only", "digit_symmetric")
+    assert result.code == 2
+    for study in chosen(full=False, only=[]):
+        assert study.name in result.err
+
+
+def test_what_was_not_measured_is_said_and_has_no_number(tmp_path: Path) -> None:
+    out = tmp_path / "RESULTS.md"
+    write(STUDIES, CLAIMS, tmp_path / "runs", out)
+    page = out.read_text()
+    for study in chosen(full=False, only=[]):
+        section = page.split(f"### {study.name}\n")[1].split("###")[0]
+        assert "Not measured yet" in section
+        assert "|" not in section
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(900)
+def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path) -> None:
+    arguments = ("--rehearse", "--only", "digits_symmetric", "--runs-dir", str(tmp_path))
+    result = run("analysis.claims", *arguments)
+    assert result.code == 0, result.all
+    found = json.loads((tmp_path / "digits_symmetric" / "confirm.json").read_text())
+    page = (tmp_path / "RESULTS.md").read_text()
+    section = page.split("### digits_symmetric\n")[1].split("##")[0]
+    for arm in load("digits_symmetric.yaml").arms:
+        row = next(line for line in section.splitlines() if line.startswith(f"| {arm.name}-"))
+        _, _, n, accuracy, *_ = (cell.strip() for cell in row.split("|"))
+        assert n == "2"
+        assert accuracy.startswith(f"{100 * found['arms'][arm.name]['test_accuracy_mean']:.1f} [")
+    assert found["verdict"][1:] in section
+    assert found["provenance"]["git"]["commit"][:12] in section
+    assert (tmp_path / "figures" / "digits_symmetric.png").stat().st_size > 5_000
+
+    again = run("analysis.claims", *arguments)
+    assert again.code == 0, again.all
+    assert json.loads((tmp_path / "digits_symmetric" / "confirm.json").read_text())["arms"] == found["arms"]
