@@ -125,6 +125,11 @@ def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
     files = {file.path for file in sweep.client.list_artifacts(row["run_id"])}
     assert files == {"labels.npz", "label_course.npz"}
     assert row["metrics.val_accuracy"] == pytest.approx(arm["val_accuracy"])
+    inputs = {
+        each.tags[0].value: (each.dataset.name, json.loads(each.dataset.profile)["images"])
+        for each in sweep.client.get_run(sweep.run_id).inputs.dataset_inputs
+    }
+    assert inputs == {"train": ("digits", 1038), "meta": ("digits", 150), "validation": ("digits", 250)}
     with sqlite3.connect(swept.runs / "mlflow.db") as database:
         statuses = [status for (status,) in database.execute("select status from runs")]
     assert "RUNNING" not in statuses

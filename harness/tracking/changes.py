@@ -6,11 +6,12 @@ Folding is pure, and folding twice what was folded before says nothing new: a ba
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.tracking.spool import (
+    DataSeen,
     Measured,
     Record,
     Scalar,
@@ -44,6 +45,7 @@ class Change:
     tags: dict[str, str] = field(default_factory=dict)
     points: list[Point] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
+    data: list[Mapping[str, Scalar]] = field(default_factory=list)
     status: str | None = None
     end_time: int | None = None
 
@@ -75,6 +77,10 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
                 change.turn("running", record.time)
             case Measured():
                 change.measure(record.metrics.items(), record.step, record.time)
+            case DataSeen():
+                change.data += record.parts
+                # The sweep itself has all that its trials saw, each once.
+                changes.setdefault(None, Change(start_time=record.time)).data += record.parts
             case TrialEnded():
                 change.measure(record.metrics.items(), record.step, record.time)
                 if record.reason:

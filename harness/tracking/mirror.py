@@ -8,9 +8,10 @@ status. Each step may be repeated at will. What the server refuses is named and 
 raises `Away`, and the same batch is tried again later.
 """
 
+import json
 import math
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from urllib.parse import quote
@@ -23,12 +24,12 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient
-from mlflow.entities import Metric, Param, RunTag, ViewType
+from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
 from harness.tracking.changes import RUNNING, STATUS, Change, Point, fold, trial_of
 from harness.tracking.cursor import exclusively
-from harness.tracking.spool import Record, SweepEnded, SweepPaused
+from harness.tracking.spool import Record, Scalar, SweepEnded, SweepPaused
 from harness.tracking.uri import scrub, sqlite_path
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
@@ -70,6 +71,7 @@ class Mirror:
         self._status: dict[int | None, str] = {}
         self._last: dict[int | None, dict[str, tuple[int, float]]] = {}
         self._deleted: set[str] = set()
+        self._data: dict[str, set[Scalar]] = {}
         with ExitStack() as stack:
             database = sqlite_path(uri)
             if database is not None:
@@ -161,6 +163,7 @@ class Mirror:
             many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
             self._log(run, [*params[few], *tags[few], *metrics[many]])
         self._last.setdefault(trial, {}).update({point.name: (point.step, point.value) for point in points})
+        self._log_data(run, change.data)
         for path in change.artifacts:
             self._log_file(run, self.home / path)
         self._set_status(trial, run, change)
@@ -225,6 +228,18 @@ class Mirror:
             if is_away(error):
                 raise Away(_line(error)) from error
 
+    def _log_data(self, run: str, parts: Iterable[Mapping[str, Scalar]]) -> None:
+        """The data sets that the run has not as inputs yet, in one call; the server keeps each pair of them once."""
+        known = self._data.setdefault(run, set())
+        fresh = {part["digest"]: part for part in parts if part["digest"] not in known}
+        if not fresh:
+            return
+        try:
+            self._client.log_inputs(run, datasets=[_input(part) for part in fresh.values()])
+        except Exception as error:
+            self._refuse(error, f"data sets of run {run}")
+        known.update(fresh)
+
     def _log_file(self, run: str, path: Path) -> None:
         if not path.is_file():
             self._note(f"{path} of run {run} is no longer there")
@@ -255,6 +270,20 @@ class Mirror:
     def _note(self, line: str) -> None:
         self.refused += 1
         self._say(f"refused, stepped over: {line}")
+
+
+def _input(part: Mapping[str, Scalar]) -> DatasetInput:
+    """A part of the data in MLflow's words, with a source that `mlflow.data.get_source` reads back."""
+    facts = dict(part)
+    context, name, digest, source = (str(facts.pop(key)) for key in ("context", "name", "digest", "source"))
+    data = Dataset(
+        name=name,
+        digest=digest,
+        source_type="local",
+        source=json.dumps({"uri": source}),
+        profile=json.dumps(facts),
+    )
+    return DatasetInput(data, [InputTag("mlflow.data.context", context)])
 
 
 def is_away(error: Exception) -> bool:

@@ -21,7 +21,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, get_args
 
 Scalar = str | int | float | bool
 
@@ -62,6 +62,15 @@ class TrialStarted:
     name: str
     params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
     tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    time: int = dataclasses.field(default_factory=now_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataSeen:
+    """The data that a trial works with: of each part `context`, `name`, `source`, `digest`, `images` and more."""
+
+    trial: int
+    parts: tuple[Mapping[str, Scalar], ...]
     time: int = dataclasses.field(default_factory=now_ms)
 
 
@@ -108,11 +117,9 @@ class SweepEnded:
     time: int = dataclasses.field(default_factory=now_ms)
 
 
-Record = SweepStarted | TrialStarted | Measured | TrialEnded | SweepPaused | SweepEnded
+Record = SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | SweepPaused | SweepEnded
 
-KINDS: dict[str, type[Record]] = {
-    kind.__name__: kind for kind in (SweepStarted, TrialStarted, Measured, TrialEnded, SweepPaused, SweepEnded)
-}
+KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
 
 def _frame(payload: Mapping[str, Any]) -> bytes:
@@ -134,7 +141,7 @@ def _plain(value: object) -> object:
     """`value` as JSON has it: numpy's numbers as Python's; NaN and infinity as strings that `float` reads."""
     if isinstance(value, Mapping):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, tuple):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, bool | str | int):
         return value
@@ -157,6 +164,8 @@ def decode(line: bytes) -> Record | None:
         payload["metrics"] = {key: float(value) for key, value in payload["metrics"].items()}
     if "artifacts" in payload:
         payload["artifacts"] = tuple(payload["artifacts"])
+    if "parts" in payload:
+        payload["parts"] = tuple(payload["parts"])
     return kind(**payload)
 
 

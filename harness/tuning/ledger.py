@@ -14,7 +14,7 @@ What happens is told to listeners as the records of `harness.tracking.spool`.
 """
 
 import shutil
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -27,7 +27,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
-from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
 from harness.tuning.rules import Enough, violation
@@ -205,6 +205,10 @@ class Ledger:
         entry.step = step
         entry.handle.report(metrics[self.space.objective.metric], step)
         return step < entry.trial.config.epochs and entry.handle.should_prune()
+
+    def saw(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
+        """Tell what data a trial works with; after a restart it is told again."""
+        self._tell(DataSeen(trial=number, parts=tuple(parts)))
 
     def complete(self, number: int) -> None:
         self._end(number, TrialState.COMPLETE, "")

@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable
 
 from harness.tracking import spool
-from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
 from harness.tuning.folder import SweepFolder, label_files
 from harness.tuning.ledger import Entry
 
@@ -27,11 +27,14 @@ class Relay:
         self._append = append
         self._last_step: dict[int, int] = {}
         self._ended: set[int] = set()
+        self._saw: set[int] = set()
         for record, _ in spool.read(folder.spool):
             self._note(record)
 
     def __call__(self, record: Record) -> None:
         if isinstance(record, Measured) and record.step <= self._last_step.get(record.trial, 0):
+            return
+        if isinstance(record, DataSeen) and record.trial in self._saw:
             return
         self._note(record)
         if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
@@ -52,6 +55,8 @@ class Relay:
         match record:
             case Measured():
                 self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))
+            case DataSeen():
+                self._saw.add(record.trial)
             case TrialEnded():
                 self._ended.add(record.trial)
             case TrialStarted() if record.trial in self._ended:  # tried again, from the start

@@ -34,6 +34,8 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         if not self.ledger.is_open(number):
             return False
         self.ledger.spent(number, result["busy"])
+        if result.get("data"):
+            self.ledger.saw(number, result["data"])
         for epoch, metrics in result["epochs"]:
             if self.ledger.report(number, epoch, metrics):
                 self.ledger.prune(number)

@@ -16,6 +16,7 @@ import torch
 
 from harness.training.config import RunConfig
 from harness.training.data import pool_places
+from harness.training.data.seen import seen
 from harness.training.run import Diverged, Run
 from harness.tuning.folder import COURSE, LABELS
 
@@ -36,6 +37,7 @@ class Work:
         self.failure = ""
         self.seconds = 0.0
         self.run: Run | None = None
+        self.data: list[dict[str, Any]] = []
         self._attempt(lambda: self._begin(config))
         self.saved_at = time.monotonic()
 
@@ -48,11 +50,18 @@ class Work:
 
         Returns:
             `epochs`: (number, metrics) of each; `failure`: a reason, or empty; `busy`: seconds of the trial so
-            far, with its set-up; `finished`: whether this was the last.
+            far, with its set-up; `finished`: whether this was the last; `data`: what the run sees, told once.
         """
         epochs: list[tuple[int, dict[str, float]]] = []
         self._attempt(lambda: self._train(epochs))
-        return {"epochs": epochs, "failure": self.failure, "busy": self.seconds, "finished": self.finished}
+        data, self.data = self.data, []
+        return {
+            "epochs": epochs,
+            "failure": self.failure,
+            "busy": self.seconds,
+            "finished": self.finished,
+            "data": data,
+        }
 
     def save(self, path: Path) -> None:
         run = self.run
@@ -72,6 +81,7 @@ class Work:
 
     def _begin(self, config: dict[str, Any]) -> None:
         self.run = Run(RunConfig(**config))
+        self.data = seen(self.run.config, self.run.parts)
         if self._checkpoint.exists():
             self.restore(self._checkpoint)
 

@@ -6,9 +6,11 @@ from pathlib import Path
 from typing import Any
 
 from mlflow import MlflowClient
-from mlflow.entities import ViewType
+from mlflow.data import get_source
+from mlflow.entities import DatasetInput, ViewType
 
 from harness.tracking.spool import (
+    DataSeen,
     Measured,
     Record,
     Spool,
@@ -28,6 +30,11 @@ def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Record]:
     state, start = STATES[trial % 3], BEGIN + 60_000 * trial
     params = {"label_lr": 0.1 * (trial + 1), "meta_interval": trial + 1, "method": "learned", "train_on_meta": False}
     yield TrialStarted(trial=trial, name=f"learned-{trial:03d}", params=params, tags={"arm": "learned"}, time=start)
+    parts = tuple(
+        {"context": context, "name": "toy", "source": "data/toy", "digest": f"{context}-{trial % 2}", "images": 7}
+        for context in ("train", "validation")
+    )
+    yield DataSeen(trial=trial, parts=parts, time=start + 500)
     for epoch in range(1, epochs + 1):
         diverged = state == "failed" and epoch == epochs
         loss = math.nan if diverged else 2.0 / epoch + trial
@@ -74,7 +81,15 @@ def shown(uri: str, study: str = "a study") -> dict[str, dict[str, Any]]:
                 key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, key)]
                 for key in run.data.metrics
             },
+            "data": sorted(_input(each) for each in client.get_run(run.info.run_id).inputs.dataset_inputs),
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
         }
         for run in runs
     }
+
+
+def _input(data: DatasetInput) -> tuple[str, ...]:
+    """Context, name, digest, source and profile."""
+    source = get_source(data.dataset)
+    (context,) = (tag.value for tag in data.tags if tag.key == "mlflow.data.context")
+    return context, data.dataset.name, data.dataset.digest, source.uri, data.dataset.profile

@@ -84,6 +84,32 @@ def test_a_run_carries_its_parameters_tags_and_times(tell: Tell) -> None:
     assert (run["start_time"], run["end_time"]) == (BEGIN + 60_000, BEGIN + 60_000 + 1000 * (EPOCHS + 1))
 
 
+def test_the_data_that_runs_saw_are_their_inputs_and_the_sweep_has_each_once(tell: Tell) -> None:
+    runs = tell(sweep_records(3))
+    toy = ("toy", "data/toy", '{"images": 7}')
+
+    def parts(*of: int) -> list[tuple[str, ...]]:
+        name, source, profile = toy
+        return [(c, name, f"{c}-{n}", source, profile) for c in ("train", "validation") for n in of]
+
+    assert runs["learned-000"]["data"] == runs["learned-002"]["data"] == parts(0)
+    assert runs["learned-001"]["data"] == parts(1)
+    assert runs["a study"]["data"] == parts(0, 1)
+
+
+def test_data_sets_take_one_call_a_run(tell: Tell, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+    original = MlflowClient.log_inputs
+
+    def counted(self: MlflowClient, run_id: str, datasets: Any) -> None:
+        calls.append(run_id)
+        original(self, run_id, datasets=datasets)
+
+    monkeypatch.setattr(MlflowClient, "log_inputs", counted)
+    tell(sweep_records(6))
+    assert len(calls) == 7
+
+
 def test_a_curve_has_a_point_an_epoch(tell: Tell) -> None:
     curve = tell(sweep_records(1))["learned-000"]["curves"]["train_loss"]
     assert curve == [(epoch, 2.0 / epoch, BEGIN + 1000 * epoch) for epoch in range(1, EPOCHS + 1)]
@@ -173,7 +199,7 @@ def test_a_trial_taken_up_again_goes_on_in_its_own_run(tell: Tell) -> None:
 
 
 def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_again(tell: Tell) -> None:
-    first, *points, _ = trial_records(0)
+    first, _, *points, _ = trial_records(0)
     assert all(isinstance(point, Measured) for point in points)
     tell([first, *points[:3]])
     again = [replace(point, time=point.time + 9) for point in points if isinstance(point, Measured)]

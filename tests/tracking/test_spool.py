@@ -17,6 +17,7 @@ from hypothesis import strategies as st
 from harness.tracking.spool import (
     CUT,
     FILE,
+    DataSeen,
     Measured,
     Record,
     Spool,
@@ -45,6 +46,7 @@ files = st.lists(text, max_size=3).map(tuple)
 records = st.one_of(
     st.builds(SweepStarted, name=text, params=params, tags=tags, artifacts=files, time=numbers),
     st.builds(TrialStarted, trial=numbers, name=text, params=params, tags=tags, time=numbers),
+    st.builds(DataSeen, trial=numbers, parts=st.lists(params, max_size=3).map(tuple), time=numbers),
     st.builds(Measured, trial=numbers, step=numbers, metrics=metrics, time=numbers),
     st.builds(
         TrialEnded,
@@ -133,12 +135,12 @@ def test_what_was_cut_off_is_kept_aside(tmp_path: Path) -> None:
 def test_a_damaged_line_in_the_middle_costs_that_record_alone(tmp_path: Path) -> None:
     folder = record(tmp_path / "spool", sweep_records(1))
     lines = (folder / FILE).read_bytes().splitlines(keepends=True)
-    lines[3] = lines[3].replace(b'"step":1', b'"step":9')
+    lines[4] = lines[4].replace(b'"step":1', b'"step":9')
     (folder / FILE).write_bytes(b"".join(lines))
     with Spool(folder) as spool:
         assert spool.warnings == [f"{folder / FILE}: damaged lines, stepped over: 1"]
     expected = list(sweep_records(1))
-    del expected[2]  # line 0 is the spool's header
+    del expected[3]  # line 0 is the spool's header
     assert contents(folder) == expected
 
 

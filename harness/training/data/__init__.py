@@ -7,6 +7,7 @@
     cache                                      what was read, as files that the trials of a node share
     sources                                    settings → the pool, and apart from it the test part
     parts                                      the pool → train, meta and val, drawn by the run's seed
+    seen                                       what a run saw, by digest
 
 The test part of a data set is its own, or drawn once for all; it is not in what `load_pool` returns: a trial cannot
 see it. A seed re-draws the other three, class by class, so that every part has all classes in proportion.

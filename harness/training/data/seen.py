@@ -1,0 +1,52 @@
+"""The data of a run in a few words, so that two runs can be told to have seen the same.
+
+The digest covers which images of the data set a part holds, in their order, with the classes they are annotated with
+(so the noise too), and the pixels of a thousand of them, spread evenly: another preprocessing gives another digest, and
+a large set costs no more than a small one.
+"""
+
+import hashlib
+import json
+from pathlib import PurePath
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from harness.training.config import RunConfig
+from harness.training.data.images import Images, Parts
+
+LOOKED_AT = 1000
+
+
+def seen(config: RunConfig, parts: Parts) -> list[dict[str, Any]]:
+    """What each part is: `context` (train, meta, validation), `name`, `source`, `digest`, and its sizes."""
+    kind, _, place = config.dataset.partition(":")
+    name = PurePath(place).name or kind
+    shipped = {"digits": "scikit-learn"}
+    of_each = (
+        ("train", parts.train, parts.noisy),
+        ("meta", parts.meta, parts.meta.targets),
+        ("validation", parts.val, parts.val.targets),
+    )
+    return [
+        {
+            "context": context,
+            "name": name,
+            "source": place or shipped.get(kind, f"{config.data_root}/{kind}"),
+            "digest": _digest(images, annotated),
+            "images": len(images),
+            "classes": images.classes,
+            "shape": json.dumps(list(images.shape)),
+        }
+        for context, images, annotated in of_each
+    ]
+
+
+def _digest(images: Images, annotated: Tensor) -> str:
+    digest = hashlib.blake2b(digest_size=8)
+    looked_at = images.index[torch.linspace(0, len(images) - 1, min(LOOKED_AT, len(images))).long()]
+    for tensor in (images.index, annotated, images.pixels.stored[looked_at]):
+        digest.update(repr(tuple(tensor.shape)).encode())
+        digest.update(tensor.cpu().contiguous().numpy().tobytes())
+    return digest.hexdigest()

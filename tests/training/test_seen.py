@@ -1,0 +1,56 @@
+"""What is told of a run's data: the same for the same data, another for any other."""
+
+from dataclasses import replace
+
+import pytest
+
+from harness.training.config import RunConfig
+from harness.training.data import Parts, load_parts
+from harness.training.data.seen import seen
+
+CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
+
+
+def digests(config: RunConfig, parts: Parts | None = None) -> dict[str, str]:
+    told = seen(config, load_parts(config) if parts is None else parts)
+    return {each["context"]: each["digest"] for each in told}
+
+
+def test_the_parts_are_told_with_their_sizes() -> None:
+    told = {each.pop("context"): each for each in seen(CONFIG, load_parts(CONFIG))}
+    assert [(name, each["images"]) for name, each in told.items()] == [
+        ("train", 200),
+        ("meta", 150),
+        ("validation", 250),
+    ]
+    for each in told.values():
+        assert (each["name"], each["source"], each["shape"]) == ("digits", "scikit-learn", "[1, 8, 8]")
+        assert len(each["digest"]) == 16
+
+
+def test_what_is_no_matter_of_data_leaves_the_digests() -> None:
+    assert digests(CONFIG) == digests(CONFIG.model_copy(update={"lr": 0.3, "method": "one_hot", "width": 7}))
+
+
+@pytest.mark.parametrize(
+    ("change", "others"),
+    [
+        ({"noise_rate": 0.3}, {"train"}),
+        ({"noise": "pair"}, {"train"}),
+        ({"train_size": 199}, {"train"}),
+        ({"seed": 1}, {"train", "meta", "validation"}),
+    ],
+    ids=str,
+)
+def test_other_data_have_other_digests(change: dict[str, object], others: set[str]) -> None:
+    before, after = digests(CONFIG), digests(CONFIG.model_copy(update=change))
+    assert {context for context in before if before[context] != after[context]} == others
+
+
+def test_another_preprocessing_has_another_digest() -> None:
+    parts = load_parts(CONFIG)
+    pixels = parts.train.pixels
+    brighter = replace(
+        parts, train=replace(parts.train, pixels=type(pixels)(pixels.stored + 1, pixels.mean, pixels.std))
+    )
+    assert digests(CONFIG, parts)["train"] != digests(CONFIG, brighter)["train"]
