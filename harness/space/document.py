@@ -3,13 +3,15 @@
 `harness.space.resolve` makes a `Space` of it, in which nothing is left to be looked up elsewhere.
 """
 
+from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
+from pydantic_core import PydanticCustomError
 
 from harness.space.expression import Constraint
 from harness.space.parameters import Count, Frozen, Natural
-from harness.space.problems import complaint
+from harness.space.problems import Path, complaint, complaints
 from harness.space.settings import Parameters, Settings
 from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
 from harness.training.config import Method
@@ -22,17 +24,39 @@ ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_lengt
 
 Seconds = Annotated[float, Field(gt=0)]
 
-BETTER = {"val_accuracy": "maximize", "val_loss": "minimize"}
-"""What may drive a search, measured on the validation part alone, and which way is better."""
+Direction = Literal["maximize", "minimize"]
+
+BETTER: dict[str, Direction] = {
+    "val_accuracy": "maximize",
+    "val_loss": "minimize",
+    "val_calibration_error": "minimize",
+    "epochs": "minimize",
+    "busy_seconds": "minimize",
+}
+"""What may drive a search, measured on the validation part alone or on the clock, and which way is better."""
+
+MAIN = ("val_accuracy", "val_loss")
+"""What a run is good for: the only objective, or the first. The others are easily had by learning nothing."""
 
 
 class Objective(Frozen):
     """What the search is after. Only the validation part may drive it: the meta set has driven the labels already."""
 
-    metric: Literal["val_accuracy", "val_loss"] = Field(
-        default="val_accuracy", description="metric of the validation part"
+    metric: Literal["val_accuracy", "val_loss", "val_calibration_error", "epochs", "busy_seconds"] = Field(
+        default="val_accuracy", description="what is measured, at the end of a run"
     )
-    direction: Literal["maximize", "minimize"] = Field(default="maximize", description="which way is better")
+    direction: Direction = Field(
+        default_factory=lambda data: BETTER[data.get("metric", "val_accuracy")],
+        description="which way is better; left out: the metric's own",
+    )
+
+    @property
+    def sign(self) -> int:
+        """What a value is multiplied with so that more is better."""
+        return 1 if self.direction == "maximize" else -1
+
+    def __str__(self) -> str:
+        return f"{self.direction} {self.metric}"
 
     @field_validator("direction")
     @classmethod
@@ -56,10 +80,12 @@ class Resources(Frozen):
 class StopWhen(Frozen):
     """When more trials are not worth their while: as soon as one of the conditions given holds."""
 
-    no_gain_trials: Count | None = Field(default=None, description="this many trials in a row brought no new best")
+    no_gain_trials: Count | None = Field(
+        default=None, description="this many trials in a row brought no new best, or nothing new to the Pareto front"
+    )
     expected_improvement_below: Annotated[float, Field(gt=0)] | None = Field(
         default=None,
-        description="the expected improvement of the next trial, in the metric's unit, is below this",
+        description="the expected improvement of the next trial, in the metric's unit, is below this; of one objective",
     )
 
     @model_validator(mode="after")
@@ -77,7 +103,8 @@ class Search(Frozen):
     )
     sampler: Sampler = Field(default=Tpe(type="tpe"), description="what suggests")
     pruner: Pruner = Field(
-        default=SuccessiveHalving(type="successive_halving"), description="what stops the hopeless early"
+        default=SuccessiveHalving(type="successive_halving"),
+        description="what stops the hopeless early; with several objectives none",
     )
     seed: Natural = Field(default=0, description="draws the suggestions; a run's own seed is the setting `seed`")
     concurrency: Count | None = Field(
@@ -131,7 +158,37 @@ class Document(Frozen):
         description="what it has to beat, by name: the same budget, and train_on_meta unless said otherwise",
     )
     objective: Objective = Field(default=Objective(), description="what the search is after")
+    objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = Field(
+        default=(), description="in place of objective: several, and the result is their Pareto front"
+    )
     constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = Field(
         default=(), description="comparisons over settings and metrics that a trial has to keep"
     )
     search: Search = Field(default=Search(), description="how it is searched")
+
+    @field_validator("objective")
+    @classmethod
+    def _good_for_something(cls, objective: Objective) -> Objective:
+        complaints("objective", _not_main(objective, ("metric",)))
+        return objective
+
+    @field_validator("objectives")
+    @classmethod
+    def _several(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+        if len(objectives) < 2:
+            got = "one" if objectives else "none"
+            raise complaint("two objectives or more", got, "write objective: {metric: …}")
+        metrics = [objective.metric for objective in objectives]
+        twice = [
+            ((place, "metric"), complaint("each metric once", f"{metric} again", "remove one of the two"))
+            for place, metric in enumerate(metrics)
+            if metric in metrics[:place]
+        ]
+        complaints("objectives", [*_not_main(objectives[0], (0, "metric")), *twice])
+        return objectives
+
+
+def _not_main(objective: Objective, path: Path) -> Iterator[tuple[Path, PydanticCustomError]]:
+    if objective.metric not in MAIN:
+        remedy = "name one of these first, this one after it, under objectives"
+        yield path, complaint(" or ".join(MAIN), objective.metric, remedy)

@@ -19,6 +19,8 @@ from harness.space.spec import Space
 
 FOLDER = "search_spaces"
 SUFFIXES = ("", ".yaml", ".yml")
+FOLLOWS_FROM_ANOTHER = "default_factory_not_called"
+"""Pydantic's word for a default that hangs on a value that is wrong: that value's own problem says it all."""
 
 
 def load(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Space:
@@ -60,7 +62,11 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder:
     try:
         space = resolve(Document.model_validate(source.data))
     except ValidationError as error:
-        errors = [details for details in error.errors() if details["loc"] not in source.unread]
+        errors = [
+            details
+            for details in error.errors()
+            if details["loc"] not in source.unread and details["type"] != FOLLOWS_FROM_ANOTHER
+        ]
         raise _error([*source.problems, *explain(errors, source)]) from None
     if source.problems:
         raise _error(source.problems)
@@ -81,6 +87,8 @@ def _doubles(source: Source) -> None:
                     "both",
                     "remove it from one of the two",
                 )
+    if "objective" in source.data and "objectives" in source.data:
+        source.complain(("objectives",), "objective or objectives", "both", "remove one of the two")
     arms, baselines = source.data.get("arms"), source.data.get("baselines")
     if isinstance(arms, dict) and isinstance(baselines, dict):
         for name in arms.keys() & baselines.keys():

@@ -20,6 +20,9 @@ LEAVES = tuple(name for name in Search.model_fields if name not in FIELDS)
 NAMED = (("search", "sampler"), ("search", "pruner"))
 """Where a kind's name alone may stand for the mapping that names it."""
 
+OBJECTIVES: tuple[Path, Path] = (("objective",), ("objectives",))
+"""Each stands in place of the other."""
+
 
 def override(source: Source, text: str) -> None:
     """Make one change to the data of `source`; what is wrong with it joins the problems of the source."""
@@ -86,6 +89,10 @@ class _Change:
                 return
             node[part] = below
             node = below
+        if path in OBJECTIVES:
+            other = OBJECTIVES[1 - OBJECTIVES.index(path)]
+            node.pop(other[-1], None)
+            self.forget(other)
         self.forget(path)
         node[path[-1]] = value.data
         self.source.origins.update({(*path, *below): origin for below, origin in value.origins.items()})

@@ -45,10 +45,15 @@ def _document(space: Space) -> dict[str, Any]:
         "study": space.study,
         "arms": {arm.name: _entry(arm) for arm in space.arms if arm.role == "arm"},
         "baselines": {arm.name: _entry(arm) for arm in space.arms if arm.role == "baseline"},
-        "objective": space.objective.model_dump(mode="json"),
+        **_objectives(space),
         **({"constraints": list(map(str, space.constraints))} if space.constraints else {}),
         "search": space.search.model_dump(mode="json", exclude_none=True),
     }
+
+
+def _objectives(space: Space) -> dict[str, Any]:
+    written = [objective.model_dump(mode="json") for objective in space.objectives]
+    return {"objectives": written} if space.several else {"objective": written[0]}
 
 
 def _entry(arm: Arm) -> dict[str, Any]:

@@ -83,14 +83,33 @@ _SECTIONS = (
     ("", "Qmc"),
     ("", "Gp"),
     ("", "CmaEs"),
+    ("", "Nsga2"),
     ("", "Grid"),
     ("## Pruners", "SuccessiveHalving"),
     ("", "Hyperband"),
     ("", "Median"),
+    ("", "Wilcoxon"),
     ("", "NoPruner"),
 )
 
 _AFTER = {
+    "Objective": [
+        "### Several objectives",
+        "`objectives`, a list of two or more, stands in place of `objective`; the result is then the *Pareto front*: "
+        "the trials that no other equals in every objective and beats in one.",
+        "    objectives:\n      - {metric: val_accuracy}\n      - {metric: val_calibration_error}",
+        "| metric | what it is | better |\n| --- | --- | --- |\n"
+        "| `val_accuracy` | share of the validation images that are classified rightly | higher |\n"
+        "| `val_loss` | cross-entropy on them, nats | lower |\n"
+        "| `val_calibration_error` | how far the model's confidence in them is from its accuracy: expected calibration "
+        "error in 15 bins of equal width | lower |\n"
+        "| `epochs` | passes over the training images; a pass with label steps counts as one | lower |\n"
+        "| `busy_seconds` | what the trial computed, set-up and label steps included; noisy: whatever else the "
+        "machine does is in it, and the first trial of a worker is the slowest | lower |",
+        "The first, or the only one, is `val_accuracy` or `val_loss`, since the others are easily had by learning "
+        "nothing. All are those of the last epoch. Samplers for several: `tpe`, `gp`, `nsga2`, `random`, `qmc`, "
+        "`grid`. There is no pruning: at an early epoch, no trial is known to be off the front.",
+    ],
     "Settings": [
         "`fixed` gives one of these a value; `parameters` searches it. Real numbers are searched as `float` or "
         "`categorical`, whole numbers as `int` or `categorical`, all else as `categorical`; bounds and choices must be "

@@ -14,11 +14,12 @@ from collections.abc import Iterator, Mapping
 from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
-from harness.space.document import ArmEntry, Document
+from harness.space.document import ArmEntry, Document, Search
 from harness.space.parameters import AnyParameter, CategoricalParameter, FloatParameter, Value, same
 from harness.space.problems import Path, complaint, complaints, quote
 from harness.space.settings import FIELDS, METHOD
 from harness.space.spec import Arm, Role, Space
+from harness.space.strategies import CmaEs, NoPruner
 
 MOST_COMBINATIONS = 100_000
 """Points of a grid in one arm; more would never be run."""
@@ -36,15 +37,40 @@ def resolve(document: Document) -> Space:
     space = Space(
         study=document.study,
         arms=tuple(_arm(document, role, name, entry) for role, name, entry in entries),
-        objective=document.objective,
+        objectives=document.objectives or (document.objective,),
         constraints=document.constraints,
-        search=document.search,
+        search=_search(document),
     )
-    complaints(
-        "Space",
-        [found for arm, (_, _, entry) in zip(space.arms, entries, strict=True) for found in _of_arm(arm, entry, space)],
-    )
+    of_arms = [
+        found for arm, (_, _, entry) in zip(space.arms, entries, strict=True) for found in _of_arm(arm, entry, space)
+    ]
+    complaints("Space", [*of_arms, *_of_several(space)])
     return space
+
+
+def _search(document: Document) -> Search:
+    """With several objectives a pruner that nobody asked for is none: no study of several can be pruned."""
+    search = document.search
+    if document.objectives and "pruner" not in search.model_fields_set:
+        return search.model_copy(update={"pruner": NoPruner(type="none")})
+    return search
+
+
+def _of_several(space: Space) -> Complaints:
+    """What is defined for one objective alone."""
+    if not space.several:
+        return
+    search, asked = space.search, f"{len(space.objectives)} objectives"
+    if not isinstance(search.pruner, NoPruner):
+        got = f"{search.pruner.type} beside {asked}"
+        yield ("search", "pruner"), complaint("none, where there are several objectives", got, "write pruner: none")
+    if isinstance(search.sampler, CmaEs):
+        remedy = "use nsga2, tpe or gp"
+        yield ("search", "sampler"), complaint("a sampler for several objectives", f"cmaes beside {asked}", remedy)
+    if search.stop_when and search.stop_when.expected_improvement_below is not None:
+        path = ("search", "stop_when", "expected_improvement_below")
+        got = f"an expected improvement beside {asked}"
+        yield path, complaint("a rule for several objectives", got, "use no_gain_trials: nothing new on the front")
 
 
 def _arm(document: Document, role: Role, name: str, entry: ArmEntry) -> Arm:

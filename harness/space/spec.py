@@ -1,6 +1,6 @@
 """A space in which nothing is left to look up: what `load` returns and everything above reads."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
@@ -70,9 +70,23 @@ class Space(Frozen):
 
     study: Name
     arms: tuple[Arm, ...]
-    objective: Objective
+    objectives: Annotated[tuple[Objective, ...], Field(strict=False, min_length=1)]
     constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = ()
     search: Search
+
+    @property
+    def objective(self) -> Objective:
+        """The only objective, or the first of several: what a run is good for."""
+        return self.objectives[0]
+
+    @property
+    def several(self) -> bool:
+        """Whether the result is a Pareto front, and not one best trial."""
+        return len(self.objectives) > 1
+
+    def gains(self, values: Iterable[float]) -> tuple[float, ...]:
+        """A trial's values, one an objective, each turned so that more is better."""
+        return tuple(objective.sign * value for objective, value in zip(self.objectives, values, strict=True))
 
     def arm(self, name: str) -> Arm:
         """The arm or baseline of that name; KeyError where there is none."""

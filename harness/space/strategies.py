@@ -61,6 +61,28 @@ class CmaEs(Frozen):
     startup_trials: Count = Field(default=1, description="random trials of an arm before the strategy starts")
 
 
+class Nsga2(Frozen):
+    """Non-dominated sorting genetic algorithm (Deb et al., 2002): generations, the first of them drawn at random.
+
+    A child takes its values from parents on or near the Pareto front. The parents of a generation are known once the
+    one before is complete: an arm with fewer trials than a population is searched at random.
+    """
+
+    type: Literal["nsga2"] = Field(description="genetic algorithm for one objective or several")
+    population_size: Annotated[int, Field(ge=2)] = Field(
+        default=20, description="complete trials of a generation; pruned ones do not count"
+    )
+    mutation_prob: Annotated[float, Field(ge=0, le=1)] | None = Field(
+        default=None, description="that a value is drawn anew; left out: 1 / parameters"
+    )
+    crossover_prob: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.9, description="that a child has two parents, and not one"
+    )
+    swapping_prob: Annotated[float, Field(ge=0, le=1)] = Field(
+        default=0.5, description="of two parents: that a value is the second one's"
+    )
+
+
 class Grid(Frozen):
     """Every combination once, in an order drawn by the seed."""
 
@@ -114,7 +136,7 @@ class NoPruner(Frozen):
 
 
 SAMPLERS: dict[str, type[Frozen]] = {
-    "tpe": Tpe, "random": Random, "qmc": Qmc, "gp": Gp, "cmaes": CmaEs, "grid": Grid,
+    "tpe": Tpe, "random": Random, "qmc": Qmc, "gp": Gp, "cmaes": CmaEs, "nsga2": Nsga2, "grid": Grid,
 }  # fmt: skip
 PRUNERS: dict[str, type[Frozen]] = {
     "successive_halving": SuccessiveHalving, "hyperband": Hyperband, "median": Median, "wilcoxon": Wilcoxon,
@@ -152,6 +174,7 @@ _Samplers = Annotated[
     | Annotated[Qmc, Tag("<qmc>")]
     | Annotated[Gp, Tag("<gp>")]
     | Annotated[CmaEs, Tag("<cmaes>")]
+    | Annotated[Nsga2, Tag("<nsga2>")]
     | Annotated[Grid, Tag("<grid>")],
     Discriminator(_tag),
 ]

@@ -5,6 +5,7 @@
 | `train_loss` | cross-entropy against the labels then in force, mean over steps, nats | lower |
 | `meta_loss`, `val_loss` | cross-entropy on the clean part at the epoch's end, nats | lower |
 | `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
+| `meta_calibration_error`, `val_calibration_error` | how far confidence is from accuracy there, see below | lower |
 | `label_accuracy` | share of training labels whose argmax is the true class, where that is known | higher |
 | `noisy_labels_corrected` | share of the wrong given labels whose argmax is now true; absent without noise | higher |
 | `clean_labels_kept` | share of the right given labels still true by argmax; absent where none was right | higher |
@@ -15,6 +16,14 @@
 | `label_step_norm` | at that step, mean over its images of how far the label went, ‖Δy_i‖₂ | neither |
 | `lr` | model learning rate at the epoch's last step | neither |
 | `seconds` | wall-clock time of the epoch, this measuring included | lower |
+
+The calibration error is the expected one of Naeini, Cooper and Hauskrecht (2015), with the bins of Guo et al. (2017):
+images fall into B = 15 bins by the largest probability they are given, (0, 1/15] to (14/15, 1], and
+
+    ECE = Σ_b n_b/n · |share right in b − mean confidence in b|
+
+a fraction. A model that gives every image the classes' frequencies has one near 0, so it means something beside the
+accuracy alone; and on few images it is above 0 even for a calibrated model, since each bin's share right is a draw.
 
 `mistakes_auc` is the area under the receiver operating characteristic of the score 1 - y_i,given(i) for the event that
 the given class is not the true one: the chance that a wrong label has lost more mass than a right one, a tie counting
@@ -36,22 +45,38 @@ from harness.training.data import Images
 Metrics = dict[str, float]
 
 EVALUATION_BATCH = 2048
+CALIBRATION_BINS = 15
 
 
 @torch.no_grad()
 def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
-    """Loss and accuracy of `model` in eval mode on a clean part; the model is left in train mode."""
+    """Loss, accuracy and calibration of `model` in eval mode on a clean part; the model is left in train mode."""
     model.eval()
     loss = torch.zeros((), device=images.targets.device)
-    right = torch.zeros((), device=images.targets.device)
+    right, confidence = [], []
     for start in range(0, len(images), EVALUATION_BATCH):
         chosen = slice(start, start + EVALUATION_BATCH)
         targets = images.targets[chosen]
         logits = model(images.batch(chosen))
         loss += functional.cross_entropy(logits, targets, reduction="sum")
-        right += (logits.argmax(1) == targets).sum()
+        right.append(logits.argmax(1) == targets)
+        confidence.append(logits.float().softmax(1).amax(1))
     model.train()
-    return {f"{part}_loss": float(loss) / len(images), f"{part}_accuracy": float(right) / len(images)}
+    hits = torch.cat(right)
+    return {
+        f"{part}_loss": float(loss) / len(images),
+        f"{part}_accuracy": float(hits.sum()) / len(images),
+        f"{part}_calibration_error": calibration_error(torch.cat(confidence), hits),
+    }
+
+
+def calibration_error(confidence: Tensor, right: Tensor) -> float:
+    """The expected calibration error of `n` predictions: their confidence [n] in (0, 1], and whether right [n]."""
+    confidence, right = confidence.cpu().double(), right.cpu().double()  # there sums are in one order
+    bins = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
+    gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)  # n_b (share right − mean confidence)
+    gaps.index_add_(0, bins, right - confidence)
+    return float(gaps.abs().sum()) / len(confidence)
 
 
 def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:

@@ -6,6 +6,7 @@ Deciding, without Ray (a simulation drives it as well as a cluster does):
     adapters    a space's parameters, sampler and pruner in Optuna's words
     untried     suggestions of whole configurations: an even start, and nothing twice
     rules       constraints, and when an arm had enough
+    front       which of several objectives' points nothing dominates
     summary     what came out, as `summary.json` holds it
 
 Running, on Ray:

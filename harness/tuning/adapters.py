@@ -11,6 +11,7 @@ from typing import Any
 
 import optuna
 from optuna import pruners, samplers
+from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
@@ -23,6 +24,7 @@ from harness.space.strategies import (
     Hyperband,
     Median,
     NoPruner,
+    Nsga2,
     Qmc,
     Random,
     SuccessiveHalving,
@@ -31,6 +33,9 @@ from harness.space.strategies import (
 )
 from harness.training.seeds import derive
 from harness.tuning.untried import Untried, combinations
+
+BREEDS = 20
+"""Children bred before one that was tried already is tried again."""
 
 
 def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial:
@@ -105,6 +110,37 @@ def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
             return Untried(arm, gp, process, (TrialState.COMPLETE,), once, seed)
         case CmaEs() as cmaes:
             return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
+        case Nsga2() as nsga2:
+            return _Generations(
+                population_size=nsga2.population_size,
+                mutation_prob=nsga2.mutation_prob,
+                crossover_prob=nsga2.crossover_prob,
+                swapping_prob=nsga2.swapping_prob,
+                seed=seed,
+            )
+
+
+class _Generations(samplers.NSGAIISampler):
+    """Optuna's, but for two things. The class's name is in the journals, beside what is known of each generation.
+
+    Parents come in the order of their trials also where they are chosen, as they do when looked up later: else the
+    first child of a generation would be another one after a kill just before it. And a child that was tried already is
+    bred anew: a run follows from its settings, so a repeat is a trial lost.
+    """
+
+    def sample_relative(
+        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, Any]:
+        others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
+        for _ in range(BREEDS):
+            child = super().sample_relative(study, trial, search_space)
+            # What a child lacks is a mutation: drawn later, it may still come to what was tried.
+            if len(child) < len(search_space) or not any(child.items() <= other.items() for other in others):
+                break
+        return child
+
+    def select_parent(self, study: optuna.Study, generation: int) -> list[FrozenTrial]:
+        return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
 
 
 def pruner(space: Space) -> pruners.BasePruner:

@@ -30,6 +30,7 @@ from harness.space import Arm, Space
 from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
+from harness.tuning.front import front
 from harness.tuning.rules import Enough, violation
 
 Listener = Callable[[Record], None]
@@ -68,15 +69,15 @@ class Trial:
 class Entry:
     """What the journal says of one trial.
 
-    `value` is the objective where the trial is complete; `feasible`: it kept every constraint; `curve`: the objective
-    after each epoch.
+    `values` are the objectives where the trial is complete, else none; `feasible`: it kept every constraint; `curve`:
+    the first objective after each epoch.
     """
 
     number: int
     arm: str
     state: State
     params: dict[str, Any]
-    value: float | None
+    values: tuple[float, ...]
     feasible: bool
     metrics: dict[str, float]
     reason: str
@@ -86,6 +87,11 @@ class Entry:
     @property
     def name(self) -> str:
         return f"{self.arm}-{self.number}"
+
+    @property
+    def value(self) -> float | None:
+        """The only objective, or the first of several."""
+        return self.values[0] if self.values else None
 
     def end(self) -> TrialEnded:
         """The record of how it ended."""
@@ -117,7 +123,6 @@ class Ledger:
         self.space = space
         self.listeners = list(listeners)
         self._storage = JournalStorage(_backend(journal))
-        self._direction = space.objective.direction
         self._studies = {arm.name: self._study(arm) for arm in space.arms}
         self._enough = Enough(space)
         self._open: dict[int, _Open] = {}
@@ -203,7 +208,11 @@ class Ledger:
         if step <= entry.step:
             return False
         entry.step = step
-        entry.handle.report(metrics[self.space.objective.metric], step)
+        value = metrics[self.space.objective.metric]
+        if self.space.several:  # Optuna's own `report` refuses several: there is nothing to prune by
+            self._storage.set_trial_intermediate_value(entry.handle._trial_id, step, value)
+            return False
+        entry.handle.report(value, step)
         return step < entry.trial.config.epochs and entry.handle.should_prune()
 
     def saw(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -229,12 +238,17 @@ class Ledger:
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         entry = self._open.pop(number)
         study = self._studies[entry.trial.arm]
-        value = entry.metrics[self.space.objective.metric] if state == TrialState.COMPLETE else None
+        values = self._values(entry) if state == TrialState.COMPLETE else None
         for constraint in self.space.constraints:
             entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
         entry.handle.set_user_attr("end", {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds})
-        study.tell(entry.handle, value, state)
+        study.tell(entry.handle, values, state)
         self._tell(_ended(number, STATES[state], reason, entry.step))
+
+    def _values(self, entry: _Open) -> list[float]:
+        """The objectives of a trial at its end: what it measured last, and what it cost."""
+        known = {**entry.metrics, "epochs": entry.step, "busy_seconds": entry.seconds}
+        return [float(known[objective.metric]) for objective in self.space.objectives]
 
     # What is known
 
@@ -250,7 +264,7 @@ class Ledger:
             arm=arm.name,
             state=STATES[frozen.state],
             params=dict(frozen.params),
-            value=frozen.value if frozen.state == TrialState.COMPLETE else None,
+            values=tuple(frozen.values) if frozen.state == TrialState.COMPLETE else (),
             feasible=all(worst <= 0 for worst in frozen.constraints.values()),
             metrics=end.get("metrics", {}),
             reason=end.get("reason", ""),
@@ -262,7 +276,8 @@ class Ledger:
         stops = pruner(self.space)
         if arm.name in optuna.get_all_study_names(self._storage):
             return optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
-        return optuna.create_study(study_name=arm.name, storage=self._storage, direction=self._direction, pruner=stops)
+        directions = [objective.direction for objective in self.space.objectives]
+        return optuna.create_study(study_name=arm.name, storage=self._storage, directions=directions, pruner=stops)
 
     def _tell(self, record: Record) -> None:
         for listener in self.listeners:
@@ -290,10 +305,18 @@ def entries_of(journal: Path, space: Space) -> list[Entry]:
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:
-    """The complete trial with the best objective among those that kept the constraints; the first of equals."""
-    sign = 1 if space.objective.direction == "maximize" else -1
-    complete = [entry for entry in entries if entry.value is not None and entry.feasible]
-    return max(complete, key=lambda entry: sign * (entry.value or 0.0), default=None)
+    """The complete trial with the best objective among those that kept the constraints; the first of equals.
+
+    Of several objectives the first, then the next where trials are equal: the first trial of `pareto_front`.
+    """
+    complete = [entry for entry in entries if entry.values and entry.feasible]
+    return max(complete, key=lambda entry: space.gains(entry.values), default=None)
+
+
+def pareto_front(entries: Iterable[Entry], space: Space) -> list[Entry]:
+    """The complete trials that kept the constraints and that no other such one dominates, as `front` orders them."""
+    complete = [entry for entry in entries if entry.values and entry.feasible]
+    return [complete[place] for place in front([space.gains(entry.values) for entry in complete])]
 
 
 def _ended(number: int, state: State, reason: str, step: int) -> TrialEnded:

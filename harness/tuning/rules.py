@@ -14,6 +14,7 @@ from harness.space import Arm, Constraint, Space
 from harness.space.strategies import Grid
 from harness.training.config import RunConfig
 from harness.tuning.adapters import grid
+from harness.tuning.front import Point, as_good
 
 MODEL_TRIALS = 20
 """Complete trials of an arm before its expected improvement is looked at: the model needs some to stand on."""
@@ -71,14 +72,17 @@ class Enough:
 
 
 def _without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
-    """Ended trials since the last new best."""
-    sign = 1 if space.objective.direction == "maximize" else -1
-    best, since = None, 0
+    """Ended trials since the last that no earlier one was as good as; with one objective, since the last new best."""
+    front: list[Point] = []
+    since = 0
     for trial in sorted(trials, key=lambda t: t.datetime_complete.timestamp() if t.datetime_complete else 0.0):
         if not trial.state.is_finished():
             continue
-        value = sign * trial.value if trial.state == TrialState.COMPLETE and trial.value is not None else None
         since += 1
-        if value is not None and (best is None or value > best):
-            best, since = value, 0
-    return since if best is not None else 0
+        if trial.state != TrialState.COMPLETE:
+            continue
+        point = space.gains(trial.values)
+        if not any(as_good(member, point) for member in front):
+            front = [*(member for member in front if not as_good(point, member)), point]
+            since = 0
+    return since if front else 0

@@ -31,7 +31,22 @@ TOKENS = [
         "choices",
         "grid",
     ),
-    *("cmaes", "learned", "9" * 26, "-" + "9" * 26, "9" * 5000, "1.0e+308", "5.0e-324", "\r", "\n", "    "),
+    *(
+        "cmaes",
+        "nsga2",
+        "objectives",
+        "epochs",
+        "val_loss",
+        "learned",
+        "9" * 26,
+        "-" + "9" * 26,
+        "9" * 5000,
+        "1.0e+308",
+        "5.0e-324",
+        "\r",
+        "\n",
+        "    ",
+    ),
 ]
 
 
@@ -141,6 +156,7 @@ def test_a_damaged_override_is_a_space_or_words(seed: int) -> None:
             "parameters.lr",
             "arms.learned.parameters.label_lr.low",
             "objective",
+            "objectives",
             "baselines.one_hot.points",
             "constraints",
         ),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import pytest
 
 from harness.space import FloatParameter, IntParameter, Space, dump, load, parse
-from harness.space.strategies import Median, Random, Tpe
+from harness.space.strategies import Median, NoPruner, Random, Tpe
 
 Loaded = Callable[..., Space]
 
@@ -28,6 +28,20 @@ def test_a_section_that_the_file_lacks_is_made(loaded: Loaded) -> None:
     )
     assert changed.search.sampler == Tpe(type="tpe", startup_trials=3)
     assert changed.objective.direction == "minimize"
+
+
+def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded: Loaded) -> None:
+    one = "objective={metric: val_loss}"
+    several = "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: epochs}]"
+    space = loaded(overrides=[one, several])
+    assert [str(each) for each in space.objectives] == [
+        "maximize val_accuracy",
+        "minimize val_calibration_error",
+        "minimize epochs",
+    ]
+    assert space.search.pruner == NoPruner(type="none"), "nobody asked for one, and several cannot be pruned"
+    assert parse(dump(space)) == space
+    assert [str(each) for each in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
 
 
 @pytest.mark.parametrize("override", ["label_lr=0.3", "label_lr= 0.3", " label_lr =0.3", "lr=0.3"])

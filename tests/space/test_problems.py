@@ -74,13 +74,35 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
         ("study: small", "1: small",
          "small.yaml:1: expected a name as key, got the key 1, which YAML takes for another type; write \"1\""),
         ("trials: 5", "trials: 5\n  sampler: tpa",
-         "small.yaml:20: search.sampler: expected one of tpe, random, qmc, gp, cmaes, grid, got the string 'tpa'; did you mean tpe?"),
+         "small.yaml:20: search.sampler: expected one of tpe, random, qmc, gp, cmaes, nsga2, grid, got the string 'tpa'; did you mean tpe?"),
         ("trials: 5", "trials: 5\n  pruner: {type: median, warmup: 3}",
          "small.yaml:20: search.pruner.warmup: expected a known key, got the unknown key warmup; did you mean warmup_epochs?"),
         ("trials: 5", "trials: 5\n  sampler: grid",
          "small.yaml:20: search.sampler: expected countable values, for grid, got a range in arms.learned.parameters.label_lr; give it a step, or use qmc"),
         ("trials: 5", "trials: 5\nobjective: {metric: val_loss, direction: maximize}",
          "small.yaml:20: objective.direction: expected minimize for val_loss, got maximize; write direction: minimize"),
+        ("trials: 5", "trials: 5\nobjective: {metric: epochs}",
+         "small.yaml:20: objective.metric: expected val_accuracy or val_loss, got epochs; name one of these first, this one after it, under objectives"),
+        ("trials: 5", "trials: 5\nobjective: {metric: val_acuracy}",
+         "small.yaml:20: objective.metric: expected one of val_accuracy, val_loss, val_calibration_error, epochs, busy_seconds, got the string 'val_acuracy'; did you mean val_accuracy?"),
+        ("trials: 5", "trials: 5\nobjectives: [{metric: val_loss}]",
+         "small.yaml:20: objectives: expected two objectives or more, got one; write objective: {metric: …}"),
+        ("trials: 5", "trials: 5\nobjectives:\n  - {metric: busy_seconds}\n  - {metric: val_loss}",
+         "small.yaml:21: objectives[0].metric: expected val_accuracy or val_loss, got busy_seconds; name one of these first, this one after it, under objectives"),
+        ("trials: 5", "trials: 5\nobjectives:\n  - {metric: val_loss}\n  - {metric: val_loss}",
+         "small.yaml:22: objectives[1].metric: expected each metric once, got val_loss again; remove one of the two"),
+        ("trials: 5", "trials: 5\nobjectives:\n  - {metric: val_loss}\n  - {metric: epochs, direction: maximize}",
+         "small.yaml:22: objectives[1].direction: expected minimize for epochs, got maximize; write direction: minimize"),
+        ("trials: 5", "trials: 5\nobjective: {metric: val_loss}\nobjectives: [{metric: val_loss}, {metric: epochs}]",
+         "small.yaml:21: objectives: expected objective or objectives, got both; remove one of the two"),
+        ("trials: 5", "trials: 5\n  sampler: cmaes\nobjectives: [{metric: val_loss}, {metric: epochs}]",
+         "small.yaml:20: search.sampler: expected a sampler for several objectives, got cmaes beside 2 objectives; use nsga2, tpe or gp"),
+        ("trials: 5", "trials: 5\n  pruner: median\nobjectives: [{metric: val_loss}, {metric: epochs}]",
+         "small.yaml:20: search.pruner: expected none, where there are several objectives, got median beside 2 objectives; write pruner: none"),
+        ("trials: 5", "trials: 5\n  stop_when: {expected_improvement_below: 0.1}\nobjectives: [{metric: val_loss}, {metric: epochs}]",
+         "small.yaml:20: search.stop_when.expected_improvement_below: expected a rule for several objectives, got an expected improvement beside 2 objectives; use no_gain_trials: nothing new on the front"),
+        ("trials: 5", "trials: 5\n  sampler: {type: nsga2, population_size: 1}",
+         "small.yaml:20: search.sampler.population_size: expected a number of at least 2, got 1; choose a number of at least 2"),
         ("trials: 5", "trials: 5\n  stop_when: {}",
          "small.yaml:20: search.stop_when: expected a condition, got none; give no_gain_trials or expected_improvement_below"),
         ("arms:\n  learned:", "arms:\n  learn.ed:",
@@ -89,6 +111,10 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
 )  # fmt: skip
 def test_a_slip_is_told_with_its_line_and_a_remedy(problems: Problems, old: str, new: str, line: str) -> None:
     assert line in problems(old, new)
+
+
+def test_a_wrong_metric_is_one_problem(problems: Problems) -> None:
+    assert len(problems("trials: 5", "trials: 5\nobjectives: [{metric: val_los}, {metric: epochs}]")) == 1
 
 
 def test_every_problem_comes_at_once_in_the_order_of_the_file(problems: Problems) -> None:

@@ -8,7 +8,7 @@ from torch import nn
 
 from harness.training.config import RunConfig
 from harness.training.data import Images
-from harness.training.metrics import evaluate, label_metrics, mistakes_auc
+from harness.training.metrics import calibration_error, evaluate, label_metrics, mistakes_auc
 from harness.training.run import Run
 
 
@@ -23,7 +23,14 @@ def test_loss_and_accuracy_of_a_part() -> None:
         math.log(math.e**3 + 2),
         math.log(math.e**0.5 + 2) - 0.5,
     ]
-    assert metrics == {"val_loss": pytest.approx(sum(losses) / 4), "val_accuracy": 0.75}
+    # Confidences 0.79, 0.58, 0.91 (wrong) and 0.45 fall into bins of their own.
+    unsure = [math.e**2 / (math.e**2 + 2), math.e / (math.e + 2), math.e**0.5 / (math.e**0.5 + 2)]
+    gap = (sum(1 - p for p in unsure) + math.e**3 / (math.e**3 + 2)) / 4
+    assert metrics == {
+        "val_loss": pytest.approx(sum(losses) / 4),
+        "val_accuracy": 0.75,
+        "val_calibration_error": pytest.approx(gap),
+    }
     assert model.training
 
 
@@ -31,6 +38,32 @@ def test_evaluation_sees_dropout_switched_off() -> None:
     images = Images.of(torch.rand(40, 3, 1, 1), torch.arange(40) % 3, 3)
     model = nn.Sequential(nn.Dropout(0.5), nn.Flatten())
     assert evaluate(model, images, "meta") == evaluate(model, images, "meta")
+
+
+def test_predictions_of_one_bin_are_off_by_their_means_alone() -> None:
+    confidence = torch.tensor([0.95, 0.97, 0.99, 0.96])
+    assert calibration_error(confidence, torch.tensor([True, True, False, True])) == pytest.approx(0.9675 - 0.75)
+    assert calibration_error(torch.ones(3), torch.ones(3, dtype=torch.bool)) == 0
+
+
+def test_a_bin_holds_its_upper_end() -> None:
+    """1/15 is the first bin's and a little more the second's, where it cannot be set off against the first."""
+    at, above = 1 / 15, 1 / 15 + 1e-6
+    right = torch.tensor([True, False])
+    apart = calibration_error(torch.tensor([at, above], dtype=torch.float64), right)
+    together = calibration_error(torch.tensor([at, at], dtype=torch.float64), right)
+    assert apart == pytest.approx((1 - at + above) / 2)
+    assert together == pytest.approx((1 - 2 * at) / 2)
+
+
+def test_a_calibrated_model_comes_near_zero_as_images_grow() -> None:
+    draw = torch.Generator().manual_seed(3)
+    errors = []
+    for images in (100, 100_000):
+        confidence = 0.1 + 0.9 * torch.rand(images, generator=draw)
+        errors.append(calibration_error(confidence, torch.rand(images, generator=draw) < confidence))
+    assert errors[0] > 0.02, "few images: above zero by chance alone"
+    assert errors[1] < 0.01
 
 
 SOFT = torch.tensor([[0.6, 0.4, 0.0], [0.1, 0.1, 0.8], [0.0, 1.0, 0.0], [0.5, 0.2, 0.3], [0.2, 0.3, 0.5]])

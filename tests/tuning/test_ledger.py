@@ -187,7 +187,7 @@ def test_a_small_expected_improvement_ends_an_arm(journal: Path) -> None:
     assert 40 <= len(ledger.entries()) < 80
 
 
-@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes"])
+@pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes", "nsga2"])
 def test_every_sampler_keeps_to_inclusive_bounds_and_types(journal: Path, sampler: str) -> None:
     tight = [
         "arms.learned.parameters.meta_interval={type: int, low: 3, high: 4, log: true}",

@@ -1,0 +1,47 @@
+"""The Pareto front, by what it means: nobody on it is dominated, and everybody else is."""
+
+import itertools
+import random
+
+import pytest
+
+from harness.tuning.front import Point, as_good, dominates, front
+
+
+def clouds() -> list[list[Point]]:
+    """Points in two to four dimensions, on coarse grids: many are equal, in one coordinate or in all."""
+    draw = random.Random(7)
+    return [
+        [tuple(float(draw.randrange(levels)) for _ in range(dimensions)) for _ in range(draw.randrange(1, 60))]
+        for dimensions in (1, 2, 3, 4)
+        for levels in (2, 5, 40)
+        for _ in range(5)
+    ]
+
+
+@pytest.mark.parametrize("points", clouds())
+def test_no_member_is_dominated_and_every_other_is_by_a_member(points: list[Point]) -> None:
+    members = [points[place] for place in front(points)]
+    others = [point for place, point in enumerate(points) if place not in set(front(points))]
+    assert members
+    assert not any(dominates(point, member) for member in members for point in points)
+    assert all(any(dominates(member, other) for member in members) for other in others)
+
+
+@pytest.mark.parametrize("points", clouds()[:10])
+def test_the_front_comes_best_first_and_of_equals_in_their_order(points: list[Point]) -> None:
+    places = front(points)
+    assert [points[place] for place in places] == sorted((points[place] for place in places), reverse=True)
+    assert all(a < b for a, b in itertools.pairwise(places) if points[a] == points[b])
+
+
+def test_with_one_coordinate_the_front_is_the_best_and_its_equals() -> None:
+    assert front([(1.0,), (3.0,), (2.0,), (3.0,)]) == [1, 3]
+
+
+def test_dominance_is_strict_and_being_as_good_is_not() -> None:
+    assert as_good((1.0, 2.0), (1.0, 2.0))
+    assert not dominates((1.0, 2.0), (1.0, 2.0))
+    assert dominates((1.0, 2.0), (1.0, 1.0))
+    assert not as_good((1.0, 2.0), (0.0, 3.0))
+    assert front([]) == []
