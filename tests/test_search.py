@@ -117,6 +117,14 @@ def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
     assert by_state == {state: count for state, count in swept.summary["states"].items() if count}
     for name in ("label_lr", "meta_interval", "lr", "epochs", "noise_rate", "method", "seed"):
         assert trials[f"params.{name}"].notna().all(), f"{name} is logged flat, in every run"
+    commit = json.loads((swept.folder / "provenance.json").read_text())["git"]["commit"]
+    wanted = {"arm": "learned", "study": "label_lr", "state": "complete", "seed": "0", "commit": commit}
+    query = " and ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
+    found = sweep.client.search_runs([sweep.experiment_id], query)
+    assert swept.summary["arms"]["learned"]["trial"] in [int(run.data.tags["trial"]) for run in found]
+    every = sweep.client.search_runs([sweep.experiment_id], "tags.trial != ''")
+    assert len({frozenset(run.data.params) for run in every}) == 1, "the same parameters in every run"
+    assert all("." in run.data.params["lr"] for run in every), "and of the same type"
     curves = sweep.curves(["val_accuracy"])
     for trial, curve in curves.groupby("trial"):
         assert list(curve["step"]) == list(range(1, len(curve) + 1)), f"one point an epoch in trial {trial}"

@@ -136,7 +136,8 @@ def confirm(
         state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)
         tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
-        relay = Relay(folder, tracker.append)
+        facts = provenance.collect()
+        relay = Relay(folder, tracker.append, provenance.of_trials(provenance.tags(facts)))
         for job, result in plan.ended(most):
             if not relay.has_end(job.number):  # a kill fell between the two writes
                 relay(plan.results.end(job, result))
@@ -154,7 +155,7 @@ def confirm(
             raise
         lost = training.lost
         found = {"name": path.name, "study": space.study, **found}
-        found["provenance"] = provenance.collect()
+        found["provenance"] = facts
         found["judged"] = judged = _judged(folder.findings, found["n"], extent.sequential)
         found["notes"] += circumstances(ledger.missing, lost, judged)
         write_json(folder.findings, found)

@@ -90,8 +90,9 @@ def search(
         write_json(folder.provenance, facts)  # before the space, whose points it explains
         write_whole(folder.space, dump(space))
         tracker = Tracker(folder.spool, uri)
-        tracker.append(_sweep_started(folder, space, provenance.tags(facts)))
-        relay = Relay(folder, tracker.append)
+        tags = provenance.tags(facts)
+        tracker.append(_sweep_started(folder, space, tags))
+        relay = Relay(folder, tracker.append, provenance.of_trials(tags))
         ledger = Ledger(folder.journal, space, [relay])
         relay.catch_up(ledger.entries())
         for number in ledger.retry_failed() if retry_failed else []:

@@ -13,7 +13,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -64,6 +64,11 @@ def tags(provenance: dict[str, Any]) -> dict[str, str]:
         "warm_start": provenance.get("warm_start", {}).get("from"),
     }
     return {name: str(value) for name, value in found.items() if value is not None}
+
+
+def of_trials(tags: Mapping[str, str]) -> dict[str, str]:
+    """Those of `tags` that stand on every trial's run too: the code may change while a sweep goes on."""
+    return {name: tags[name] for name in ("commit", "dirty") if name in tags}
 
 
 def command_line(argv: Iterable[str]) -> str:

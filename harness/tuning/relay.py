@@ -6,7 +6,7 @@ the sweep goes on.
 """
 
 import dataclasses
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 
 from harness.tracking import spool
 from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
@@ -17,12 +17,18 @@ from harness.tuning.ledger import Entry
 class Relay:
     """A listener of a ledger that appends to the sweep's spool what is not there yet, and the labels of ended trials.
 
+    Every trial gets its seed as a tag, by which runs are looked for over sweeps.
+
     Args:
         folder: the sweep's; its spool exists.
         append: puts a record into that spool.
+        tags: put on every trial.
     """
 
-    def __init__(self, folder: SweepFolder, append: Callable[[Record], None]) -> None:
+    def __init__(
+        self, folder: SweepFolder, append: Callable[[Record], None], tags: Mapping[str, str] | None = None
+    ) -> None:
+        self._tags = dict(tags or {})
         self._folder = folder
         self._append = append
         self._last_step: dict[int, int] = {}
@@ -37,6 +43,9 @@ class Relay:
         if isinstance(record, DataSeen) and record.trial in self._saw:
             return
         self._note(record)
+        if isinstance(record, TrialStarted):
+            seed = {"seed": str(record.params["seed"])} if "seed" in record.params else {}
+            record = dataclasses.replace(record, tags={**seed, **self._tags, **record.tags})
         if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
             record = dataclasses.replace(record, artifacts=label_files(self._folder.trial(record.trial)))
         self._append(record)
