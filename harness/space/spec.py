@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from harness.space.document import ArmName, Name, Objective, Search
 from harness.space.expression import Constraint
-from harness.space.parameters import AnyParameter, Frozen, Value
+from harness.space.parameters import AnyParameter, CategoricalParameter, Frozen, IntParameter, Value
 from harness.space.settings import Parameters, Settings
 from harness.training.config import Method, RunConfig
 
@@ -48,6 +48,17 @@ class Arm(Frozen):
             if parameter.active({**self.fixed, **drawn}):
                 drawn[name] = pick(name, parameter)
         return drawn
+
+    @property
+    def most_epochs(self) -> int:
+        """Epochs of the longest run that the arm may make."""
+        every = [self.fixed["epochs"]] if "epochs" in self.fixed else []
+        match self.parameters.get("epochs"):
+            case CategoricalParameter() as searched:
+                every += searched.choices
+            case IntParameter() as searched:
+                every.append(searched.high)
+        return max(map(int, every))
 
     def config(self, params: Mapping[str, Value]) -> RunConfig:
         """The run that a trial of this arm makes.

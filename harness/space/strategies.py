@@ -90,11 +90,17 @@ class Grid(Frozen):
 
 
 class SuccessiveHalving(Frozen):
-    """At each rung only the best 1 / reduction_factor of the trials that reached it go on."""
+    """At each rung only the best 1 / reduction_factor of the trials that reached it go on.
+
+    What is good early is often not what is good at the end, and how early that is grows with the length of the runs:
+    where the first rung is left out, it lies at two fifths of the longest run of the arm.
+    """
 
     type: Literal["successive_halving"] = Field(description="at each rung the best share of the trials goes on")
-    min_epochs: Count = Field(
-        default=16, description="the first rung; the next ones lie reduction_factor times further each"
+    min_epochs: Count | None = Field(
+        default=None,
+        description="the first rung, left out: two fifths of the arm's most epochs; the next ones lie reduction_factor "
+        "times further each",
     )
     reduction_factor: Annotated[int, Field(ge=2)] = Field(default=2, description="one in this many goes on")
     min_early_stopping_rate: Natural = Field(default=0, description="rungs left out at the beginning")

@@ -37,6 +37,9 @@ from harness.tuning.untried import Untried, combinations
 BREEDS = 20
 """Children bred before one that was tried already is tried again."""
 
+FIRST_RUNG = 0.4
+"""Of an arm's most epochs, where a space does not say; measured in benchmarks/search_efficiency.md."""
+
 
 def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial:
     """Trial number `place` (from 0) of `arm`, with all its parameters."""
@@ -143,18 +146,18 @@ class _Generations(samplers.NSGAIISampler):
         return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
 
 
-def pruner(space: Space) -> pruners.BasePruner:
-    """The pruner of every arm; its resource is the epoch."""
+def pruner(space: Space, arm: Arm) -> pruners.BasePruner:
+    """The pruner of `arm`; its resource is the epoch."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # of `wilcoxon`, as above
-        return _pruner(space)
+        return _pruner(space, arm)
 
 
-def _pruner(space: Space) -> pruners.BasePruner:
+def _pruner(space: Space, arm: Arm) -> pruners.BasePruner:
     match space.search.pruner:
         case SuccessiveHalving() as halving:
             return pruners.SuccessiveHalvingPruner(
-                min_resource=halving.min_epochs,
+                min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.most_epochs)),
                 reduction_factor=halving.reduction_factor,
                 min_early_stopping_rate=halving.min_early_stopping_rate,
                 bootstrap_count=halving.bootstrap_count,

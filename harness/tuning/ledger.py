@@ -273,7 +273,7 @@ class Ledger:
         )
 
     def _study(self, arm: Arm) -> optuna.Study:
-        stops = pruner(self.space)
+        stops = pruner(self.space, arm)
         if arm.name in optuna.get_all_study_names(self._storage):
             return optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
         directions = [objective.direction for objective in self.space.objectives]

@@ -133,6 +133,25 @@ def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Pat
     assert {entry.state for entry in entries if entry.arm == "one_hot"} == {"complete"}
 
 
+@pytest.mark.parametrize(
+    ("epochs", "rungs"),
+    [
+        ("arms.learned.fixed.epochs=40", {16, 32}),
+        ("arms.learned.fixed.epochs=10", {4, 8}),
+        ("arms.learned.fixed.epochs=2", {1}),
+        ("arms.learned.parameters.epochs={type: int, low: 10, high: 20}", {8, 16}),
+        ("arms.learned.parameters.epochs={type: categorical, choices: [20, 10]}", {8, 16}),
+    ],
+)
+def test_the_first_rung_is_at_two_fifths_of_the_longest_run(journal: Path, epochs: str, rungs: set[int]) -> None:
+    halving = ["baselines={}", "search.pruner=successive_halving", "search.trials=16", "search.sampler=random"]
+    ledger = Ledger(journal, space(*halving, epochs))
+    run_all(ledger)
+    pruned = {max(entry.curve) for entry in ledger.entries() if entry.state == "pruned"}
+    assert min(rungs) in pruned
+    assert pruned <= rungs
+
+
 def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(journal: Path) -> None:
     lengths = "baselines.one_hot.parameters.epochs={type: int, low: 4, high: 9}"
     ledger = Ledger(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
