@@ -6,7 +6,9 @@ and tells whether the winner beats well-tuned baselines.
 
 The packages are layers; each imports only what stands below it:
 
+    distill                   whether what a sweep found teaches well
     search · confirm          a sweep; and whether its winner really wins, on fresh seeds and the test images
+    semantics                 whether the labels it learned say which classes are alike
     compare · report          sweeps side by side; one sweep as a page (figures in the package `analysis`)
     train · sync              one run alone; send what a tracking server lacks
     tuning                    Optuna's study is the truth, Ray Tune the muscle

@@ -119,7 +119,7 @@ def confirm(
     began = time.monotonic()
     extent = extent or Extent()
     path = find_sweep(Path(runs_dir), name)
-    uri = resolve(tracking_uri or _tracked_on(path), Path(runs_dir))
+    uri = resolve(tracking_uri or tracked_on(path), Path(runs_dir))
     check(uri)
     if address is not None:
         check_address(address)
@@ -168,7 +168,7 @@ def confirm(
     return Confirmation(found, folder.findings, lost, sent)
 
 
-def _tracked_on(path: Path) -> str | None:
+def tracked_on(path: Path) -> str | None:
     """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
     try:
         uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])

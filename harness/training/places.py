@@ -15,6 +15,9 @@ IDX_FILES = (
 DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 """Where Debian's packages put a set (dataset-fashion-mnist)."""
 
+TEACHING = "logits.npz"
+"""What a teacher leaves in the folder of each of its runs."""
+
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 
@@ -44,4 +47,4 @@ def folder_classes(part: Path) -> list[str]:
 
 def teacher_file(teacher: str, seed: int) -> Path:
     """Where a teacher's logits are for the students of a seed."""
-    return Path(teacher).expanduser() / str(seed) / "logits.npz"
+    return Path(teacher).expanduser() / str(seed) / TEACHING

@@ -23,10 +23,12 @@ from harness.training.seeds import derive
 from harness.tuning.folder import label_files, write_json
 from harness.tuning.ledger import Entry
 
-FIRST_NUMBER = 1_000_000
-"""Runs of confirmations are numbered from here, above any trial of a search."""
+Kind = Literal["confirmation", "teacher"]
 
-KIND = "confirmation"
+KIND: Kind = "confirmation"
+
+FIRST_NUMBERS: dict[Kind, int] = {"confirmation": 10**6, "teacher": 10**12}
+"""Runs of a kind are numbered from here, above any trial of a search."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,15 +90,17 @@ class Job:
     configuration: Configuration
     place: int
     seed: int
+    kind: Kind = KIND
 
     @property
     def number(self) -> int:
         """What the run is known by beside the trials of the search; the same whenever it is asked for."""
-        return FIRST_NUMBER * (1 + self.place) + self.configuration.trial
+        return FIRST_NUMBERS[self.kind] * (1 + self.place) + self.configuration.trial
 
     @property
     def name(self) -> str:
-        return f"{self.configuration.name} seed {self.place + 1}"
+        as_what = "" if self.kind == KIND else f" {self.kind}"
+        return f"{self.configuration.name}{as_what} seed {self.place + 1}"
 
     @property
     def config(self) -> RunConfig:
@@ -105,8 +109,8 @@ class Job:
     def start(self) -> TrialStarted:
         """The record of its beginning. Its kind tells it from the trials that the search is judged by."""
         tags = {
-            "kind": KIND,
-            "harness.kind": KIND,
+            "kind": self.kind,
+            "harness.kind": self.kind,
             "arm": self.configuration.arm,
             "role": self.configuration.role,
             "seed": str(self.seed),
@@ -178,9 +182,12 @@ class Results:
 class Plan:
     """Configurations × seeds: what is to be run, and what is there of it."""
 
-    def __init__(self, configurations: Sequence[Configuration], seeds: Iterator[int], results: Results) -> None:
+    def __init__(
+        self, configurations: Sequence[Configuration], seeds: Iterator[int], results: Results, kind: Kind = KIND
+    ) -> None:
         self.configurations = configurations
         self.results = results
+        self.kind = kind
         self._seeds = seeds
         self._drawn: list[int] = []
 
@@ -207,7 +214,7 @@ class Plan:
 
     def _jobs(self, n: int) -> list[Job]:
         return [
-            Job(configuration, place, seed)
+            Job(configuration, place, seed, self.kind)
             for place, seed in enumerate(self.seeds(n))
             for configuration in self.configurations
         ]

@@ -4,7 +4,8 @@ A search goes through Ray Tune for what stops and suggests. A confirmation has n
 to their ends. So a few actors, each with torch loaded once, are handed the runs in order. An actor that is lost is
 replaced, and its run is taken up by the new one, from its checkpoint where it has one.
 
-Only here is the test part of a data set opened: on the worker, once the last epoch of a run is over.
+Only here is the test part of a data set opened: on the worker, once the last epoch of a run is over. A crew of teachers
+then leaves what their students learn from, `logits.npz`, in the run's folder.
 """
 
 from collections import deque
@@ -56,11 +57,18 @@ Event = Started | Measured | Ended | Lost
 
 
 class Crew:
-    """Up to `size` workers, each holding what `need` says; hired as they are needed, let go at the end."""
+    """Up to `size` workers, each holding what `need` says; hired as they are needed, let go at the end.
 
-    def __init__(self, size: int, need: Resources) -> None:
+    Args:
+        tests: whether a run that is over is measured on the test part.
+        teaches: whether it leaves its logits for students.
+    """
+
+    def __init__(self, size: int, need: Resources, *, tests: bool = True, teaches: bool = False) -> None:
         self.size = size
         self.need = need
+        self.tests = tests
+        self.teaches = teaches
         self._staff: list[Any] = []
         self._idle: list[Any] = []
 
@@ -112,7 +120,7 @@ class Crew:
         need = self.need
         memory = {} if need.memory_gib is None else {"memory": need.memory_gib * 2**30}
         hired = ray.remote(num_cpus=need.cpu, num_gpus=need.gpu, **memory)(_Worker)
-        worker = hired.remote(threads=max(1, int(need.cpu)))
+        worker = hired.remote(max(1, int(need.cpu)), self.tests, self.teaches)
         self._staff.append(worker)
         return worker
 
@@ -120,8 +128,10 @@ class Crew:
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, threads: int) -> None:
+    def __init__(self, threads: int, tests: bool, teaches: bool) -> None:
         self.threads = threads
+        self.tests = tests
+        self.teaches = teaches
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
         import torch  # here and not above: the driver holds this class too, and has no use for torch
@@ -133,10 +143,12 @@ class _Worker:
         return self.advance()
 
     def advance(self) -> dict[str, Any]:
-        """Train on for a while; with the last epoch over, open the test part."""
+        """Train on for a while; with the last epoch over, teach and open the test part, where that is asked for."""
         report = self.work.advance()
         ended_well = report["finished"] and not report["failure"]
-        return {**report, **(_open_test(self.work) if ended_well else {"test": {}, "test_images": 0})}
+        if ended_well and self.teaches:
+            _teach(self.work)
+        return {**report, **(_open_test(self.work) if ended_well and self.tests else {"test": {}, "test_images": 0})}
 
 
 def _open_test(work: "Work") -> dict[str, Any]:
@@ -148,6 +160,15 @@ def _open_test(work: "Work") -> dict[str, Any]:
     assert run.done
     test = load_test(run.config).to(run.device)
     return {"test": evaluate(run.model, test, "test"), "test_images": len(test)}
+
+
+def _teach(work: "Work") -> None:
+    from harness.training.places import TEACHING
+    from harness.training.teaching import teach
+
+    run = work.run
+    assert run is not None
+    teach(run.model, run.images, run.config.dataset, work.folder / TEACHING)
 
 
 def _outcome(job: Job, report: dict[str, Any]) -> Event:

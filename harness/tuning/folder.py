@@ -1,7 +1,7 @@
 """A sweep's folder: what lies where, and which one driver may write there.
 
 runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summary.json
-            confirm/  confirm.json
+            confirm/  confirm.json  distill/
 """
 
 import difflib
@@ -54,6 +54,10 @@ class SweepFolder:
     @property
     def confirmation(self) -> Path:
         return self.path / "confirm"
+
+    @property
+    def teachers(self) -> Path:
+        return self.path / "distill"
 
     @property
     def findings(self) -> Path:

@@ -1,0 +1,115 @@
+"""The command line of `harness.distill.distill`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+import harness.confirm
+import harness.search
+from harness import cli
+from harness.distill.sitting import SEEDS, NothingToDistill, Refused, distill
+from harness.distill.students import Students
+from harness.space import SpaceError
+from harness.tracking.spool import SpoolError
+from harness.tracking.uri import TrackingError
+from harness.tuning.address import ClusterError
+from harness.tuning.folder import FolderError
+
+EXAMPLES = """\
+examples:
+  python -m harness.distill label_lr
+  python -m harness.distill label_lr --student-width 8 --name tiny-students
+  python -m harness.distill label_lr --seeds 20             go on with it, up to 20 seeds
+  python -m harness.distill label_lr --set distill_temperature=4.0
+
+exit codes: 0 done · 1 nothing to teach with, or nothing learned · 2 bad input · 130 interrupted, state kept"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    default = Students()
+    parser = cli.parser(
+        "harness.distill",
+        "Have the best of each arm of a sweep teach the same small student, and say whose students are better.",
+        EXAMPLES,
+    )
+    parser.add_argument("name", metavar="NAME", help="the sweep of the teachers, a folder in --runs-dir")
+    parser.add_argument("--student-model", metavar="MODEL", help="default: the teachers'")
+    parser.add_argument(
+        "--student-width", type=cli.positive_int, metavar="N", help="default: a quarter of the teachers'"
+    )
+    parser.add_argument(
+        "--epochs",
+        type=cli.positive_int,
+        metavar="N",
+        help="of a student (default: the longest teacher's; searched where the teachers' were)",
+    )
+    parser.add_argument(
+        "--trials",
+        type=cli.positive_int,
+        default=default.trials,
+        metavar="N",
+        help=f"of each student, taught or not (default: {default.trials})",
+    )
+    parser.add_argument(
+        "--seeds", type=cli.positive_int, default=SEEDS, metavar="N", help=f"of the comparison (default: {SEEDS})"
+    )
+    parser.add_argument(
+        "--name", dest="students", metavar="NAME", help="of the students' sweep (default: NAME-distill)"
+    )
+    parser.add_argument(
+        "--set",
+        action="append",
+        default=[],
+        metavar="KEY=VALUE",
+        dest="overrides",
+        help="override a key of the students' space, or fix a setting of theirs; repeatable",
+    )
+    parser.add_argument(
+        "--concurrency", type=cli.positive_int, metavar="N", help="runs at once (default: the search's)"
+    )
+    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
+    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    parser.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+    options = parser.parse_args(arguments)
+    students = Students(
+        model=options.student_model,
+        width=options.student_width,
+        epochs=options.epochs,
+        trials=options.trials,
+        changes=[
+            *options.overrides,
+            *([] if options.concurrency is None else [f"search.concurrency={options.concurrency}"]),
+        ],
+    )
+    try:
+        outcome = distill(
+            options.name,
+            students,
+            students_name=options.students,
+            seeds=options.seeds,
+            runs_dir=options.runs_dir,
+            address=options.address,
+            tracking_uri=options.tracking_uri,
+            concurrency=options.concurrency,
+            verbose=options.verbose,
+        )
+    except (NothingToDistill, harness.confirm.NothingToConfirm) as error:
+        print(error, file=sys.stderr)
+        return cli.NOTHING_COMPLETED
+    except (
+        *(Refused, harness.search.Refused, harness.confirm.Refused),
+        *(FolderError, SpaceError, TrackingError, ClusterError, SpoolError),
+    ) as error:
+        return cli.refuse(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
+        return cli.INTERRUPTED
+    from harness.distill.terminal import show
+
+    show(outcome)
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

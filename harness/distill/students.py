@@ -1,0 +1,161 @@
+"""The students' sweep, as a space: one arm a teacher, all alike but for what they are taught.
+
+What is searched of the training itself is searched in every arm, untaught too: the learning rate always, the number of
+epochs where the sweep of the teachers searched it (under noise, when to stop decides). The rest is as the teacher of
+the first arm has it.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from harness.space import FloatParameter, IntParameter, Space, parse
+from harness.training.config import RunConfig
+from harness.training.seeds import derive
+from harness.tuning.confirmation import Configuration
+
+UNTAUGHT = "untaught"
+
+DATA = (
+    *("dataset", "data_root", "download", "image_size", "train_size", "meta_size", "val_size"),
+    *("noise", "noise_rate", "noise_map", "given_labels", "reference_labels"),
+)
+"""Settings that say which images a run sees, with which labels: one for teachers and students."""
+
+TRAINING = (
+    *("augment", "epochs", "batch_size", "optimizer", "lr", "schedule", "momentum", "nesterov", "weight_decay"),
+    *("device", "amp", "channels_last", "compile"),
+)
+"""Settings that a student takes from the first teacher, where it does not search them."""
+
+NARROWER = 4
+AROUND = 4.0
+
+
+class Unlike(Exception):
+    """The teachers cannot have the same student; says why."""
+
+
+@dataclass(frozen=True)
+class Students:
+    """What learns, and how long its settings are searched.
+
+    Args:
+        model: the teachers' where left out.
+        width: a quarter of the teachers' where left out.
+        epochs: the longest teacher's where left out, or searched where the teachers' were.
+        trials: of each arm.
+        changes: to the students' space, each `key=value` as `harness.space.load` takes them.
+    """
+
+    model: str | None = None
+    width: int | None = None
+    epochs: int | None = None
+    trials: int = 12
+    changes: Sequence[str] = ()
+
+
+def students_of(space: Space, teachers: Sequence[Configuration], folder: Path, students: Students) -> Space:
+    """The space of the students of `teachers`, whose logits are under `folder`.
+
+    Raises:
+        Unlike: the teachers learned from different images, or are students themselves.
+        SpaceError: a change cannot be made.
+    """
+    first = teachers[0].config
+    _check_same_data(teachers)
+    seed = students_seed(space)
+    model = students.model or first.model
+    fixed: dict[str, Any] = {
+        **{name: getattr(first, name) for name in (*DATA, *TRAINING)},
+        "model": model,
+        "width": students.width or max(1, first.width // NARROWER),
+        "epochs": students.epochs or max(one.config.epochs for one in teachers),
+        "train_on_meta": True,
+        "seed": seed,
+    }
+    searched = _searched(space, first, students)
+    document = {
+        "study": f"{space.study}-distill",
+        "fixed": {name: value for name, value in fixed.items() if name not in searched},
+        "parameters": searched,
+        "arms": {f"from_{one.arm}": _taught(folder, one) for one in teachers if one.role == "arm"},
+        "baselines": {
+            **{f"from_{one.arm}": _taught(folder, one) for one in teachers if one.role == "baseline"},
+            UNTAUGHT: {"method": "one_hot"},
+        },
+        "objective": space.objective.model_dump(mode="json"),
+        "search": {
+            "trials": students.trials * (len(teachers) + 1),
+            "pruner": space.search.pruner.model_dump(mode="json", exclude_none=True),
+            "resources": space.search.resources.model_dump(mode="json", exclude_none=True),
+            **({"concurrency": space.search.concurrency} if space.search.concurrency else {}),
+            "seed": seed,
+        },
+    }
+    asked = parse(yaml.safe_dump(document, sort_keys=False), "the students' space", students.changes)
+    _check_kept(first.model_copy(update={"seed": seed}), asked)
+    return asked
+
+
+def students_seed(space: Space) -> int:
+    """The seed that the students are searched on: no seed of the sweep, and none that a confirmation of it draws."""
+    return derive(space.search.seed, "distillation") % 2**31
+
+
+def _taught(folder: Path, teacher: Configuration) -> dict[str, Any]:
+    return {
+        "method": "distillation",
+        "fixed": {"teacher": str(folder / teacher.name)},
+        "parameters": {
+            "distill_temperature": {"type": "float", "low": 1.0, "high": 16.0, "log": True},
+            "distill_weight": {"type": "float", "low": 0.1, "high": 1.0},
+        },
+    }
+
+
+def _searched(space: Space, first: RunConfig, students: Students) -> dict[str, Any]:
+    found = {
+        "lr": _range(space, "lr")
+        or {"type": "float", "low": first.lr / AROUND, "high": min(1e30, first.lr * AROUND), "log": True}
+    }
+    epochs = None if students.epochs else _range(space, "epochs")
+    return {**found, **({"epochs": epochs} if epochs else {})}
+
+
+def _range(space: Space, name: str) -> dict[str, Any] | None:
+    """From the lowest to the highest that any arm of the sweep might have; None where none searched it."""
+    ranges = [
+        parameter
+        for arm in space.arms
+        if isinstance(parameter := arm.parameters.get(name), FloatParameter | IntParameter)
+    ]
+    if not ranges:
+        return None
+    fixed = [arm.fixed[name] for arm in space.arms if name in arm.fixed and name not in arm.parameters]
+    ends: list[Any] = [*fixed, *(end for each in ranges for end in (each.low, each.high))]
+    return {"type": ranges[0].type, "low": min(ends), "high": max(ends), "log": any(each.log for each in ranges)}
+
+
+def _check_same_data(teachers: Sequence[Configuration]) -> None:
+    first = teachers[0]
+    for one in teachers:
+        if one.config.method == "distillation":
+            raise Unlike(f"{one.name}: expected a teacher, got a student; name the sweep that its teacher is of")
+        differing = [name for name in DATA if getattr(one.config, name) != getattr(first.config, name)]
+        if differing:
+            raise Unlike(
+                f"{one.name}: expected the data of {first.name}, to teach the same student, got another "
+                f"{', '.join(differing)}; search the arms on the same data"
+            )
+
+
+def _check_kept(first: RunConfig, space: Space) -> None:
+    for arm in space.arms:
+        kept = (*DATA, "seed")
+        changed = [name for name in kept if name in arm.parameters or arm.fixed[name] != getattr(first, name)]
+        if changed:
+            raise Unlike(f"--set: expected {', '.join(changed)} as the teachers have it, got another; remove that")
