@@ -1,0 +1,67 @@
+"""The command line of `harness.semantics.semantics`."""
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from harness import cli
+from harness.semantics.references import KINDS, ReferenceError
+from harness.semantics.sitting import NothingToRead, semantics
+from harness.space import SpaceError
+from harness.tuning.folder import FolderError
+
+EXAMPLES = """\
+examples:
+  python -m harness.semantics fashion_class_labels
+  python -m harness.semantics fashion_class_labels --reference superclasses:search_spaces/superclasses/fashion.yaml
+
+exit codes: 0 done · 1 no labels to read · 2 bad input · 130 interrupted, state kept"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser(
+        "harness.semantics",
+        "Do the labels that a sweep learned say which classes are alike, as a reference has it?",
+        EXAMPLES,
+    )
+    parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
+    parser.add_argument(
+        "--reference",
+        metavar="WHOSE",
+        help=f"{', '.join(KINDS)} (default: votes where the data set brings them, else model)",
+    )
+    parser.add_argument(
+        "--models", type=cli.positive_int, default=3, metavar="N", help="trained for --reference model (default: 3)"
+    )
+    parser.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="of torch (default: 1)")
+    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    options = parser.parse_args(arguments)
+    import torch
+
+    from harness.training.data import DataError
+
+    torch.set_num_threads(options.threads)
+    try:
+        outcome = semantics(
+            options.name,
+            reference=options.reference,
+            models_of_reference=options.models,
+            runs_dir=options.runs_dir,
+            say=lambda text: print(text, flush=True),
+        )
+    except NothingToRead as error:
+        print(error, file=sys.stderr)
+        return cli.NOTHING_COMPLETED
+    except (FolderError, SpaceError, ReferenceError, DataError) as error:
+        return cli.refuse(error)
+    except KeyboardInterrupt:
+        print("\ninterrupted: the finished models are kept, the same command goes on", file=sys.stderr)
+        return cli.INTERRUPTED
+    from harness.semantics.terminal import show
+
+    show(outcome)
+    return cli.DONE
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,169 @@
+"""What learned labels are held against: a table of classes, from people, from other models, or from a taxonomy."""
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import yaml
+
+from analysis.semantics import Table, class_table, superclass_table
+from harness.training.config import RunConfig
+from harness.training.seeds import derive
+from harness.tuning.folder import write_json
+
+KINDS = ("votes", "model", "superclasses:FILE")
+
+
+class ReferenceError(Exception):
+    """There is no such reference, or it does not fit; says what to do."""
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A table [C, C]; `words` says whose it is, as the object of a sentence; `facts` how it was made."""
+
+    table: Table
+    words: str
+    facts: dict[str, Any] = field(default_factory=dict)
+
+
+def check_reference(asked: str) -> None:
+    """Raises ReferenceError: what is asked for is none of the kinds, or its file is not there."""
+    kind, _, place = asked.partition(":")
+    if asked not in ("votes", "model") and not (kind == "superclasses" and place):
+        raise ReferenceError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
+    if place and not Path(place).is_file():
+        raise ReferenceError(f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path")
+
+
+def votes(config: RunConfig) -> Reference | None:
+    """What people said of the images that a run may see; None where the data set does not bring it."""
+    from harness.training.data import load_pool
+
+    pool = load_pool(config)
+    if pool.reference is None:
+        return None
+    table = class_table(pool.reference.numpy(), pool.targets.numpy(), pool.classes)
+    known = int((pool.targets >= 0).sum())
+    return Reference(table, "people's votes", {"kind": "votes", "images": known})
+
+
+def superclasses(file: Path, classes: int) -> Reference:
+    """The groups of a file, NAME: [class, …] each.
+
+    Raises:
+        ReferenceError: it is no such file.
+    """
+    try:
+        groups = yaml.safe_load(file.read_text())
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise ReferenceError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
+    wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
+    if not isinstance(groups, dict) or not all(
+        isinstance(members, list) and all(type(c) is int for c in members) for members in groups.values()
+    ):
+        raise ReferenceError(f"{wanted}, got something else; write it so")
+    try:
+        table = superclass_table({str(name): members for name, members in groups.items()}, classes)
+    except ValueError as error:
+        raise ReferenceError(f"{wanted}; {error}; correct the groups") from error
+    if len(groups) in (1, classes):
+        raise ReferenceError(
+            f"{wanted}, got {len(groups)} groups of {classes} classes: all pairs are the same; regroup"
+        )
+    return Reference(table, "the superclasses", {"kind": "superclasses", "file": str(file), "groups": groups})
+
+
+def model_config(config: RunConfig, epochs: int, seed: int) -> RunConfig:
+    """An independent model of the kind of `config`: one-hot on right labels; half of the pool where it had all."""
+    from harness.training.data import load_pool
+
+    left = len(load_pool(config)) - config.meta_size - config.val_size
+    changes: dict[str, Any] = {
+        "method": "one_hot",
+        "noise": "given" if config.noise == "given" else "none",
+        "noise_rate": 0.0,
+        "train_size": config.train_size or max(1, left // 2),
+        "train_on_meta": True,
+        "epochs": epochs,
+        "seed": seed,
+    }
+    return config.model_copy(update=changes)
+
+
+def models(
+    config: RunConfig, epochs: int, count: int, seed: int, folder: Path, say: Callable[[str], None]
+) -> Reference:
+    """The mean prediction of `count` independent models by the true class of images they did not see.
+
+    Each is kept under `folder`; what is there is not trained again, what was interrupted goes on.
+
+    Args:
+        seed: the search's, from which those of the models are derived.
+        say: told of each model that is trained.
+
+    Raises:
+        ReferenceError: a model diverged, or its data cannot be had.
+    """
+    tables, accuracies = [], []
+    for place in range(count):
+        wanted = model_config(config, epochs, derive(seed, f"semantics:{place}") % 2**31)
+        home = folder / f"model-{wanted.seed}"
+        found = _kept(home / "predictions.json", wanted)
+        if found is None:
+            say(f"reference: model {place + 1} of {count}, {wanted.epochs} epochs")
+            found = _trained(wanted, home)
+            write_json(home / "predictions.json", {"config": wanted.model_dump(), **found})
+        tables.append(np.array(found["table"]))
+        accuracies.append(found["accuracy"])
+    facts = {
+        "kind": "model",
+        "models": count,
+        "model": config.model,
+        "width": config.width,
+        "accuracy": float(np.mean(accuracies)),
+    }
+    words = "an independent model" if count == 1 else f"{count} independent models"
+    return Reference(np.mean(tables, axis=0), words, facts)
+
+
+def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
+    try:
+        found: dict[str, Any] = json.loads(file.read_text())
+        return found if RunConfig(**found["config"]) == wanted else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
+    import torch
+
+    from harness.tuning.work import Work
+
+    checkpoint = home / "checkpoint.pt"
+    try:
+        work = Work(config.model_dump(), home)
+    except (RuntimeError, ValueError, KeyError):  # a checkpoint of other settings
+        checkpoint.unlink(missing_ok=True)
+        work = Work(config.model_dump(), home)
+    while not work.finished:
+        work.advance()
+    run = work.run
+    if work.failure or run is None:
+        raise ReferenceError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")
+    from harness.training.data import load_pool
+
+    pool = load_pool(config).to(run.device)
+    unseen = pool.targets >= 0
+    unseen[run.images.index] = False
+    images = pool[unseen.nonzero().flatten()]
+    run.model.eval()
+    with torch.no_grad():
+        parts = torch.arange(len(images), device=run.device).split(2048)
+        p = torch.cat([run.model(images.batch(part)).float().softmax(1) for part in parts]).cpu().numpy()
+    truth = images.targets.cpu().numpy()
+    table = class_table(p, truth, pool.classes)
+    return {"table": table.tolist(), "accuracy": float((p.argmax(1) == truth).mean()), "images": len(truth)}
