@@ -161,7 +161,7 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
         best = side.study.best(arm)
         row: dict[str, Any] = {**summed, "sweep": side.label, "role": _role(side, arm, arm in learned)}
         if len(best):
-            images = int(best.iloc[0]["params.val_size"])
+            images = side.study.images(best.iloc[0])
             row["val_low"], row["val_high"] = interval(float(best.iloc[0][VALUE]), images)
             row["val_images"] = images
             row["noisy_labels_corrected"] = best.iloc[0].get("metrics.noisy_labels_corrected", math.nan)
@@ -273,4 +273,4 @@ def _winner(side: Side) -> tuple[str, float, int] | None:
     if not tops:
         return None
     top = max(tops, key=lambda row: float(row[VALUE]))
-    return str(top["name"]), float(top[VALUE]), int(top["params.val_size"])
+    return str(top["name"]), float(top[VALUE]), side.study.images(top)

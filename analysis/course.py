@@ -94,7 +94,7 @@ def _draw_best(axes: Axes, study: Study) -> bool:
         gid = style.marks(risen["trial"])
         axes.scatter(risen["n"], 100 * risen["value"], s=26, marker=pen.marker, color=pen.color, zorder=3, gid=gid)
         best = study.best(arm).iloc[0]
-        low, high = interval(float(best[VALUE]), int(best["params.val_size"]))
+        low, high = interval(float(best[VALUE]), study.images(best))
         beside = longest * (1.03 + 0.03 * place)  # lines often end at one height: their bars stand side by side
         axes.plot([beside] * 2, [100 * low, 100 * high], color=pen.color, linewidth=1.6, solid_capstyle="butt")
         axes.plot(beside, 100 * course["value"].iloc[-1], marker=pen.marker, color=pen.color, markersize=4)

@@ -10,10 +10,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import pandas as pd
 
+from harness.tracking.spool import SEEDS
 from harness.tracking.uri import resolve
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
@@ -81,6 +82,10 @@ class Study:
         """The points (step, value) of one curve; none where the metric was not measured."""
         chosen = (self.curves["trial"] == trial) & (self.curves["metric"] == metric)
         return self.curves.loc[chosen, ["step", "value"]]
+
+    def images(self, trial: "pd.Series[Any]") -> int:
+        """Draws of validation images that decided the trial's accuracy, over all its seeds."""
+        return int(trial["params.val_size"]) * int(self.sweep.tags.get(SEEDS, 1))
 
     def varied(self, arm: str) -> list[str]:
         """The parameters that differ between the trials of `arm`."""

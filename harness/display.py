@@ -160,7 +160,9 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("arm", no_wrap=True)
     table.add_column("trials", justify="right")
-    table.add_column("validation\naccuracy", justify="right")
+    seeds = summary.get("seeds_per_trial", 1)
+    over = "" if seeds == 1 else f",\n{seeds} seeds"
+    table.add_column(f"validation\naccuracy{over}", justify="right")
     table.add_column("wrong labels\nput right", justify="right")
     table.add_column("parameters", overflow="fold")
     ranked = sorted(summary["arms"].items(), key=lambda item: -(item[1]["val_accuracy"] or 0.0))
@@ -169,7 +171,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
         table.add_row(
             name,
             str(arm["trials"]),
-            _share(arm["val_accuracy"]),
+            _share(arm["val_accuracy"]) + _spread(arm),
             _share(arm["noisy_labels_corrected"], percent=True),
             "\n".join(f"{key} {_short(value)}" for key, value in params.items()) or "no trial completed",
             end_section=True,
@@ -177,11 +179,20 @@ def results_table(summary: Mapping[str, Any]) -> Table:
     return table
 
 
+def _spread(arm: Mapping[str, Any]) -> str:
+    """The standard deviation over the seeds of a trial, where it has several."""
+    spread = arm.get("val_accuracy_std")
+    return "" if spread is None else f" ± {spread:.3f}"
+
+
 def verdict(summary: Mapping[str, Any]) -> str:
     """One sentence on what won, and by how much over the tuned baselines.
 
     Beside it the half-width of a 95 % interval that takes the two accuracies as independent binomials: an upper bound,
-    since both were measured on the same images.
+    since both were measured on the same images. Trials of k seeds were measured on k draws of the validation part. As
+    the draws overlap, and noise and weights are drawn anew with them, images × k may count too much; so the interval is
+    the wider of that one and Student's, from the spread over the seeds: t √((s₁² + s₂²) / k), 2 (k - 1) degrees of
+    freedom.
     """
     arms = summary["arms"]
     ours = _top(arms, "arm")
@@ -192,10 +203,16 @@ def verdict(summary: Mapping[str, Any]) -> str:
     mine, other = arms[ours]["val_accuracy"], arms[theirs]["val_accuracy"]
     gap = 100 * (mine - other)
     words = "level with" if abs(gap) < 0.05 else f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
-    images = arms[ours]["val_images"]
-    noise = 196 * math.sqrt((mine * (1 - mine) + other * (1 - other)) / images)
+    images, seeds = arms[ours]["val_images"], summary.get("seeds_per_trial", 1)
+    noise = 196 * math.sqrt((mine * (1 - mine) + other * (1 - other)) / (images * seeds))
+    if seeds > 1:
+        from scipy.stats import t  # a second to import
+
+        spread = math.hypot(arms[ours]["val_accuracy_std"], arms[theirs]["val_accuracy_std"])
+        noise = max(noise, 100 * float(t.ppf(0.975, 2 * (seeds - 1))) * spread / math.sqrt(seeds))
+    of = "one seed" if seeds == 1 else f"each of {seeds} seeds"
     return (
-        f"{ours} is {words} the best baseline, {theirs}, on {images} validation images of one seed; "
+        f"{ours} is {words} the best baseline, {theirs}, on {images} validation images of {of}; "
         f"chance alone moves such a difference by up to {noise:.1f} points."
     )
 

@@ -36,16 +36,20 @@ COLUMNS = {
 Curve = list[dict[str, float]]
 
 
-def train(config: RunConfig, after_epoch: Callable[[int, Mapping[str, float]], None] | None = None) -> Curve:
+def train(
+    config: RunConfig, after_epoch: Callable[[int, Mapping[str, float]], None] | None = None, seeds: int = 1
+) -> Curve:
     """Run `config` to its end; returns the metrics after each epoch (see `harness.training.metrics`).
+
+    On several seeds, from the configuration's own up, these are means (see `harness.training.replicates`).
 
     Raises:
         Diverged: a metric left the finite numbers.
         DataError: the data cannot serve the run.
     """
-    from harness.training.run import Run  # torch takes seconds to import; bad input is told before
+    from harness.training.replicates import Replicates  # torch takes seconds to import; bad input is told before
 
-    run = Run(config)
+    run = Replicates(config, seeds)
     curve: Curve = []
     while not run.done:
         curve.append(run.train_epoch())
@@ -87,10 +91,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _repeat(sweep: Path, trial: int, threads: int) -> int:
     """A trial again; the exit code says whether it gave what was recorded."""
     try:
-        config, recorded = recall(sweep, trial)
+        config, seeds, recorded = recall(sweep, trial)
     except (LookupError, SpoolError) as error:
         return cli.refuse(error)
-    code, curve = _print_run(config, threads)
+    code, curve = _print_run(config, threads, seeds)
     if code != cli.DONE:
         return code
     differing = [
@@ -107,8 +111,10 @@ def _repeat(sweep: Path, trial: int, threads: int) -> int:
     return cli.NOTHING_COMPLETED if differing else cli.DONE
 
 
-def recall(sweep: Path, trial: int) -> tuple[RunConfig, dict[int, dict[str, float]]]:
-    """A trial of a sweep as it was recorded: its settings, and its metrics by epoch (without wall-clock times).
+def recall(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str, float]]]:
+    """A trial of a sweep as it was recorded: its settings, on how many seeds, and its metrics by epoch.
+
+    Wall-clock times are not among these.
 
     Raises:
         LookupError: there is no such sweep or trial.
@@ -117,6 +123,7 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, dict[int, dict[str, floa
     if not (sweep / "spool").is_dir():
         raise LookupError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
     config: RunConfig | None = None
+    seeds = 1
     curve: dict[int, dict[str, float]] = {}
     numbers: set[int] = set()
     for record, _ in spool.read(sweep / "spool"):
@@ -124,12 +131,13 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, dict[int, dict[str, floa
             numbers.add(record.trial)
             if record.trial == trial:
                 config = RunConfig.model_validate(dict(record.params))
+                seeds = int(record.tags.get(spool.SEEDS, 1))
         elif isinstance(record, Measured) and record.trial == trial:
             curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
     if config is None:
         there = f"0 to {max(numbers)}" if numbers else "none"
         raise LookupError(f"--trial: expected a trial of {sweep} ({there}), got {trial}")
-    return config, curve
+    return config, seeds, curve
 
 
 def _run_arm(options: argparse.Namespace) -> int:
@@ -148,9 +156,11 @@ def _run_arm(options: argparse.Namespace) -> int:
     return _print_run(config, options.threads)[0]
 
 
-def _print_run(config: RunConfig, threads: int) -> tuple[int, Curve]:
+def _print_run(config: RunConfig, threads: int, seeds: int = 1) -> tuple[int, Curve]:
     """Train with the curve on the screen; the exit code, and the curve."""
     shown = config.model_dump(exclude_defaults=True)
+    if seeds > 1:
+        shown["seed"] = f"{config.seed} to {config.seed + seeds - 1}, means over {seeds}"
     print(f"{config.method}: {', '.join(f'{key} {value}' for key, value in shown.items())}", flush=True)
     import torch  # after the first line is shown: it takes seconds
 
@@ -160,7 +170,7 @@ def _print_run(config: RunConfig, threads: int) -> tuple[int, Curve]:
     torch.set_num_threads(threads)
     print("epoch  " + "  ".join(f"{title:>15}" for title in COLUMNS.values()), flush=True)
     try:
-        return cli.DONE, train(config, _print_epoch)
+        return cli.DONE, train(config, _print_epoch, seeds)
     except DataError as error:
         return cli.refuse(error), []
     except Diverged as error:

@@ -189,6 +189,31 @@ def test_a_warm_start_begins_with_the_best_of_an_earlier_sweep_and_goes_on_with_
     assert json.loads((warmed / "provenance.json").read_text())["warm_start"] == facts
 
 
+def test_a_trial_of_several_seeds_is_their_mean_and_says_so(tmp_path: Path, ray_address: str) -> None:
+    several = ("--trials", "3", "--set", "seeds_per_trial=3", "--address", ray_address, "--runs-dir", str(tmp_path))
+    result = run("harness.search", *SMALL, *several)
+    assert result.code == 0, result.all
+    assert result.out.startswith("label_lr: 3 trials, 3 seeds each, of learned")
+    assert "accuracy," in result.out
+    assert re.search(r"^one_hot +1 +0\.\d\d\d ± 0\.\d\d\d ", result.out, re.MULTILINE), result.out
+    assert re.search(r"on 250\s+validation\s+images\s+of\s+each\s+of\s+3\s+seeds", result.out), result.out
+    assert all(len(line) <= 80 for line in result.out.split("go on:")[0].splitlines() if "→" not in line)
+    summary = read(tmp_path / "label_lr")
+    assert summary["seeds_per_trial"] == 3
+    again = run("harness.train", "--from", str(tmp_path / "label_lr"), "--trial", "0")
+    assert again.code == 0, again.all
+    assert "seed 0 to 2, means over 3" in again.out
+    assert "equal to what was recorded, bit for bit, in all 3 epochs" in again.out
+
+    from harness.tracking.reading import Server
+
+    trials = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").trials()
+    assert trials["metrics.val_accuracy_std"].notna().all()
+    best = summary["arms"]["learned"]
+    row = trials.set_index("trial").loc[best["trial"]]
+    assert row["metrics.val_accuracy_std"] == pytest.approx(best["val_accuracy_std"])
+
+
 def test_a_diverging_trial_is_failed_with_its_reason_and_the_sweep_goes_on(tmp_path: Path, ray_address: str) -> None:
     arguments = ("--set", "parameters.lr={type: categorical, choices: [1.0e+30, 0.05]}", "--set", "search.sampler=grid")
     arguments += ("--set", "arms.learned.parameters={}", "--set", "baselines={}", "--set", "search.trials=2")

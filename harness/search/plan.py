@@ -1,7 +1,8 @@
 """What a sweep would do, before it does it: arms, parameters, the first suggestions, and how long it will take.
 
-The suggestions are those that the sweep will really start with. The time comes from a probe: one epoch of each arm,
-here and now, on one core. It is an upper bound as far as the pruner goes: what it will save is not known before.
+The suggestions are those that the sweep will really start with. The time comes from a probe: one epoch of each arm, on
+each seed of a trial, here and now, on one core. It is an upper bound as far as the pruner goes: what it will save is
+not known before.
 """
 
 import os
@@ -69,7 +70,7 @@ def _suggestions(space: Space) -> "list[Trial]":
 def _time(space: Space, trials: "list[Trial]") -> str:
     import torch  # and the data of the probe: seconds
 
-    from harness.training.run import Run
+    from harness.training.replicates import Replicates
 
     torch.set_num_threads(1)
     total = 0.0
@@ -77,13 +78,15 @@ def _time(space: Space, trials: "list[Trial]") -> str:
         own = [trial.config for trial in trials if trial.arm == arm.name]
         if not own:
             continue
-        run = Run(own[0])
+        runs = Replicates(own[0], space.search.seeds_per_trial)
         began = time.perf_counter()
-        run.train_epoch()
+        runs.train_epoch()
         total += (time.perf_counter() - began) * sum(config.epochs for config in own)
     cores = os.cpu_count() or 1
     slots = max(1, min(space.search.concurrency or cores, int(cores / space.search.resources.cpu)))
+    seeds = space.search.seeds_per_trial
+    each = f" on {seeds} seeds each" if seeds > 1 else ""
     return (
-        f"{len(trials)} trials, {slots} at a time on {cores} cores here: at most about "
+        f"{len(trials)} trials{each}, {slots} at a time on {cores} cores here: at most about "
         f"{duration(total / slots + STARTUP_SECONDS)}, less by what the pruner stops"
     )

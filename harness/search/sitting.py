@@ -16,7 +16,7 @@ from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
 from harness.tracking.service import Tracker
-from harness.tracking.spool import Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
+from harness.tracking.spool import SEEDS, Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
 from harness.tuning.address import check_address
@@ -216,7 +216,12 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
     return SweepStarted(
         name=folder.path.name,
         params={"study": space.study, "seed": space.search.seed},
-        tags={**facts, "study": space.study, "trials": str(space.search.trials)},
+        tags={
+            **facts,
+            "study": space.study,
+            "trials": str(space.search.trials),
+            SEEDS: str(space.search.seeds_per_trial),
+        },
         artifacts=(str(folder.space), str(folder.provenance)),
     )
 

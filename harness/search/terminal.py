@@ -14,7 +14,9 @@ from harness.tracking.uri import redact
 
 def headline(space: Space, path: Path) -> str:
     arms = ", ".join(arm.name for arm in space.arms)
-    return f"{space.study}: {space.search.trials} trials of {arms} → {path}"
+    seeds = space.search.seeds_per_trial
+    on = f", {seeds} seeds each," if seeds > 1 else ""
+    return f"{space.study}: {space.search.trials} trials{on} of {arms} → {path}"
 
 
 def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:

@@ -101,6 +101,11 @@ class Search(Frozen):
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
         default=24, description="trials of all arms together, an even share each, the remainder to the first"
     )
+    seeds_per_trial: Annotated[int, Field(ge=1, le=100)] = Field(
+        default=1,
+        description="runs of each trial, on the seeds from `seed` up; a trial is judged by their mean, epoch by epoch, "
+        "and leaves the labels of the first",
+    )
     sampler: Sampler = Field(default=Tpe(type="tpe"), description="what suggests")
     pruner: Pruner = Field(
         default=SuccessiveHalving(type="successive_halving"),
@@ -116,7 +121,7 @@ class Search(Frozen):
     )
     epoch_budget: Count | None = Field(
         default=None,
-        description="stop starting trials after this many epochs of all together; left out: never",
+        description="stop starting trials after this many epochs of all runs together; left out: never",
     )
     stop_when: StopWhen | None = Field(default=None, description="stop early; left out: never")
 

@@ -29,6 +29,9 @@ FILE = "records.log"
 CUT = "records.cut"
 VERSION = 1
 
+SEEDS = "seeds_per_trial"
+"""Tag of a sweep and of its trials: the runs of each trial, from its seed up, of which its metrics are the means."""
+
 
 class SpoolError(Exception):
     """A spool that cannot be read or written; the message says what to do."""

@@ -10,6 +10,7 @@
                                                course  how the labels went, in little space
                                                acceleration  how a run is computed
                                                run       the loop, an epoch at a time
+                                               replicates  one configuration on several seeds
                                                teaching  what a teacher leaves for its students
 
 `run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.

@@ -3,6 +3,11 @@
 import hashlib
 
 
+def successive(seed: int, count: int) -> range:
+    """The seeds of a trial that is run on so many: from its configuration's own up."""
+    return range(seed, seed + count)
+
+
 def derive(seed: int, purpose: str) -> int:
     """A 63-bit seed for `purpose`, a pure function of its arguments."""
     digest = hashlib.blake2b(f"{seed}:{purpose}".encode(), digest_size=8).digest()

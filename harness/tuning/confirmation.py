@@ -19,7 +19,7 @@ from typing import Any, Literal
 from harness.space import Space
 from harness.tracking.spool import TrialEnded, TrialStarted
 from harness.training.config import RunConfig
-from harness.training.seeds import derive
+from harness.training.seeds import derive, successive
 from harness.tuning.folder import label_files, write_json
 from harness.tuning.ledger import Entry
 
@@ -69,7 +69,8 @@ def choose(space: Space, entries: Iterable[Entry], top: int) -> list[Configurati
 
 def fresh_seeds(space: Space, entries: Iterable[Entry]) -> Iterator[int]:
     """Seeds without end, derived from the search's seed, none of which a trial of the search had."""
-    taken = {space.arm(entry.arm).config(entry.params).seed for entry in entries}
+    firsts = {space.arm(entry.arm).config(entry.params).seed for entry in entries}
+    taken = {seed for first in firsts for seed in successive(first, space.search.seeds_per_trial)}
     place = 0
     while True:
         seed = derive(space.search.seed, f"{KIND}:{place}") % 2**31

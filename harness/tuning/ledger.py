@@ -27,6 +27,7 @@ from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
+from harness.tracking import spool
 from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
@@ -53,12 +54,13 @@ class LedgerError(Exception):
 
 @dataclass(frozen=True)
 class Trial:
-    """One configuration of one arm, about to be run or under way."""
+    """One configuration of one arm, about to be run or under way, on so many seeds from its own up."""
 
     number: int
     arm: str
     params: dict[str, Any]
     config: RunConfig
+    seeds: int = 1
 
     @property
     def name(self) -> str:
@@ -188,9 +190,10 @@ class Ledger:
     def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
         params = dict(handle.params)
         frozen = self._storage.get_trial(handle._trial_id)
-        trial = Trial(_number(frozen), arm.name, params, arm.config(params))
+        trial = Trial(_number(frozen), arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
         self._open[trial.number] = _Open(trial, handle, step=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
+        tags[spool.SEEDS] = str(trial.seeds)
         self._tell(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
 

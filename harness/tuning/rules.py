@@ -41,7 +41,7 @@ class Enough:
         if isinstance(search.sampler, Grid) and len(trials) >= len(grid(arm, search.seed)):
             return True
         if search.epoch_budget is not None:
-            spent = sum(trial.last_step or 0 for trial in trials)
+            spent = search.seeds_per_trial * sum(trial.last_step or 0 for trial in trials)
             if spent >= search.epoch_budget / len(self.space.arms):
                 return True
         rule = search.stop_when

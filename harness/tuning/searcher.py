@@ -38,6 +38,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         return {
             "number": trial.number,
             "config": trial.config.model_dump(),
+            "seeds": trial.seeds,
             "folder": str(self.trials / str(trial.number)),
             "threads": self.threads,
         }

@@ -10,9 +10,10 @@ SHOWN_METRICS = ("val_accuracy", "label_accuracy", "noisy_labels_corrected", "cl
 
 
 def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
-    """The parts of `summary.json` that follow from the trials: `states`, `best`, `arms`, `trial_seconds`.
+    """The parts of `summary.json` that follow from the trials: `states`, `best`, `arms`, `trial_seconds` and more.
 
-    Metrics are those of the last epoch of each arm's best complete trial, never the best over epochs. An arm without a
+    Metrics are those of the last epoch of each arm's best complete trial, never the best over epochs; where a trial has
+    several seeds, means over them, with the sample standard deviation as `val_accuracy_std`. An arm without a
     complete trial has None for its parameters and metrics; `best` is None where no arm has one.
     """
     arms: dict[str, Any] = {}
@@ -26,11 +27,13 @@ def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
             "trial": winner and winner.number,
             "params": winner and winner.params,
             "val_images": winner and arm.config(winner.params).val_size,
+            "val_accuracy_std": winner and winner.metrics.get("val_accuracy_std"),
             **{name: winner and winner.metrics.get(name) for name in SHOWN_METRICS},
         }
     top = best(entries, space)
     return {
         "states": _states(entries),
+        "seeds_per_trial": space.search.seeds_per_trial,
         "objective": space.objective.model_dump(),
         "best": top
         and {

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: `config` (fields of `RunConfig`), `folder` (of the trial), `threads` (for torch)."""
+    """Config: `config` (fields of `RunConfig`), `seeds` (how many), `folder` (of the trial), `threads` (for torch)."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self.work: Work | None = None
@@ -26,7 +26,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
             from harness.tuning import work
 
             torch.set_num_threads(config["threads"])
-            self.work = work.Work(config["config"], Path(config["folder"]))
+            self.work = work.Work(config["config"], Path(config["folder"]), config["seeds"])
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 

@@ -1,7 +1,8 @@
-"""One trial on a worker: a `Run`, the folder it leaves things in, and its failures told as results. Knows no Ray.
+"""One trial on a worker: its runs, one a seed, the folder it leaves things in, and its failures told as results.
 
 A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
-worker as after a lost driver. A checkpoint or a label file is written whole or not at all.
+worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
+or a label file is written whole or not at all. Knows no Ray.
 """
 
 import os
@@ -17,11 +18,16 @@ import torch
 from harness.training.config import RunConfig
 from harness.training.data import pool_places
 from harness.training.data.seen import seen
+from harness.training.metrics import Metrics
+from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
 from harness.tuning.folder import COURSE, LABELS
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
+
+VERSION = 2
+"""Of a checkpoint."""
 
 
 class Work:
@@ -30,30 +36,34 @@ class Work:
     Args:
         config: fields of `RunConfig`.
         folder: the trial's own; made when there is something to put there.
+        seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path) -> None:
+    def __init__(self, config: dict[str, Any], folder: Path, seeds: int = 1) -> None:
         self.folder = folder
         self.failure = ""
         self.seconds = 0.0
-        self.run: Run | None = None
+        self.runs: Replicates | None = None
+        self._curve: list[tuple[int, Metrics]] = []
+        self._told = 0
         self.data: list[dict[str, Any]] = []
-        self._attempt(lambda: self._begin(config))
+        self._attempt(lambda: self._begin(config, seeds))
         self.saved_at = time.monotonic()
 
     @property
     def finished(self) -> bool:
-        return self.run is None or self.run.done or bool(self.failure)
+        return self.runs is None or self.runs.done or bool(self.failure)
 
     def advance(self) -> dict[str, Any]:
         """Train for about `REPORT_SECONDS`, at least one epoch.
 
         Returns:
-            `epochs`: (number, metrics) of each; `failure`: a reason, or empty; `busy`: seconds of the trial so
-            far, with its set-up; `finished`: whether this was the last; `data`: what the run sees, told once.
+            `epochs`: (number, metrics) of each since the last call, of a first call since the start; `failure`: a
+            reason, or empty; `busy`: seconds of the trial so far, with its set-up; `finished`: whether this was the
+            last; `data`: what the run sees, told once.
         """
-        epochs: list[tuple[int, dict[str, float]]] = []
-        self._attempt(lambda: self._train(epochs))
+        self._attempt(self._train)
+        epochs, self._told = self._curve[self._told :], len(self._curve)
         data, self.data = self.data, []
         return {
             "epochs": epochs,
@@ -64,43 +74,49 @@ class Work:
         }
 
     def save(self, path: Path) -> None:
-        run = self.run
-        if run is not None:
-            state = {"run": run.state_dict(), "seconds": self.seconds}
+        if self.runs is not None:
+            state = {
+                "version": VERSION,
+                "runs": self.runs.state_dict(),
+                "curve": self._curve,
+                "seconds": self.seconds,
+            }
             _write_whole(path, lambda fresh: torch.save(state, fresh))
 
     def restore(self, path: Path) -> None:
+        """Go on from a checkpoint; from the start where it is none of this version, which costs time and no more."""
         state = torch.load(path, map_location="cpu", weights_only=True)
-        if self.run is not None:
-            self.run.load_state_dict(state["run"])
+        if self.runs is not None and state.get("version") == VERSION:
+            self.runs.load_state_dict(state["runs"])
+            self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]
             self.seconds = state["seconds"]
 
     @property
     def _checkpoint(self) -> Path:
         return self.folder / "checkpoint.pt"
 
-    def _begin(self, config: dict[str, Any]) -> None:
-        self.run = Run(RunConfig(**config))
-        self.data = seen(self.run.config, self.run.parts)
+    def _begin(self, config: dict[str, Any], seeds: int) -> None:
+        self.runs = Replicates(RunConfig(**config), seeds)
+        self.data = seen(self.runs.first.config, self.runs.first.parts)
         if self._checkpoint.exists():
             self.restore(self._checkpoint)
 
-    def _train(self, epochs: list[tuple[int, dict[str, float]]]) -> None:
-        run = self.run
-        if run is None:
+    def _train(self) -> None:
+        runs = self.runs
+        if runs is None:
             return
         until = time.monotonic() + REPORT_SECONDS
-        while not run.done and time.monotonic() < until:
-            metrics = run.train_epoch()
-            epochs.append((run.epoch, metrics))
-        if run.done:
-            self._save_labels(run)
+        while not runs.done and time.monotonic() < until:
+            metrics = runs.train_epoch()
+            self._curve.append((runs.epoch, metrics))
+        if runs.done:
+            self._save_labels(runs.first)
         elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self.save(self._checkpoint)
             self.saved_at = time.monotonic()
 
     def _save_labels(self, run: Run) -> None:
-        """The labels at the end, and how they came there.
+        """The labels at the end, and how they came there: those of one run, the first of several seeds.
 
         Beside the labels stand the given ones they started from, the true ones they are measured by, and where in the
         data set each image is found. The course is left only where labels move.

@@ -153,3 +153,12 @@ def test_the_records_tell_a_confirmation_from_a_search(plan: Plan, tmp_path: Pat
     plan.results.of(job).mkdir(parents=True)
     (plan.results.of(job) / "labels.npz").touch()
     assert plan.results.end(job, RESULT).artifacts == (str(plan.results.of(job) / "labels.npz"),)
+
+
+def test_no_seed_of_a_trial_of_several_is_taken_for_a_fresh_one(journal: Path) -> None:
+    where = space("search.trials=4")
+    fresh = list(itertools.islice(fresh_seeds(where, searched(journal, where).entries()), 3))
+    # A search whose trials' second seed is what would be the first fresh one.
+    several = space("search.trials=4", "search.seeds_per_trial=2", f"seed={fresh[0] - 1}")
+    entries = searched(journal.with_name("several"), several).entries()
+    assert list(itertools.islice(fresh_seeds(several, entries), 2)) == fresh[1:]

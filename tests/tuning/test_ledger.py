@@ -287,3 +287,10 @@ def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
     assert {entry.state for entry in entries} == {"complete"}
     assert entries[0].params == first.params
     assert killed.next() is None
+
+
+def test_an_epoch_budget_counts_the_epochs_of_every_seed(journal: Path) -> None:
+    ledger = Ledger(journal, space("search.epoch_budget=36", "search.seeds_per_trial=2"))
+    trials = run_all(ledger)
+    assert [trial.arm for trial in trials] == ["learned", "one_hot"], "two seeds of nine epochs are an arm's share"
+    assert {trial.seeds for trial in trials} == {2}

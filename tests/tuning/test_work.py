@@ -37,8 +37,8 @@ def test_a_trial_taken_up_from_its_checkpoint_leaves_the_same_files_bit_for_bit(
             lost.advance()
     assert (tmp_path / "lost" / "checkpoint.pt").exists()
     taken_up = Work(CONFIG, tmp_path / "lost")
-    assert taken_up.run is not None
-    assert taken_up.run.epoch == 3
+    assert taken_up.runs is not None
+    assert taken_up.runs.epoch == 3
     to_its_end(taken_up)
     assert sorted(path.name for path in (tmp_path / "lost").iterdir()) == ["label_course.npz", "labels.npz"]
     for name in ("labels.npz", "label_course.npz"):
@@ -53,3 +53,40 @@ def test_labels_say_where_in_the_data_set_their_images_are(tmp_path: Path) -> No
     assert len(np.unique(labels["index"])) == 200
     np.testing.assert_array_equal(digits.read().truth[labels["index"]], labels["truth"])
     assert not (tmp_path / "label_course.npz").exists()
+
+
+def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_may_have_heard(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
+
+    def told(trial: Work) -> list[tuple[int, dict[str, float]]]:
+        curve: list[tuple[int, dict[str, float]]] = []
+        while not trial.finished:
+            curve += trial.advance()["epochs"]
+        return [(epoch, {**metrics, "seconds": 0}) for epoch, metrics in curve]
+
+    calm = told(Work(CONFIG, tmp_path / "calm", seeds=2))
+    assert [epoch for epoch, _ in calm] == [1, 2, 3, 4, 5, 6]
+    lost = Work(CONFIG, tmp_path / "lost", seeds=2)
+    for _ in range(3):
+        lost.advance()  # its results went down with the driver
+    assert told(Work(CONFIG, tmp_path / "lost", seeds=2)) == calm
+    assert members(tmp_path / "calm" / "labels.npz") == members(tmp_path / "lost" / "labels.npz")
+    to_its_end(Work(CONFIG, tmp_path / "first"))
+    assert members(tmp_path / "first" / "labels.npz") == members(tmp_path / "calm" / "labels.npz"), "of the first seed"
+
+
+def test_a_checkpoint_of_another_version_costs_time_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
+    old = Work(CONFIG, tmp_path)
+    with monkeypatch.context() as patch:
+        patch.setattr(work, "VERSION", 1)
+        old.advance()
+    again = Work(CONFIG, tmp_path)
+    assert again.failure == ""
+    assert again.advance()["epochs"][0][0] == 1
