@@ -155,8 +155,8 @@ def _open_test(work: "Work") -> dict[str, Any]:
     from harness.training.data import load_test
     from harness.training.metrics import evaluate
 
-    assert work.runs is not None
-    run = work.runs.first
+    run = work.run
+    assert run is not None
     assert run.done
     test = load_test(run.config).to(run.device)
     return {"test": evaluate(run.model, test, "test"), "test_images": len(test)}

@@ -51,6 +51,11 @@ class Work:
         self.saved_at = time.monotonic()
 
     @property
+    def run(self) -> Run | None:
+        """The run of the first seed, or of the only one."""
+        return None if self.runs is None else self.runs.first
+
+    @property
     def finished(self) -> bool:
         return self.runs is None or self.runs.done or bool(self.failure)
 

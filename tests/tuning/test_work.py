@@ -37,8 +37,8 @@ def test_a_trial_taken_up_from_its_checkpoint_leaves_the_same_files_bit_for_bit(
             lost.advance()
     assert (tmp_path / "lost" / "checkpoint.pt").exists()
     taken_up = Work(CONFIG, tmp_path / "lost")
-    assert taken_up.runs is not None
-    assert taken_up.runs.epoch == 3
+    assert taken_up.run is not None
+    assert taken_up.run.epoch == 3
     to_its_end(taken_up)
     assert sorted(path.name for path in (tmp_path / "lost").iterdir()) == ["label_course.npz", "labels.npz"]
     for name in ("labels.npz", "label_course.npz"):
