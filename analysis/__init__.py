@@ -19,6 +19,7 @@
     alike            class labels as a matrix and a tree, and whether another seed gives the same
     style            colours and lines that hold in grey and for the colour-blind
 
+    lessons          of a report: teachers beside students, labels beside a reference
     sections         the parts of a report      drawing    a figure as SVG whose points know their trials
     label_sections   those about the labels
     page             a page without network     markup     HTML in which every text is escaped

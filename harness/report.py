@@ -65,7 +65,7 @@ def write(folder: Path, out: Path) -> Path:
 def render(folder: Path) -> str:
     """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
     # pandas and matplotlib take a second to import: not before a folder is there
-    from analysis import sections
+    from analysis import lessons, sections
     from analysis import study as studies
     from analysis.markup import element
     from analysis.page import page
@@ -86,6 +86,10 @@ def render(folder: Path) -> str:
         element("p", _subtitle(study), class_="under"),
         sections.verdict(study, findings, _of_search(folder)),
         sections.confirmed(findings),
+        lessons.taught(
+            _json(folder / "distill.json") or _json(folder.parent / f"{folder.name}-distill" / "distill.json")
+        ),
+        lessons.alike(_json(folder / "semantics.json")),
         sections.arms(study),
         sections.answers(study),
         sections.searching(study, space),

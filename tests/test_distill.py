@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from harness.distill.findings import findings, sentence
+from harness.distill.__main__ import main
+from harness.distill.findings import findings
 from harness.distill.students import DATA, UNTAUGHT, Students, Unlike, students_of
 from harness.space import Space, SpaceError, load
 from harness.tuning.confirmation import Configuration, Job, Result
 from tests.conftest import Result as Ended
-from tests.conftest import finish, run, start
+from tests.conftest import finish, start
 from tests.test_confirm import Sweep, pretended
 
 TRIALS, SEEDS = 1, 2
@@ -142,7 +143,7 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
     assert smoothed["teacher"]["mean_difference"] == pytest.approx(0.04)
     assert smoothed["student"]["mean_difference"] == pytest.approx((-0.03 - 0.03 - 0.02) / 3)
     assert smoothed["student"]["ci95"][1] < 0 < smoothed["teacher"]["ci95"][0]
-    words = sentence(smoothed)
+    words = smoothed["sentence"]
     assert words.startswith("against one_hot: the teacher label_smoothing is 4.0 points above [1.5, 6.5], its student")
     assert words.endswith("2.7 points below [1.2, 4.1]")
 
@@ -172,7 +173,9 @@ def distill(sweep: Sweep, *arguments: str) -> Ended:
     return finish(start("harness.distill", "label_lr", *where, *arguments), timeout=900)
 
 
-def test_what_cannot_be_taught_is_refused_before_anything_is_written(tmp_path: Path) -> None:
+def test_what_cannot_be_taught_is_refused_before_anything_is_written(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     nothing = pretended(tmp_path / "none", "unused", values=lambda arm, place: None)
     sweep = pretended(tmp_path / "some", "unused")
     for where, arguments, code, said in (
@@ -184,14 +187,14 @@ def test_what_cannot_be_taught_is_refused_before_anything_is_written(tmp_path: P
         (sweep, ("--tracking-uri", "carrier-pigeon:"), 2, "carrier-pigeon"),
     ):
         before = sorted(where.runs.rglob("*"))
-        ended = run("harness.distill", "label_lr", "--runs-dir", str(where.runs), *arguments)
-        assert (ended.code, ended.out) == (code, ""), ended.all
-        assert said in ended.err
-        assert len(ended.err.splitlines()) == 1, ended.err
+        assert main(["label_lr", "--runs-dir", str(where.runs), *arguments]) == code
+        out, err = capsys.readouterr()
+        assert out == ""
+        assert said in err
+        assert len(err.splitlines()) == 1, err
         assert sorted(where.runs.rglob("*")) == before
-    missing = run("harness.distill", "label_rl", "--runs-dir", str(sweep.runs))
-    assert (missing.code, missing.out) == (2, "")
-    assert "did you mean label_lr?" in missing.err
+    assert main(["label_rl", "--runs-dir", str(sweep.runs)]) == 2
+    assert "did you mean label_lr?" in capsys.readouterr().err
 
 
 @dataclass(frozen=True)

@@ -104,6 +104,41 @@ def test_the_verdict_of_the_confirmation_comes_first(tmp_path: Path) -> None:
     assert "[0.910, 0.950]" in text
 
 
+def test_teachers_and_likeness_are_on_the_page_where_they_were_asked_for(tmp_path: Path) -> None:
+    folder = swept(tmp_path / "label_lr")
+    assert "As teachers" not in page_of(folder).all
+    student = {"test_accuracy_mean": 0.81, "ci95": [0.8, 0.82], "n": 3}
+    taught = {
+        "verdict": "from_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points [1.0, 3.0], n = 3",
+        "student": {"model": "mlp", "width": 32},
+        "arms": {
+            "learned": {"teacher": {"trial": 6, "test_accuracy_mean": 0.9, "ci95": [None, None]}, "student": student},
+            "untaught": {"teacher": None, "student": {**student, "test_accuracy_mean": 0.79}},
+        },
+        "against_one_hot": [{"sentence": "against one_hot: the teacher learned is 1.0 points above"}],
+    }
+    (tmp_path / "label_lr-distill").mkdir()
+    (tmp_path / "label_lr-distill" / "distill.json").write_text(json.dumps(taught))
+    known = {"rho": 0.71, "ci95": [0.3, 0.9], "p_value": 0.0004}
+    alike = {
+        "sentence": "learned labels (learned-6) take the same classes to be alike as people's votes",
+        "arms": {
+            "learned": {"trial": 6, "mass": 0.0213, "symmetric": known, "most_alike": [[0, 6, 0.1], [2, 4, 0.05]]},
+            "one_hot": {
+                "trial": 1, "mass": 0.0, "most_alike": [],
+                "symmetric": {"rho": None, "ci95": [None, None], "p_value": None},
+            },
+        },
+    }  # fmt: skip
+    (folder / "semantics.json").write_text(json.dumps(alike))
+    text = page_of(folder).all
+    assert "From_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points" in text
+    assert "learned-6 0.900 0.810 [0.800, 0.820] 3 none – 0.790 [0.800, 0.820] 3" in text
+    assert "against one_hot: the teacher learned is 1.0 points above" in text
+    assert "take the same classes to be alike as people's votes" in text
+    assert "learned-6 2.1 % 0.71 [0.30, 0.90] 0.0004 0 ~ 6, 2 ~ 4 one_hot-1 0.0 % – – –" in text
+
+
 def test_without_a_confirmation_the_page_says_what_is_missing(tmp_path: Path) -> None:
     text = page_of(swept(tmp_path / "label_lr")).all
     assert "Not confirmed: this is the best of many single runs" in text

@@ -111,7 +111,8 @@ def _pair(confirmed: Mapping[str, Any], teacher: Confirmed, one_hot: Confirmed) 
         what: {"mean_difference": one.mean, "ci95": bounds(one.low, one.high), "n": one.n}
         for what, one in found.items()
     }
-    return {"arm": theirs, "one_hot": other, "method": teacher.configuration.config.method, **pair}
+    about = {"arm": theirs, "one_hot": other, "method": teacher.configuration.config.method}
+    return {**about, **pair, "sentence": _sentence({**about, **pair})}
 
 
 def _by_seed(student: Mapping[str, Any]) -> dict[int, float]:
@@ -127,8 +128,7 @@ def _notes(measured: Mapping[str, Confirmed], lost: Mapping[str, str]) -> list[s
     return notes + [f"{run} came to no result ({reason}); the same command tries again" for run, reason in lost.items()]
 
 
-def sentence(pair: Mapping[str, Any]) -> str:
-    """What a pair of `against_one_hot` says, in words."""
+def _sentence(pair: Mapping[str, Any]) -> str:
     teacher, student = (_apart(pair[what]) for what in ("teacher", "student"))
     return f"against {pair['one_hot']}: the teacher {pair['arm']} is {teacher}, its student {student}"
 

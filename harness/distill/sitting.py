@@ -128,6 +128,10 @@ def distill(
         found = findings(name, theirs.name, asked, teachers, results, confirmed.findings, lost)
         write_json(theirs / FILE, found)
         _track(path, space, uri, found, theirs / FILE)
+    from harness.report import report
+
+    for each in (path, theirs):
+        report(each)
     return Distillation(found, theirs / FILE, {**lost, **confirmed.lost})
 
 

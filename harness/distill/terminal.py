@@ -6,7 +6,6 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.distill.findings import sentence
 from harness.distill.sitting import Distillation
 
 
@@ -16,7 +15,7 @@ def show(outcome: Distillation) -> None:
     console.print(results_table(found), "", sep="\n")
     console.print(found["verdict"], markup=False)
     for pair in found["against_one_hot"]:
-        console.print(sentence(pair), markup=False)
+        console.print(pair["sentence"], markup=False)
     for note in found["notes"]:
         console.print(f"note: {note}", markup=False)
     console.print("")

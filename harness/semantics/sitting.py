@@ -105,6 +105,9 @@ def semantics(
             "saw": SAW,
         }
         write_json(path / FILE, found)
+    from harness.report import report  # the figures' libraries take seconds to import
+
+    report(path)
     return Semantics(found, path / FILE)
 
 
