@@ -2,8 +2,9 @@
 
     python -m harness.sync NAME [--runs-dir runs] [--tracking-uri URI] [--rebuild]
 
-Twice changes nothing. --rebuild sends everything from the first record on, also to a server that lost the
-runs or never had them. Exit codes: 0 the server has everything, 1 it has not, 2 the input is wrong.
+Twice changes nothing. What the server had failed on, while it took all else, is tried again. --rebuild sends everything
+from the first record on, also to a server that lost the runs or never had them. Exit codes: 0 the server has
+everything, 1 it has not, 2 the input is wrong.
 """
 
 import argparse
@@ -52,13 +53,14 @@ def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
             raise NotSent("another process is sending this sweep; try again when it has ended")
         if rebuild:
             cursor_path(folder, uri).unlink(missing_ok=True)
+        writer = Writer(folder, uri, log_to(folder), revive=rebuild, again=True)
         missing = unsent(folder, uri)
-        writer = Writer(folder, uri, log_to(folder), revive=rebuild)
-        for pause in WAITS:
+        waits = iter(WAITS)
+        while (pause := next(waits, None)) is not None:
             time.sleep(pause)
             try:
                 while writer.send():
-                    pass
+                    waits = iter(WAITS[1:])  # it goes forward
                 writer.close()
             except Away as error:
                 away = error
@@ -93,6 +95,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
     if cursor.refused:
         print(f"the server refused {cursor.refused} values or files, named in {folder / LOG}", file=sys.stderr)
+    if cursor.aside:
+        print(
+            f"the server fails on {cursor.aside} values or files, named in {folder / LOG}; they are kept: "
+            "look at its log, then run this again",
+            file=sys.stderr,
+        )
+        return 1
     return 0
 
 

@@ -115,6 +115,7 @@ def search(
             "experiment_id": sent.experiment_id,
             "run_id": sent.run_id,
             "pending": sent.pending,
+            "aside": sent.aside,
             "away": sent.away,
         }
         write_json(folder.summary, summary)

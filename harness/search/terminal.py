@@ -34,6 +34,10 @@ def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
     if mlflow["pending"]:
         why = f" ({mlflow['away']})" if mlflow["away"] else ""
         console.print(f"MLflow has not taken {mlflow['pending']} records yet{why}", markup=False, soft_wrap=True)
+    if mlflow["aside"]:
+        console.print(
+            f"MLflow's server failed on {mlflow['aside']} values or files, which were set aside", soft_wrap=True
+        )
     console.print("")
     for purpose, command in _next_commands(outcome, space, options):
         console.print(f"{purpose:<12}{command}", soft_wrap=True, markup=False)
@@ -61,7 +65,7 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
     commands = [("go on:", f"{search}{changes}{again}{where} --trials {more}")]
     if summary["best"] is not None:
         commands.append(("confirm it:", f"{python} -m harness.confirm {summary['name']}{where}"))
-    if summary["mlflow"]["pending"]:
+    if summary["mlflow"]["pending"] or summary["mlflow"]["aside"]:
         commands.append(("send it:", f"{python} -m harness.sync {summary['name']}{where}"))
     report = outcome.folder / "report.html"
     if report.exists():

@@ -25,13 +25,16 @@ LOG = "writer.log"
 class Cursor:
     """What the server behind `tracking_uri` (named without credentials) has of a spool.
 
-    `offset` counts the spool's bytes it has; `refused` the values and files it would not take; `run_id` is
-    the sweep's run in `experiment`; `away` says in words why it cannot be reached, empty when it can.
+    `offset` counts the spool's bytes it has; `refused` the values and files it would not take; `aside` those that it
+    failed on while it took others, the first of them behind the byte `aside_from`; `run_id` is the sweep's run in
+    `experiment`; `away` says in words why it cannot be reached, empty when it can.
     """
 
     tracking_uri: str
     offset: int = 0
     refused: int = 0
+    aside: int = 0
+    aside_from: int = 0
     experiment: str | None = None
     experiment_id: str | None = None
     run_id: str | None = None

@@ -6,11 +6,16 @@ A batch is folded into one change per run (`changes`), and each run is brought t
 server has none of its key, its parameters, tags and points in as few calls as MLflow's limits allow, its files, its
 status. Each step may be repeated at will. What the server refuses is named and stepped over; a server that is away
 raises `Away`, and the same batch is tried again later.
+
+A server may also break on one value or file (a 5xx each time) and take all else. So after each failure that is the
+server's, it is asked to write what it holds already. If it cannot, it is away. If it can, the thing at fault is tried
+in a few more rounds, then narrowed down by halves, and what is left of it is set aside for `harness.sync`.
 """
 
 import json
 import math
 import os
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from pathlib import Path
@@ -40,6 +45,9 @@ METRICS_PER_CALL = 800
 # requests.
 PASSING = {401, 403, 408, 409, 429}
 
+TRIES = 4
+"""Rounds in which the server fails on something, and takes other things, before that is set aside."""
+
 Entity = Metric | Param | RunTag
 
 
@@ -47,11 +55,17 @@ class Away(Exception):
     """The server cannot be reached, or is out of order; what was sent may be sent again."""
 
 
+class Unsure(Away):
+    """The server fails on something and takes other things; it is tried again before it is set aside."""
+
+
 class Mirror:
     """One sweep on one server. `home` is the sweep's folder, `say` takes a line for the log.
 
     Connecting creates the experiment where it is missing and reads which runs of the sweep are there already.
-    `revive=False` leaves runs that a person deleted alone; True makes new ones in their place.
+    `revive=False` leaves runs that a person deleted alone; True makes new ones in their place. `failures` counts the
+    rounds in which the server failed on a thing, and outlives this object. `again=True` sends points of curves also
+    where later ones are there: some had been set aside.
     """
 
     def __init__(
@@ -63,9 +77,13 @@ class Mirror:
         artifacts: str | None,
         say: Callable[[str], None],
         revive: bool = False,
+        failures: Counter[str] | None = None,
+        again: bool = False,
     ) -> None:
         self.sweep, self.study, self.home = sweep, study, home
-        self.refused = 0
+        self.refused = self.aside = 0
+        self._failures: Counter[str] = Counter() if failures is None else failures
+        self._again = again
         self._say = say
         self._runs: dict[int | None, str] = {}
         self._status: dict[int | None, str] = {}
@@ -94,8 +112,14 @@ class Mirror:
     def send(self, records: Sequence[Record]) -> None:
         """Brings every run that `records` speak of to what they say; Away if the server is."""
         changes = fold(records)
+        unsure: Unsure | None = None
         for trial in sorted(changes, key=lambda trial: -1 if trial is None else trial):
-            self._apply(trial, changes[trial])
+            try:
+                self._apply(trial, changes[trial])
+            except Unsure as error:  # the other runs need not wait
+                unsure = error
+        if unsure is not None:
+            raise unsure
         last = next((record for record in reversed(records) if trial_of(record) is None), None)
         if isinstance(last, SweepPaused | SweepEnded):
             self._interrupt_trials(last.time)
@@ -162,6 +186,7 @@ class Mirror:
             few = slice(i * FACTS_PER_CALL, (i + 1) * FACTS_PER_CALL)
             many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
             self._log(run, [*params[few], *tags[few], *metrics[many]])
+        self._failures.pop(f"values of run {run}", None)
         self._last.setdefault(trial, {}).update({point.name: (point.step, point.value) for point in points})
         self._log_data(run, change.data)
         for path in change.artifacts:
@@ -170,6 +195,8 @@ class Mirror:
 
     def _news(self, trial: int | None, points: Iterable[Point]) -> list[Point]:
         """Those of `points` that carry a curve on; a restarted trial, and the final values, tell old ones again."""
+        if self._again:
+            return list(points)  # the same point twice is one to the server
         last = dict(self._last.get(trial, {}))
         news = []
         for point in points:
@@ -213,12 +240,14 @@ class Mirror:
                 tags=[entity for entity in entities if isinstance(entity, RunTag)],
             )
         except Exception as error:
-            if len(entities) > 1 and not is_away(error):
+            if is_away(error):
+                self._suspect(error, f"values of run {run}")
+            if len(entities) > 1:
                 half = len(entities) // 2
                 self._log(run, entities[:half])
                 self._log(run, entities[half:])
             else:
-                self._refuse(error, f"{entities[0].key}={entities[0].value} of run {run}")
+                self._step_over(error, f"{entities[0].key}={entities[0].value} of run {run}")
 
     def _forget_reason(self, run: str) -> None:
         """A run that goes on has no reason to have ended."""
@@ -226,7 +255,7 @@ class Mirror:
             self._client.delete_tag(run, "reason")
         except Exception as error:
             if is_away(error):
-                raise Away(_line(error)) from error
+                self._suspect(error, f"reason of run {run}")
 
     def _log_data(self, run: str, parts: Iterable[Mapping[str, Scalar]]) -> None:
         """The data sets that the run has not as inputs yet, in one call; the server keeps each pair of them once."""
@@ -262,10 +291,39 @@ class Mirror:
         self._status[trial] = change.status
 
     def _refuse(self, error: Exception, what: str) -> None:
-        """Steps over what the server refused; raises Away where it may take it later."""
+        """Steps over what the server refused, or failed on too often; raises Away where it may take it later."""
         if is_away(error):
+            self._suspect(error, what)
+            self._failures.pop(what, None)
+        self._step_over(error, what)
+
+    def _suspect(self, error: Exception, what: str) -> None:
+        """Returns if `what` alone is at fault and was tried often enough, else raises Away."""
+        # A server that is silent would be silent once more, for as long.
+        if "timed out" in str(error) or not self._writes():
             raise Away(_line(error)) from error
-        self._note(f"{what}: {_line(error)}")
+        if self._failures[what] < TRIES:
+            self._failures[what] += 1
+        if self._failures[what] < TRIES:
+            raise Unsure(f"{what}: {_line(error)}") from error
+
+    def _writes(self) -> bool:
+        """Whether the server takes what it holds already: a tag of the sweep's own run."""
+        run = self.run_id
+        if run is None or run in self._deleted:
+            return False
+        try:
+            self._client.log_batch(run, tags=[RunTag("harness.kind", "sweep")])
+        except Exception:
+            return False
+        return True
+
+    def _step_over(self, error: Exception, what: str) -> None:
+        if is_away(error):
+            self.aside += 1
+            self._say(f"the server fails on it alone, set aside: {what}: {_line(error)}")
+        else:
+            self._note(f"{what}: {_line(error)}")
 
     def _note(self, line: str) -> None:
         self.refused += 1

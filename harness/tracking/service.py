@@ -28,7 +28,8 @@ _left_behind: list[subprocess.Popen[bytes]] = []
 class Sent:
     """What a server has of the sweep.
 
-    `pending` counts the records it does not have yet, `refused` the values and files it would not take,
+    `pending` counts the records it does not have yet, `refused` the values and files it would not take, `aside` those
+    that it failed on while it took others,
     `away` says why it cannot be reached; `run_id` and `experiment` (its name) are None before it has
     anything.
     """
@@ -39,6 +40,7 @@ class Sent:
     run_id: str | None
     pending: int
     refused: int
+    aside: int
     away: str
 
 
@@ -124,6 +126,7 @@ class Tracker:
             run_id=cursor.run_id,
             pending=pending,
             refused=cursor.refused,
+            aside=cursor.aside,
             away=cursor.away or (f"the writer failed, see {self.spool.folder / ERRORS}" if broken else ""),
         )
 

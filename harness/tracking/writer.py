@@ -17,12 +17,13 @@ import os
 import select
 import sys
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from harness.tracking import spool
 from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively
-from harness.tracking.mirror import Away, Mirror
+from harness.tracking.mirror import Away, Mirror, Unsure
 from harness.tracking.spool import Record, SpoolError, SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
 
@@ -34,15 +35,20 @@ Say = Callable[[str], None]
 class Writer:
     """Feeds one server from one spool, batch by batch. `say` takes a line for the log.
 
-    `revive=True` makes new runs in place of those that a person deleted.
+    `revive=True` makes new runs in place of those that a person deleted; `again=True` begins with the first thing that
+    was set aside.
     """
 
-    def __init__(self, folder: Path, uri: str, say: Say, revive: bool = False) -> None:
+    def __init__(self, folder: Path, uri: str, say: Say, revive: bool = False, again: bool = False) -> None:
         self.folder, self.uri = folder, uri
         self.cursor = Cursor.load(folder, uri)
         self._say = say
         self._revive = revive
         self._mirror: Mirror | None = None
+        self._failures: Counter[str] = Counter()
+        self._again = again and self.cursor.aside > 0
+        if self._again:
+            self._save(offset=self.cursor.aside_from, aside=0)
 
     def send(self) -> int:
         """Sends one batch and moves the cursor behind it; how many lines it had. Away if the server is."""
@@ -56,16 +62,19 @@ class Writer:
             mirror.send([record for record in lines if record is not None])
         except Away as error:
             if not self.cursor.away:
-                self._say(f"{redact(self.uri)} is away: {error}")
+                self._say(f"{redact(self.uri)} {'fails on' if isinstance(error, Unsure) else 'is away:'} {error}")
             self._save(away=str(error))
             self._mirror = None  # what it knew of the server may no longer hold when that is back
             raise
         if self.cursor.away:
             self._say(f"{redact(self.uri)} is back")
         refused, mirror.refused = mirror.refused, 0
+        aside, mirror.aside = mirror.aside, 0
         self._save(
             offset=offset,
             refused=self.cursor.refused + refused,
+            aside=self.cursor.aside + aside,
+            aside_from=self.cursor.offset if aside and not self.cursor.aside else self.cursor.aside_from,
             experiment=mirror.study,
             experiment_id=mirror.experiment_id,
             run_id=mirror.run_id,
@@ -102,10 +111,12 @@ class Writer:
                 artifacts=artifact_root(self.uri, home.parent),
                 say=self._say,
                 revive=self._revive,
+                failures=self._failures,
+                again=self._again,
             )
             if self._mirror.run_id is None and self.cursor.offset > 0:
                 self._say("the server has no run of this sweep: sending everything again")
-                self._save(offset=0, refused=0)
+                self._save(offset=0, refused=0, aside=0)
         return self._mirror
 
     def _save(self, **changes: object) -> None:

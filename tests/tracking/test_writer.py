@@ -6,16 +6,19 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 import requests
 from mlflow import MlflowClient
+from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
+from harness.sync import main as sync
 from harness.tracking import service
 from harness.tracking.cursor import LOG, Cursor, cursor_path, unsent
 from harness.tracking.service import Tracker
@@ -25,7 +28,7 @@ from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy
 from tests.tracking.sweeps import BEGIN, record, shown, sweep_records, trial_records
 
-CALLS = ("create_experiment", "create_run", "log_batch", "log_artifact", "set_terminated", "update_run")
+CALLS = ("create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated", "update_run")
 
 
 class Killed(BaseException):
@@ -145,6 +148,110 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     send_all(spool_folder, calm)
     assert shown(store) == shown(calm)
     assert [line.removeprefix(store).split(":")[0] for line in log] == [" is away", " is back"]
+
+
+BROKEN = MlflowException("API request failed", INTERNAL_ERROR)
+
+
+def breaking_on(monkeypatch: pytest.MonkeyPatch, method: str, poison: Callable[..., bool]) -> None:
+    """From now on the server fails on each such call that is poison."""
+    original = getattr(MlflowClient, method)
+
+    def call(self: MlflowClient, *args: Any, **kwargs: Any) -> Any:
+        if poison(*args, **kwargs):
+            raise BROKEN
+        return original(self, *args, **kwargs)
+
+    monkeypatch.setattr(MlflowClient, method, call)
+
+
+def poisoned_point(run: str, metrics: Sequence[Metric] = (), **others: Any) -> bool:
+    return any(point.key == "train_loss" and point.value == 2.0 / 3 for point in metrics)
+
+
+def poisoned_run(experiment: str, start: int, tags: Mapping[str, str], name: str) -> bool:
+    return name == "learned-001"
+
+
+def poisoned_file(run: str, path: str) -> bool:
+    return path.endswith("space.yaml")
+
+
+@pytest.mark.parametrize(
+    ("method", "poison", "named"),
+    [
+        ("log_batch", poisoned_point, "train_loss=0.666"),
+        ("create_run", poisoned_run, "run learned-001"),
+        ("log_artifact", poisoned_file, "space.yaml"),
+        ("log_inputs", lambda run, datasets: True, "data sets of run"),
+        ("set_terminated", lambda run, status, time: status == "KILLED", "status KILLED"),
+    ],
+    ids=["value", "run", "file", "data", "status"],
+)
+def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
+    method: str,
+    poison: Callable[..., bool],
+    named: str,
+    runs: Path,
+    store: str,
+    tmp_path: Path,
+    empty_database: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    folder = runs / "a study" / "spool"
+    folder.parent.mkdir()
+    (folder.parent / "space.yaml").write_text("a: 1\n")
+    first, *rest = sweep_records(3)
+    record(folder, iter([replace(first, artifacts=(str(folder.parent / "space.yaml"),)), *rest]))
+    calm = f"sqlite:///{tmp_path / 'calm.db'}"
+    (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
+    send_all(folder, calm)
+    with monkeypatch.context() as patch:
+        breaking_on(patch, method, poison)
+        patch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+        assert run(Writer(folder, store, log_to(folder)), Driver(None), every=0.01, drain=60)
+    cursor = Cursor.load(folder, store)
+    assert unsent(folder, store) == 0
+    assert cursor.aside > 0
+    assert (cursor.refused, cursor.away) == (0, "")
+    assert named in (folder / LOG).read_text()
+    sent, whole = shown(store), shown(calm)
+    assert sent != whole
+    untouched = whole.keys() - {"a study", "learned-000", "learned-001"}
+    assert {name: sent[name]["curves"] for name in untouched} == {name: whole[name]["curves"] for name in untouched}
+
+    again = Writer(folder, store, log_to(folder), again=True)
+    while again.send():
+        pass
+    assert shown(store) == whole, "tried again by a server that is well, it is as if nothing had been"
+    assert Cursor.load(folder, store).aside == 0
+
+
+def test_of_many_values_the_one_at_fault_alone_is_set_aside(
+    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(spool_folder, sweep_records(3))
+    breaking_on(monkeypatch, "log_batch", poisoned_point)
+    monkeypatch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+    assert run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=60)
+    assert Cursor.load(spool_folder, store).aside == 1
+    curves = shown(store)["learned-000"]["curves"]
+    assert [step for step, _, _ in curves["train_loss"]] == [1, 2, 4, 5]
+    assert [step for step, _, _ in curves["val_accuracy"]] == [1, 2, 3, 4, 5]
+
+
+def test_a_server_that_reads_and_does_not_write_is_away(
+    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    record(spool_folder, sweep_records(2))
+    with monkeypatch.context() as patch:
+        for method in ("log_batch", "log_inputs", "set_terminated"):
+            breaking_on(patch, method, lambda *_, **__: True)
+        patch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+        assert not run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=1.0)
+    cursor = Cursor.load(spool_folder, store)
+    assert (cursor.offset, cursor.aside) == (0, 0)
+    assert cursor.away
 
 
 def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
@@ -329,6 +436,28 @@ def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_i
 
 
 @pytest.mark.slow
+def test_over_http_what_always_gets_a_500_is_set_aside_and_sync_sends_it_once_that_is_mended(
+    runs: Path, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = numbered_sweep(runs / "a study" / "spool")
+    command = ["a study", "--runs-dir", str(runs), "--tracking-uri", proxy.url]
+    for poison, named in ((b'"0.30000000000000004"', "label_lr=0.3"), (b"space.yaml", "space.yaml")):
+        proxy.poison = poison
+        assert sync([*command, "--rebuild"]) == 1
+        told = capsys.readouterr()
+        assert "the server fails on 1 values or files" in told.err
+        assert named in (folder / LOG).read_text()
+        proxy.poison = b""
+        assert sync(command) == 0
+        assert capsys.readouterr().err == ""
+        client = MlflowClient(proxy.url)
+        sweep = client.get_run(Cursor.load(folder, proxy.url).run_id)
+        assert [file.path for file in client.list_artifacts(sweep.info.run_id)] == ["space.yaml"]
+        children = client.search_runs([sweep.info.experiment_id], "params.label_lr = '0.30000000000000004'")
+        assert [run.info.run_name for run in children if run.info.lifecycle_stage == "active"] == ["learned-002"]
+
+
+@pytest.mark.slow
 def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
     spool_folder: Path, proxy: FaultProxy
 ) -> None:
@@ -336,7 +465,9 @@ def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
     send_all(spool_folder, proxy.url)
     posts = [path for path in proxy.requests if path.startswith("POST") and not path.endswith("search")]
     assert not [path for path in posts if path.endswith("log-metric")]
-    assert len(posts) <= 1 + 3 * 7, f"an experiment, and create, log-batch, update for each of 7 runs: {posts}"
+    assert len(posts) <= 1 + 4 * 7, (
+        f"an experiment, and create, log-batch, log-inputs, update for each of 7 runs: {posts}"
+    )
 
 
 @pytest.mark.slow
