@@ -2,6 +2,18 @@
 
 The students' numbers, comparisons and verdict are those of their confirmation. Beside each student stands its teacher,
 and beside each difference between students that between their teachers: a better classifier need not teach better.
+
+    name, students         the sweep of the teachers, and that of the students
+    n                      fresh seeds
+    teacher, student       what each is: model, width, and the data
+    arms.ARM.teacher       trial, params, n, seeds, test_accuracy_mean, ci95, test_accuracy (by seed), failed; None of
+                           the arm `untaught`
+    arms.ARM.student       the same of the student that it taught
+    comparisons            each student of an arm against each other student, as in `confirm.json`
+    outcome, verdict, gain better, worse, undecided or not compared; the sentence; its numbers
+    against_one_hot        for each other arm: teacher and student less the one-hot ones, {mean_difference, ci95, n},
+                           and the sentence
+    saw, notes             which data each number saw; what to know beside it
 """
 
 from collections.abc import Mapping, Sequence

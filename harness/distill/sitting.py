@@ -16,6 +16,7 @@ from harness.confirm import Extent, confirm
 from harness.confirm.sitting import tracked_on
 from harness.distill.students import Students, Unlike, students_of, students_seed
 from harness.search import search
+from harness.search.sitting import check_same_question
 from harness.space import Space, load
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted
 from harness.tracking.uri import check, resolve
@@ -88,6 +89,7 @@ def distill(
     if address is not None:
         check_address(address)
     space = load(path / "space.yaml")
+    from harness.confirm.findings import circumstances
     from harness.distill.findings import findings
     from harness.distill.teachers import School, plan_of
     from harness.tuning.confirmation import choose, fresh_seeds
@@ -100,6 +102,7 @@ def distill(
     except Unlike as error:
         raise Refused(str(error)) from error
     _check(teachers)
+    check_same_question(asked, theirs)
     console = Console(highlight=False, quiet=quiet)
 
     def plan(folder: SweepFolder) -> "Plan":
@@ -120,12 +123,11 @@ def distill(
         lost = school.train(plan, 1 + seeds, tests=True)
         console.print("students again, on the same seeds", markup=False)
         extent = Extent(top=1, seeds=seeds)
-        confirmed = confirm(
-            theirs.name, extent, runs_dir=runs, concurrency=concurrency, margin=margin, **options
-        )  # fmt: skip
+        confirmed = confirm(theirs.name, extent, runs_dir=runs, concurrency=concurrency, margin=margin, **options)
         taught = plan(SweepFolder(path))
         results = [(job, result) for job, result in taught.ended(1 + confirmed.findings["n"]) if job.place > 0]
         found = findings(name, theirs.name, asked, teachers, results, confirmed.findings, lost)
+        found["notes"] += circumstances(_missing(path, space), {}, [])
         write_json(theirs / FILE, found)
         _track(path, space, uri, found, theirs / FILE)
     from harness.report import report
@@ -143,6 +145,14 @@ def _entries(path: Path, space: Space) -> "list[Entry]":
         return []
     with SweepFolder(path) as folder:
         return Ledger(folder.journal, space).entries()
+
+
+def _missing(path: Path, space: Space) -> int:
+    """Trials that the sweep of the teachers has still to run."""
+    from harness.tuning.ledger import Ledger
+
+    with SweepFolder(path) as folder:
+        return Ledger(folder.journal, space).missing
 
 
 def _check(teachers: "list[Configuration]") -> None:

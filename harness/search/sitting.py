@@ -81,7 +81,7 @@ def search(
     started = warmed(space, warm_start, runs, path) if isinstance(warm_start, str) else warm_start
     space = space if started is None else started.space
     _check_data(space)
-    _check_same_question(space, path)
+    check_same_question(space, path)
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
     from harness.tuning.relay import Relay
 
@@ -199,7 +199,7 @@ def _check_data(space: Space) -> None:
         raise Refused("\n".join(problems))
 
 
-def _check_same_question(space: Space, path: Path) -> None:
+def check_same_question(space: Space, path: Path) -> None:
     """A sweep may get a larger budget, but not another question under the same name."""
     if not (path / "space.yaml").exists():
         return

@@ -1,4 +1,14 @@
-"""From a sweep's learned labels and a reference to `semantics.json`."""
+"""From a sweep's learned labels and a reference to `semantics.json`.
+
+name, classes          the sweep; how many classes there are
+reference              kind, how it was made, and its table [classes, classes]
+arms.ARM               role, method, trial, runs (how many the table is the mean of), mass, table, most_alike
+                       ([i, j, how much]), by_seed (rho of each run's own table)
+arms.ARM.symmetric     rho, ci95, p_value, classes, pairs; None in place of numbers where the labels are flat
+arms.ARM.directed      the same over ordered pairs; None where the reference has no direction
+shown, sentence        whether p is at most 0.05 in the arm that the search puts first; the sentence about it
+saw                    what the numbers are
+"""
 
 import json
 import math
