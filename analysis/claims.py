@@ -59,6 +59,19 @@ CLAIMS = {
 
 STUDIES = (
     Study(
+        "digits_class_labels",
+        1,
+        "Clean digits, 300 images: do class labels learned beside the model beat one-hot labels and label smoothing?",
+        ("--top", "1", "--seeds", "20"),
+    ),
+    Study(
+        "fashion_class_labels",
+        1,
+        "2,000 clean images of Fashion-MNIST: the same question.",
+        ("--top", "1", "--seeds", "10"),
+        then=(("harness.distill",), ("harness.semantics", "--reference", "model")),
+    ),
+    Study(
         "digits_symmetric",
         2,
         "Digits with 40 % of the labels wrong at random: do learned labels beat methods made for wrong labels?",
@@ -111,8 +124,10 @@ def cut_down(module: str, arguments: Sequence[str]) -> list[str]:
             return ["--set", "epochs=2", "--set", "train_size=200", "--trials", trials]
         case "harness.confirm":
             return ["--top", "1", "--seeds", "2"]
+        case "harness.distill":
+            return ["--trials", "1", "--seeds", "2", "--epochs", "2"]
         case _:
-            return []
+            return ["--models", "1"]
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

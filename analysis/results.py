@@ -25,6 +25,9 @@ configuration that stands here was chosen on validation images. The baselines tr
 share of the training labels whose largest entry is the true class at the end.
 """
 
+TEACHING = 3
+"""The claim that follows from class labels that other studies learned."""
+
 
 def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
     """Write the page to `out` and its figures beside it, in `figures/`."""
@@ -37,6 +40,9 @@ def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path,
             if found is None and study.full:
                 continue  # waits for a GPU
             parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
+        for study in studies if number == TEACHING else ():
+            parts.extend(_likeness(study.name, _json(runs_dir / study.name / "semantics.json")))
+            parts.extend(_teaching(study.name, _json(runs_dir / f"{study.name}-distill" / "distill.json")))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
 
@@ -68,6 +74,51 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
         cells += [_percent(one["label_accuracy_mean"], one["label_accuracy_ci95"])] if spoiled else []
         cells.append(", ".join(f"{key} {_short(value)}" for key, value in one["params"].items()))
         yield f"| {' | '.join(cells)} |"
+    yield ""
+
+
+def _likeness(name: str, found: dict[str, Any] | None) -> Iterator[str]:
+    """Which classes are alike by the labels of each arm, beside the reference."""
+    if found is None:
+        return
+    yield f"### {name}: which classes are alike\n"
+    yield f"**{_sentence(found['sentence'])}**\n"
+    yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
+    yield "| --- | ---: | ---: | ---: | ---: | --- |"
+    for arm, one in found["arms"].items():
+        agreement = one["symmetric"]
+        flat = agreement["rho"] is None
+        low, high = agreement["ci95"]
+        alike = "" if flat else ", ".join(f"{i}~{j}" for i, j, _ in one["most_alike"][:3])
+        rho = "–" if flat else f"{agreement['rho']:.2f} [{low:.2f}, {high:.2f}]"
+        p = "–" if flat else f"{agreement['p_value']:.2g}"
+        yield f"| {arm}-{one['trial']} | {one['runs']} | {100 * one['mass']:.1f} | {rho} | {p} | {alike} |"
+    facts = {key: value for key, value in found["reference"].items() if key != "table"}
+    yield f"\nReference: {', '.join(f'{key} {_short(value)}' for key, value in facts.items())}. Intervals: over classes.\n"
+
+
+def _teaching(name: str, found: dict[str, Any] | None) -> Iterator[str]:
+    """Each arm's best as a teacher, and what its student learned."""
+    if found is None:
+        return
+    student, teacher = found["student"], found["teacher"]
+    yield f"### {name}: who teaches better\n"
+    yield f"**{_sentence(found['verdict'])}**\n"
+    yield (
+        f"Teachers: {teacher['model']} of width {teacher['width']}; students: {student['model']} of width "
+        f"{student['width']}. Test accuracy, %.\n"
+    )
+    yield "| teacher | n | of the teacher | of its student |"
+    yield "| --- | ---: | ---: | ---: |"
+    for arm, one in found["arms"].items():
+        own = "–" if one["teacher"] is None else _percent(one["teacher"]["test_accuracy_mean"], one["teacher"]["ci95"])
+        learned = one["student"]
+        yield f"| {arm} | {learned['n']} | {own} | {_percent(learned['test_accuracy_mean'], learned['ci95'])} |"
+    yield ""
+    for pair in found["against_one_hot"]:
+        yield f"- {_sentence(pair['sentence'])}"
+    for note in found["notes"]:
+        yield f"- {_sentence(note)}"
     yield ""
 
 
