@@ -94,7 +94,8 @@ def _likeness(name: str, found: dict[str, Any] | None) -> Iterator[str]:
         p = "–" if flat else f"{agreement['p_value']:.2g}"
         yield f"| {arm}-{one['trial']} | {one['runs']} | {100 * one['mass']:.1f} | {rho} | {p} | {alike} |"
     facts = {key: value for key, value in found["reference"].items() if key != "table"}
-    yield f"\nReference: {', '.join(f'{key} {_short(value)}' for key, value in facts.items())}. Intervals: over classes.\n"
+    whose = ", ".join(f"{key} {_short(value)}" for key, value in facts.items())
+    yield f"\nReference: {whose}. Intervals are over classes.\n"
 
 
 def _teaching(name: str, found: dict[str, Any] | None) -> Iterator[str]:
