@@ -122,6 +122,7 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str,
     """
     if not (sweep / "spool").is_dir():
         raise LookupError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
+    spool.spool_id(sweep / "spool")
     config: RunConfig | None = None
     seeds = 1
     curve: dict[int, dict[str, float]] = {}

@@ -86,6 +86,8 @@ def search(
     from harness.tuning.relay import Relay
 
     with SweepFolder(path) as folder:
+        # One that cannot be read is refused before anything is written; a new one comes after the space it answers.
+        ledger = Ledger(folder.journal, space) if folder.journal.exists() else None
         facts = provenance.collect() | ({} if started is None else {"warm_start": started.facts})
         write_json(folder.provenance, facts)  # before the space, whose points it explains
         write_whole(folder.space, dump(space))
@@ -93,7 +95,8 @@ def search(
         tags = provenance.tags(facts)
         tracker.append(_sweep_started(folder, space, tags))
         relay = Relay(folder, tracker.append, provenance.of_trials(tags))
-        ledger = Ledger(folder.journal, space, [relay])
+        ledger = ledger or Ledger(folder.journal, space)
+        ledger.listeners.append(relay)
         relay.catch_up(ledger.entries())
         for number in ledger.retry_failed() if retry_failed else []:
             folder.forget(number)

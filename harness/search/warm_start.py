@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.parameters import AnyParameter, Value, same
-from harness.tuning.folder import find_sweep
+from harness.tuning.folder import FolderError, find_sweep
 
 if TYPE_CHECKING:
     from harness.tuning.ledger import Entry
@@ -108,12 +108,12 @@ def _with_points(space: Space, facts: dict[str, Any], left_out: Sequence[str] = 
 
 def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Points of each arm that both spaces have, and what of them was left out."""
-    from harness.tuning.ledger import LedgerError, entries_of  # Optuna takes a second to import
+    from harness.tuning.ledger import entries_of  # Optuna takes a second to import
 
     try:
         before = load(earlier / "space.yaml")
         entries = entries_of(earlier / "study.journal", before)
-    except (SpaceError, LedgerError) as error:
+    except (SpaceError, FolderError) as error:
         raise NoWarmStart(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
     there = {(arm.name, arm.method) for arm in before.arms}
     shared = [arm for arm in space.arms if (arm.name, arm.method) in there]

@@ -2,6 +2,7 @@
 
 Deciding, without Ray (a simulation drives it as well as a cluster does):
 
+    journal     the file below it all: opened, or refused in words
     ledger      what to try next, what was measured, how each trial ended; the journal's one writer
     adapters    a space's parameters, sampler and pruner in Optuna's words
     untried     suggestions of whole configurations: an even start, and nothing twice

@@ -20,10 +20,13 @@ from harness.space import Space
 from harness.tracking.spool import TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.training.seeds import derive, successive
-from harness.tuning.folder import label_files, write_json
+from harness.tuning.folder import FolderError, label_files, write_json
 from harness.tuning.ledger import Entry
 
 Kind = Literal["confirmation", "teacher"]
+
+VERSION = 1
+"""Of a file of results."""
 
 KIND: Kind = "confirmation"
 
@@ -149,10 +152,21 @@ class Results:
         return self.folder / job.configuration.name / str(job.seed)
 
     def get(self, job: Job) -> Result | None:
-        """What came of `job`; None before that, and where the file is damaged or of other settings."""
-        found = _read(self.of(job) / "result.json")
+        """What came of `job`; None before that, and where the file is damaged or of other settings.
+
+        Raises:
+            FolderError: the file is of another version.
+        """
+        file = self.of(job) / "result.json"
+        found = _read(file)
         if found is None:
             return None
+        version = found.get("version", VERSION)
+        if version != VERSION:
+            raise FolderError(
+                f"{file}: expected a result of version {VERSION}, got {version}; go on with the version of the harness "
+                "that wrote it, or move the folder away to run it again"
+            )
         try:
             same = RunConfig(**found["config"]) == job.config
             return Result(**found["result"]) if same else None
@@ -160,7 +174,7 @@ class Results:
             return None
 
     def put(self, job: Job, result: Result) -> None:
-        facts = {"role": job.configuration.role, "config": job.config.model_dump()}
+        facts = {"version": VERSION, "role": job.configuration.role, "config": job.config.model_dump()}
         write_json(self.of(job) / "result.json", {**facts, "result": dataclasses.asdict(result)})
 
     def end(self, job: Job, result: Result) -> TrialEnded:

@@ -21,9 +21,6 @@ from tempfile import TemporaryDirectory
 from typing import Any, Literal
 
 import optuna
-from optuna.storages import JournalStorage
-from optuna.storages.journal import JournalFileBackend
-from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
@@ -32,6 +29,7 @@ from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, Trial
 from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
 from harness.tuning.front import front
+from harness.tuning.journal import Journal, LedgerError
 from harness.tuning.rules import Enough, violation
 
 Listener = Callable[[Record], None]
@@ -46,10 +44,6 @@ STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
-
-
-class LedgerError(Exception):
-    """A journal that cannot be read or written; the message says where and what to do."""
 
 
 @dataclass(frozen=True)
@@ -118,13 +112,16 @@ class Ledger:
         journal: the file; created if missing.
         space: what is searched.
         listeners: told of what happens; after a kill some of it is told again.
+
+    Raises:
+        LedgerError: the journal cannot be read. Nothing was changed then.
     """
 
     def __init__(self, journal: Path, space: Space, listeners: Sequence[Listener] = ()) -> None:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space = space
         self.listeners = list(listeners)
-        self._storage = JournalStorage(_backend(journal))
+        self._storage = Journal(journal)
         self._studies = {arm.name: self._study(arm) for arm in space.arms}
         self._enough = Enough(space)
         self._open: dict[int, _Open] = {}
@@ -278,9 +275,12 @@ class Ledger:
     def _study(self, arm: Arm) -> optuna.Study:
         stops = pruner(self.space, arm)
         if arm.name in optuna.get_all_study_names(self._storage):
-            return optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
-        directions = [objective.direction for objective in self.space.objectives]
-        return optuna.create_study(study_name=arm.name, storage=self._storage, directions=directions, pruner=stops)
+            study = optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
+        else:
+            directions = [objective.direction for objective in self.space.objectives]
+            study = optuna.create_study(study_name=arm.name, storage=self._storage, directions=directions, pruner=stops)
+        self._storage.say_format(study._study_id)
+        return study
 
     def _tell(self, record: Record) -> None:
         for listener in self.listeners:
@@ -304,7 +304,10 @@ def entries_of(journal: Path, space: Space) -> list[Entry]:
             shutil.copyfile(journal, copy)
         except OSError as error:
             raise LedgerError(f"{journal}: expected a journal that can be read, got: {error.strerror}") from error
-        return Ledger(copy, space).entries()
+        try:
+            return Ledger(copy, space).entries()
+        except LedgerError as error:
+            raise LedgerError(str(error).replace(str(copy), str(journal))) from error
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:
@@ -325,24 +328,3 @@ def pareto_front(entries: Iterable[Entry], space: Space) -> list[Entry]:
 def _ended(number: int, state: State, reason: str, step: int) -> TrialEnded:
     assert state != "running"
     return TrialEnded(trial=number, state=state, reason=reason, step=step)
-
-
-class _NoLock(BaseJournalFileLock):
-    """The sweep's folder is locked by its one driver; a lock a write would only cost time, and outlive a kill."""
-
-    def acquire(self) -> bool:
-        return True
-
-    def release(self) -> None:
-        pass
-
-
-def _backend(journal: Path) -> JournalFileBackend:
-    """Optuna's journal, after a tail that a kill cut short is taken off: whatever it was, nobody was told of it."""
-    if journal.exists():
-        whole = journal.read_bytes()
-        end = whole.rfind(b"\n") + 1
-        if end < len(whole):
-            with journal.open("r+b") as file:
-                file.truncate(end)
-    return JournalFileBackend(str(journal), lock_obj=_NoLock())

@@ -7,6 +7,7 @@ import pytest
 
 from harness.space import Space
 from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
+from harness.tuning.folder import FolderError
 from harness.tuning.ledger import Ledger
 from tests.tuning.conftest import run_all, run_to_end, space
 
@@ -162,3 +163,15 @@ def test_no_seed_of_a_trial_of_several_is_taken_for_a_fresh_one(journal: Path) -
     several = space("search.trials=4", "search.seeds_per_trial=2", f"seed={fresh[0] - 1}")
     entries = searched(journal.with_name("several"), several).entries()
     assert list(itertools.islice(fresh_seeds(several, entries), 2)) == fresh[1:]
+
+
+def test_a_result_of_another_version_is_refused_in_words(plan: Plan) -> None:
+    job = plan.missing(1)[0]
+    plan.results.put(job, RESULT)
+    assert plan.results.get(job) == RESULT
+    file = plan.results.of(job) / "result.json"
+    file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
+    with pytest.raises(
+        FolderError, match=r"result.json: expected a result of version 1, got 2; go on with"
+    ):
+        plan.results.get(job)
