@@ -171,7 +171,5 @@ def test_a_result_of_another_version_is_refused_in_words(plan: Plan) -> None:
     assert plan.results.get(job) == RESULT
     file = plan.results.of(job) / "result.json"
     file.write_text(file.read_text().replace('"version": 1', '"version": 2'))
-    with pytest.raises(
-        FolderError, match=r"result.json: expected a result of version 1, got 2; go on with"
-    ):
+    with pytest.raises(FolderError, match=r"result.json: expected a result of version 1, got 2; go on with"):
         plan.results.get(job)
