@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPACE ?= label_lr.yaml
 
-.PHONY: help search test lint types layers pytest ui notebooks claims constraints clean
+.PHONY: help search test lint types layers pytest ui dashboard notebooks claims constraints clean
 
 help:           ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 14
@@ -26,8 +26,11 @@ layers: .venv/installed
 pytest: .venv/installed
 	$(BIN)/python -m pytest $(if $(SLOW),-m '') $(ARGS)
 
-ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1
+ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000 (PORT=…)
+	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1 $(if $(PORT),--port $(PORT))
+
+dashboard: .venv/installed  ## Optuna's dashboard on a sweep: http://127.0.0.1:8080 (STUDY=…, PORT=…)
+	$(BIN)/python -m harness.dashboard $(or $(STUDY),label_lr) $(if $(PORT),--port $(PORT))
 
 notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING_URI=…)
 	for notebook in analysis/*.ipynb; do \

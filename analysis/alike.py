@@ -8,11 +8,15 @@ can be (Bar-Joseph, Gifford and Jaakkola 2001). The diagonal is left blank: near
 
 How far to believe it: another seed of the same configuration gives another table. Where the sweep was confirmed, each
 fresh seed's table is held against the best trial's by Mantel's test, and every pair of classes has its range over them.
+So is the reference of `harness.semantics` (votes, other models, superclasses), where that was asked.
 """
 
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -25,7 +29,9 @@ from numpy.typing import NDArray
 from analysis import style
 from analysis.semantics import class_table, most_alike, off_diagonal_mass, symmetrised
 from analysis.snapshots import Labels
+from analysis.study import Study
 from harness.statistics import Agreement, mantel
+from harness.tracking.uri import TrackingError
 
 FEWEST = 3  # classes: of two there is one pair
 PAIRS = 10
@@ -33,6 +39,8 @@ STEM = 0.1  # how far from the classes the closest two join, of the tree's heigh
 WRITTEN = 12  # classes, at most, whose numbers stand in the picture
 NAMED = 40  # classes, at most, that are named along it
 NONE = "this sweep has no class labels: they are a matrix only where a learned arm has `labels: class`"
+FILE = "semantics.json"
+NAMES = {"votes": "people's votes", "model": "other models", "superclasses": "superclasses"}
 UNKNOWN = "the course of the class labels was not kept (no label_course.npz)"
 ALONE = "nothing to hold the class labels against: the sweep is not confirmed, and has no reference"
 PAIR_COLUMNS = ["class", "and", "mutual_percent", "seeds_low", "seeds_high"]
@@ -92,14 +100,16 @@ def pairs(found: Tables | str, few: int = PAIRS) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=PAIR_COLUMNS).round(3)
 
 
-def agreements(found: Tables | str, references: Mapping[str, NDArray[np.float64]] | None = None) -> pd.DataFrame:
+def agreements(found: Tables | str, others: Mapping[str, NDArray[np.float64]] | None = None) -> pd.DataFrame:
     """A row a fresh seed, and a reference: Spearman's ρ over pairs of classes, its interval, and Mantel's p."""
     columns = ["with", "rho", "low", "high", "p_value"]
     if isinstance(found, str):
         return pd.DataFrame(columns=columns)
-    named = {f"fresh seed {place}": table for place, table in enumerate(found.seeds, 1)} | dict(references or {})
+    named = {f"fresh seed {place}": table for place, table in enumerate(found.seeds, 1)} | dict(others or {})
     rows = []
     for name, table in named.items():
+        if table.shape != found.table.shape:
+            continue
         agreement = _agreement(found.table, table)
         rows.append([name, agreement.rho, agreement.low, agreement.high, agreement.p_value])
     return pd.DataFrame(rows, columns=columns)
@@ -107,6 +117,16 @@ def agreements(found: Tables | str, references: Mapping[str, NDArray[np.float64]
 
 def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> Agreement:
     return mantel(symmetrised(one), symmetrised(other), seed=0, symmetric=True)
+
+
+def references(study: Study) -> dict[str, NDArray[np.float64]]:
+    """What `harness.semantics` held the sweep's labels against, by its name; nothing where it was not asked."""
+    with TemporaryDirectory() as folder:
+        try:
+            told = json.loads(study.sweep.artifact(FILE, Path(folder)).read_text())["reference"]
+            return {NAMES.get(told["kind"], told["kind"]): np.array(told["table"], dtype=np.float64)}
+        except (TrackingError, OSError, ValueError, KeyError, TypeError):
+            return {}
 
 
 def words(found: Tables | str) -> str:
@@ -159,9 +179,9 @@ def course(found: Tables | str) -> Figure:
     return drawn
 
 
-def agreement(found: Tables | str, references: Mapping[str, NDArray[np.float64]] | None = None) -> Figure:
+def agreement(found: Tables | str, others: Mapping[str, NDArray[np.float64]] | None = None) -> Figure:
     """Rank correlations with fresh seeds and references, with intervals over the classes; or why there are none."""
-    rows = agreements(found, references)
+    rows = agreements(found, others)
     rows = rows[rows["rho"].notna()].iloc[::-1].reset_index(drop=True)
     if isinstance(found, str) or rows.empty:
         return _saying(found if isinstance(found, str) else ALONE)

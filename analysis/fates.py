@@ -35,28 +35,29 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
 def course(labels: Labels) -> pd.DataFrame | None:
     """A row a snapshot: shares of the wrong labels, and `lost` of the right ones; None where it was not kept."""
     followed = labels.followed()
-    if followed is None or not labels.wrong.any():
+    if followed is None or not labels.wrong[followed.rows].any():
         return None
-    largest = followed["largest"].astype(int)
-    right = labels.known & ~labels.wrong
-    true, given = largest == labels.truth, largest == labels.given
+    rows, largest = followed.rows, followed["largest"].astype(int)
+    wrong, right = labels.wrong[rows], (labels.known & ~labels.wrong)[rows]
+    true, given = largest == labels.truth[rows], largest == labels.given[rows]
     return pd.DataFrame(
         {
             "epoch": followed.epochs.astype(int),
-            "put_right": true[:, labels.wrong].mean(axis=1),
-            "elsewhere": (~true & ~given)[:, labels.wrong].mean(axis=1),
-            "as_given": given[:, labels.wrong].mean(axis=1),
+            "put_right": true[:, wrong].mean(axis=1),
+            "elsewhere": (~true & ~given)[:, wrong].mean(axis=1),
+            "as_given": given[:, wrong].mean(axis=1),
             "lost": (~true[:, right]).mean(axis=1) if right.any() else 0.0,
         }
     )[COURSE]
 
 
 def for_good(labels: Labels) -> NDArray[np.float64] | None:
-    """The epoch at which each wrong label was put right for good, NaN where never; None where it was not kept."""
+    """The epoch at which each wrong label that was followed was put right for good, NaN where never; else None."""
     followed = labels.followed()
     if followed is None:
         return None
-    true = (followed["largest"].astype(int) == labels.truth)[:, labels.wrong]
+    rows = followed.rows
+    true = (followed["largest"].astype(int) == labels.truth[rows])[:, labels.wrong[rows]]
     stays = np.logical_and.accumulate(true[::-1], axis=0)[::-1]
     return np.where(stays.any(axis=0), followed.epochs[stays.argmax(axis=0)].astype(float), np.nan)
 

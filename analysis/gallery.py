@@ -49,7 +49,8 @@ def panel(labels: Labels) -> Figure | None:
 
 def ranked(course: Course) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """How far the label of each kept image moved [K], and their places by it, the farthest first; without the still."""
-    moved = course["moved"][-1].astype(np.float64)[course["shown"].astype(int)]
+    places = np.searchsorted(course.rows, course["shown"])
+    moved = course["moved"][-1].astype(np.float64)[places]
     order = np.argsort(-moved, kind="stable")
     return moved, order[moved[order] > 0]
 

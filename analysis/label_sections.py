@@ -45,6 +45,6 @@ def class_labels(study: Study) -> Content:
         return None
     caption = f"{alike.words(found)} The tree joins the classes that lend each other most."
     return [
-        element("h3", "Which classes the labels take to be alike"),
+        element("h3", "The class labels as a matrix"),
         figures(lambda: [alike.panel(found)], "alike", caption),
     ]

@@ -1,9 +1,9 @@
 """The labels that a learned trial left behind: where they ended, and the course they took, read from its artifacts.
 
     labels.npz          labels [N, C], given [N], truth [N] (-1: not known)
-    label_course.npz    epochs [S], largest [S, N] (the class with the largest entry), moved [S, N] (total variation
-                        from the start), shown [K] (places of the images whose label moved most), pixels [K, …];
-                        for class labels class_labels [S, C, C]
+    label_course.npz    epochs [S], rows [n] (which of the N are followed), largest [S, n] (the class with the largest
+                        entry), moved [S, n] (total variation from the start); shown [K] (places among the N of the
+                        images whose label moved most), pixels [K, …]; for class labels class_labels [S, C, C]
 
 A sweep of an earlier version lacks the second file, a sweep on a server that keeps no files lacks both: what is missing
 is a sentence, and what can be shown without it is shown.
@@ -32,13 +32,19 @@ Arrays = Mapping[str, NDArray[Any]]
 
 @dataclass(frozen=True)
 class Course:
-    """What is known of the way: `epochs` [S], and with it `largest` and `moved` [S, N] or `class_labels` [S, C, C]."""
+    """What is known of the way: `epochs` [S], and with it `largest` and `moved` [S, n] or `class_labels` [S, C, C]."""
 
     arrays: Arrays
 
     @property
     def epochs(self) -> NDArray[Any]:
         return self.arrays["epochs"]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Which labels are followed [n], ascending."""
+        rows: NDArray[np.int64] = self.arrays["rows"].astype(np.int64)
+        return rows
 
     def __contains__(self, name: str) -> bool:
         return name in self.arrays
@@ -81,11 +87,9 @@ class Labels:
         return 1 - self.labels[np.arange(len(self.given)), self.given]
 
     def followed(self) -> Course | None:
-        """The course of every single label, where it was kept of all of them."""
+        """The course of single labels, where it was kept."""
         course = self.course
-        if course is None or "largest" not in course or course["largest"].shape[1] != len(self.given):
-            return None
-        return course
+        return course if course is not None and "largest" in course and "rows" in course else None
 
 
 def best(study: Study, kind: str = "") -> Labels | str:

@@ -221,14 +221,14 @@ def _draw_mean(drawn: Figure, axes: Axes, found: Surface) -> None:
         clip_on=False,
     )
     row, column = np.unravel_index(int(found.mean.argmax()), found.mean.shape)
-    star: dict[str, Any] = {"markersize": 12, "markeredgecolor": "black", "markerfacecolor": "white", "zorder": 4}
+    star: dict[str, Any] = {"markersize": 12, "markeredgecolor": "0.1", "markerfacecolor": "white", "zorder": 4}
     axes.plot(found.rates[column], found.intervals[row], marker="*", linestyle="none", clip_on=False, **star)
 
 
 def _draw_half(drawn: Figure, axes: Axes, found: Surface) -> None:
     _contours(axes, found, found.half, (0.0, float(found.half.max())), "± at 95 % (points)", drawn)
     places = (found.trials[:, 0], found.trials[:, 1])
-    axes.scatter(*places, c="white", s=16, edgecolors="0.15", linewidths=0.6, zorder=3, clip_on=False)
+    axes.scatter(*places, c="white", s=16, edgecolors="0.1", linewidths=0.6, zorder=3, clip_on=False)
 
 
 def _contours(

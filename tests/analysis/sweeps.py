@@ -92,6 +92,7 @@ def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str
     np.savez_compressed(
         folder / "label_course.npz",
         epochs=np.array(EPOCHS),
+        rows=np.arange(IMAGES),
         largest=largest.astype(np.uint8),
         moved=moved.astype(np.float16),
         shown=shown,

@@ -1,5 +1,6 @@
 """Class labels as a picture: classes that lend each other mass stand together; another seed says whether it holds."""
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from analysis.alike import Tables
 from analysis.snapshots import Labels
 from analysis.study import Study, read
 from harness.tracking.recorded import Recorded
+from harness.tracking.spool import SweepStarted
 from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
 
 
@@ -81,6 +83,21 @@ def test_seeds_that_say_the_same_agree_and_a_renamed_reference_does_not(found: T
     assert by.loc["itself", "p_value"] < 0.05
     axes = alike.agreement(found).axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [f"fresh seed {place}" for place in range(4, 0, -1)]
+
+
+def test_the_reference_is_the_one_that_was_asked_for(found: Tables, tmp_path: Path) -> None:
+    folder = tmp_path / "label_lr"
+    folder.mkdir()
+    reference = {"kind": "votes", "images": 60, "table": found.table.tolist()}
+    (folder / "semantics.json").write_text(json.dumps({"reference": reference}))
+    told = SweepStarted(name="label_lr", tags={}, artifacts=(str(folder / "semantics.json"),))
+    recorded(folder, iter([*class_labelled(searched(), folder), told]))
+    study = read(Recorded.read(folder))
+    rows = alike.agreements(found, alike.references(study)).set_index("with")
+    assert rows.loc["people's votes", "rho"] == pytest.approx(1)
+    (folder / "semantics.json").write_text("{cut")
+    assert alike.references(study) == {}
+    assert "votes" not in set(alike.agreements(found, {"votes": np.eye(4)})["with"]), "of other classes"
 
 
 def test_the_course_ends_at_the_mean_mass(found: Tables) -> None:

@@ -77,6 +77,27 @@ def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None
     assert again[0] == EPOCHS[4]
 
 
+def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -> None:
+    assert labels.course is not None
+    rows = np.arange(0, IMAGES, 2)
+    shown = np.array([4, 8, 60])
+    part = {name: labels.course[name][:, rows] for name in ("largest", "moved")}
+    pixels = labels.course["pixels"][:3]
+    half = replace(
+        labels, course=Course({**labels.course.arrays, **part, "rows": rows, "shown": shown, "pixels": pixels})
+    )
+    found = fates.course(half)
+    assert found is not None
+    assert found["put_right"].iloc[-1] * (WRONG / 2) == pytest.approx(30)
+    when = fates.for_good(half)
+    assert when is not None
+    assert list(when[:30]) == [EPOCHS[1 + image % 4] for image in range(0, 60, 2)]
+    followed = half.followed()
+    assert followed is not None
+    moved, _ = gallery.ranked(followed)
+    assert list(moved) == pytest.approx(list(labels.course["moved"][-1][shown].astype(float)))
+
+
 def test_classes_have_their_share_with_its_interval(labels: Labels) -> None:
     rows = fates.by_class(labels)
     assert rows["wrong"].sum() == WRONG
