@@ -97,6 +97,7 @@ def search(
         relay = Relay(folder, tracker.append, provenance.of_trials(tags))
         ledger = ledger or Ledger(folder.journal, space)
         ledger.listeners.append(relay)
+        ledger.settle()
         relay.catch_up(ledger.entries())
         for number in ledger.retry_failed() if retry_failed else []:
             folder.forget(number)

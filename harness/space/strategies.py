@@ -112,7 +112,7 @@ class Hyperband(Frozen):
 
     type: Literal["hyperband"] = Field(description="successive halving from several first rungs")
     min_epochs: Count = Field(default=1, description="the first rung of the boldest bracket")
-    max_epochs: Count | None = Field(default=None, description="the last rung; left out: the longest trial's epochs")
+    max_epochs: Count | None = Field(default=None, description="the last rung; left out: the most epochs of the arm")
     reduction_factor: Annotated[int, Field(ge=2)] = Field(default=3, description="one in this many goes on")
     bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 

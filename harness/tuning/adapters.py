@@ -163,12 +163,15 @@ def _pruner(space: Space, arm: Arm) -> pruners.BasePruner:
                 bootstrap_count=halving.bootstrap_count,
             )
         case Hyperband() as hyperband:
-            return pruners.HyperbandPruner(
+            brackets = pruners.HyperbandPruner(
                 min_resource=hyperband.min_epochs,
-                max_resource="auto" if hyperband.max_epochs is None else hyperband.max_epochs,
+                max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.most_epochs),
                 reduction_factor=hyperband.reduction_factor,
                 bootstrap_count=hyperband.bootstrap_count,
             )
+            # Now, and not at its first look: which trials a sampler sees would else hang on when the driver started.
+            brackets._try_initialization(None)  # type: ignore[arg-type]
+            return brackets
         case Median() as median:
             return pruners.MedianPruner(
                 n_startup_trials=median.startup_trials,

@@ -4,6 +4,7 @@ The journal is the truth about a sweep. Every trial, intermediate value and end 
 a driver that is killed at any moment can be followed by another, which finds:
 
 - trials that ended: never run again, counted in the budget;
+- trials that the pruner had stopped: ended so, by the decision that was written down before what it rests on;
 - trials that were running: run again under their own number, before anything new is asked for.
 
 Each arm has a study of its own, so that its sampler and its pruner compare like with like. A trial's number is its
@@ -13,6 +14,7 @@ trial's place in it: suggestions depend on what is known, not on how often the d
 What happens is told to listeners as the records of `harness.tracking.spool`.
 """
 
+import copy
 import shutil
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,6 +39,9 @@ State = Literal["running", "complete", "pruned", "failed"]
 
 RETRIES = "retries"
 """Attribute of a trial of Optuna's: which trial of ours it tries again."""
+
+JUDGED = "judged"
+"""Attribute of a trial: at which epoch the pruner last stopped it or noted something, and what."""
 
 STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -132,8 +137,25 @@ class Ledger:
 
     # What to run
 
+    def settle(self) -> None:
+        """Carry out what the pruner had decided when a former driver was killed."""
+        for orphan in list(self._orphans):
+            arm, frozen = orphan
+            judged = frozen.user_attrs.get(JUDGED)
+            if judged is None or judged["epoch"] != frozen.last_step:
+                continue  # nothing, or what it rests on was never written: that epoch will be judged again
+            self._note(frozen._trial_id, judged["notes"])
+            if judged["prune"]:
+                self._orphans.remove(orphan)
+                params = dict(frozen.params)
+                trial = Trial(_number(frozen), arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
+                handle = self._handle(arm, frozen)
+                self._open[trial.number] = _Open(trial, handle, judged["seconds"], judged["epoch"], judged["metrics"])
+                self.prune(trial.number)
+
     def next(self) -> Trial | None:
         """The next trial to run, or None when the budget is asked for."""
+        self.settle()
         if self._orphans:
             return self._begin(*self._take_up())
         arm = self._arm_due()
@@ -180,9 +202,12 @@ class Ledger:
     def _take_up(self) -> tuple[Arm, optuna.Trial]:
         """A trial that a former driver left running; what was asked but not all suggested is suggested now."""
         arm, frozen = self._orphans.pop(0)
+        return arm, complete(self._studies[arm.name], self.space, arm, self._handle(arm, frozen), frozen.number)
+
+    def _handle(self, arm: Arm, frozen: FrozenTrial) -> optuna.Trial:
         study = self._studies[arm.name]
         study.sampler = sampler(self.space, arm, str(frozen.number))
-        return arm, complete(study, self.space, arm, optuna.Trial(study, frozen._trial_id), frozen.number)
+        return optuna.Trial(study, frozen._trial_id)
 
     def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
         params = dict(handle.params)
@@ -212,8 +237,29 @@ class Ledger:
         if self.space.several:  # Optuna's own `report` refuses several: there is nothing to prune by
             self._storage.set_trial_intermediate_value(entry.handle._trial_id, step, value)
             return False
+        # A kill may come between any two of these writes. Before the value is there, the epoch is judged again; once it
+        # is, `settle` finds the decision.
+        prune, notes = self._judge(entry, value)
+        if prune or notes:
+            decision = {"epoch": step, "prune": prune, "notes": notes}
+            entry.handle.set_user_attr(JUDGED, decision | {"metrics": metrics, "seconds": entry.seconds})
         entry.handle.report(value, step)
-        return step < entry.trial.config.epochs and entry.handle.should_prune()
+        self._note(entry.handle._trial_id, notes)
+        return prune
+
+    def _judge(self, entry: _Open, value: float) -> tuple[bool, dict[str, Any]]:
+        """Whether the pruner stops a trial that has come to `value` at its epoch, and what it notes. Writes nothing."""
+        if entry.step >= entry.trial.config.epochs:
+            return False, {}
+        study = self._studies[entry.trial.arm]
+        frozen = copy.copy(self._storage.get_trial(entry.handle._trial_id))
+        frozen.intermediate_values = {**frozen.intermediate_values, entry.step: value}
+        with self._storage.holding() as notes:
+            return bool(study.pruner.prune(study, frozen)), notes
+
+    def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
+        for key, value in notes.items():
+            self._storage.set_trial_system_attr(trial_id, key, value)
 
     def saw(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
         """Tell what data a trial works with; after a restart it is told again."""
@@ -299,15 +345,15 @@ def entries_of(journal: Path, space: Space) -> list[Entry]:
         LedgerError: it cannot be read.
     """
     with TemporaryDirectory() as folder:
-        copy = Path(folder) / journal.name
+        copied = Path(folder) / journal.name
         try:
-            shutil.copyfile(journal, copy)
+            shutil.copyfile(journal, copied)
         except OSError as error:
             raise LedgerError(f"{journal}: expected a journal that can be read, got: {error.strerror}") from error
         try:
-            return Ledger(copy, space).entries()
+            return Ledger(copied, space).entries()
         except LedgerError as error:
-            raise LedgerError(str(error).replace(str(copy), str(journal))) from error
+            raise LedgerError(str(error).replace(str(copied), str(journal))) from error
 
 
 def best(entries: Iterable[Entry], space: Space) -> Entry | None:
