@@ -197,6 +197,11 @@ def _agreements(found: Likeness) -> dict[str, Any]:
     return {"symmetric": written(found.symmetric), "directed": written(found.directed)}
 
 
+def signed(value: float) -> str:
+    """To two digits, with no minus before a zero."""
+    return f"{round(value, 2) + 0.0:.2f}"
+
+
 def _number(value: float) -> float | None:
     """As JSON has it, which knows no NaN: a flat table orders nothing."""
     return None if math.isnan(value) else value
@@ -216,7 +221,7 @@ def _sentence(
     low, high = one["ci95"]
     runs = f"{arms[arm]['runs']} run{'s' if arms[arm]['runs'] > 1 else ''}"
     numbers = (
-        f"rank correlation {one['rho']:.2f} [{low:.2f}, {high:.2f}] over {one['pairs']} pairs of "
+        f"rank correlation {signed(one['rho'])} [{signed(low)}, {signed(high)}] over {one['pairs']} pairs of "
         f"{one['classes']} classes, p = {one['p_value']:.2g}, {runs}"
     )
     shown = one["p_value"] <= ALPHA

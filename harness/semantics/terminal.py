@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.semantics.sitting import Semantics
+from harness.semantics.sitting import Semantics, signed
 
 
 def show(outcome: Semantics) -> None:
@@ -23,8 +23,8 @@ def results_table(found: Mapping[str, Any]) -> Table:
     table.add_column("labels of", no_wrap=True)
     table.add_column("runs", justify="right")
     table.add_column("mass on\nothers", justify="right")
-    table.add_column("rank\ncorrelation", justify="right")
-    table.add_column("95 % interval\nover classes", justify="right")
+    table.add_column("rank\ncorr.", justify="right")
+    table.add_column("95 % interval\nover classes", justify="right", no_wrap=True)
     table.add_column("p", justify="right")
     table.add_column("most alike", no_wrap=True)
     ranked = sorted(found["arms"].items(), key=lambda item: -_rho(item[1]))
@@ -36,8 +36,8 @@ def results_table(found: Mapping[str, Any]) -> Table:
             f"{arm}-{one['trial']}",
             str(one["runs"]),
             f"{100 * one['mass']:.1f} %",
-            "–" if flat else f"{agreement['rho']:.2f}",
-            "–" if flat else f"[{low:.2f}, {high:.2f}]",
+            "–" if flat else signed(agreement["rho"]),
+            "–" if flat else f"[{signed(low)}, {signed(high)}]",
             "–" if flat else f"{agreement['p_value']:.2g}",
             "" if flat else ", ".join(f"{i}~{j}" for i, j, _ in one["most_alike"][:2]),
         )
