@@ -94,11 +94,12 @@ TRIED: dict[str, Make] = {
 }
 """Further samplers, measured where asked for (`--sampler`)."""
 
-RUNGS = ((1, 3), (4, 3), (4, 2), (8, 2), (10, 2), (16, 2))
+RUNGS = ((1, 3), (4, 3), (4, 2), (8, 2), (10, 2), (12, 2), (16, 2))
 """First rung, and one in how many goes on."""
 
 PRUNERS = {
     "none": "search.pruner=none",
+    "default": "search.pruner=successive_halving",
     **{f"halving {first}, 1 in {k}": halving(first, k) for first, k in RUNGS},
     "hyperband": "search.pruner=hyperband",
     "median": "search.pruner=median",
@@ -326,7 +327,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--sampler", action="append", choices=[*SAMPLERS, *TRIED], help=f"default: {', '.join(SAMPLERS)}"
     )
-    parser.add_argument("--pruner", action="append", choices=list(PRUNERS)[1:], help="beside none (default: all)")
+    parser.add_argument("--pruner", action="append", choices=list(PRUNERS)[1:], help="beside none (default: default)")
     parser.add_argument("--seeds", type=int, default=20)
     parser.add_argument("--first-seed", type=int, default=0)
     parser.add_argument("--processes", type=int, default=2)
@@ -340,7 +341,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         curves = [name for name in names if name in tables.CURVES]
         results = {
             "samplers": compare_samplers(final, options.sampler or list(SAMPLERS), seeds, pool),
-            "pruners": compare_pruners(curves, ["none", *(options.pruner or list(PRUNERS)[1:])], seeds, pool),
+            "pruners": compare_pruners(curves, ["none", *(options.pruner or ["default"])], seeds, pool),
         }
     print(report(results))
     made = {"provenance": provenance(options, time.monotonic() - started), **results}

