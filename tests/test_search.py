@@ -381,6 +381,45 @@ def test_twenty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: P
     assert (counts == 25).all().all()
 
 
+@pytest.mark.slow
+def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
+    tmp_path: Path, ray_address: str
+) -> None:
+    from harness.tracking.reading import Server
+    from harness.training.config import RunConfig
+    from harness.training.data import load_parts
+
+    arguments = ("--set", "epochs=100", "--trials", "6", "--log-models", "--system-metrics")
+    result = run(
+        "harness.search",
+        *("--space", "label_lr.yaml", *arguments, "--address", ray_address, "--runs-dir", str(tmp_path)),
+        MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL="0.2",
+    )
+    assert (result.code, result.err) == (0, ""), result.all
+    summary = read(tmp_path / "label_lr")
+    sweep = Server(summary["mlflow"]["tracking_uri"]).sweep("label_lr")
+    assert "system/cpu_utilization_percentage" in sweep.metrics
+    best = {arm["trial"] for arm in summary["arms"].values()}
+    weights = {int(path.parent.name) for path in (tmp_path / "label_lr" / "trials").glob("*/model.pt")}
+    assert best <= weights
+    val = load_parts(RunConfig(noise="symmetric", noise_rate=0.4)).val
+    trials = sweep.trials().set_index("trial")
+    for number in best:
+        model = mlflow_model(sweep.artifact("model", tmp_path, trials.loc[number, "run_id"]))
+        right = (model(val.pixels.stored[val.index]).argmax(1) == val.targets).float().mean()
+        assert float(right) == pytest.approx(trials.loc[number, "metrics.val_accuracy"], abs=1e-6)
+
+
+def mlflow_model(path: Path) -> Any:
+    import mlflow.pytorch
+
+    return mlflow.pytorch.load_model(str(path))
+
+
+def test_models_are_not_kept_unless_they_are_asked_for(swept: Swept) -> None:
+    assert not list((swept.folder / "trials").glob("*/model*"))
+
+
 def test_a_trial_can_be_run_again_alone(swept: Swept) -> None:
     result = run("harness.train", "--from", str(swept.folder), "--trial", "0")
     assert result.code == 0, result.all

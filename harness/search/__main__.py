@@ -48,6 +48,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="try the best K configurations of each arm (default: 3) of an earlier sweep first",
     )
     parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, under their numbers")
+    parser.add_argument(
+        "--log-models", action="store_true", help="have MLflow hold the model of each arm's best trial, ready to load"
+    )
+    parser.add_argument(
+        "--system-metrics", action="store_true", help="have MLflow show how busy this machine is, on the sweep's run"
+    )
     parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
     parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
     options = parser.parse_args(arguments)
@@ -79,6 +85,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             tracking_uri=options.tracking_uri,
             warm_start=started,
             retry_failed=options.retry_failed,
+            log_models=options.log_models,
+            system_metrics=options.system_metrics,
             verbose=options.verbose,
         )
     except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, SpoolError) as error:

@@ -5,6 +5,7 @@ Ray and Optuna take seconds to import: that is done only after the input was fou
 
 import json
 import re
+import sys
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -16,7 +17,7 @@ from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
 from harness.tracking.service import Tracker
-from harness.tracking.spool import SEEDS, Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
+from harness.tracking.spool import SEEDS, FilesLeft, Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
 from harness.tuning.address import check_address
@@ -49,6 +50,8 @@ def search(
     tracking_uri: str | None = None,
     warm_start: str | WarmStart | None = None,
     retry_failed: bool = False,
+    log_models: bool = False,
+    system_metrics: bool = False,
     verbose: bool = False,
     quiet: bool = False,
 ) -> Outcome:
@@ -61,6 +64,8 @@ def search(
         tracking_uri: of MLflow; a SQLite file inside `runs_dir` where left out.
         warm_start: an earlier sweep, as `NAME:K`, whose best configurations are tried first; or what was found there.
         retry_failed: run failed trials again, under their numbers.
+        log_models: have MLflow hold the model of each arm's best trial, of those run from now on.
+        system_metrics: have MLflow show how busy this machine is, on the sweep's own run.
         quiet: show no progress.
 
     Raises:
@@ -91,7 +96,7 @@ def search(
         facts = provenance.collect() | ({} if started is None else {"warm_start": started.facts})
         write_json(folder.provenance, facts)  # before the space, whose points it explains
         write_whole(folder.space, dump(space))
-        tracker = Tracker(folder.spool, uri)
+        tracker = Tracker(folder.spool, uri, system_metrics=system_metrics)
         tags = provenance.tags(facts)
         tracker.append(_sweep_started(folder, space, tags))
         relay = Relay(folder, tracker.append, provenance.of_trials(tags))
@@ -103,13 +108,24 @@ def search(
             folder.forget(number)
         try:
             cut_short = ledger.missing > 0 and _run(
-                space, folder, ledger, tracker, began, deadline, address=address, verbose=verbose, quiet=quiet
+                space,
+                folder,
+                ledger,
+                tracker,
+                began,
+                deadline,
+                address=address,
+                log_models=log_models,
+                verbose=verbose,
+                quiet=quiet,
             )
             summary = _sum_up(space, folder, ledger, time.monotonic() - began)
         except BaseException:
             tracker.append(SweepPaused())
             tracker.finish()
             raise
+        if log_models:
+            _log_models(space, folder, summary, tracker)
         interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
         tracker.append(_sweep_ended(summary, cut_short))
         sent = tracker.finish()
@@ -138,6 +154,7 @@ def _run(
     deadline: float | None,
     *,
     address: str | None,
+    log_models: bool,
     verbose: bool,
     quiet: bool,
 ) -> bool:
@@ -170,7 +187,27 @@ def _run(
             ledger,
             concurrency=min(search.concurrency or slots, slots),
             deadline=deadline,
+            keep_models=log_models,
         )
+
+
+def _log_models(space: Space, folder: SweepFolder, summary: dict[str, Any], tracker: Tracker) -> None:
+    """The model of each arm's best trial onto its run; what cannot be done is said, and no more."""
+    from harness.tracking import models
+
+    arms = {arm.name: arm for arm in space.arms}
+    best = {
+        found["trial"]: arms[name].config(found["params"]).model_dump()
+        for name, found in summary["arms"].items()
+        if found["trial"] is not None and (folder.trial(found["trial"]) / models.WEIGHTS).exists()
+    }
+    problem = models.make(folder.trials, best) if best else "no best trial left its weights; they ran without this"
+    if problem:
+        print(f"--log-models: {problem}", file=sys.stderr)
+    for number in best:
+        model = folder.trial(number) / models.MODEL
+        if model.exists():
+            tracker.append(FilesLeft(trial=number, artifacts=(str(model),)))
 
 
 def _starting(tracker: Tracker) -> Callable[[Record], None]:

@@ -12,9 +12,11 @@
 - `cursor`      how far a server has been fed
 - `mirror`      changes → runs, parameters, curves and files of an MLflow server
 - `writer`      the process that feeds the mirror from the spool, exactly once whatever is killed
+- `machine`     how busy the driver's machine is, where that was asked for
+- `models`      weights that trials left, as models that MLflow can load
 - `reading`     sweeps read back from MLflow, as data frames
 
-Only `mirror` and `reading` import mlflow, and the driver imports neither: a server that is slow, away or
+Only `mirror`, `models` and `reading` import mlflow, and the driver never does: a server that is slow, away or
 broken delays the view and nothing else. The spool holds all there is, so that a view can be rebuilt into an
 empty server at any time.
 """

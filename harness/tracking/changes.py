@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 from harness.tracking.spool import (
     DataSeen,
+    FilesLeft,
     Measured,
     Record,
     Scalar,
@@ -94,7 +95,7 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
                 change.measure(record.metrics.items(), 0, record.time)
                 change.tags |= record.tags
                 change.turn(record.state, record.time)
-        if isinstance(record, SweepStarted | TrialEnded | SweepEnded):
+        if isinstance(record, SweepStarted | TrialEnded | FilesLeft | SweepEnded):
             change.artifacts += record.artifacts
     return changes
 

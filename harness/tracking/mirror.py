@@ -270,11 +270,14 @@ class Mirror:
         known.update(fresh)
 
     def _log_file(self, run: str, path: Path) -> None:
-        if not path.is_file():
+        if not path.exists():
             self._note(f"{path} of run {run} is no longer there")
             return
         try:
-            self._client.log_artifact(run, str(path))
+            if path.is_dir():
+                self._client.log_artifacts(run, str(path), path.name)
+            else:
+                self._client.log_artifact(run, str(path))
         except Exception as error:
             self._refuse(error, f"{path} of run {run}")
 

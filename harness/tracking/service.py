@@ -47,13 +47,17 @@ class Sent:
 class Tracker:
     """The spool of `folder`, shown on the server behind `uri` (as `uri.resolve` gives it).
 
-    `every` is the number of seconds between two batches, `drain` how long the writer may outlive the driver.
+    `every` is the number of seconds between two batches, `drain` how long the writer may outlive the driver; with
+    `system_metrics` the writer shows how busy this machine is on the sweep's own run.
     """
 
-    def __init__(self, folder: Path, uri: str, every: float = 2.0, drain: float = 60.0) -> None:
+    def __init__(
+        self, folder: Path, uri: str, every: float = 2.0, drain: float = 60.0, system_metrics: bool = False
+    ) -> None:
         self.spool = Spool(folder)
         self.uri = uri
         self._every, self._drain = every, drain
+        self._switches = ["--system-metrics"] if system_metrics else []
         self._writer: subprocess.Popen[bytes] | None = None
         self._started = -RESTART
 
@@ -85,7 +89,7 @@ class Tracker:
             self._writer = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "harness.tracking.writer", str(self.spool.folder)),
-                    *("--follow", "--every", str(self._every), "--drain", str(self._drain)),
+                    *("--follow", "--every", str(self._every), "--drain", str(self._drain), *self._switches),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=errors,

@@ -101,6 +101,15 @@ class TrialEnded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FilesLeft:
+    """Further files or folders of a trial that has ended."""
+
+    trial: int
+    artifacts: tuple[str, ...]
+    time: int = dataclasses.field(default_factory=now_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPaused:
     """The sweep was interrupted; the same command goes on with it."""
 
@@ -120,7 +129,7 @@ class SweepEnded:
     time: int = dataclasses.field(default_factory=now_ms)
 
 
-Record = SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | SweepPaused | SweepEnded
+Record = SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | FilesLeft | SweepPaused | SweepEnded
 
 KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
@@ -193,7 +202,7 @@ class Spool:
 
     def append(self, record: Record) -> None:
         """Adds one record; OSError if the disk does not take it, and then the file is as it was."""
-        if isinstance(record, SweepStarted | TrialEnded | SweepEnded) and record.artifacts:
+        if isinstance(record, SweepStarted | TrialEnded | FilesLeft | SweepEnded) and record.artifacts:
             record = dataclasses.replace(record, artifacts=tuple(map(self._relative, record.artifacts)))
         self._write(encode(record))
 

@@ -19,10 +19,12 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 
 from harness.tracking import spool
 from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively
+from harness.tracking.machine import watched
 from harness.tracking.mirror import Away, Mirror, Unsure
 from harness.tracking.spool import Record, SpoolError, SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
@@ -213,6 +215,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the runs folder")
     parser.add_argument("--follow", action="store_true", help="go on until standard input ends")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
+    parser.add_argument("--system-metrics", action="store_true", help="show how busy this machine is")
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
@@ -224,7 +227,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     os.nice(10)
     driver = Driver(sys.stdin.fileno() if options.follow else None)
-    return 0 if feed(folder, uri, driver, log_to(folder), options.every, options.drain) else 1
+    say = log_to(folder)
+    with watched(folder, uri, say) if options.system_metrics else nullcontext():
+        return 0 if feed(folder, uri, driver, say, options.every, options.drain) else 1
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ from typing import IO, Any, Self
 
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
+MODEL = "model.pt"
 
 
 class FolderError(Exception):
@@ -68,7 +69,7 @@ class SweepFolder:
 
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
-        for name in ("checkpoint.pt", "error.txt", LABELS, COURSE):
+        for name in ("checkpoint.pt", "error.txt", LABELS, COURSE, MODEL):
             (self.trial(number) / name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:

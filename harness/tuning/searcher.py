@@ -21,13 +21,15 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         ledger: the sweep's ledger; never copied, though Ray copies its searchers.
         trials: the folder that holds the trials' own.
         threads: torch threads a trial.
+        keep_models: have trials leave their weights.
     """
 
-    def __init__(self, ledger: Ledger, trials: Path, threads: int) -> None:
+    def __init__(self, ledger: Ledger, trials: Path, threads: int, keep_models: bool = False) -> None:
         super().__init__()
         self.ledger = ledger
         self.trials = trials
         self.threads = threads
+        self.keep_models = keep_models
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str:
@@ -41,6 +43,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
             "seeds": trial.seeds,
             "folder": str(self.trials / str(trial.number)),
             "threads": self.threads,
+            "keep_model": self.keep_models,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

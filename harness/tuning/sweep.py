@@ -37,12 +37,14 @@ def run_sweep(
     *,
     concurrency: int,
     deadline: float | None = None,
+    keep_models: bool = False,
 ) -> bool:
     """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
 
     Args:
         concurrency: trials at once.
         deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
+        keep_models: have trials leave their weights.
     """
     missing = ledger.missing
     if missing <= 0:
@@ -51,7 +53,7 @@ def run_sweep(
     resources = {"cpu": need.cpu, "gpu": need.gpu}
     if need.memory_gib is not None:
         resources["memory"] = need.memory_gib * 2**30
-    searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)))
+    searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)), keep_models=keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, resources),

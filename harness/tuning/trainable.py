@@ -26,7 +26,7 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
             from harness.tuning import work
 
             torch.set_num_threads(config["threads"])
-            self.work = work.Work(config["config"], Path(config["folder"]), config["seeds"])
+            self.work = work.Work(config["config"], Path(config["folder"]), config["seeds"], config["keep_model"])
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 

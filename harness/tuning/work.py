@@ -21,7 +21,7 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
-from harness.tuning.folder import COURSE, LABELS
+from harness.tuning.folder import COURSE, LABELS, MODEL
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
@@ -37,10 +37,12 @@ class Work:
         config: fields of `RunConfig`.
         folder: the trial's own; made when there is something to put there.
         seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
+        keep_model: leave the weights of that first run, too.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, seeds: int = 1) -> None:
+    def __init__(self, config: dict[str, Any], folder: Path, seeds: int = 1, keep_model: bool = False) -> None:
         self.folder = folder
+        self.keep_model = keep_model
         self.failure = ""
         self.seconds = 0.0
         self.runs: Replicates | None = None
@@ -115,6 +117,9 @@ class Work:
             metrics = runs.train_epoch()
             self._curve.append((runs.epoch, metrics))
         if runs.done:
+            if self.keep_model:
+                weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
+                _write_whole(self.folder / MODEL, lambda fresh: torch.save(weights, fresh))
             self._save_labels(runs.first)
         elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self.save(self._checkpoint)

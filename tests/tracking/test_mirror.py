@@ -11,6 +11,7 @@ from mlflow import MlflowClient
 
 from harness.tracking.cursor import LOG, Cursor
 from harness.tracking.spool import (
+    FilesLeft,
     Measured,
     Record,
     Spool,
@@ -136,6 +137,21 @@ def test_files_are_on_their_runs(tell: Tell, spool_folder: Path) -> None:
     )
     assert runs["a study"]["files"] == ["space.yaml"]
     assert runs["learned-000"]["files"] == ["labels.npz"]
+
+
+def test_a_folder_that_a_trial_leaves_later_is_on_its_run(tell: Tell, spool_folder: Path, store: str) -> None:
+    model = spool_folder.parent / "trials" / "0" / "model"
+    model.mkdir(parents=True)
+    for name in ("MLmodel", "weights"):
+        (model / name).write_text(name)
+    tell([*trial_records(0), FilesLeft(trial=0, artifacts=(str(model),))])
+    client = MlflowClient(store)
+    (run,) = client.search_runs(["1"], "tags.trial = '0'")
+    assert sorted(file.path for file in client.list_artifacts(run.info.run_id, "model")) == [
+        "model/MLmodel",
+        "model/weights",
+    ]
+    assert run.info.status == "FINISHED"
 
 
 def test_the_files_of_a_local_store_lie_in_the_runs_folder(tell: Tell, store: str, runs: Path) -> None:

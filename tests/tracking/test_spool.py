@@ -18,6 +18,7 @@ from harness.tracking.spool import (
     CUT,
     FILE,
     DataSeen,
+    FilesLeft,
     Measured,
     Record,
     Spool,
@@ -47,6 +48,7 @@ records = st.one_of(
     st.builds(SweepStarted, name=text, params=params, tags=tags, artifacts=files, time=numbers),
     st.builds(TrialStarted, trial=numbers, name=text, params=params, tags=tags, time=numbers),
     st.builds(DataSeen, trial=numbers, parts=st.lists(params, max_size=3).map(tuple), time=numbers),
+    st.builds(FilesLeft, trial=numbers, artifacts=files, time=numbers),
     st.builds(Measured, trial=numbers, step=numbers, metrics=metrics, time=numbers),
     st.builds(
         TrialEnded,

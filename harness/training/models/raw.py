@@ -1,0 +1,25 @@
+"""A trained network that can be given away: it takes images as the data set has them."""
+
+from torch import Tensor, nn
+
+
+class OfRawPixels(nn.Module):
+    """Logits [N, classes] of images [N, channels, height, width] in the data set's own numbers.
+
+    Args:
+        network: takes standardised images.
+        mean, std: [1, channels, 1, 1] of the pool that it was trained on.
+    """
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: nn.Module, mean: Tensor, std: Tensor) -> None:
+        super().__init__()
+        self.network = network
+        self.register_buffer("mean", mean)
+        self.register_buffer("std", std)
+
+    def forward(self, images: Tensor) -> Tensor:
+        logits: Tensor = self.network((images.float() - self.mean) / self.std)
+        return logits
