@@ -16,7 +16,7 @@ Running, on Ray:
     searcher    lets Ray Tune ask the ledger and nobody else; `scheduler` lets it stop by the ledger's pruner alone
     trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray
     sweep       joins these and waits
-    crew        workers for the runs of a confirmation, which `confirmation` chooses and keeps
+    crew        workers for the runs of a confirmation, which `confirmation` chooses and keeps; and for teachers
 
 On disk: `folder` knows what lies where in a sweep's folder, and who holds it; `relay` keeps the spool in step with the
 journal.
