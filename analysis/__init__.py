@@ -4,6 +4,7 @@
     comparison       several sweeps: what differs, and whether they compare at all
 
     response         validation accuracy over label_lr × meta_interval
+    front            several objectives against each other, and their Pareto front
     surface          the same as a fitted surface, with what the trials leave open
     parallel         every searched parameter at once, a line a trial
     learning_curves  validation accuracy over the epochs, the best learned trials beside the best baselines

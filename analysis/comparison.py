@@ -65,6 +65,11 @@ class Side:
     confirmed: Mapping[str, Any] | None
 
     @property
+    def several(self) -> str:
+        """What the sweep searched for beside its first objective; empty where nothing."""
+        return ", ".join(str(objective) for objective in self.space.objectives[1:]) if self.space else ""
+
+    @property
     def commit(self) -> str | None:
         """The code it ran; None where unknown."""
         return self.provenance.get("git", {}).get("commit") or self.tracked.tags.get("commit")
@@ -222,8 +227,8 @@ def _cares(first: Side, other: Side) -> Iterator[str]:
     if first.space is None or other.space is None:
         lacking = " and ".join(side.label for side in (first, other) if side.space is None)
         yield f"what was asked of {lacking} is not known, no space.yaml that can be read"
-    elif first.space.objective != other.space.objective:
-        one, two = (f"{side.objective.direction} {side.objective.metric}" for side in (first.space, other.space))
+    elif first.space.objectives != other.space.objectives:
+        one, two = (" and ".join(map(str, side.objectives)) for side in (first.space, other.space))
         yield f"other objective ({one} → {two})"
     if first.commit != other.commit:
         yield f"other code ({(first.commit or 'unknown')[:10]} → {(other.commit or 'unknown')[:10]})"

@@ -4,6 +4,7 @@
     arms           what each came to                           answers     figures: response, curves, labels put right
     searching      what the budget bought, what decided        trials      every one, to sort
     provenance     what ran on what                            again       the commands
+    front          of several objectives: the Pareto front, after the arms
 
 Each function gives a piece of a page, or None where there is nothing to tell.
 """
@@ -16,7 +17,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from analysis import confirmation, correction, course, learning_curves, parallel, response
+from analysis import confirmation, correction, course, front, learning_curves, parallel, response
 from analysis import label_sections as labels
 from analysis import study as studies
 from analysis.drawing import figures, some
@@ -28,6 +29,7 @@ from analysis.study import VALUE, Study, interval
 from analysis.surface import NONE as NO_SURFACE
 from analysis.surface import panels as surface_panels
 from analysis.surface import surface, words
+from harness.display import OBJECTIVES
 from harness.space import Space
 from harness.tracking.uri import scrub
 
@@ -132,6 +134,33 @@ def arms(study: Study) -> Markup:
             "The best complete trial of each arm, after its last epoch. The interval is what another draw of as many "
             "validation images would give 95 times in 100; it does not know that the best of many was picked."
         ),
+    )
+
+
+def pareto_front(study: Study, summary: Mapping[str, Any] | None) -> Markup | None:
+    """The trials of several objectives that no other dominates; None where there is one objective."""
+    if not summary or "front" not in summary:
+        return None
+    metrics = [objective["metric"] for objective in summary["objectives"]]
+    rows = [
+        [
+            member["name"],
+            *(OBJECTIVES[metric][1].format(member["values"][metric]) for metric in metrics),
+            _settings(member["params"]),
+        ]
+        for member in summary["front"]
+    ]
+    head = ["trial", *(OBJECTIVES[metric][0].replace("\n", " ") for metric in metrics), "parameters"]
+    return section(
+        "The Pareto front",
+        table(head, rows, numbers=range(1, 1 + len(metrics)), class_="cards"),
+        figures(
+            lambda: front.panels(study, summary),
+            "front",
+            "Every complete trial; those on the front large: no other is as good in every objective and better in one.",
+            "No trial is complete yet.",
+        ),
+        note("Each trial was measured once: chance may put one on the front, or keep it off."),
     )
 
 
@@ -313,7 +342,7 @@ def _strategy(space: Space) -> str:
     shares = ", ".join(f"{arm} {count}" for arm, count in space.shares().items())
     return (
         f"Sampler {_strategy_words(sampler)}; pruner {_strategy_words(pruner)}; seed {search.seed}; "
-        f"{search.trials} trials ({shares}), to {space.objective.direction} {space.objective.metric}."
+        f"{search.trials} trials ({shares}), to {' and '.join(map(str, space.objectives))}."
     )
 
 

@@ -130,6 +130,8 @@ def _show(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
     for side in sides:
         state = f"{side.tracked.state}, {len(side.study.trials)} trials, begun {_begun(side)}, code {_code(side)}"
         say(f"{side.label}: {state}")
+        if side.several:
+            say(f"  searched to {side.several} too; below, each arm's best validation accuracy alone")
     say()
     console.print(_terminal_table(table))
     say()
@@ -205,6 +207,7 @@ def _data(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
             "trials": len(side.study.trials),
             "commit": side.commit,
             "dirty": side.dirty,
+            "objectives": [str(each) for each in side.space.objectives] if side.space else None,
             "verdict": side.tracked.tags.get("verdict"),
         }
         for side in sides
@@ -267,6 +270,11 @@ def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
                 "95 % interval that another draw of so many images would give; test accuracy is the confirmation's "
                 "mean over fresh seeds, with its 95 % interval."
             ),
+            [
+                note(f"{side.label} searched to {side.several} too: this is each arm's best accuracy alone.")
+                for side in sides
+                if side.several
+            ],
         ),
         section("Verdicts", [element("p", element("b", side.label), ": ", text) for side, text in verdicts])
         if verdicts

@@ -26,6 +26,7 @@ class SweepProgress:
         ended: trials that ended before this sitting.
         metric, direction: the objective.
         best: the best value before this sitting, and the name of its trial.
+        several: whether the objective is the first of several.
         began: when the user's command began, as of `time.monotonic`.
         noun: what is counted.
         ranked: whether a best so far is worth showing.
@@ -42,6 +43,7 @@ class SweepProgress:
         ended: int = 0,
         failed: int = 0,
         best: tuple[float, str] | None = None,
+        several: bool = False,
         began: float | None = None,
         noun: str = "trials",
         ranked: bool = True,
@@ -53,6 +55,7 @@ class SweepProgress:
         self.trials, self.ended, self.failed, self.best = trials, ended, failed, best
         self.metric, self.sign = metric, 1 if direction == "maximize" else -1
         self.noun, self.ranked = noun, ranked
+        self.of = f"{metric} " if several else ""
         self.verbose, self.every = verbose, every
         self.console = console or Console(highlight=False, quiet=quiet)
         self.running: dict[int, str] = {}
@@ -108,7 +111,7 @@ class SweepProgress:
             f"{self.failed} failed",
         ]
         if self.best is not None and self.ranked:
-            parts.append(f"best {self.best[0]:.3f} ({self.best[1]})")
+            parts.append(f"best {self.of}{self.best[0]:.3f} ({self.best[1]})")
         left = self._seconds_left()
         if left is not None and self.ended < self.trials:
             parts.append(f"about {duration(left)} left")
@@ -156,7 +159,9 @@ class SweepProgress:
 
 
 def results_table(summary: Mapping[str, Any]) -> Table:
-    """The arms of a sweep, best first: accuracy, labels put right, parameters."""
+    """The arms of a sweep, best first: accuracy, labels put right, parameters; of several objectives, the front."""
+    if "front" in summary:
+        return _front_table(summary)
     table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
     table.add_column("arm", no_wrap=True)
     table.add_column("trials", justify="right")
@@ -192,8 +197,10 @@ def verdict(summary: Mapping[str, Any]) -> str:
     since both were measured on the same images. Trials of k seeds were measured on k draws of the validation part. As
     the draws overlap, and noise and weights are drawn anew with them, images × k may count too much; so the interval is
     the wider of that one and Student's, from the spread over the seeds: t √((s₁² + s₂²) / k), 2 (k - 1) degrees of
-    freedom.
+    freedom. Of several objectives: whose trials the front holds.
     """
+    if "front" in summary:
+        return _front_verdict(summary)
     arms = summary["arms"]
     ours = _top(arms, "arm")
     theirs = _top(arms, "baseline")
@@ -204,16 +211,83 @@ def verdict(summary: Mapping[str, Any]) -> str:
     gap = 100 * (mine - other)
     words = "level with" if abs(gap) < 0.05 else f"{abs(gap):.1f} points {'above' if gap > 0 else 'below'}"
     images, seeds = arms[ours]["val_images"], summary.get("seeds_per_trial", 1)
-    noise = 196 * math.sqrt((mine * (1 - mine) + other * (1 - other)) / (images * seeds))
-    if seeds > 1:
-        from scipy.stats import t  # a second to import
-
-        spread = math.hypot(arms[ours]["val_accuracy_std"], arms[theirs]["val_accuracy_std"])
-        noise = max(noise, 100 * float(t.ppf(0.975, 2 * (seeds - 1))) * spread / math.sqrt(seeds))
-    of = "one seed" if seeds == 1 else f"each of {seeds} seeds"
+    noise = _chance(arms[ours], arms[theirs], seeds)
+    of = _seeds(seeds)
     return (
         f"{ours} is {words} the best baseline, {theirs}, on {images} validation images of {of}; "
         f"chance alone moves such a difference by up to {noise:.1f} points."
+    )
+
+
+def _chance(one: Mapping[str, Any], other: Mapping[str, Any], seeds: int) -> float:
+    """Points by which chance moves the difference of two arms' accuracies 95 times in 100, as `verdict` has it."""
+    mine, theirs = one["val_accuracy"], other["val_accuracy"]
+    noise = 196 * math.sqrt((mine * (1 - mine) + theirs * (1 - theirs)) / (one["val_images"] * seeds))
+    if seeds > 1:
+        from scipy.stats import t  # a second to import
+
+        spread = math.hypot(one["val_accuracy_std"], other["val_accuracy_std"])
+        noise = max(noise, 100 * float(t.ppf(0.975, 2 * (seeds - 1))) * spread / math.sqrt(seeds))
+    return noise
+
+
+def _seeds(count: int) -> str:
+    return "one seed" if count == 1 else f"each of {count} seeds"
+
+
+OBJECTIVES = {
+    "val_accuracy": ("validation\naccuracy", "{:.3f}"),
+    "val_loss": ("validation\nloss", "{:.3f}"),
+    "val_calibration_error": ("calibration\nerror", "{:.3f}"),
+    "epochs": ("epochs", "{:.0f}"),
+    "busy_seconds": ("busy\nseconds", "{:.1f}"),
+}
+"""How an objective is headed and written in a table."""
+
+MOST_SHOWN = 20
+MOST_BESIDE_PARAMETERS = 3
+
+
+def front_line(summary: Mapping[str, Any]) -> str:
+    """What the table of several objectives is, in a line."""
+    count, complete = len(summary["front"]), summary["states"]["complete"]
+    more = f"; the first {MOST_SHOWN} here, all in summary.json" if count > MOST_SHOWN else ""
+    return f"Pareto front, {count} of {complete} complete trials: what gains in one loses in another{more}"
+
+
+def _front_table(summary: Mapping[str, Any]) -> Table:
+    """The trials on the front, best first by the first objective."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column("trial", no_wrap=True)
+    metrics = [objective["metric"] for objective in summary["objectives"]]
+    for metric in metrics:
+        table.add_column(OBJECTIVES[metric][0], justify="right")
+    with_parameters = len(metrics) <= MOST_BESIDE_PARAMETERS
+    if with_parameters:
+        table.add_column("parameters")
+    for member in summary["front"][:MOST_SHOWN]:
+        values = [OBJECTIVES[metric][1].format(member["values"][metric]) for metric in metrics]
+        params = ", ".join(f"{key}={_short(value)}" for key, value in member["params"].items())
+        table.add_row(member["name"], *values, *([params] if with_parameters else []))
+    return table
+
+
+def _front_verdict(summary: Mapping[str, Any]) -> str:
+    """Whose trials the front holds, and how little one measurement says about that."""
+    if not summary["front"]:
+        return "No trial is complete yet: there is no front."
+    holders = [member["arm"] for member in summary["front"]]
+    counts = {arm: holders.count(arm) for arm in sorted(summary["arms"], key=holders.count, reverse=True)}
+    held = ", ".join(f"{count} of {arm}" for arm, count in counts.items() if count)
+    none = [arm for arm, count in counts.items() if not count]
+    lacking = f", none of {' or '.join(none)}" if none else ""
+    best, seeds = summary["arms"][summary["best"]["arm"]], summary.get("seeds_per_trial", 1)
+    chance = f"chance alone moves a difference of accuracies like the best by up to {_chance(best, best, seeds):.1f}"
+    noisy = any(objective["metric"] == "busy_seconds" for objective in summary["objectives"])
+    clock = " Seconds differ from run to run." if noisy else ""
+    return (
+        f"The front holds {held}{lacking}. Each was measured once, on {best['val_images']} validation images of "
+        f"{_seeds(seeds)}: {chance} points, and may put a trial on the front or keep it off.{clock}"
     )
 
 

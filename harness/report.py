@@ -91,6 +91,7 @@ def render(folder: Path) -> str:
         ),
         lessons.alike(_json(folder / "semantics.json")),
         sections.arms(study),
+        sections.pareto_front(study, _json(folder / "summary.json")),
         sections.answers(study),
         sections.searching(study, space),
         sections.trials(study),

@@ -116,6 +116,20 @@ def test_sweeps_on_other_data_are_not_comparable_and_no_gap_is_told(
     assert "chance alone" not in said
 
 
+def test_a_sweep_of_several_objectives_is_set_beside_another_by_accuracy_alone_and_says_so(
+    store: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    swept(store, runs, "one")
+    swept(store, runs, "both", "objectives=[{metric: val_accuracy}, {metric: epochs}]", "search.pruner=none")
+    page = runs / "page.html"
+    assert compare.main(["one", "both", "--tracking-uri", store, "--html", str(page)]) == 0
+    said = told(capsys)
+    assert "both: complete, 3 trials" in said
+    assert "searched to minimize epochs too; below, each arm's best validation accuracy alone" in said
+    assert "other objective (maximize val_accuracy → maximize val_accuracy and minimize epochs)" in said
+    assert "both searched to minimize epochs too" in page.read_text()
+
+
 def test_other_code_libraries_and_budget_call_for_care(
     store: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -31,7 +31,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     parser.add_argument(
-        "--top", type=cli.positive_int, default=3, metavar="K", help="configurations of each arm (default: 3)"
+        "--top",
+        type=cli.positive_int,
+        default=3,
+        metavar="K",
+        help="configurations of each arm (default: 3); with several objectives, of its Pareto front those that are "
+        "best in the first, and the verdict speaks of accuracy alone",
     )
     parser.add_argument(
         "--seeds", type=cli.positive_int, metavar="N", help="of each (default: 10; a sequence's most: 50)"

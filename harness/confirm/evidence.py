@@ -43,6 +43,12 @@ class Confirmed:
         values = [result.metrics[metric] for result in self.complete.values()]
         return sum(values) / len(values) if values else math.nan
 
+    def objective(self, metric: str) -> float | None:
+        """The mean of an objective over the seeds, on the test part where the search had it of the validation part."""
+        several = [_objective(result, metric) for result in self.complete.values()]
+        known = [value for value in several if value is not None]
+        return sum(known) / len(known) if known else None
+
     def minus(self, other: "Confirmed") -> list[float]:
         """Test accuracy above that of `other`, on each seed that both completed."""
         theirs = other.complete
@@ -72,6 +78,11 @@ def preferred(space: Space, candidates: Sequence[Confirmed]) -> Confirmed | None
     sign = 1 if space.objective.direction == "maximize" else -1
     sound = [one for one in candidates if one.complete and not one.failed]
     return max(sound, key=lambda one: sign * one.validation(space.objective.metric), default=None)
+
+
+def _objective(result: Result, metric: str) -> float | None:
+    costs = {"epochs": float(result.epochs), "busy_seconds": result.seconds}
+    return costs.get(metric, result.test.get(metric.replace("val_", "test_")))
 
 
 def grain(several: Sequence[Confirmed]) -> float:

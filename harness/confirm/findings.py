@@ -20,6 +20,11 @@ SAW = {
     "label_accuracy": "the training part of each fresh seed: share of its labels whose largest entry is the true class",
 }
 
+SAW_OF_SEVERAL = {
+    "objectives": "means over the fresh seeds, by the search's names: what it measured on the validation part is of "
+    "the test part here; chose nothing",
+}
+
 
 def findings(space: Space, confirmed: Sequence[Confirmed], question: Question) -> dict[str, Any]:
     """The parts of `confirm.json` that follow from the results."""
@@ -28,7 +33,7 @@ def findings(space: Space, confirmed: Sequence[Confirmed], question: Question) -
     winner = preferred(space, ours)
     return {
         "rule": {"name": question.rule.name, "alpha": ALPHA, "looks": question.looks, "power": POWER},
-        "saw": SAW,
+        "saw": SAW | (SAW_OF_SEVERAL if space.several else {}),
         "arms": {arm.name: _arm(space, arm.role, arm.name, confirmed, question) for arm in space.arms},
         "comparisons": _comparisons(ours, baselines, question),
         **verdict(winner, baselines, question),
@@ -42,8 +47,8 @@ def _arm(space: Space, role: str, name: str, confirmed: Sequence[Confirmed], que
     head = preferred(space, own) or next(iter(own), None)
     return {
         "role": role,
-        **(_NOTHING if head is None else _configuration(head, question)),
-        "configurations": {one.name: _configuration(one, question) for one in own},
+        **(_NOTHING if head is None else _configuration(space, head, question)),
+        "configurations": {one.name: _configuration(space, one, question) for one in own},
     }
 
 
@@ -64,11 +69,12 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def _configuration(one: Confirmed, question: Question) -> dict[str, Any]:
+def _configuration(space: Space, one: Confirmed, question: Question) -> dict[str, Any]:
     values = one.test_accuracy
     found = estimate(values, question.rule, ALPHA, grain([one])) if values else None
     labels = [value for value in one.measured("label_accuracy") if value is not None]
     right = estimate(labels, question.rule, ALPHA) if labels else None
+    several = space.several
     return {
         "trial": one.configuration.trial,
         "params": one.configuration.params,
@@ -83,6 +89,7 @@ def _configuration(one: Confirmed, question: Question) -> dict[str, Any]:
         "label_accuracy_mean": right and right.mean,
         "label_accuracy_ci95": right and bounds(right.low, right.high),
         "failed": {str(seed): reason for seed, reason in one.failed.items()},
+        **({"objectives": {each.metric: one.objective(each.metric) for each in space.objectives}} if several else {}),
     }
 
 
@@ -115,6 +122,9 @@ def _comparisons(ours: Sequence[Confirmed], baselines: Sequence[Confirmed], ques
 
 def _notes(space: Space, confirmed: Sequence[Confirmed], question: Question) -> list[str]:
     notes = []
+    if space.several:
+        others = ", ".join(objective.metric for objective in space.objectives[1:])
+        notes.append(f"the verdict speaks of test accuracy alone; {others} was searched for too, and stands beside it")
     for arm in space.arms:
         if not any(one.configuration.arm == arm.name for one in confirmed):
             notes.append(f"{arm.name} has no complete trial to confirm: it is not among what was compared")

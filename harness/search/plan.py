@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from harness.display import duration
 from harness.space import Arm, CategoricalParameter, Space
 from harness.space.parameters import AnyParameter
+from harness.space.strategies import NoPruner, Nsga2
 from harness.training.config import RunConfig
 
 if TYPE_CHECKING:
@@ -27,13 +28,26 @@ STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 def plan(space: Space) -> str:
     """The plan in words, some lines to an arm. Creates nothing."""
     shares = space.shares()
-    lines: list[str] = []
+    lines = [f"to {', '.join(map(str, space.objectives))}{': the Pareto front' if space.several else ''}"]
     for arm in space.arms:
         lines += ["", f"{arm.name} ({arm.role}, {arm.method}): {shares[arm.name]} trials", *_settings(arm)]
     trials = _suggestions(space)
     lines += ["", "first suggestions"]
     lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:FIRST]]
-    return "\n".join([*lines, "", _time(space, trials)])
+    return "\n".join([*lines, *_generations(space), "", _time(space, trials)])
+
+
+def _generations(space: Space) -> list[str]:
+    """A word of warning where a genetic search ends before its second generation."""
+    sampler = space.search.sampler
+    most = max(space.shares().values())
+    if not isinstance(sampler, Nsga2) or most > sampler.population_size:
+        return []
+    return [
+        "",
+        f"nsga2 draws its first generation at random: {sampler.population_size} complete trials of an arm, of {most} "
+        "at most; allow more, or set search.sampler.population_size",
+    ]
 
 
 def _settings(arm: Arm) -> list[str]:
@@ -88,5 +102,6 @@ def _time(space: Space, trials: "list[Trial]") -> str:
     each = f" on {seeds} seeds each" if seeds > 1 else ""
     return (
         f"{len(trials)} trials{each}, {slots} at a time on {cores} cores here: at most about "
-        f"{duration(total / slots + STARTUP_SECONDS)}, less by what the pruner stops"
+        f"{duration(total / slots + STARTUP_SECONDS)}"
+        f"{'' if isinstance(space.search.pruner, NoPruner) else ', less by what the pruner stops'}"
     )

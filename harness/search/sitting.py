@@ -174,6 +174,7 @@ def _run(
         ended=sum(1 for entry in entries if entry.state != "running"),
         failed=sum(1 for entry in entries if entry.state == "failed"),
         best=None if top is None or top.value is None else (top.value, top.name),
+        several=space.several,
         began=began,
         verbose=verbose,
         quiet=quiet,
@@ -263,6 +264,7 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
             "study": space.study,
             "trials": str(space.search.trials),
             SEEDS: str(space.search.seeds_per_trial),
+            "objective": ", ".join(map(str, space.objectives)),
         },
         artifacts=(str(folder.space), str(folder.provenance)),
     )
@@ -273,6 +275,8 @@ def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Record:
     metrics = {f"trials_{state}": float(count) for state, count in summary["states"].items()}
     if best is not None:
         metrics[f"best_{summary['objective']['metric']}"] = best[summary["objective"]["metric"]]
+    if "front" in summary:
+        metrics["front_trials"] = float(len(summary["front"]))
     if cut_short:
         return SweepPaused(metrics=metrics)
     return SweepEnded(state="complete" if best else "failed", metrics=metrics)

@@ -23,10 +23,12 @@ def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
     """The table, the verdict, and the commands a user would type next."""
     from rich.console import Console
 
-    from harness.display import results_table, verdict
+    from harness.display import front_line, results_table, verdict
 
     summary = outcome.summary
     console = Console(highlight=False)
+    if "front" in summary:
+        console.print(front_line(summary), "", sep="\n", soft_wrap=True)
     console.print(results_table(summary), "", verdict(summary), sep="\n")
     for number, reason in list(summary["failures"].items())[:3]:
         console.print(f"trial {number} failed: {reason}", markup=False)

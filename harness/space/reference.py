@@ -104,8 +104,8 @@ _AFTER = {
         "| `val_calibration_error` | how far the model's confidence in them is from its accuracy: expected calibration "
         "error in 15 bins of equal width | lower |\n"
         "| `epochs` | passes over the training images; a pass with label steps counts as one | lower |\n"
-        "| `busy_seconds` | what the trial computed, set-up and label steps included; noisy: whatever else the "
-        "machine does is in it, and the first trial of a worker is the slowest | lower |",
+        "| `busy_seconds` | what the trial computed, all its seeds, set-up and label steps included; noisy: "
+        "whatever else the machine does is in it, and the first trial of a worker is the slowest | lower |",
         "The first, or the only one, is `val_accuracy` or `val_loss`, since the others are easily had by learning "
         "nothing. All are those of the last epoch. Samplers for several: `tpe`, `gp`, `nsga2`, `random`, `qmc`, "
         "`grid`. There is no pruning: at an early epoch, no trial is known to be off the front.",

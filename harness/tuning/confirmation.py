@@ -21,7 +21,7 @@ from harness.tracking.spool import TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.training.seeds import derive, successive
 from harness.tuning.folder import FolderError, label_files, write_json
-from harness.tuning.ledger import Entry
+from harness.tuning.ledger import Entry, pareto_front
 
 Kind = Literal["confirmation", "teacher"]
 
@@ -36,7 +36,7 @@ FIRST_NUMBERS: dict[Kind, int] = {"confirmation": 10**6, "teacher": 10**12}
 
 @dataclass(frozen=True, eq=False)
 class Configuration:
-    """One trial's settings, to be trained on other seeds. `value`: the objective that the search measured."""
+    """One trial's settings, to be trained on other seeds. `value`: the (first) objective that the search measured."""
 
     arm: str
     role: str
@@ -53,20 +53,20 @@ class Configuration:
 def choose(space: Space, entries: Iterable[Entry], top: int) -> list[Configuration]:
     """The best `top` configurations of each arm and the best one of each baseline, by the search's own objective.
 
-    Trials that are not complete or broke a constraint are out; of trials with equal settings the first is in.
+    Trials that are not complete or broke a constraint are out; of trials with equal settings the first is in. With
+    several objectives only trials on the arm's own Pareto front are in, and the best are those of the first objective.
     """
-    sign = 1 if space.objective.direction == "maximize" else -1
     entries = list(entries)
     chosen = []
     for arm in space.arms:
-        found: dict[RunConfig, Configuration] = {}
-        for entry in entries:
-            if entry.arm == arm.name and entry.value is not None and entry.feasible:
-                config = arm.config(entry.params)
-                one = Configuration(arm.name, arm.role, entry.number, entry.params, config, entry.value)
-                found.setdefault(_without_seed(config), one)
-        ranked = sorted(found.values(), key=lambda one: -sign * one.value)
-        chosen += ranked[: top if arm.role == "arm" else 1]
+        own = [entry for entry in entries if entry.arm == arm.name and entry.values and entry.feasible]
+        found: dict[RunConfig, Entry] = {}
+        for entry in pareto_front(own, space) if space.several else own:
+            found.setdefault(_without_seed(arm.config(entry.params)), entry)
+        ranked = sorted(found.values(), key=lambda entry: space.gains(entry.values), reverse=True)
+        for entry in ranked[: top if arm.role == "arm" else 1]:
+            config = arm.config(entry.params)
+            chosen.append(Configuration(arm.name, arm.role, entry.number, entry.params, config, entry.values[0]))
     return chosen
 
 

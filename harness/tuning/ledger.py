@@ -71,7 +71,7 @@ class Entry:
     """What the journal says of one trial.
 
     `values` are the objectives where the trial is complete, else none; `feasible`: it kept every constraint; `curve`:
-    the first objective after each epoch.
+    the first objective after each epoch; `costs`: objectives that no epoch measures, known at the end.
     """
 
     number: int
@@ -84,6 +84,7 @@ class Entry:
     reason: str
     seconds: float
     curve: dict[int, float]
+    costs: dict[str, float]
 
     @property
     def name(self) -> str:
@@ -96,7 +97,7 @@ class Entry:
 
     def end(self) -> TrialEnded:
         """The record of how it ended."""
-        return _ended(self.number, self.state, self.reason, max(self.curve, default=0))
+        return _ended(self.number, self.state, self.reason, max(self.curve, default=0), self.costs)
 
 
 @dataclass
@@ -284,17 +285,19 @@ class Ledger:
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         entry = self._open.pop(number)
         study = self._studies[entry.trial.arm]
-        values = self._values(entry) if state == TrialState.COMPLETE else None
+        values = self._values(entry) if state == TrialState.COMPLETE else {}
         for constraint in self.space.constraints:
             entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
-        entry.handle.set_user_attr("end", {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds})
-        study.tell(entry.handle, values, state)
-        self._tell(_ended(number, STATES[state], reason, entry.step))
+        costs = {name: value for name, value in values.items() if name not in entry.metrics}
+        end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs}
+        entry.handle.set_user_attr("end", end)
+        study.tell(entry.handle, list(values.values()) or None, state)
+        self._tell(_ended(number, STATES[state], reason, entry.step, costs))
 
-    def _values(self, entry: _Open) -> list[float]:
-        """The objectives of a trial at its end: what it measured last, and what it cost."""
+    def _values(self, entry: _Open) -> dict[str, float]:
+        """The objectives of a trial at its end, in order: what it measured last, and what it cost."""
         known = {**entry.metrics, "epochs": entry.step, "busy_seconds": entry.seconds}
-        return [float(known[objective.metric]) for objective in self.space.objectives]
+        return {objective.metric: float(known[objective.metric]) for objective in self.space.objectives}
 
     # What is known
 
@@ -316,6 +319,7 @@ class Ledger:
             reason=end.get("reason", ""),
             seconds=end.get("seconds", 0.0),
             curve=dict(frozen.intermediate_values),
+            costs=end.get("costs", {}),
         )
 
     def _study(self, arm: Arm) -> optuna.Study:
@@ -371,6 +375,6 @@ def pareto_front(entries: Iterable[Entry], space: Space) -> list[Entry]:
     return [complete[place] for place in front([space.gains(entry.values) for entry in complete])]
 
 
-def _ended(number: int, state: State, reason: str, step: int) -> TrialEnded:
+def _ended(number: int, state: State, reason: str, step: int, costs: Mapping[str, float]) -> TrialEnded:
     assert state != "running"
-    return TrialEnded(trial=number, state=state, reason=reason, step=step)
+    return TrialEnded(trial=number, state=state, reason=reason, step=step, metrics=costs)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.space import Space
-from harness.tuning.ledger import Entry, best
+from harness.tuning.ledger import Entry, best, pareto_front
 
 SHOWN_METRICS = ("val_accuracy", "label_accuracy", "noisy_labels_corrected", "clean_labels_kept")
 
@@ -15,6 +15,10 @@ def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
     Metrics are those of the last epoch of each arm's best complete trial, never the best over epochs; where a trial has
     several seeds, means over them, with the sample standard deviation as `val_accuracy_std`. An arm without a
     complete trial has None for its parameters and metrics; `best` is None where no arm has one.
+
+    With several objectives these go by the first, and there are three parts more: `objectives`; `front`, the trials of
+    all arms that no other dominates, best first by the first objective, with their values by metric; and in each of
+    `arms` its own `front`, the numbers of the trials that no other of the arm dominates.
     """
     arms: dict[str, Any] = {}
     for arm in space.arms:
@@ -30,11 +34,18 @@ def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
             "val_accuracy_std": winner and winner.metrics.get("val_accuracy_std"),
             **{name: winner and winner.metrics.get(name) for name in SHOWN_METRICS},
         }
+        if space.several:
+            arms[arm.name]["front"] = [entry.number for entry in pareto_front(own, space)]
     top = best(entries, space)
+    several = {
+        "objectives": [objective.model_dump() for objective in space.objectives],
+        "front": [_member(space, entry) for entry in pareto_front(entries, space)],
+    }
     return {
         "states": _states(entries),
         "seeds_per_trial": space.search.seeds_per_trial,
         "objective": space.objective.model_dump(),
+        **(several if space.several else {}),
         "best": top
         and {
             "arm": top.arm,
@@ -45,6 +56,17 @@ def summarise(space: Space, entries: Sequence[Entry]) -> dict[str, Any]:
         "arms": arms,
         "trial_seconds": round(sum(entry.seconds for entry in entries), 3),
         "failures": {str(entry.number): entry.reason for entry in entries if entry.state == "failed"},
+    }
+
+
+def _member(space: Space, entry: Entry) -> dict[str, Any]:
+    metrics = [objective.metric for objective in space.objectives]
+    return {
+        "trial": entry.number,
+        "name": entry.name,
+        "arm": entry.arm,
+        "params": entry.params,
+        "values": dict(zip(metrics, entry.values, strict=True)),
     }
 
 

@@ -8,9 +8,10 @@ import pytest
 from harness.space import Space
 from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
 from harness.tuning.folder import FolderError
-from harness.tuning.ledger import Ledger
+from harness.tuning.ledger import Ledger, pareto_front
 from tests.tuning.conftest import run_all, run_to_end, space
 
+EPOCHS = [f"{arm}.parameters.epochs={{type: int, low: 2, high: 9}}" for arm in ("arms.learned", "baselines.one_hot")]
 RESULT = Result("complete", 9, {"val_accuracy": 0.9}, {"test_accuracy": 0.8, "test_loss": 0.5}, 360, 1.5)
 
 
@@ -40,6 +41,17 @@ def test_the_least_is_the_best_where_the_objective_is_a_loss(journal: Path) -> N
     assert chosen[0].value == min(
         entry.value for entry in entries if entry.arm == "learned" and entry.value is not None
     )
+
+
+def test_of_several_objectives_an_arms_own_front_is_chosen_the_best_in_the_first_before_others(journal: Path) -> None:
+    where = space("objectives=[{metric: val_accuracy}, {metric: epochs}]", "search.trials=16", *EPOCHS)
+    entries = searched(journal, where).entries()
+    for arm in where.arms:
+        own = [entry for entry in entries if entry.arm == arm.name]
+        front = [entry.number for entry in pareto_front(own, where)]
+        chosen = [one.trial for one in choose(where, entries, top=99) if one.arm == arm.name]
+        assert 1 < len(front) < (len(own) if arm.role == "arm" else 99)
+        assert chosen == (front if arm.role == "arm" else front[:1])
 
 
 def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> None:
