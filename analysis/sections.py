@@ -29,7 +29,7 @@ from analysis.study import VALUE, Study, interval
 from analysis.surface import NONE as NO_SURFACE
 from analysis.surface import panels as surface_panels
 from analysis.surface import surface, words
-from harness.display import OBJECTIVES
+from harness.display import OBJECTIVES, on_test, shown
 from harness.space import Space
 from harness.tracking.uri import scrub
 
@@ -70,6 +70,8 @@ def verdict(study: Study, findings: Mapping[str, Any] | None, of_search: str) ->
 def confirmed(findings: Mapping[str, Any] | None) -> Markup | None:
     if findings is None:
         return None
+    several = [one.get("objectives", {}) for _, _, one in confirmation.configurations(findings)]
+    others = list(dict.fromkeys(metric for objectives in several for metric in list(objectives)[1:]))
     rows = [
         [
             name,
@@ -77,15 +79,18 @@ def confirmed(findings: Mapping[str, Any] | None) -> Markup | None:
             _share(one["search_value"]) if one["search_value"] is not None else "–",
             _share(one["val_accuracy_mean"]),
             [_share(one["test_accuracy_mean"]), _bounds(*(one["ci95"] or (None, None)))],
+            *(shown(metric, one["objectives"][metric]) for metric in others),
             _settings(one["params"] or {}),
         ]
         for _, name, one in confirmation.configurations(findings)
     ]
-    head = ["configuration", "seeds", "in the search", "validation, fresh seeds", "test accuracy", "parameters"]
+    columns = [on_test(metric).replace("\n", " ") for metric in others]
+    head = ["configuration", "seeds", "in the search", "validation, fresh seeds", "test accuracy"]
+    head += [*columns, "parameters"]
     rule = findings["rule"]
     return section(
         "Confirmed on fresh seeds",
-        table(head, rows, numbers=(1, 2, 3, 4), class_="cards"),
+        table(head, rows, numbers=range(1, 5 + len(others)), class_="cards"),
         figures(
             lambda: some(confirmation.panel(findings)),
             "confirmation",
@@ -145,7 +150,7 @@ def pareto_front(study: Study, summary: Mapping[str, Any] | None) -> Markup | No
     rows = [
         [
             member["name"],
-            *(OBJECTIVES[metric][1].format(member["values"][metric]) for metric in metrics),
+            *(shown(metric, member["values"][metric]) for metric in metrics),
             _settings(member["params"]),
         ]
         for member in summary["front"]

@@ -244,6 +244,17 @@ OBJECTIVES = {
 }
 """How an objective is headed and written in a table."""
 
+
+def on_test(metric: str) -> str:
+    """How an objective is headed where it was measured on the test part."""
+    heading = OBJECTIVES[metric][0]
+    return f"{heading}, test" if metric == "val_calibration_error" else heading.replace("validation", "test")
+
+
+def shown(metric: str, value: float | None) -> str:
+    return "–" if value is None else OBJECTIVES[metric][1].format(value)
+
+
 MOST_SHOWN = 20
 MOST_BESIDE_PARAMETERS = 3
 
@@ -266,7 +277,7 @@ def _front_table(summary: Mapping[str, Any]) -> Table:
     if with_parameters:
         table.add_column("parameters")
     for member in summary["front"][:MOST_SHOWN]:
-        values = [OBJECTIVES[metric][1].format(member["values"][metric]) for metric in metrics]
+        values = [shown(metric, member["values"][metric]) for metric in metrics]
         params = ", ".join(f"{key}={_short(value)}" for key, value in member["params"].items())
         table.add_row(member["name"], *values, *([params] if with_parameters else []))
     return table

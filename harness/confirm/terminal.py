@@ -11,7 +11,8 @@ from rich.table import Table
 
 from harness import cli
 from harness.confirm.sitting import MOST_SEEDS, Confirmation
-from harness.display import OBJECTIVES
+from harness.display import on_test
+from harness.display import shown as objective
 from harness.tracking.uri import redact
 
 
@@ -42,14 +43,14 @@ def results_table(found: Mapping[str, Any]) -> Table:
     ranked = list(_ranked(found))
     others = list(dict.fromkeys(metric for _, one in ranked for metric in list(one.get("objectives", {}))[1:]))
     for metric in others:
-        table.add_column(OBJECTIVES[metric][0].replace("validation", "test"), justify="right")
+        table.add_column(on_test(metric), justify="right")
     spoiled = not others and any(one["label_accuracy_mean"] not in (None, 1.0) for _, one in ranked)
     if spoiled:
         table.add_column("labels\nright", justify="right")
     for name, one in ranked:
         labels = [_percent(one["label_accuracy_mean"])] if spoiled else []
         shares = (_share(one["val_accuracy_mean"]), _share(one["test_accuracy_mean"]))
-        values = [_objective(metric, one["objectives"][metric]) for metric in others]
+        values = [objective(metric, one["objectives"][metric]) for metric in others]
         table.add_row(name, str(one["n"]), *shares, _between(one), *values, *labels)
     return table
 
@@ -62,10 +63,6 @@ def _ranked(found: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]
 
 def _share(value: float | None) -> str:
     return "–" if value is None else f"{value:.3f}"
-
-
-def _objective(metric: str, value: float | None) -> str:
-    return "–" if value is None else OBJECTIVES[metric][1].format(value)
 
 
 def _percent(value: float | None) -> str:

@@ -1,14 +1,18 @@
 """The verdict of a confirmation on results whose truth is known: how often it is wrong, and what it says."""
 
+import dataclasses
+import io
 import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 import pytest
+from rich.console import Console
 
 from harness.confirm.evidence import Confirmed, Question
 from harness.confirm.findings import circumstances, findings
+from harness.confirm.terminal import results_table
 from harness.space import Space, parse
 from harness.statistics import AnyTime, FixedSize, Rule
 from harness.tuning.confirmation import Configuration, Result
@@ -242,3 +246,42 @@ def test_lost_runs_and_an_unfinished_search_are_told() -> None:
     notes = circumstances(7, {"ours-1 seed 3": "worker lost: no memory"}, [])
     assert notes[0] == "the search is not at its end: 7 of its trials are still to be run"
     assert notes[1].startswith("1 run came to no result (ours-1 seed 3: worker lost: no memory)")
+
+
+def test_of_several_objectives_each_is_told_of_the_test_part_and_the_verdict_is_of_accuracy() -> None:
+    one = "study: toy\narms:\n  ours0: {method: learned}\nbaselines:\n  theirs0: {method: one_hot}\n"
+    listed = "[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: epochs}, {metric: busy_seconds}]"
+    where = parse(f"{one}objectives: {listed}\n", "toy.yaml")
+
+    def measured(arm: str, error: float) -> Confirmed:
+        plain = confirmed(where, arm, 0, [0.8, 0.82, 0.81])
+        results = {
+            seed: dataclasses.replace(result, test={**result.test, "test_calibration_error": error + 0.01 * seed})
+            for seed, result in plain.results.items()
+        }
+        return dataclasses.replace(plain, results=results)
+
+    found = findings(where, [measured("ours0", 0.1), measured("theirs0", 0.3)], question(1))
+    ours = found["arms"]["ours0"]["objectives"]
+    assert ours == {
+        "val_accuracy": pytest.approx(0.81),
+        "val_calibration_error": pytest.approx(0.11),
+        "epochs": 3,
+        "busy_seconds": 1,
+    }
+    assert any("the verdict speaks of test accuracy alone" in note for note in found["notes"])
+    assert "objectives" in found["saw"]
+    told = Console(width=80, record=True, file=io.StringIO())
+    told.print(results_table({**found, "name": "toy"}))
+    lines = told.export_text().splitlines()
+    assert max(map(len, lines)) <= 80
+    assert any(line.startswith("ours0-0") and " 0.110 " in line for line in lines)
+    before = confirmed(where, "ours0", 0, [0.8, 0.82])
+    assert before.objective("val_calibration_error") is None, "a run of before it was measured"
+
+
+def test_of_one_objective_nothing_is_told_beside_it() -> None:
+    where = space(1)
+    found = findings(where, [confirmed(where, "ours0", 0, [0.8]), confirmed(where, "theirs0", 1, [0.7])], question(1))
+    assert "objectives" not in found["arms"]["ours0"]
+    assert "objectives" not in found["saw"]
