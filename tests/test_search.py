@@ -347,8 +347,8 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
 @pytest.mark.slow
 @pytest.mark.timeout(1200)
 def test_twenty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Path, ray_address: str) -> None:
-    """Suggestions that depend on the seed alone, so that both sweeps must end with the same trials and curves."""
-    fixed = ("--trials", "12", "--set", "epochs=25", "--set", "search.sampler=random", "--set", "search.pruner=none")
+    """One at a time, so that the pruner judges each trial by the same others: both sweeps must end the same."""
+    fixed = ("--trials", "12", "--set", "epochs=25", "--set", "search.sampler=random", "--concurrency", "1")
     calm, killed = tmp_path / "calm", tmp_path / "killed"
 
     def command(runs: Path) -> list[str]:
@@ -370,15 +370,76 @@ def test_twenty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: P
         return [(entry.number, entry.arm, entry.state, entry.params, entry.curve) for entry in entries_of(runs)]
 
     assert told(killed) == told(calm)
+    entries = entries_of(killed)
+    assert {entry.state for entry in entries} == {"complete", "pruned"}, "the pruner had something to decide"
 
     from harness.tracking.reading import Server
 
     sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
-    trials = sweep.trials()
-    assert sorted(trials["trial"]) == list(range(12))
-    assert set(trials["state"]) == {"complete"}
-    counts = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(["count", "nunique", "max"])
-    assert (counts == 25).all().all()
+    states = sweep.trials().set_index("trial")["state"].to_dict()
+    assert states == {entry.number: entry.state for entry in entries}
+    steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
+    assert steps == {entry.number: sorted(entry.curve) for entry in entries}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1200)
+def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
+    tmp_path: Path, ray_address: str
+) -> None:
+    long = ("--space", "label_lr.yaml", "--set", "epochs=1200", "--set", "search.pruner=none", "--set", "width=64")
+    fixed = (*long, "--set", "baselines={}", "--trials", "1", "--address", ray_address)
+    calm, killed = tmp_path / "calm", tmp_path / "killed"
+    assert run("harness.search", *fixed, "--runs-dir", str(calm)).code == 0
+    process = start("harness.search", *fixed, "--runs-dir", str(killed))
+    try:
+        wait_for_file(killed / "label_lr" / "trials" / "0" / "checkpoint.pt", process)
+        (worker,) = workers_at_a_trial()
+        os.kill(worker, signal.SIGKILL)
+        result = finish(process)
+    finally:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert result.code == 0, result.all
+    assert read(killed / "label_lr")["states"] == {"complete": 1, "pruned": 0, "failed": 0}
+    (one,), (other,) = entries_of(calm), entries_of(killed)
+    assert (other.params, other.curve) == (one.params, one.curve)
+    assert len(other.curve) == 1200
+    for name in ("labels.npz", "label_course.npz"):
+        undisturbed = np.load(calm / "label_lr" / "trials" / "0" / name)
+        arrays = np.load(killed / "label_lr" / "trials" / "0" / name)
+        assert sorted(arrays) == sorted(undisturbed)
+        assert all(np.array_equal(arrays[key], undisturbed[key]) for key in arrays)
+
+    from harness.tracking.reading import Server
+
+    sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
+    assert list(sweep.trials()["trial"]) == [0]
+    assert sorted(sweep.curves(["val_accuracy"])["step"]) == list(range(1, 1201))
+
+
+def wait_for_file(file: Path, process: subprocess.Popen[str], timeout: float = 240) -> None:
+    until = time.monotonic() + timeout
+    while not file.exists():
+        if process.poll() is not None or time.monotonic() > until:
+            pytest.fail(f"no {file.name} within {timeout} s, or before the sweep's end")
+        time.sleep(0.02)
+
+
+def workers_at_a_trial() -> list[int]:
+    """Processes of this session's own cluster that hold a trial, and of no other on this machine."""
+    parents: dict[int, int] = {}
+    titles: dict[int, str] = {}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError):
+            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
+            titles[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
+
+    def ours(pid: int) -> bool:
+        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
+
+    return [pid for pid, title in titles.items() if re.match(r"ray::\w*Trainable", title) and ours(pid)]
 
 
 @pytest.mark.slow

@@ -20,7 +20,7 @@ examples:
   python -m harness.search --space label_lr.yaml
   python -m harness.search --space label_lr.yaml --trials 120             go on with it, up to 120 trials
   python -m harness.search --space label_lr.yaml --name wide --set width=256
-  python -m harness.search --space label_lr.yaml --name finer --warm-start label_lr
+  python -m harness.search --space finer.yaml --warm-start label_lr
   python -m harness.search --space label_lr.yaml --dry-run
 
 exit codes: 0 done · 1 no trial completed · 2 bad input · 130 interrupted, state kept"""
