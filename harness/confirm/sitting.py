@@ -20,7 +20,7 @@ from harness.tracking.service import Sent, Tracker
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
 from harness.tuning.address import check_address
-from harness.tuning.folder import SweepFolder, find_sweep, write_json
+from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
 
 if TYPE_CHECKING:
     from harness.confirm.training import Training
@@ -166,15 +166,6 @@ def confirm(
 
     report(path)
     return Confirmation(found, folder.findings, lost, sent)
-
-
-def tracked_on(path: Path) -> str | None:
-    """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
-    try:
-        uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])
-    except (OSError, ValueError, KeyError, TypeError):
-        return None
-    return None if uri.startswith("sqlite:") else uri
 
 
 def _plan(space: Space, entries: Sequence["Entry"], folder: SweepFolder, top: int) -> "Plan":

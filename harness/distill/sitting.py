@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from harness.confirm import Extent, confirm
-from harness.confirm.sitting import tracked_on
 from harness.distill.students import Students, Unlike, students_of, students_seed
 from harness.search import search
 from harness.search.sitting import check_same_question
@@ -22,7 +21,7 @@ from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
 from harness.tuning.address import check_address
-from harness.tuning.folder import SweepFolder, find_sweep, write_json
+from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
 
 if TYPE_CHECKING:
     from harness.tuning.confirmation import Configuration, Plan

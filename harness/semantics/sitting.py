@@ -29,7 +29,10 @@ from harness.semantics.references import (
     votes,
 )
 from harness.space import Space, load
-from harness.tuning.folder import SweepFolder, find_sweep, write_json
+from harness.tracking import spool
+from harness.tracking.service import Tracker
+from harness.tracking.uri import resolve
+from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
 
 if TYPE_CHECKING:
     from harness.tuning.confirmation import Configuration
@@ -90,7 +93,8 @@ def semantics(
     from harness.tuning.ledger import Ledger  # Optuna takes a second to import
 
     with SweepFolder(path) as folder:
-        entries = Ledger(folder.journal, space).entries()
+        ledger = Ledger(folder.journal, space)
+        entries = ledger.entries()
         confirmed = _confirmed(folder)
         chosen: dict[str, Configuration] = {}
         for one in choose(space, entries, len(entries)):
@@ -115,10 +119,23 @@ def semantics(
             "saw": SAW,
         }
         write_json(path / FILE, found)
+        _track(folder, space, resolve(tracked_on(path), Path(runs_dir)), found, not ledger.missing)
     from harness.report import report  # the figures' libraries take seconds to import
 
     report(path)
     return Semantics(found, path / FILE)
+
+
+def _track(folder: SweepFolder, space: Space, uri: str, found: dict[str, Any], ended: bool) -> None:
+    """The sweep's run once more, where it was recorded: the sentence as a tag, and all numbers as a file."""
+    if not (folder.spool / spool.FILE).exists():
+        return
+    tracker = Tracker(folder.spool, uri)
+    tags = {"study": space.study, "semantics": found["sentence"]}
+    file = str(folder.path / FILE)
+    tracker.append(spool.SweepStarted(name=folder.path.name, tags=tags, artifacts=(file,)))
+    tracker.append(spool.SweepEnded() if ended else spool.SweepPaused())
+    tracker.finish()
 
 
 def _confirmed(folder: SweepFolder) -> dict[str, str]:

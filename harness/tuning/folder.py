@@ -113,6 +113,15 @@ def label_files(trial: Path) -> tuple[str, ...]:
     return tuple(str(trial / name) for name in (LABELS, COURSE) if (trial / name).exists())
 
 
+def tracked_on(path: Path) -> str | None:
+    """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
+    try:
+        uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return None if uri.startswith("sqlite:") else uri
+
+
 def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
     """The folder of the sweep `name`; errors say that `argument` named it.
 
