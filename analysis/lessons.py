@@ -79,4 +79,5 @@ def _bounds(ends: Sequence[float | None], digits: int) -> Markup | None:
     low, high = ends
     if low is None or high is None:
         return None
+    low, high = (round(end, digits) + 0.0 for end in (low, high))  # no minus before a zero
     return element("span", f"[{low:.{digits}f}, {high:.{digits}f}]", class_="range")
