@@ -5,8 +5,8 @@ Where they came from stands in provenance.json; from there the same command agai
 earlier sweep in the meantime.
 
 Arms are matched by name and method, parameters by name. An earlier trial counts where it is complete and kept its own
-constraints; the best are those of this space's objective, after the last epoch. What an arm's parameters cannot take is
-left to be suggested.
+constraints; the best are those of this space's objective, of several the first, after the last epoch. What an arm's
+parameters cannot take is left to be suggested.
 """
 
 import json

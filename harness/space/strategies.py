@@ -65,7 +65,8 @@ class Nsga2(Frozen):
     """Non-dominated sorting genetic algorithm (Deb et al., 2002): generations, the first of them drawn at random.
 
     A child takes its values from parents on or near the Pareto front. The parents of a generation are known once the
-    one before is complete: an arm with fewer trials than a population is searched at random.
+    one before is complete: an arm with fewer trials than a population is searched at random, and so is a parameter
+    with `when`.
     """
 
     type: Literal["nsga2"] = Field(description="genetic algorithm for one objective or several")
