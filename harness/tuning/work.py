@@ -6,6 +6,7 @@ or a label file is written whole or not at all. Knows no Ray.
 """
 
 import os
+import pickle
 import time
 import traceback
 from collections.abc import Callable
@@ -92,7 +93,10 @@ class Work:
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint; from the start where it is none of this version, which costs time and no more."""
-        state = torch.load(path, map_location="cpu", weights_only=True)
+        try:
+            state = torch.load(path, map_location="cpu", weights_only=True)
+        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):  # what a power cut left of it
+            return
         if self.runs is not None and state.get("version") == VERSION:
             self.runs.load_state_dict(state["runs"])
             self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]

@@ -90,3 +90,18 @@ def test_a_checkpoint_of_another_version_costs_time_and_no_more(
     again = Work(CONFIG, tmp_path)
     assert again.failure == ""
     assert again.advance()["epochs"][0][0] == 1
+
+
+@pytest.mark.parametrize("share", [0, 0.5, 0.99])
+def test_a_checkpoint_that_was_cut_short_costs_time_and_no_more(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
+) -> None:
+    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
+    Work(CONFIG, tmp_path).advance()
+    checkpoint = tmp_path / "checkpoint.pt"
+    whole = checkpoint.read_bytes()
+    checkpoint.write_bytes(whole[: int(share * len(whole))])
+    again = Work(CONFIG, tmp_path)
+    assert again.failure == ""
+    assert again.advance()["epochs"][0][0] == 1
