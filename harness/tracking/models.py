@@ -52,7 +52,7 @@ def make(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
 def main() -> int:
     """Reads the configurations by trial from standard input."""
     trials = Path(sys.argv[1])
-    os.nice(10)
+    os.nice(19)
     for number, config in json.load(sys.stdin).items():
         _make(trials / number, config)
     return 0

@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SpoolError as error:
         print(error, file=sys.stderr)
         return 2
-    os.nice(10)
+    os.nice(19)  # below Ray's workers, which run at 15
     driver = Driver(sys.stdin.fileno() if options.follow else None)
     say = log_to(folder)
     with watched(folder, uri, say) if options.system_metrics else nullcontext():

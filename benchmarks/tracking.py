@@ -1,0 +1,244 @@
+"""What tracking costs: the driver's loop per result, beside Ray's own MLflow callback; and a sweep with and without it.
+
+    python -m benchmarks.tracking                     # both; tables, and tracking.json beside this file
+    python -m benchmarks.tracking --rounds 5 --pairs 0
+
+Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time that the
+driver's loop is held by one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
+reports the median and the 99th percentile over its results, and the medians over rounds are given with their range.
+
+*A sweep* is the space `label_lr` with small runs, on one Ray cluster in this process, with the spool and the writer, or
+with a tracker that drops all it is given. Pairs run one after the other, in an order that alternates; the ratio is
+taken within a pair, and its mean over pairs given with the 95 % interval of Student's t over their logarithms.
+"""
+
+import argparse
+import json
+import math
+import os
+import platform
+import resource
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
+
+from scipy import stats
+
+from harness.search import search, sitting
+from harness.space import load
+from harness.tracking.service import Sent, Tracker
+from harness.tracking.spool import Measured, Record, Spool, SweepStarted, TrialStarted
+
+METRICS = 14
+OURS, CALLBACK = 200, 12  # results of a round; the callback's take so much longer
+PACE = 0.005  # seconds between two results, of all ways: the writer has its share of the machine
+SWEEP = ("epochs=12", "width=64", "search.trials=18", "search.pruner=none", "search.concurrency=2")
+
+Way = Callable[[str, Path], list[float]]
+
+
+@contextmanager
+def server(folder: Path) -> Iterator[str]:
+    """A real tracking server on a free port, its store in `folder`."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    store = ["--backend-store-uri", f"sqlite:///{folder / 'mlflow.db'}", "--artifacts-destination", str(folder)]
+    environment = {**os.environ, "MLFLOW_SERVER_ENABLE_JOB_EXECUTION": "false"}
+    with (folder / "server.log").open("ab") as log:
+        process = subprocess.Popen(
+            [*command, *store], stdout=log, stderr=log, cwd=folder, env=environment, start_new_session=True
+        )
+    url = f"http://127.0.0.1:{port}"
+    try:
+        for _ in range(1200):
+            try:
+                urllib.request.urlopen(f"{url}/health", timeout=1).close()
+                break
+            except OSError:
+                time.sleep(0.1)
+        yield url
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait(20)
+
+
+def metrics(step: int) -> dict[str, float]:
+    return {f"metric_{i}": 1 / (step + i) for i in range(METRICS)}
+
+
+def timed(call: Callable[[int], object], count: int) -> list[float]:
+    """Seconds that each of `count` calls held the caller."""
+    seconds = []
+    for step in range(1, count + 1):
+        began = time.perf_counter()
+        call(step)
+        seconds.append(time.perf_counter() - began)
+        time.sleep(PACE)
+    return seconds
+
+
+def spooled(url: str, folder: Path) -> list[float]:
+    """This package's tracker, its writer at work."""
+    tracker = Tracker(Path(tempfile.mkdtemp(dir=folder)) / "spool", url, every=0.2, drain=1.0)
+    tracker.append(SweepStarted(name="benchmark"))
+    tracker.append(TrialStarted(trial=0, name="trial"))
+    tracker.start()
+    seconds = timed(lambda step: tracker.append(Measured(trial=0, step=step, metrics=metrics(step))), OURS)
+    tracker.finish(timeout=60)
+    return seconds
+
+
+def away(url: str, folder: Path) -> list[float]:
+    """The same where nothing listens."""
+    return spooled("http://127.0.0.1:9", folder)
+
+
+class OneTrial:
+    """What the callback asks of a trial."""
+
+    trial_id = "one"
+    config: Mapping[str, float] = {"lr": 0.1}
+
+
+def callback(url: str, folder: Path) -> list[float]:
+    """Ray's `MLflowLoggerCallback`, as Tune calls it for each result."""
+    from ray.air.integrations.mlflow import MLflowLoggerCallback
+
+    logger = MLflowLoggerCallback(tracking_uri=url, experiment_name="callback", tags={})
+    logger.setup()
+    trial: Any = OneTrial()
+    logger.log_trial_start(trial)
+    facts = {"training_iteration": 0}
+    seconds = timed(
+        lambda step: logger.log_trial_result(step, trial, {**facts, "training_iteration": step, **metrics(step)}),
+        CALLBACK,
+    )
+    logger.log_trial_end(trial)
+    return seconds
+
+
+WAYS: dict[str, Way] = {"spool, server up": spooled, "spool, server away": away, "Ray's callback": callback}
+
+
+def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
+    """Milliseconds by way and round: the median and the 99th percentile."""
+    found: dict[str, Any] = {name: {"median_ms": [], "p99_ms": []} for name in WAYS}
+    names = list(WAYS)
+    for number in range(rounds):
+        for name in names[number % len(names) :] + names[: number % len(names)]:
+            seconds = sorted(1e3 * second for second in WAYS[name](url, folder))
+            found[name]["median_ms"].append(round(statistics.median(seconds), 4))
+            found[name]["p99_ms"].append(round(seconds[int(0.99 * (len(seconds) - 1))], 4))
+            print(f"round {number + 1}: {name}: median {found[name]['median_ms'][-1]:.3f} ms", flush=True)
+    return found
+
+
+class Dropped:
+    """A tracker that tracks nothing."""
+
+    def __init__(self, folder: Path, uri: str, **_: Any) -> None:
+        Spool(folder).close()  # the sweep reads there what an earlier sitting told
+
+    def append(self, record: Record) -> None:
+        pass
+
+    def start(self) -> None:
+        pass
+
+    def finish(self, timeout: float = 0.0) -> Sent:
+        return Sent("", None, None, None, 0, 0, 0, "")
+
+
+def sweep(url: str, folder: Path, address: str, tracked: bool) -> float:
+    """Seconds of a sweep until its last result is in; what the report takes is left out."""
+    kept = sitting.Tracker
+    if not tracked:
+        sitting.Tracker = Dropped  # type: ignore[assignment, misc]
+    try:
+        outcome = search(
+            load("label_lr.yaml", SWEEP),
+            name=f"sweep-{time.time_ns()}",
+            runs_dir=folder / "runs",
+            address=address,
+            tracking_uri=url,
+            quiet=True,
+        )
+    finally:
+        sitting.Tracker = kept  # type: ignore[misc]
+    return float(outcome.summary["wall_seconds"])
+
+
+def sweeps(url: str, folder: Path, pairs: int) -> dict[str, Any]:
+    """Seconds with and without tracking; and computing seconds of this process's children, the writer among them."""
+    import ray
+
+    import harness.report
+
+    harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
+    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    address = context.address_info["gcs_address"]
+    sweep(url, folder, address, tracked=True)  # imports, caches
+    found: dict[str, Any] = {"with_s": [], "without_s": [], "with_cpu_s": [], "without_cpu_s": []}
+    for number in range(pairs):
+        for tracked in (True, False) if number % 2 else (False, True):
+            before = resource.getrusage(resource.RUSAGE_CHILDREN)
+            found["with_s" if tracked else "without_s"].append(sweep(url, folder, address, tracked))
+            after = resource.getrusage(resource.RUSAGE_CHILDREN)
+            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+            found["with_cpu_s" if tracked else "without_cpu_s"].append(round(used, 2))
+        print(
+            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s", flush=True
+        )
+    ray.shutdown()
+    return found
+
+
+def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
+    """The geometric mean of `ratios` and its 95 % interval."""
+    logs = [math.log(ratio) for ratio in ratios]
+    mean, half = statistics.mean(logs), 0.0
+    if len(logs) > 1:
+        half = float(stats.t.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
+    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description="What tracking costs.")
+    parser.add_argument("--rounds", type=int, default=6, help="rounds of the cost per result (default 6)")
+    parser.add_argument("--pairs", type=int, default=6, help="pairs of sweeps (default 6)")
+    options = parser.parse_args(arguments)
+    found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
+        folder = Path(name)
+        found["per_result"] = per_result(url, folder, options.rounds) if options.rounds else {}
+        found["sweeps"] = sweeps(url, folder, options.pairs) if options.pairs else {}
+    if options.pairs:
+        ratios = [a / b for a, b in zip(found["sweeps"]["with_s"], found["sweeps"]["without_s"], strict=True)]
+        mean, low, high = interval(ratios)
+        found["sweeps"] |= {"ratio": mean, "ratio_ci95": [low, high]}
+        print(f"with over without: {mean:.3f} [{low:.3f}, {high:.3f}], n = {len(ratios)} pairs")
+    for way, times in found["per_result"].items():
+        medians = times["median_ms"]
+        print(f"{way:<20} {statistics.median(medians):9.3f} ms [{min(medians):.3f}, {max(medians):.3f}]")
+    found["load_after"] = os.getloadavg()
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
