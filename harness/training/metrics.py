@@ -16,7 +16,9 @@
 | `label_step_norm` | at that step, mean over its images of how far the label went, ‖Δy_i‖₂ | neither |
 | `lr` | model learning rate at the epoch's last step | neither |
 | `seconds` | wall-clock time of the epoch, this measuring included | lower |
-| `val_accuracy_std` and the like | of several seeds (see `replicates`): their sample standard deviation | lower |
+
+Of several seeds (see `replicates`) each is the mean, and `val_accuracy_std` and the like are the standard deviation
+of the sample.
 
 The calibration error is the expected one of Naeini, Cooper and Hauskrecht (2015), with the bins of Guo et al. (2017):
 images fall into B = 15 bins by the largest probability they are given, (0, 1/15] to (14/15, 1], and
