@@ -453,8 +453,9 @@ def test_over_http_what_always_gets_a_500_is_set_aside_and_sync_sends_it_once_th
         client = MlflowClient(proxy.url)
         sweep = client.get_run(Cursor.load(folder, proxy.url).run_id)
         assert [file.path for file in client.list_artifacts(sweep.info.run_id)] == ["space.yaml"]
-        children = client.search_runs([sweep.info.experiment_id], "params.label_lr = '0.30000000000000004'")
-        assert [run.info.run_name for run in children if run.info.lifecycle_stage == "active"] == ["learned-002"]
+        ours = f"tags.`mlflow.parentRunId` = '{sweep.info.run_id}'"  # other tests leave sweeps on this server too
+        children = client.search_runs([sweep.info.experiment_id], f"{ours} and params.label_lr = '0.30000000000000004'")
+        assert [run.info.run_name for run in children] == ["learned-002"]
 
 
 @pytest.mark.slow
