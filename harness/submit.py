@@ -1,0 +1,115 @@
+"""A sweep as a job of a Ray cluster: `harness.search` with its driver there, its log here.
+
+    python -m harness.submit --space label_lr.yaml --address http://HEAD:8265 --runs-dir /shared/runs
+
+The current folder travels, without what `.gitignore` names: a space file and modules of one's own have to stand in it.
+Who follows may leave with Ctrl-C; the sweep runs on. Submitted again, it goes on where it stopped.
+"""
+
+import argparse
+import os
+import re
+import shlex
+import sys
+import time
+from collections.abc import Sequence
+from pathlib import Path, PurePosixPath
+
+from harness import cli
+from harness.space import SpaceError, load
+from harness.space.load import find
+from harness.tuning.address import ClusterError
+
+FORWARDED = ("MLFLOW_TRACKING_URI",)
+"""Variables that go along where they are set."""
+
+EXAMPLES = """\
+examples:
+  python -m harness.submit --space label_lr.yaml --address http://127.0.0.1:8265 --runs-dir /shared/runs
+  python -m harness.submit --space label_lr.yaml --address http://127.0.0.1:8265 --runs-dir /shared/runs \\
+      -- --trials 120 --retry-failed                 what follows -- goes to harness.search
+
+exit codes: those of harness.search; 2 bad input · 130 left, the sweep runs on"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = cli.parser("harness.submit", "Run a sweep as a job of a Ray cluster, and follow its log.", EXAMPLES)
+    cli.add_space_arguments(parser)
+    parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
+    parser.add_argument(
+        "--address",
+        default=os.environ.get("RAY_API_SERVER_ADDRESS"),
+        help="of the cluster's dashboard, http://HOST:8265 (default: RAY_API_SERVER_ADDRESS)",
+    )
+    parser.add_argument(
+        "--runs-dir", required=True, type=_shared, metavar="DIR", help="a folder that every node of the cluster sees"
+    )
+    parser.add_argument(
+        "--env", action="append", default=[], type=_variable, metavar="NAME[=VALUE]", help="a variable for the job"
+    )
+    parser.add_argument("--no-wait", action="store_true", help="leave once it is sent")
+    parser.add_argument("search", nargs="*", metavar="-- OPTION", help="options of harness.search")
+    options = parser.parse_args(arguments)
+    try:
+        if options.address is None:
+            raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
+        space = load(options.space, options.overrides)
+        command = shlex.join(["python", "-m", "harness.search", *_search(options)])
+        name = options.name or space.study
+        from harness.tuning.jobs import Jobs  # Ray takes seconds to import
+
+        jobs = Jobs(options.address)
+        environment = {key: os.environ[key] for key in FORWARDED if key in os.environ} | dict(options.env)
+        job = jobs.submit(command, Path.cwd(), environment, f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        print(f"{job}: {command}", flush=True)
+        if options.no_wait:
+            return cli.DONE
+        ended = jobs.follow(job)
+    except (SpaceError, ClusterError) as error:
+        return cli.refuse(error)
+    except KeyboardInterrupt:
+        print("\nleft; the sweep runs on", file=sys.stderr)
+        print(f"stop it: ray job stop --address {options.address} {job}", file=sys.stderr)
+        return cli.INTERRUPTED
+    if ended.code is None and ended.state != "SUCCEEDED":
+        print(f"{job}: {ended.state.lower()}: {ended.message}; submit it again to go on", file=sys.stderr)
+        return cli.NOTHING_COMPLETED
+    return ended.code or cli.DONE
+
+
+def _search(options: argparse.Namespace) -> list[str]:
+    """The arguments of the search, as they have to be over there."""
+    file = find(options.space)
+    space = options.space
+    if file.resolve().is_relative_to(Path.cwd()):
+        space = file.resolve().relative_to(Path.cwd()).as_posix()
+    elif Path(options.space).name != options.space:  # a bare name is looked up beside the package over there
+        raise ClusterError(
+            f"--space: expected a file in the current folder, which is what travels, got {file}; copy it here"
+        )
+    words = ["--space", space, "--address", "auto", "--runs-dir", str(options.runs_dir)]
+    for change in options.overrides:
+        words += ["--set", change]
+    if options.name is not None:
+        words += ["--name", options.name]
+    return words + list(options.search)
+
+
+def _shared(text: str) -> PurePosixPath:
+    path = PurePosixPath(text)
+    if not path.is_absolute():
+        raise argparse.ArgumentTypeError(f"expected an absolute path, the same on every node, got '{text}'")
+    return path
+
+
+def _variable(text: str) -> tuple[str, str]:
+    name, given, value = text.partition("=")
+    if not re.fullmatch(r"[A-Za-z_]\w*", name):
+        raise argparse.ArgumentTypeError(f"expected NAME or NAME=VALUE, got '{text}'")
+    if not given and name not in os.environ:
+        raise argparse.ArgumentTypeError(f"expected a variable that is set here, got '{name}'; give NAME=VALUE")
+    return name, value if given else os.environ[name]
+
+
+if __name__ == "__main__":
+    sys.exit(main())
