@@ -4,13 +4,14 @@ Every number stands with n, seeds, interval, hardware, command and commit; where
 page says so. Nothing here is typed by hand, so nothing here can be better than what was measured.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from analysis import confirmation, style
 from analysis.sections import as_typed
+from analysis.study import short
+from harness.tuning.folder import read_json
 
 if TYPE_CHECKING:
     from analysis.claims import Study
@@ -36,13 +37,13 @@ def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path,
     for number, claim in claims.items():
         parts.append(f"## {number}. {claim}\n")
         for study in (study for study in studies if study.claim == number):
-            found = _json(runs_dir / study.name / "confirm.json")
+            found = read_json(runs_dir / study.name / "confirm.json")
             if found is None and study.full:
                 continue  # waits for a GPU
             parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
         for study in studies if number == TEACHING else ():
-            parts.extend(_likeness(study.name, _json(runs_dir / study.name / "semantics.json")))
-            parts.extend(_teaching(study.name, _json(runs_dir / f"{study.name}-distill" / "distill.json")))
+            parts.extend(_likeness(study.name, read_json(runs_dir / study.name / "semantics.json")))
+            parts.extend(_teaching(study.name, read_json(runs_dir / f"{study.name}-distill" / "distill.json")))
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
 
@@ -72,7 +73,7 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
     for name, one in rows:
         cells = [name, str(one["n"]), _percent(one["test_accuracy_mean"], one["ci95"])]
         cells += [_percent(one["label_accuracy_mean"], one["label_accuracy_ci95"])] if spoiled else []
-        cells.append(", ".join(f"{key} {_short(value)}" for key, value in one["params"].items()))
+        cells.append(", ".join(f"{key} {short(value)}" for key, value in one["params"].items()))
         yield f"| {' | '.join(cells)} |"
     yield ""
 
@@ -94,7 +95,7 @@ def _likeness(name: str, found: dict[str, Any] | None) -> Iterator[str]:
         p = "–" if flat else f"{agreement['p_value']:.2g}"
         yield f"| {arm}-{one['trial']} | {one['runs']} | {100 * one['mass']:.1f} | {rho} | {p} | {alike} |"
     facts = {key: value for key, value in found["reference"].items() if key != "table"}
-    whose = ", ".join(f"{key} {_short(value)}" for key, value in facts.items())
+    whose = ", ".join(f"{key} {short(value)}" for key, value in facts.items())
     yield f"\nReference: {whose}. Intervals are over classes.\n"
 
 
@@ -137,8 +138,8 @@ def _picture(found: Mapping[str, Any], name: str, figures: Path) -> str | None:
 
 def _ran(study: "Study", found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """What ran on what, and how to run it again."""
-    searched = _json(folder / "provenance.json") or {}
-    summary = _json(folder / "summary.json") or {}
+    searched = read_json(folder / "provenance.json") or {}
+    summary = read_json(folder / "summary.json") or {}
     states = summary.get("states", {})
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     seeds = {tuple(one["seeds"]) for _, _, one in confirmation.configurations(found) if one["n"]}
@@ -172,17 +173,5 @@ def _minutes(seconds: float | None) -> str:
     return "unknown time" if seconds is None else f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
 
 
-def _short(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None

@@ -25,7 +25,7 @@ from analysis.importance import SPREAD, TOGETHER, Importance, importance
 from analysis.importance import panel as importance_panel
 from analysis.markup import Content, Markup, element, table
 from analysis.page import listing, note, section
-from analysis.study import VALUE, Study, interval
+from analysis.study import VALUE, Study, interval, short
 from analysis.surface import NONE as NO_SURFACE
 from analysis.surface import panels as surface_panels
 from analysis.surface import surface, words
@@ -253,7 +253,7 @@ def trials(study: Study) -> Markup:
         epochs = str(int(ran.get(row["trial"], 0)))
         state = f"{row['state']}: {row['reason']}" if row["state"] == "failed" else str(row["state"])
         facts = [(name, _share(value)) for name, value in values.items() if not math.isnan(value)]
-        shown = [(name, _short(value)) for name, value in settings.items()]
+        shown = [(name, short(value)) for name, value in settings.items()]
         data[str(row["trial"])] = {
             "name": row["name"],
             "state": state,
@@ -282,7 +282,7 @@ def provenance(facts: Mapping[str, Any], study: Study) -> Markup:
     code, machine = facts.get("git", {}), facts.get("hardware", {})
     first = study.trials.iloc[0] if len(study.trials) else {}
     data = ", ".join(
-        f"{name} {_short(first[f'params.{name}'])}"
+        f"{name} {short(first[f'params.{name}'])}"
         for name in ("dataset", "noise", "noise_rate", "meta_size", "val_size", "seed")
         if f"params.{name}" in first
     )
@@ -389,7 +389,7 @@ def _only_on_screen(text: str) -> Markup:
 
 
 def _settings(params: Mapping[str, Any]) -> Content:
-    return _join_lines([f"{name} {_short(value)}" for name, value in params.items()]) or "nothing searched"
+    return _join_lines([f"{name} {short(value)}" for name, value in params.items()]) or "nothing searched"
 
 
 def _join_lines(lines: Sequence[str]) -> Content:
@@ -414,7 +414,3 @@ def _percent(value: float) -> str:
 
 def _part(part: int, whole: int) -> str:
     return f"{part} ({100 * part / whole:.0f} %)" if whole else "0"
-
-
-def _short(value: object) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)

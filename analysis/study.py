@@ -122,7 +122,7 @@ def summary(study: Study) -> pd.DataFrame:
         row |= {state: int(states.get(state, 0)) for state in ("complete", "pruned", "failed")}
         if len(best):
             winner = best.iloc[0]
-            parameters = [f"{name} = {_short(winner[f'params.{name}'])}" for name in study.varied(str(arm))]
+            parameters = [f"{name} = {short(winner[f'params.{name}'])}" for name in study.varied(str(arm))]
             row |= {"val_accuracy": winner[VALUE], "label_accuracy": winner["metrics.label_accuracy"]}
             row["parameters"] = ", ".join(parameters)
         rows.append(row)
@@ -140,7 +140,8 @@ def interval(share: float, images: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def _short(value: object) -> str:
+def short(value: object) -> str:
+    """A setting as a table shows it: numbers to three digits."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 

@@ -7,7 +7,6 @@ codes: 0 done, 2 the input is wrong.
 """
 
 import contextlib
-import json
 import sys
 import traceback
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ from typing import Any
 from harness import cli
 from harness.sync import sweep_folder
 from harness.tracking.spool import SpoolError
+from harness.tuning.folder import read_json
 
 FILE = "report.html"
 TROUBLE = "report.error.txt"
@@ -73,8 +73,8 @@ def render(folder: Path) -> str:
     from harness.tracking.recorded import Recorded
 
     study = studies.read(Recorded.read(folder))
-    facts = _json(folder / "provenance.json") or {}
-    findings = _json(folder / "confirm.json")
+    facts = read_json(folder / "provenance.json") or {}
+    findings = read_json(folder / "confirm.json")
     space_file = folder / "space.yaml"
     try:
         space = load(space_file)
@@ -87,11 +87,11 @@ def render(folder: Path) -> str:
         sections.verdict(study, findings, _of_search(folder)),
         sections.confirmed(findings),
         lessons.taught(
-            _json(folder / "distill.json") or _json(folder.parent / f"{folder.name}-distill" / "distill.json")
+            read_json(folder / "distill.json") or read_json(folder.parent / f"{folder.name}-distill" / "distill.json")
         ),
-        lessons.alike(_json(folder / "semantics.json")),
+        lessons.alike(read_json(folder / "semantics.json")),
         sections.arms(study),
-        sections.pareto_front(study, _json(folder / "summary.json")),
+        sections.pareto_front(study, read_json(folder / "summary.json")),
         sections.answers(study),
         sections.searching(study, space),
         sections.trials(study),
@@ -113,16 +113,8 @@ def _of_search(folder: Path) -> str:
     """The sentence that the search ended with."""
     from harness.display import verdict
 
-    summary = _json(folder / "summary.json")
+    summary = read_json(folder / "summary.json")
     return verdict(summary) if summary else "the search is not at its end, and nothing is summed up yet."
-
-
-def _json(path: Path) -> dict[str, Any] | None:
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError):
-        return None
-    return content if isinstance(content, dict) else None
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.conftest import ROOT, Result, finish, run, start
+from tests.kills import ended, wait_for_file, workers
 
 SMALL = ("epochs=3", "width=32")
 CONFIRMED = ("--top", "2", "--seeds", "2")
@@ -111,12 +111,13 @@ def pretended(
 ) -> Sweep:
     """A sweep whose journal says that its trials ended with these values; None: failed. Nothing was trained."""
     from harness.space import dump, load
-    from harness.tuning.folder import SweepFolder, write_whole
+    from harness.training.whole import write_text
+    from harness.tuning.folder import SweepFolder
     from harness.tuning.ledger import Ledger
 
     space = load("label_lr.yaml", [*SMALL, "search.trials=3", "search.sampler=random", *overrides])
     with SweepFolder(runs / "label_lr") as folder:
-        write_whole(folder.space, dump(space))
+        write_text(folder.space, dump(space))
         ledger = Ledger(folder.journal, space)
         while (trial := ledger.next()) is not None:
             value = values(trial.arm, trial.number)
@@ -303,22 +304,15 @@ def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
-    one = ("baselines={}", "epochs=300", "label_lr=0.1", "meta_interval=1", "search.trials=1")
+    one = ("baselines={}", "epochs=1500", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64")
     calm, killed = (pretended(tmp_path / name, ray_address, *one) for name in ("calm", "killed"))
     assert calm.confirm("--seeds", "1").code == 0
-    process = start("harness.confirm", *killed.command("--seeds", "1"))
-    until = time.monotonic() + 90
-    while not list((killed.folder / "confirm").glob("*/*/checkpoint.pt")) and time.monotonic() < until:
-        time.sleep(0.05)
-    workers = [
-        worker
-        for worker in psutil.process_iter(["cmdline"])
-        if "ray::_Worker" in " ".join(worker.info["cmdline"] or [])
-    ]
-    assert workers
-    for worker in workers:
+    with ended(start("harness.confirm", *killed.command("--seeds", "1"))) as process:
+        wait_for_file(killed.folder / "confirm", "*/*/checkpoint.pt", process)
+        (worker,) = workers("_Worker")
         worker.kill()
-    assert finish(process).code == 0
+        result = finish(process)
+    assert result.code == 0, result.all
     assert killed.found["arms"] == calm.found["arms"]
 
 

@@ -18,6 +18,7 @@ import numpy as np
 import pytest
 
 from tests.conftest import ROOT, Result, finish, lines, run, start
+from tests.kills import ended, wait_for_file, workers
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=3", "--set", "width=32")
 
@@ -391,16 +392,11 @@ def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
     fixed = (*long, "--set", "baselines={}", "--trials", "1", "--address", ray_address)
     calm, killed = tmp_path / "calm", tmp_path / "killed"
     assert run("harness.search", *fixed, "--runs-dir", str(calm)).code == 0
-    process = start("harness.search", *fixed, "--runs-dir", str(killed))
-    try:
-        wait_for_file(killed / "label_lr" / "trials" / "0" / "checkpoint.pt", process)
-        (worker,) = workers_at_a_trial()
-        os.kill(worker, signal.SIGKILL)
+    with ended(start("harness.search", *fixed, "--runs-dir", str(killed))) as process:
+        wait_for_file(killed / "label_lr" / "trials" / "0", "checkpoint.pt", process)
+        (worker,) = workers(r"\w*Trainable")
+        worker.kill()
         result = finish(process)
-    finally:
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
     assert result.code == 0, result.all
     assert read(killed / "label_lr")["states"] == {"complete": 1, "pruned": 0, "failed": 0}
     (one,), (other,) = entries_of(calm), entries_of(killed)
@@ -417,29 +413,6 @@ def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
     sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
     assert list(sweep.trials()["trial"]) == [0]
     assert sorted(sweep.curves(["val_accuracy"])["step"]) == list(range(1, 1201))
-
-
-def wait_for_file(file: Path, process: subprocess.Popen[str], timeout: float = 240) -> None:
-    until = time.monotonic() + timeout
-    while not file.exists():
-        if process.poll() is not None or time.monotonic() > until:
-            pytest.fail(f"no {file.name} within {timeout} s, or before the sweep's end")
-        time.sleep(0.02)
-
-
-def workers_at_a_trial() -> list[int]:
-    """Processes of this session's own cluster that hold a trial, and of no other on this machine."""
-    parents: dict[int, int] = {}
-    titles: dict[int, str] = {}
-    for folder in Path("/proc").glob("[0-9]*"):
-        with contextlib.suppress(OSError):
-            parents[int(folder.name)] = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            titles[int(folder.name)] = (folder / "cmdline").read_text().replace("\0", " ")
-
-    def ours(pid: int) -> bool:
-        return pid == os.getpid() or (pid in parents and ours(parents[pid]))
-
-    return [pid for pid, title in titles.items() if re.match(r"ray::\w*Trainable", title) and ours(pid)]
 
 
 @pytest.mark.slow

@@ -3,7 +3,6 @@
 import argparse
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness import cli
 from harness.confirm.sitting import Extent, NothingToConfirm, Refused, confirm
@@ -52,13 +51,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="POINTS",
         help="the difference worth knowing of, in points of accuracy (default: 0.5)",
     )
-    parser.add_argument(
-        "--concurrency", type=cli.positive_int, metavar="N", help="runs at once (default: the search's)"
-    )
-    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+    cli.add_follow_up_arguments(parser)
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
     try:

@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 import harness.confirm
 import harness.search
@@ -64,13 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         dest="overrides",
         help="override a key of the students' space, or fix a setting of theirs; repeatable",
     )
-    parser.add_argument(
-        "--concurrency", type=cli.positive_int, metavar="N", help="runs at once (default: the search's)"
-    )
-    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+    cli.add_follow_up_arguments(parser)
     options = parser.parse_args(arguments)
     students = Students(
         model=options.student_model,

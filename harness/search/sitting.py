@@ -20,8 +20,9 @@ from harness.tracking.service import Tracker
 from harness.tracking.spool import SEEDS, FilesLeft, Record, SweepEnded, SweepPaused, SweepStarted, TrialEnded
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
+from harness.training.whole import write_text
 from harness.tuning.address import check_address
-from harness.tuning.folder import SweepFolder, write_json, write_whole
+from harness.tuning.folder import SweepFolder, write_json
 
 if TYPE_CHECKING:
     from harness.tuning.ledger import Ledger
@@ -95,7 +96,7 @@ def search(
         ledger = Ledger(folder.journal, space) if folder.journal.exists() else None
         facts = provenance.collect() | ({} if started is None else {"warm_start": started.facts})
         write_json(folder.provenance, facts)  # before the space, whose points it explains
-        write_whole(folder.space, dump(space))
+        write_text(folder.space, dump(space))
         tracker = Tracker(folder.spool, uri, system_metrics=system_metrics)
         tags = provenance.tags(facts)
         tracker.append(_sweep_started(folder, space, tags))

@@ -9,7 +9,6 @@ constraints; the best are those of this space's objective, of several the first,
 parameters cannot take is left to be suggested.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.parameters import AnyParameter, Value, same
-from harness.tuning.folder import FolderError, find_sweep
+from harness.tuning.folder import FolderError, find_sweep, read_json
 
 if TYPE_CHECKING:
     from harness.tuning.ledger import Entry
@@ -88,7 +87,7 @@ def _parsed(text: str) -> tuple[str, int]:
 
 def _recorded(target: Path, name: str, best: int) -> dict[str, Any] | None:
     """What an earlier sitting at the same sweep found for the same words."""
-    facts: dict[str, Any] | None = (_json(target / "provenance.json") or {}).get("warm_start")
+    facts: dict[str, Any] | None = (read_json(target / "provenance.json") or {}).get("warm_start")
     asked = facts is not None and (facts.get("from"), facts.get("best")) == (name, best)
     return facts if asked else None
 
@@ -180,13 +179,5 @@ def _range(parameter: AnyParameter) -> str:
 
 def _commit(earlier: Path) -> str | None:
     """The code that the earlier sweep ran on, where it says so."""
-    commit = ((_json(earlier / "provenance.json") or {}).get("git") or {}).get("commit")
+    commit = ((read_json(earlier / "provenance.json") or {}).get("git") or {}).get("commit")
     return str(commit) if commit else None
-
-
-def _json(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -7,7 +7,6 @@ changes nothing: runs are found by their key, and every value carries the time o
 import dataclasses
 import fcntl
 import json
-import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,6 +16,7 @@ from typing import Self
 
 from harness.tracking import spool
 from harness.tracking.uri import fingerprint, redact
+from harness.training.whole import write_text
 
 LOG = "writer.log"
 
@@ -49,10 +49,7 @@ class Cursor:
             return cls(tracking_uri=redact(uri))
 
     def save(self, folder: Path, uri: str) -> None:
-        path = cursor_path(folder, uri)
-        draft = path.with_suffix(".tmp")
-        draft.write_text(json.dumps(dataclasses.asdict(self), indent=1) + "\n")
-        os.replace(draft, path)
+        write_text(cursor_path(folder, uri), json.dumps(dataclasses.asdict(self), indent=1) + "\n")
 
 
 def cursor_path(folder: Path, uri: str) -> Path:

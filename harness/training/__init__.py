@@ -12,6 +12,7 @@
                                                run       the loop, an epoch at a time
                                                replicates  one configuration on several seeds
                                                teaching  what a teacher leaves for its students
+                                               whole     files that are there whole or not at all
 
 `run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.
 """

@@ -6,7 +6,6 @@ A run's seed draws which images it may see. So a teacher has students of its own
 image that they are validated on has passed through it. The logits are those of images as they are, not augmented.
 """
 
-import os
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +15,7 @@ from torch import Tensor, nn
 from harness.training.data import DataError, Images
 from harness.training.metrics import EVALUATION_BATCH
 from harness.training.places import teacher_file
+from harness.training.whole import write_whole
 
 REMEDY = "train it with harness.distill, or set teacher to the folder of one that was"
 
@@ -27,15 +27,8 @@ def teach(model: nn.Module, images: Images, dataset: str, file: Path) -> None:
     every = torch.arange(len(images), device=images.targets.device)
     logits = [model(images.batch(index)).float() for index in every.split(EVALUATION_BATCH)]
     model.train()
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_name(f".{os.getpid()}.{file.name}")
-    np.savez_compressed(
-        fresh,
-        logits=torch.cat(logits).cpu().numpy(),
-        images=images.index.cpu().numpy(),
-        dataset=np.array(dataset),
-    )
-    fresh.replace(file)
+    held = (torch.cat(logits).cpu().numpy(), images.index.cpu().numpy(), np.array(dataset))
+    write_whole(file, lambda fresh: np.savez_compressed(fresh, logits=held[0], images=held[1], dataset=held[2]))
 
 
 def learn_from(teacher: str, seed: int, dataset: str, images: Tensor, classes: int) -> Tensor:

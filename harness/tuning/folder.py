@@ -12,6 +12,8 @@ import socket
 from pathlib import Path
 from typing import IO, Any, Self
 
+from harness.training.whole import write_text
+
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
 MODEL = "model.pt"
@@ -136,13 +138,14 @@ def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
     raise FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
 
 
-def write_whole(path: Path, text: str) -> None:
-    """Write a file so that a reader, or a crash, sees the old or the new one, never a part."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}")
-    fresh.write_text(text)
-    fresh.replace(path)
-
-
 def write_json(path: Path, value: Any) -> None:
-    write_whole(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
+
+
+def read_json(path: Path) -> dict[str, Any] | None:
+    """The mapping that a file holds; None where it is missing, damaged or holds something else."""
+    try:
+        content = json.loads(path.read_text())
+    except (OSError, ValueError):
+        return None
+    return content if isinstance(content, dict) else None

@@ -7,6 +7,7 @@ the job sees it too, so that a user's own module can be imported wherever a tria
 import asyncio
 import logging
 import os
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,12 @@ EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 """Never sent, beside what `.gitignore` names."""
 
 SERVER_PACKAGES = "ray[default]"
+
+NOT_YET = "No available agent"
+"""What Ray says of a cluster whose head has not yet started what starts jobs."""
+
+START_SECONDS = 90.0
+"""How long that is waited for: measured at up to 20 s on two busy cores."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +71,15 @@ class Jobs:
             ClusterError: Ray refused it.
         """
         runtime = {"working_dir": str(folder), "excludes": list(EXCLUDED), "env_vars": dict(environment)}
-        try:
-            return str(self._client.submit_job(entrypoint=command, runtime_env=runtime, submission_id=name))
-        except (RuntimeError, ValueError, OSError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            raise ClusterError(f"the cluster refused the job: {reason}") from error
+        until = time.monotonic() + START_SECONDS
+        while True:
+            try:
+                return str(self._client.submit_job(entrypoint=command, runtime_env=dict(runtime), submission_id=name))
+            except (RuntimeError, ValueError, OSError) as error:
+                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+                if NOT_YET not in reason or time.monotonic() > until:
+                    raise ClusterError(f"the cluster refused the job: {reason}") from error
+            time.sleep(1.0)
 
     def follow(self, job: str) -> Ended:
         """Print what the job prints, until it ends.

@@ -5,7 +5,6 @@ worker as after a lost driver. What was measured up to it is told again, since n
 or a label file is written whole or not at all. Knows no Ray.
 """
 
-import os
 import pickle
 import time
 import traceback
@@ -22,6 +21,7 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
+from harness.training.whole import write_whole
 from harness.tuning.folder import COURSE, LABELS, MODEL
 
 REPORT_SECONDS = 0.5
@@ -89,7 +89,7 @@ class Work:
                 "curve": self._curve,
                 "seconds": self.seconds,
             }
-            _write_whole(path, lambda fresh: torch.save(state, fresh))
+            write_whole(path, lambda fresh: torch.save(state, fresh))
 
     def restore(self, path: Path) -> None:
         """Go on from a checkpoint; from the start where it is none of this version, which costs time and no more."""
@@ -123,7 +123,7 @@ class Work:
         if runs.done:
             if self.keep_model:
                 weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
-                _write_whole(self.folder / MODEL, lambda fresh: torch.save(weights, fresh))
+                write_whole(self.folder / MODEL, lambda fresh: torch.save(weights, fresh))
             self._save_labels(runs.first)
         elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self.save(self._checkpoint)
@@ -142,10 +142,10 @@ class Work:
             "truth": train.targets.cpu().numpy(),
             "index": pool_places(run.config)[train.index.cpu().numpy()],
         }
-        _write_whole(self.folder / LABELS, lambda fresh: np.savez_compressed(fresh, **ended))
+        write_whole(self.folder / LABELS, lambda fresh: np.savez_compressed(fresh, **ended))
         if run.course is not None:
             course = run.course.arrays(train)
-            _write_whole(self.folder / COURSE, lambda fresh: np.savez_compressed(fresh, **course))
+            write_whole(self.folder / COURSE, lambda fresh: np.savez_compressed(fresh, **course))
         self._checkpoint.unlink(missing_ok=True)
 
     def _attempt(self, work: Callable[[], None]) -> None:
@@ -160,10 +160,3 @@ class Work:
             self.folder.mkdir(parents=True, exist_ok=True)
             (self.folder / "error.txt").write_text(traceback.format_exc())
         self.seconds += time.perf_counter() - started
-
-
-def _write_whole(path: Path, write: Callable[[Path], None]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{os.getpid()}.{path.name}")
-    write(fresh)
-    fresh.replace(path)
