@@ -225,6 +225,15 @@ def test_mlflow_has_the_runs_apart_from_the_search_s_and_the_verdict_on_the_swee
     mine = runs[runs["name"] == f"learned-{confirmed.found['arms']['learned']['trial']} seed 1"].iloc[0]
     assert mine["metrics.test_accuracy"] == pytest.approx(confirmed.found["arms"]["learned"]["test_accuracy"][0])
     assert list(sweep.curves(["val_accuracy"], runs.loc[[mine.name]])["step"]) == [1, 2, 3]
+    inputs = {run: inputs_of(sweep.client.get_run(run)) for run in runs["run_id"]}
+    assert all(set(parts) == {"train", "meta", "validation", "test"} for parts in inputs.values())
+    assert len({parts["test"] for parts in inputs.values()}) == 1, "the test part is the same for every seed"
+    assert len({parts["train"] for parts in inputs.values()}) == 2, "a split for each seed, the same for every arm"
+
+
+def inputs_of(run: Any) -> dict[str, str]:
+    """The digest of the data of each context."""
+    return {each.tags[0].value: each.dataset.digest for each in run.inputs.dataset_inputs}
 
 
 def test_the_same_command_again_runs_nothing_and_says_the_same(confirmed: Confirmed, tmp_path: Path) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from harness.tracking.spool import Measured, Record, TrialEnded
+from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded
 from harness.tuning import crew
 from harness.tuning.confirmation import Plan
 from harness.tuning.crew import Crew, Event
@@ -44,6 +44,8 @@ class Training:
         match event:
             case crew.Started(job):
                 self._tell(job.start())
+            case crew.Saw(job, parts):
+                self._tell(DataSeen(trial=job.number, parts=tuple(parts)))
             case crew.Measured(job, epochs):
                 for epoch, metrics in epochs:
                     self._tell(Measured(trial=job.number, step=epoch, metrics=metrics))

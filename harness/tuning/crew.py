@@ -40,6 +40,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Saw:
+    """Parts of the data that a run works with; the test part once it is opened."""
+
+    job: Job
+    parts: Sequence[dict[str, Any]]
+
+
+@dataclass(frozen=True)
 class Ended:
     job: Job
     result: Result
@@ -53,7 +61,7 @@ class Lost:
     reason: str
 
 
-Event = Started | Measured | Ended | Lost
+Event = Started | Saw | Measured | Ended | Lost
 
 
 class Crew:
@@ -109,6 +117,8 @@ class Crew:
                 self._idle.append(worker)
                 yield Lost(job, _first_line(getattr(error, "cause", None) or error))
                 continue
+            if report["data"]:
+                yield Saw(job, report["data"])
             yield Measured(job, report["epochs"])
             if not report["finished"]:
                 busy[worker.advance.remote()] = worker, job, folder
@@ -148,18 +158,26 @@ class _Worker:
         ended_well = report["finished"] and not report["failure"]
         if ended_well and self.teaches:
             _teach(self.work)
-        return {**report, **(_open_test(self.work) if ended_well and self.tests else {"test": {}, "test_images": 0})}
+        if not (ended_well and self.tests):
+            return {**report, "test": {}, "test_images": 0}
+        opened = _open_test(self.work)
+        return {**report, **opened, "data": [*report["data"], *opened["data"]]}
 
 
 def _open_test(work: "Work") -> dict[str, Any]:
     from harness.training.data import load_test
+    from harness.training.data.seen import part
     from harness.training.metrics import evaluate
 
     run = work.run
     assert run is not None
     assert run.done
     test = load_test(run.config).to(run.device)
-    return {"test": evaluate(run.model, test, "test"), "test_images": len(test)}
+    return {
+        "test": evaluate(run.model, test, "test"),
+        "test_images": len(test),
+        "data": [part(run.config, "test", test, test.targets)],
+    }
 
 
 def _teach(work: "Work") -> None:

@@ -33,14 +33,14 @@ class Relay:
         self._append = append
         self._last_step: dict[int, int] = {}
         self._ended: set[int] = set()
-        self._saw: set[int] = set()
+        self._saw: set[tuple[int, object]] = set()
         for record, _ in spool.read(folder.spool):
             self._note(record)
 
     def __call__(self, record: Record) -> None:
         if isinstance(record, Measured) and record.step <= self._last_step.get(record.trial, 0):
             return
-        if isinstance(record, DataSeen) and record.trial in self._saw:
+        if isinstance(record, DataSeen) and _contexts(record) <= self._saw:
             return
         self._note(record)
         if isinstance(record, TrialStarted):
@@ -65,7 +65,7 @@ class Relay:
             case Measured():
                 self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))
             case DataSeen():
-                self._saw.add(record.trial)
+                self._saw |= _contexts(record)
             case TrialEnded():
                 self._ended.add(record.trial)
             case TrialStarted() if record.trial in self._ended:  # tried again, from the start
@@ -73,3 +73,8 @@ class Relay:
                 self._last_step.pop(record.trial, None)
             case _:
                 pass
+
+
+def _contexts(record: DataSeen) -> set[tuple[int, object]]:
+    """Which parts of the data, of which trial."""
+    return {(record.trial, part["context"]) for part in record.parts}

@@ -20,27 +20,27 @@ LOOKED_AT = 1000
 
 
 def seen(config: RunConfig, parts: Parts) -> list[dict[str, Any]]:
-    """What each part is: `context` (train, meta, validation), `name`, `source`, `digest`, and its sizes."""
-    kind, _, place = config.dataset.partition(":")
-    name = PurePath(place).name or kind
-    shipped = {"digits": "scikit-learn"}
-    of_each = (
-        ("train", parts.train, parts.noisy),
-        ("meta", parts.meta, parts.meta.targets),
-        ("validation", parts.val, parts.val.targets),
-    )
+    """What each part that is not the test part is, as `part` says."""
     return [
-        {
-            "context": context,
-            "name": name,
-            "source": place or shipped.get(kind, f"{config.data_root}/{kind}"),
-            "digest": _digest(images, annotated),
-            "images": len(images),
-            "classes": images.classes,
-            "shape": json.dumps(list(images.shape)),
-        }
-        for context, images, annotated in of_each
+        part(config, "train", parts.train, parts.noisy),
+        part(config, "meta", parts.meta, parts.meta.targets),
+        part(config, "validation", parts.val, parts.val.targets),
     ]
+
+
+def part(config: RunConfig, context: str, images: Images, annotated: Tensor) -> dict[str, Any]:
+    """What one is: `context` (train, meta, validation, test), `name`, `source`, `digest`, and its sizes."""
+    kind, _, place = config.dataset.partition(":")
+    shipped = {"digits": "scikit-learn"}
+    return {
+        "context": context,
+        "name": PurePath(place).name or kind,
+        "source": place or shipped.get(kind, f"{config.data_root}/{kind}"),
+        "digest": _digest(images, annotated),
+        "images": len(images),
+        "classes": images.classes,
+        "shape": json.dumps(list(images.shape)),
+    }
 
 
 def _digest(images: Images, annotated: Tensor) -> str:
