@@ -1,38 +1,22 @@
-"""A sweep without training: what decides is the project's own, what is decided about is looked up in a table.
+"""A sweep without training, in simulated time: the decisions are the project's own, the results a table's."""
 
-Workers take a trial each; every epoch comes in when the table says that it took so long, so that results arrive out of
-order, as they do in a sweep. The `Ledger` behind Ray's searcher and scheduler is asked and told as these do it.
-"""
-
-import heapq
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 
 from benchmarks.tables import SETTINGS, Table
+from harness.tuning import simulated
 from harness.tuning.ledger import Ledger
 
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
 
-
-class Search(Protocol):
-    """What suggests trials, hears of their epochs, and says which to stop."""
-
-    def next(self) -> tuple[int, dict[str, Any]] | None:
-        """Number and parameters of the next trial; None when there is none."""
-
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Whether the trial should stop after this epoch."""
-
-    def complete(self, number: int) -> None: ...
-
-    def prune(self, number: int) -> None: ...
+Search = simulated.Search[dict[str, Any]]
 
 
 class LedgerSearch:
@@ -83,6 +67,25 @@ class OptunaSearch:
 
 
 @dataclass(frozen=True)
+class Cell:
+    """A trial's life, as a column of the table has it."""
+
+    table: Table
+    column: int
+    cell: int
+
+    @property
+    def epochs(self) -> int:
+        return self.table.epochs
+
+    def seconds(self, epoch: int) -> float:
+        return float(self.table.cost[self.column, self.cell] / self.table.epochs)
+
+    def value(self, epoch: int) -> float:
+        return float(self.table.curve[self.column, self.cell, epoch - 1])
+
+
+@dataclass(frozen=True)
 class Ended:
     """A trial at its end, in the order in which they ended; `value` where it ran to its last epoch."""
 
@@ -93,34 +96,15 @@ class Ended:
 
 def simulate(search: Search, table: Table, column: int, workers: int) -> list[Ended]:
     """Run the search to its end on one column of the table."""
-    ended: list[Ended] = []
-    queue: list[tuple[float, int, int, int, int]] = []  # time, order of coming, number, cell, epoch
+    cells: list[int] = []  # by the trials' numbers, which go up one by one
 
-    def begin(now: float) -> None:
-        if (trial := search.next()) is not None:
-            number, params = trial
-            push(now, number, table.cell(params), 1)
+    def live(params: dict[str, Any]) -> Cell:
+        cells.append(table.cell(params))
+        return Cell(table, column, cells[-1])
 
-    coming = 0
-
-    def push(now: float, number: int, cell: int, epoch: int) -> None:
-        nonlocal coming
-        coming += 1
-        heapq.heappush(queue, (now + table.cost[column, cell] / table.epochs, coming, number, cell, epoch))
-
-    for _ in range(workers):
-        begin(0.0)
-    while queue:
-        now, _, number, cell, epoch = heapq.heappop(queue)
-        value = float(table.curve[column, cell, epoch - 1])
-        stop = search.report(number, epoch, value)
-        if not stop and epoch < table.epochs:
-            push(now, number, cell, epoch + 1)
-            continue
-        (search.prune if stop else search.complete)(number)
-        ended.append(Ended(cell, epoch, None if stop else value))
-        begin(now)
-    return ended
+    return [
+        Ended(cells[trial.number], trial.epochs, trial.value) for trial in simulated.simulate(search, workers, live)
+    ]
 
 
 def run(table: Table, make: Callable[[Path], Search], column: int, workers: int) -> list[Ended]:

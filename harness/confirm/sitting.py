@@ -9,7 +9,6 @@ import time
 from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -145,7 +144,13 @@ def confirm(
         try:
             with ExitStack() as stack:
                 stack.enter_context(progress)
-                hire = partial(_hire, stack, space, address, concurrency, verbose)
+
+                def hire() -> Crew:
+                    from harness.tuning import cluster, crew
+
+                    there = stack.enter_context(cluster.joined(address, path, verbose=verbose))
+                    return stack.enter_context(crew.hire(there, space.search, concurrency))
+
                 training = Training(plan, [relay, progress, starting(tracker)], hire)
                 found = _looked_at(space, training, extent, most, margin / 100)
                 progress.trials = progress.ended  # a sequence may end before the most it was allowed
@@ -193,16 +198,6 @@ def _progress(space: Space, plan: "Plan", most: int, began: float, verbose: bool
         verbose=verbose,
         quiet=quiet,
     )
-
-
-def _hire(stack: ExitStack, space: Space, address: str | None, concurrency: int | None, verbose: bool) -> "Crew":
-    """A crew on the cluster, both let go with `stack`."""
-    from harness.tuning.cluster import joined
-    from harness.tuning.crew import Crew
-
-    need = space.search.resources
-    slots = stack.enter_context(joined(address, verbose=verbose)).slots(need)
-    return stack.enter_context(Crew(min(concurrency or space.search.concurrency or slots, slots), need))
 
 
 def _looked_at(space: Space, training: "Training", extent: Extent, most: int, margin: float) -> dict[str, Any]:

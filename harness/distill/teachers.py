@@ -21,7 +21,7 @@ from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.training.places import TEACHING
 from harness.tuning.cluster import joined
 from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results
-from harness.tuning.crew import Crew
+from harness.tuning.crew import Crew, hire
 from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
 from harness.tuning.relay import Relay
@@ -88,10 +88,8 @@ class School:
             return training.lost
 
     def _hire(self, hired: ExitStack, *, tests: bool) -> Crew:
-        need = self.space.search.resources
-        slots = self.stack.enter_context(joined(self.address, verbose=self.verbose)).slots(need)
-        size = min(self.concurrency or self.space.search.concurrency or slots, slots)
-        return hired.enter_context(Crew(size, need, tests=tests, teaches=True))
+        cluster = self.stack.enter_context(joined(self.address, self.path, verbose=self.verbose))
+        return hired.enter_context(hire(cluster, self.space.search, self.concurrency, tests=tests, teaches=True))
 
     def _progress(self, plan: Plan, seeds: int) -> SweepProgress:
         ended = plan.ended(seeds)

@@ -1,8 +1,8 @@
 """`python -m harness.search --space label_lr.yaml`: search, track, and say what won.
 
 `sitting` holds the function `search`, which a notebook can call with a `Space` from `harness.space.load`; `__main__` is
-its command line, and `terminal` what that prints. `plan` says what a sweep would do, `warm_start` begins one with the
-best of another.
+its command line, and `terminal` what that prints. `plan` says what a sweep would do: `probe` measures an epoch,
+`forecast` runs the sweep in simulated time. `warm_start` begins a sweep with the best of another.
 """
 
 from harness.search.sitting import Outcome, Refused, search

@@ -1,11 +1,12 @@
 """The command line of `harness.search.search`."""
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cli
-from harness.search.plan import plan
+from harness.search.plan import Devices, plan
 from harness.search.sitting import Refused, search
 from harness.search.terminal import headline, show
 from harness.search.warm_start import NoWarmStart, warm_start
@@ -22,6 +23,7 @@ examples:
   python -m harness.search --space label_lr.yaml --name wide --set width=256
   python -m harness.search --space finer.yaml --warm-start label_lr
   python -m harness.search --space label_lr.yaml --dry-run
+  python -m harness.search --space label_lr.yaml --dry-run --cluster 8xH100
 
 exit codes: 0 done · 1 no trial completed · 2 bad input · 130 interrupted, state kept"""
 
@@ -55,8 +57,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--system-metrics", action="store_true", help="have MLflow show how busy this machine is, on the sweep's run"
     )
     parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
+    parser.add_argument(
+        "--cluster", type=_devices, metavar="N×GPU", help="with --dry-run: how long on other machines, as in 8xH100"
+    )
     parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
     options = parser.parse_args(arguments)
+    if options.cluster is not None and not options.dry_run:
+        parser.error("--cluster goes with --dry-run; to run on a cluster, say its --address")
     flags = {
         "search.trials": options.trials,
         "search.time_budget_seconds": options.time_budget,
@@ -75,7 +82,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
             space = started.space
         if options.dry_run:
-            print(plan(space))
+            print(plan(space, options.cluster))
             return cli.DONE
         outcome = search(
             space,
@@ -98,6 +105,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome.summary["best"] is None:
         return cli.INTERRUPTED if outcome.interrupted else cli.NOTHING_COMPLETED
     return cli.INTERRUPTED if outcome.interrupted else cli.DONE
+
+
+def _devices(text: str) -> Devices:
+    try:
+        return Devices.parse(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 if __name__ == "__main__":

@@ -1,32 +1,87 @@
 """What a sweep would do, before it does it: arms, parameters, the first suggestions, and how long it will take.
 
-The suggestions are those that the sweep will really start with. The time comes from a probe: one epoch of each arm, on
-each seed of a trial, here and now, on one core. It is an upper bound as far as the pruner goes: what it will save is
-not known before.
+The suggestions are those that the sweep will really start with. The time is a forecast (`harness.search.forecast`) from
+a probe of each arm, here and now, on one core or on the GPU that there is.
 """
 
 import os
-import time
+import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self
 
 from harness.display import duration
-from harness.space import Arm, CategoricalParameter, Space
+from harness.space import Arm, CategoricalParameter, Resources, Space
 from harness.space.parameters import AnyParameter
 from harness.space.strategies import NoPruner, Nsga2
 from harness.training.config import RunConfig
+from harness.tuning.address import ClusterError
 
 if TYPE_CHECKING:
+    from harness.search.forecast import Cost
     from harness.tuning.ledger import Trial
 
 FIRST = 5
+PROBED = 3  # trials of each arm
 STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 
 
-def plan(space: Space) -> str:
-    """The plan in words, some lines to an arm. Creates nothing."""
+@dataclass(frozen=True)
+class Devices:
+    """What there will be elsewhere: so many GPUs of a kind, or cores."""
+
+    count: int
+    kind: str
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """From 8xH100, or 64xCPU for cores.
+
+        Raises:
+            ValueError: it is neither.
+        """
+        found = re.fullmatch(r"([1-9]\d*)\s*[x×]\s*(\w[\w.-]*)", text.strip())
+        if found is None:
+            raise ValueError(f"expected a number of GPUs and their kind, as in 8xH100, or 64xCPU, got '{text}'")
+        return cls(int(found[1]), found[2])
+
+    @property
+    def cores(self) -> bool:
+        return self.kind.upper() == "CPU"
+
+    def share(self, need: Resources) -> float:
+        """What of one a trial holds."""
+        return need.cpu if self.cores else 1.0 if need.gpu is None else need.gpu
+
+    def __str__(self) -> str:
+        return f"{self.count} {'cores' if self.cores else self.kind}"
+
+
+def check(space: Space, devices: Devices) -> None:
+    """Return if a trial fits on them.
+
+    Raises:
+        ClusterError: it does not, or holds none of them.
+    """
+    share = devices.share(space.search.resources)
+    if not 0 < share <= devices.count:
+        name = "cpu" if devices.cores else "gpu"
+        raise ClusterError(
+            f"search.resources.{name}: expected a trial to hold some of {devices}, got {share:g}; "
+            f"--set search.resources.{name}=1"
+        )
+
+
+def plan(space: Space, devices: Devices | None = None) -> str:
+    """The plan in words, some lines to an arm, for this machine or for `devices`. Creates nothing.
+
+    Raises:
+        ClusterError: no trial fits on them.
+    """
+    if devices is not None:
+        check(space, devices)
     shares = space.shares()
     lines = [f"to {', '.join(map(str, space.objectives))}{': the Pareto front' if space.several else ''}"]
     for arm in space.arms:
@@ -34,7 +89,7 @@ def plan(space: Space) -> str:
     trials = _suggestions(space)
     lines += ["", "first suggestions"]
     lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:FIRST]]
-    return "\n".join([*lines, *_generations(space), "", _time(space, trials)])
+    return "\n".join([*lines, *_generations(space), "", *_times(space, trials, devices)])
 
 
 def _generations(space: Space) -> list[str]:
@@ -81,27 +136,60 @@ def _suggestions(space: Space) -> "list[Trial]":
         return trials
 
 
-def _time(space: Space, trials: "list[Trial]") -> str:
+def _times(space: Space, trials: "list[Trial]", devices: Devices | None) -> list[str]:
+    """How long it takes on this machine; or on devices elsewhere, for each number of workers."""
     import torch  # and the data of the probe: seconds
 
-    from harness.training.replicates import Replicates
+    from harness.search.forecast import forecast, sizes, thriftiest
 
     torch.set_num_threads(1)
-    total = 0.0
+    costs = _costs(space, trials)
+    limit = space.search.concurrency
+    seeds = space.search.seeds_per_trial
+    what = f"{len(trials)} trials{f' on {seeds} seeds each' if seeds > 1 else ''}"
+    if devices is None:
+        cores = os.cpu_count() or 1
+        workers = max(1, min(limit or cores, int(cores / space.search.resources.cpu)))
+        expected = forecast(space, costs, workers, STARTUP_SECONDS)
+        whole = forecast(_unpruned(space), costs, workers, STARTUP_SECONDS)
+        saved = "" if isinstance(space.search.pruner, NoPruner) else f", {duration(whole.seconds)} if none were stopped"
+        return [f"{what}, {workers} at a time on {cores} cores here: about {duration(expected.seconds)}{saved}"]
+    share = devices.share(space.search.resources)
+    most = min(limit or len(trials), len(trials), int(devices.count / share + 1e-9))
+    expected_on = [forecast(space, costs, workers, STARTUP_SECONDS) for workers in sizes(most)]
+    best = thriftiest(expected_on)
+    unit = "core" if devices.cores else "GPU"
+    rows = [
+        f"  {each.workers:>7}  {duration(each.seconds):>9}  {duration(each.held * share):>{len(unit) + 10}}  "
+        f"{100 * each.idle:>4.0f} %"
+        for each in expected_on
+    ]
+    probed = "the GPU" if torch.cuda.is_available() else "a core"
+    return [
+        f"{what} on {devices}, {share:g} for each; if a trial is as fast there as on {probed} here:",
+        f"  workers       time  {unit} time held    idle",
+        *rows,
+        f"least is wasted at about full speed with --concurrency {best.workers}",
+    ]
+
+
+def _costs(space: Space, trials: "list[Trial]") -> "dict[str, Cost]":
+    """The mean over the first few trials of each arm."""
+    from harness.search.forecast import Cost
+    from harness.search.probe import epoch_seconds
+
+    costs = {}
     for arm in space.arms:
         own = [trial.config for trial in trials if trial.arm == arm.name]
-        if not own:
-            continue
-        runs = Replicates(own[0], space.search.seeds_per_trial)
-        began = time.perf_counter()
-        runs.train_epoch()
-        total += (time.perf_counter() - began) * sum(config.epochs for config in own)
-    cores = os.cpu_count() or 1
-    slots = max(1, min(space.search.concurrency or cores, int(cores / space.search.resources.cpu)))
-    seeds = space.search.seeds_per_trial
-    each = f" on {seeds} seeds each" if seeds > 1 else ""
-    return (
-        f"{len(trials)} trials{each}, {slots} at a time on {cores} cores here: at most about "
-        f"{duration(total / slots + STARTUP_SECONDS)}"
-        f"{'' if isinstance(space.search.pruner, NoPruner) else ', less by what the pruner stops'}"
-    )
+        probed = [epoch_seconds(config) for config in own[:PROBED]]
+        if probed:
+            epoch, before = (
+                space.search.seeds_per_trial * sum(each) / len(probed) for each in zip(*probed, strict=True)
+            )
+            costs[arm.name] = Cost(epoch, before)
+    return costs
+
+
+def _unpruned(space: Space) -> Space:
+    search = space.search.model_copy(update={"pruner": NoPruner(type="none")})
+    return space.model_copy(update={"search": search})

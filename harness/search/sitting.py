@@ -181,12 +181,13 @@ def _run(
         quiet=quiet,
     )
     ledger.listeners += [progress, _starting(tracker)]
-    with progress, joined(address, verbose=verbose) as cluster:
-        slots = cluster.slots(search.resources)
+    with progress, joined(address, folder.path, verbose=verbose) as cluster:
+        need, slots = cluster.room(search.resources)
         return run_sweep(
             space,
             folder,
             ledger,
+            need=need,
             concurrency=min(search.concurrency or slots, slots),
             deadline=deadline,
             keep_models=log_models,

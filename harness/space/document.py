@@ -71,7 +71,12 @@ class Resources(Frozen):
     """What one trial holds while it runs."""
 
     cpu: Annotated[float, Field(gt=0)] = Field(default=1.0, description="CPU cores, or a share of one")
-    gpu: Annotated[float, Field(ge=0)] = Field(default=0.0, description="GPUs, or a share of one")
+    gpu: Annotated[float, Field(ge=0)] | None = Field(
+        default=None, description="GPUs, or a share of one; left out: one where the cluster has any"
+    )
+    accelerator: Annotated[str, Field(min_length=1)] | None = Field(
+        default=None, description="type of GPU in Ray's words, as in H100; left out: any"
+    )
     memory_gib: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="memory in GiB; left out: not counted"
     )

@@ -9,10 +9,12 @@ Deciding, without Ray (a simulation drives it as well as a cluster does):
     rules       constraints, and when an arm had enough
     front       which of several objectives' points nothing dominates
     summary     what came out, as `summary.json` holds it
+    simulated   a sweep in simulated time: decisions are real, results looked up
 
 Running, on Ray:
 
-    cluster     the one that was joined, or one started here (`address` asks whether there is one, without Ray)
+    cluster     the one that was joined, or one started here (`address` asks whether there is one, without Ray);
+                `shared` asks whether all its nodes see the sweep's folder
     searcher    lets Ray Tune ask the ledger and nobody else; `scheduler` lets it stop by the ledger's pruner alone
     trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray
     sweep       joins these and waits

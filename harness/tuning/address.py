@@ -7,6 +7,20 @@ from urllib.parse import urlsplit
 
 CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # where `ray start` says what `auto` means
 EXPECTED = "auto, ray://HOST:PORT or HOST:PORT"
+TOKEN = Path(".ray/auth_token")  # in the home folder: where Ray leaves one for clients
+TOKEN_VARIABLES = {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"}
+
+
+def environment() -> dict[str, str]:
+    """What Ray should find in the environment when it is imported; what the user set there stays.
+
+    A cluster wants its token by default, but a client that is told an address shows it only if it is told to; one that
+    wants none does not mind.
+    """
+    wanted = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    if TOKEN_VARIABLES & os.environ.keys() or (Path.home() / TOKEN).exists():
+        wanted["RAY_AUTH_MODE"] = "token"
+    return wanted | {name: os.environ[name] for name in wanted.keys() & os.environ.keys()}
 
 
 class ClusterError(Exception):

@@ -6,17 +6,17 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-os.environ |= {  # read by Ray when it is imported
-    "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-    "RAY_USAGE_STATS_ENABLED": "0",
-}
+from harness.tuning.address import ClusterError, environment
+
+os.environ |= environment()
 
 import ray
 
 from harness.space import Resources
-from harness.tuning.address import ClusterError
+from harness.tuning.shared import check_shared
 
 
 @dataclass(frozen=True)
@@ -26,30 +26,55 @@ class Cluster:
     nodes: int
     cpus: float
     gpus: float
+    accelerators: frozenset[str] = frozenset()
 
-    def slots(self, need: Resources) -> int:
-        """Trials that fit at once.
+    def room(self, asked: Resources) -> tuple[Resources, int]:
+        """What a trial holds here, with nothing left out, and how many trials fit at once.
 
         Raises:
             ClusterError: not even one does.
         """
+        gpu = asked.gpu if asked.gpu is not None else float(self.gpus > 0)
+        need = asked.model_copy(update={"gpu": gpu})
         fits = int(self.cpus / need.cpu + 1e-9)
-        if need.gpu:
-            fits = min(fits, int(self.gpus / need.gpu + 1e-9))
+        if gpu:
+            fits = min(fits, int(self.gpus / gpu + 1e-9))
         if fits < 1:
             raise ClusterError(
-                f"search.resources: a trial asks for {need.cpu:g} CPUs and {need.gpu:g} GPUs; the cluster has "
+                f"search.resources: a trial asks for {need.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
                 f"{self.cpus:g} and {self.gpus:g}; ask for less, or add nodes"
             )
-        return fits
+        if need.accelerator is not None and need.accelerator not in self.accelerators:
+            there = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
+            raise ClusterError(
+                f"search.resources.accelerator: expected a type that the cluster has, {there}; got {need.accelerator}"
+            )
+        return need, fits
+
+
+ACCELERATOR = "accelerator_type:"
+"""What Ray calls a type of GPU among a node's resources, before its name; each node has 1 of it."""
+
+
+def in_rays_words(need: Resources) -> dict[str, float]:
+    """What an actor holds, by the names of Ray's resources."""
+    words = {"CPU": need.cpu, "GPU": need.gpu or 0.0}
+    if need.memory_gib is not None:
+        words["memory"] = need.memory_gib * 2**30
+    if need.accelerator is not None:
+        words[ACCELERATOR + need.accelerator] = 0.001  # as Ray itself asks for it: a node serves many
+    return words
 
 
 @contextmanager
-def joined(address: str | None, *, verbose: bool = False) -> Iterator[Cluster]:
+def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Iterator[Cluster]:
     """The cluster to run on; one that was started here is ended again.
 
+    Args:
+        folder: what its nodes read and write.
+
     Raises:
-        ClusterError: it cannot be reached or started.
+        ClusterError: it cannot be reached or started, or not all of its nodes see the folder.
     """
     ours = not ray.is_initialized()
     if ours:
@@ -66,9 +91,11 @@ def joined(address: str | None, *, verbose: bool = False) -> Iterator[Cluster]:
             where = "could not be started here" if address is None else f"at {address} could not be joined"
             raise ClusterError(f"the Ray cluster {where}: {reason}; its logs are in /tmp/ray") from error
     try:
+        check_shared(folder)
         resources = ray.cluster_resources()
         alive = sum(1 for node in ray.nodes() if node["Alive"])
-        yield Cluster(alive, resources.get("CPU", 0.0), resources.get("GPU", 0.0))
+        types = frozenset(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))
+        yield Cluster(alive, resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
     finally:
         if ours:
             ray.shutdown()

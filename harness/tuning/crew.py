@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, Self
 
 import ray
 
-from harness.space import Resources
+from harness.space import Resources, Search
+from harness.tuning.cluster import Cluster, in_rays_words
 from harness.tuning.confirmation import Job, Result
 
 if TYPE_CHECKING:
@@ -127,12 +128,22 @@ class Crew:
             yield _outcome(job, report)
 
     def _hire(self) -> Any:
-        need = self.need
-        memory = {} if need.memory_gib is None else {"memory": need.memory_gib * 2**30}
-        hired = ray.remote(num_cpus=need.cpu, num_gpus=need.gpu, **memory)(_Worker)
-        worker = hired.remote(max(1, int(need.cpu)), self.tests, self.teaches)
+        words = in_rays_words(self.need)
+        amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
+        hired = ray.remote(resources=words, **{name: amount for name, amount in amounts.items() if amount is not None})
+        worker = hired(_Worker).remote(max(1, int(self.need.cpu)), self.tests, self.teaches)
         self._staff.append(worker)
         return worker
+
+
+def hire(cluster: Cluster, search: Search, most: int | None, *, tests: bool = True, teaches: bool = False) -> Crew:
+    """A crew as large as fits on the cluster, up to `most`, or to what the search had at once.
+
+    Raises:
+        ClusterError: not one worker fits.
+    """
+    need, slots = cluster.room(search.resources)
+    return Crew(min(most or search.concurrency or slots, slots), need, tests=tests, teaches=teaches)
 
 
 class _Worker:

@@ -12,13 +12,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # read by Ray when it is imported, as is what follows
-if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys() or (Path.home() / ".ray/auth_token").exists():
-    os.environ.setdefault("RAY_AUTH_MODE", "token")  # clusters want it by default, clients do not give it
+from harness.tuning.address import ClusterError, environment
+
+os.environ |= environment()
 
 from ray.exceptions import RayError
-
-from harness.tuning.address import ClusterError
 
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 """Never sent, beside what `.gitignore` names."""

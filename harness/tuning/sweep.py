@@ -19,7 +19,8 @@ os.environ |= {  # read by Ray Tune when it is imported
 
 from ray import tune
 
-from harness.space import Space
+from harness.space import Resources, Space
+from harness.tuning.cluster import in_rays_words
 from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
 from harness.tuning.scheduler import LedgerScheduler
@@ -35,6 +36,7 @@ def run_sweep(
     folder: SweepFolder,
     ledger: Ledger,
     *,
+    need: Resources,
     concurrency: int,
     deadline: float | None = None,
     keep_models: bool = False,
@@ -42,6 +44,7 @@ def run_sweep(
     """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
 
     Args:
+        need: what a trial holds.
         concurrency: trials at once.
         deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
         keep_models: have trials leave their weights.
@@ -49,14 +52,10 @@ def run_sweep(
     missing = ledger.missing
     if missing <= 0:
         return False
-    need = space.search.resources
-    resources = {"cpu": need.cpu, "gpu": need.gpu}
-    if need.memory_gib is not None:
-        resources["memory"] = need.memory_gib * 2**30
     searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)), keep_models=keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
-        tune.with_resources(TrialTrainable, resources),
+        tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=LedgerScheduler(ledger),

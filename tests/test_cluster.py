@@ -1,0 +1,99 @@
+"""Clusters of several nodes: real raylets on this machine, some of them in a file system of their own."""
+
+import os
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from tests.conftest import ROOT, run
+
+HEAD = """
+import sys, ray
+context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+print(context.address_info["gcs_address"], flush=True)
+sys.stdin.read()
+ray.shutdown()
+"""
+SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
+QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+
+
+@pytest.fixture(scope="module")
+def head() -> Iterator[str]:
+    process = subprocess.Popen(
+        [sys.executable, "-c", HEAD],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, **QUIET},
+    )
+    assert process.stdout is not None
+    assert process.stdin is not None
+    try:
+        yield process.stdout.readline().strip()
+    finally:
+        process.stdin.close()
+        process.wait(60)
+        process.stdout.close()
+
+
+@contextmanager
+def node(address: str, log: Path, *, own: Path | None = None) -> Iterator[None]:
+    """One more node while this lasts; `own`: a folder that is another one to it."""
+    ray = [str(Path(sys.executable).parent / "ray"), "start", f"--address={address}", "--num-cpus=1", "--block"]
+    if own is not None:
+        words = " ".join(ray)
+        ray = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{own}' && exec {words}"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(ray, stdout=out, stderr=out, env={**os.environ, **QUIET}, start_new_session=True)
+        try:
+            wait_for(log, "Ray runtime started", process)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def wait_for(log: Path, words: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while words not in log.read_text(errors="replace"):
+        assert process.poll() is None, log.read_text(errors="replace")
+        assert time.monotonic() < until, log.read_text(errors="replace")
+        time.sleep(0.1)
+
+
+def can_unshare() -> bool:
+    """Whether this user may give a process a file system of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_on_two_nodes_that_share_its_folder(head: str, tmp_path: Path) -> None:
+    with node(head, tmp_path / "node.log"):
+        result = run("harness.search", *SMALL, "--address", head, "--runs-dir", str(tmp_path / "runs"), **QUIET)
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+    assert not list(tmp_path.glob("runs/*/.shared-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(head: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    with node(head, tmp_path / "node.log", own=runs):
+        result = run("harness.search", *SMALL, "--address", head, "--runs-dir", str(runs), **QUIET)
+    assert result.code == 2, result.all
+    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
+    assert os.uname().nodename in result.err
+    assert "mount the same file system" in result.err
+    assert "Traceback" not in result.all
+    assert not list(runs.glob("*/.shared-*"))
