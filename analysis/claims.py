@@ -89,6 +89,21 @@ STUDIES = (
         "The same images, 40 % of those of a class taken for one that looks like it.",
         ("--top", "1", "--seeds", "5"),
     ),
+    Study(
+        "cifar10_clean_full",
+        1,
+        "CIFAR-10 and a ResNet18: the same question.",
+        ("--top", "1", "--seeds", "3"),
+        then=(("harness.distill",), ("harness.semantics", "--reference", "votes")),
+        full=True,
+    ),
+    Study(
+        "cifar10_human_full",
+        2,
+        "CIFAR-10 as people annotated it, about 40 % of the labels wrong, and a ResNet18.",
+        ("--top", "1", "--seeds", "3"),
+        full=True,
+    ),
 )
 
 
