@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.tracking.spool import Measured, Record, Remarked, TrialEnded, TrialStarted
 
 PLAIN_LINE_SECONDS = 5.0
 
@@ -98,6 +98,8 @@ class SweepProgress:
                     self._first_result(record)
             case TrialEnded():
                 self._count(record)
+            case Remarked():
+                self.console.print(record.text, soft_wrap=True, markup=False)
             case _:
                 pass
         self._show()

@@ -5,6 +5,7 @@ Ray and Optuna take seconds to import: that is done only after the input was fou
 
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -135,6 +136,8 @@ def confirm(
         most = max(extent.most(len(plan.configurations)), plan.covered())
         state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)
+        for warning in [*ledger.warnings, *tracker.warnings]:
+            print(warning, file=sys.stderr)
         tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
         facts = provenance.collect()
         relay = Relay(folder, tracker.append, provenance.of_trials(provenance.tags(facts)))

@@ -102,6 +102,8 @@ def search(
         tracker.append(_sweep_started(folder, space, tags))
         relay = Relay(folder, tracker.append, provenance.of_trials(tags))
         ledger = ledger or Ledger(folder.journal, space)
+        for warning in [*ledger.warnings, *tracker.warnings]:
+            print(warning, file=sys.stderr)
         ledger.listeners.append(relay)
         ledger.settle()
         relay.catch_up(ledger.entries())

@@ -1,6 +1,7 @@
 """What learned labels are held against: a table of classes, from people, from other models, or from a taxonomy."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -141,16 +142,17 @@ def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
 def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
     import torch
 
+    from harness.tuning.checkpoint import discard
+    from harness.tuning.folder import CHECKPOINT
     from harness.tuning.work import Work
 
-    checkpoint = home / "checkpoint.pt"
-    try:
-        work = Work(config.model_dump(), home)
-    except (RuntimeError, ValueError, KeyError):  # a checkpoint of other settings
-        checkpoint.unlink(missing_ok=True)
+    work = Work(config.model_dump(), home)
+    if work.failure:  # a checkpoint of other settings
+        discard(home / CHECKPOINT)
         work = Work(config.model_dump(), home)
     while not work.finished:
-        work.advance()
+        for remark in work.advance()["remarks"]:
+            print(remark, file=sys.stderr)
     run = work.run
     if work.failure or run is None:
         raise ReferenceError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")

@@ -40,6 +40,14 @@ class Measured:
 
 
 @dataclass(frozen=True)
+class Remarked:
+    """What a user should know of a run's files."""
+
+    job: Job
+    text: str
+
+
+@dataclass(frozen=True)
 class Ended:
     job: Job
     result: Result
@@ -53,7 +61,7 @@ class Lost:
     reason: str
 
 
-Event = Started | Measured | Ended | Lost
+Event = Started | Measured | Remarked | Ended | Lost
 
 
 class Crew:
@@ -109,6 +117,8 @@ class Crew:
                 self._idle.append(worker)
                 yield Lost(job, _first_line(getattr(error, "cause", None) or error))
                 continue
+            for remark in report["remarks"]:
+                yield Remarked(job, remark)
             yield Measured(job, report["epochs"])
             if not report["finished"]:
                 busy[worker.advance.remote()] = worker, job, folder

@@ -17,6 +17,8 @@ from harness.training.whole import write_text
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
 MODEL = "model.pt"
+CHECKPOINT = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
 
 
 class FolderError(Exception):
@@ -71,7 +73,7 @@ class SweepFolder:
 
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
-        for name in ("checkpoint.pt", "error.txt", LABELS, COURSE, MODEL):
+        for name in (CHECKPOINT, PREVIOUS, "error.txt", LABELS, COURSE, MODEL):
             (self.trial(number) / name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
