@@ -10,6 +10,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -180,7 +181,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
             str(arm["trials"]),
             _share(arm["val_accuracy"]) + _spread(arm),
             _share(arm["noisy_labels_corrected"], percent=True),
-            "\n".join(f"{key} {_short(value)}" for key, value in params.items()) or "no trial completed",
+            "\n".join(f"{key} {escape(_short(value))}" for key, value in params.items()) or "no trial completed",
             end_section=True,
         )
     return table
@@ -280,7 +281,7 @@ def _front_table(summary: Mapping[str, Any]) -> Table:
         table.add_column("parameters")
     for member in summary["front"][:MOST_SHOWN]:
         values = [shown(metric, member["values"][metric]) for metric in metrics]
-        params = ", ".join(f"{key}={_short(value)}" for key, value in member["params"].items())
+        params = ", ".join(f"{key}={escape(_short(value))}" for key, value in member["params"].items())
         table.add_row(member["name"], *values, *([params] if with_parameters else []))
     return table
 

@@ -237,6 +237,6 @@ def _judged(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
     now = {"n": n, "sequential": sequential}
     try:
         earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         earlier = []
     return earlier if now in earlier else [*earlier, now]

@@ -60,7 +60,7 @@ def superclasses(file: Path, classes: int) -> Reference:
     """
     try:
         groups = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ReferenceError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
     if not isinstance(groups, dict) or not all(
@@ -135,7 +135,7 @@ def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(file.read_text())
         return found if RunConfig(**found["config"]) == wanted else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 

@@ -184,7 +184,7 @@ def encode(record: Record) -> bytes:
 def decode(line: bytes) -> Record | None:
     """The record of a line; None for a damaged line, the header, or a kind or fields that are none of this version."""
     payload = _unframe(line)
-    if payload is None or (kind := KINDS.get(payload.pop("kind", None))) is None:
+    if payload is None or (kind := KINDS.get(str(payload.pop("kind", None)))) is None:
         return None
     try:
         if "metrics" in payload:
@@ -284,9 +284,10 @@ def spool_id(folder: Path) -> str:
             f"{path}: expected a spool's header on the first line, found something else; "
             "put a copy back, or move the folder away to track the sweep anew"
         )
-    if header["version"] != VERSION:
-        raise SpoolError(f"{path}: expected version {VERSION}, got {header['version']}; use the harness that wrote it")
-    return str(header["id"])
+    if header.get("version") != VERSION:
+        found = header.get("version")
+        raise SpoolError(f"{path}: expected version {VERSION}, got {found}; use the harness that wrote it")
+    return str(header.get("id"))
 
 
 def read(folder: Path, offset: int = 0) -> Iterator[tuple[Record | None, int]]:

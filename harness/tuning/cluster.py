@@ -14,6 +14,7 @@ os.environ |= {  # read by Ray when it is imported
 }
 
 import ray
+from ray._private import ray_constants
 
 from harness.space import Resources
 from harness.tuning.address import ClusterError
@@ -54,11 +55,14 @@ def joined(address: str | None, *, verbose: bool = False) -> Iterator[Cluster]:
     ours = not ray.is_initialized()
     if ours:
         options: dict[str, Any] = (
-            {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {"address": address}
+            # local: Ray else joins any cluster that was started on this machine, whoever's it is
+            {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
+            if address is None
+            else {"address": address}
         )
         level = logging.INFO if verbose else logging.ERROR
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _within(loopback=address is None):
                 warnings.simplefilter("ignore")
                 ray.init(log_to_driver=verbose, logging_level=level, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -72,3 +76,18 @@ def joined(address: str | None, *, verbose: bool = False) -> Iterator[Cluster]:
     finally:
         if ours:
             ray.shutdown()
+
+
+@contextmanager
+def _within(*, loopback: bool) -> Iterator[None]:
+    """What Ray starts inside of it listens to this machine alone; on Linux it would listen to the whole network.
+
+    Ray has a switch for that, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, and reads it when it is imported, before it is known
+    whether a cluster of several machines is to be joined, which must not be cut off so.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not loopback
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before

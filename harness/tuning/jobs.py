@@ -18,6 +18,7 @@ if {"RAY_AUTH_TOKEN", "RAY_AUTH_TOKEN_PATH"} & os.environ.keys() or (Path.home()
 
 from ray.exceptions import RayError
 
+from harness.training.secrets import scrub
 from harness.tuning.address import ClusterError
 
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
@@ -61,7 +62,7 @@ class Jobs:
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ClusterError(
-                f"--address {address}: expected the dashboard of a Ray cluster, http://HOST:8265, got: {reason}"
+                f"--address {scrub(address)}: expected the dashboard of a Ray cluster, http://HOST:8265, got: {reason}"
             ) from error
 
     def submit(self, command: str, folder: Path, environment: Mapping[str, str], name: str) -> str:
