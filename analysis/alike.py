@@ -125,7 +125,7 @@ def references(study: Study) -> dict[str, NDArray[np.float64]]:
         try:
             told = json.loads(study.sweep.artifact(FILE, Path(folder)).read_text())["reference"]
             return {NAMES.get(told["kind"], told["kind"]): np.array(told["table"], dtype=np.float64)}
-        except (TrackingError, OSError, ValueError, KeyError, TypeError):
+        except (TrackingError, OSError, ValueError, KeyError, TypeError, RecursionError):
             return {}
 
 

@@ -133,7 +133,7 @@ def _side(sweep: Sweep, label: str) -> Side:
 def _json(sweep: Sweep, name: str, into: Path) -> dict[str, Any] | None:
     try:
         content = json.loads(sweep.artifact(name, into).read_text())
-    except (TrackingError, OSError, ValueError):
+    except (TrackingError, OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None
 

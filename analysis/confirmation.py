@@ -54,7 +54,7 @@ def load(study: Study) -> Findings | str:
     with TemporaryDirectory() as folder:
         try:
             found = json.loads(study.sweep.artifact(FILE, Path(folder)).read_text())
-        except (TrackingError, OSError, ValueError):
+        except (TrackingError, OSError, ValueError, RecursionError):
             found = None
     if isinstance(found, dict):
         return found

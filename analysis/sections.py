@@ -31,7 +31,7 @@ from analysis.surface import panels as surface_panels
 from analysis.surface import surface, words
 from harness.display import OBJECTIVES, on_test, shown
 from harness.space import Space
-from harness.tracking.uri import scrub
+from harness.training.secrets import scrub
 
 OUTCOMES = {"better", "worse"}
 SHOWN = ("val_accuracy", "label_accuracy", "noisy_labels_corrected")

@@ -6,6 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
+from harness.space.problems import printable
+from harness.training.secrets import scrub
+
 DONE, NOTHING_COMPLETED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
 
@@ -72,8 +75,14 @@ def whole_number(text: str) -> int:
 
 def refuse(error: Exception) -> int:
     """Say what was wrong, a problem a line, and nothing else."""
-    print(error, file=sys.stderr)
+    say(str(error))
     return BAD_INPUT
+
+
+def say(text: str) -> None:
+    """Lines to standard error, as a terminal shows them and without passwords: they may quote files and addresses."""
+    for line in text.splitlines():
+        print(printable(scrub(line)), file=sys.stderr)
 
 
 def python() -> str:

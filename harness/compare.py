@@ -150,6 +150,8 @@ def _show(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
 
 
 def _terminal_table(table: "pd.DataFrame") -> Any:
+    from rich.markup import escape
+
     shown = _columns("arm", "sweep")
     shown.add_column("trials", justify="right")
     shown.add_column("validation\naccuracy", justify="right", no_wrap=True)
@@ -161,8 +163,8 @@ def _terminal_table(table: "pd.DataFrame") -> Any:
         for place, (_, row) in enumerate(rows.iterrows()):
             test = "\n".join(filter(None, [_accuracy(row, "test"), _range(row, "test"), _seeds(row)]))
             shown.add_row(
-                "" if place else str(arm),
-                row["sweep"],
+                "" if place else escape(str(arm)),
+                escape(row["sweep"]),
                 str(row["trials"]),
                 f"{_accuracy(row, 'val')}\n{_range(row, 'val')}",
                 *([test] if confirmed else []),
@@ -172,11 +174,13 @@ def _terminal_table(table: "pd.DataFrame") -> Any:
 
 
 def _parameters(table: "pd.DataFrame") -> Any:
+    from rich.markup import escape
+
     shown = _columns("arm", "sweep")
     shown.add_column("parameters of the best on validation", overflow="fold")
     for arm, rows in table.groupby("arm", sort=False):
         for place, (_, row) in enumerate(rows.iterrows()):
-            shown.add_row("" if place else str(arm), row["sweep"], _settings(row))
+            shown.add_row("" if place else escape(str(arm)), escape(row["sweep"]), escape(_settings(row)))
     return shown
 
 

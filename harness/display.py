@@ -10,10 +10,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from rich.console import Console
+from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.tracking.spool import Measured, Record, TrialEnded, TrialStarted
+from harness.tracking.spool import Measured, Record, Remarked, TrialEnded, TrialStarted
 
 PLAIN_LINE_SECONDS = 5.0
 
@@ -98,6 +99,8 @@ class SweepProgress:
                     self._first_result(record)
             case TrialEnded():
                 self._count(record)
+            case Remarked():
+                self.console.print(record.text, soft_wrap=True, markup=False)
             case _:
                 pass
         self._show()
@@ -178,7 +181,7 @@ def results_table(summary: Mapping[str, Any]) -> Table:
             str(arm["trials"]),
             _share(arm["val_accuracy"]) + _spread(arm),
             _share(arm["noisy_labels_corrected"], percent=True),
-            "\n".join(f"{key} {_short(value)}" for key, value in params.items()) or "no trial completed",
+            "\n".join(f"{key} {escape(_short(value))}" for key, value in params.items()) or "no trial completed",
             end_section=True,
         )
     return table
@@ -278,7 +281,7 @@ def _front_table(summary: Mapping[str, Any]) -> Table:
         table.add_column("parameters")
     for member in summary["front"][:MOST_SHOWN]:
         values = [shown(metric, member["values"][metric]) for metric in metrics]
-        params = ", ".join(f"{key}={_short(value)}" for key, value in member["params"].items())
+        params = ", ".join(f"{key}={escape(_short(value))}" for key, value in member["params"].items())
         table.add_row(member["name"], *values, *([params] if with_parameters else []))
     return table
 

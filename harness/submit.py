@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from harness import cli
 from harness.space import SpaceError, load
 from harness.space.load import find
+from harness.training.secrets import scrub
 from harness.tuning.address import ClusterError
 
 FORWARDED = ("MLFLOW_TRACKING_URI",)
@@ -53,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         if options.address is None:
             raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
+        _check_secrets(options.search)
         space = load(options.space, options.overrides)
         command = shlex.join(["python", "-m", "harness.search", *_search(options)])
         name = options.name or space.study
@@ -69,7 +71,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\nleft; the sweep runs on", file=sys.stderr)
-        print(f"stop it: ray job stop --address {options.address} {job}", file=sys.stderr)
+        print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
         return cli.INTERRUPTED
     if ended.code is None and ended.state != "SUCCEEDED":
         print(f"{job}: {ended.state.lower()}: {ended.message}; submit it again to go on", file=sys.stderr)
@@ -93,6 +95,17 @@ def _search(options: argparse.Namespace) -> list[str]:
     if options.name is not None:
         words += ["--name", options.name]
     return words + list(options.search)
+
+
+def _check_secrets(words: Sequence[str]) -> None:
+    """The command of a job is shown to all who may look at its cluster, and by `ps` where it runs."""
+    for word in words:
+        if scrub(word) != word:
+            raise ClusterError(
+                f"-- {scrub(word)}: expected an address without user and password, got one with them, which the "
+                "cluster would show to all; leave them out, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
+                "here (PGUSER and PGPASSWORD for PostgreSQL), and pass them on with --env NAME"
+            )
 
 
 def _shared(text: str) -> PurePosixPath:

@@ -18,6 +18,7 @@ from harness.tracking import spool
 from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively, unsent
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import ServerAway, TrackingError, check, redact, resolve
+from harness.tuning.folder import FolderError, check_inside, check_links
 
 WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
 PATIENCE = 10.0  # seconds that another process's sending is waited for
@@ -29,12 +30,17 @@ class NotSent(Exception):
 
 def sweep_folder(runs_dir: Path, name: str) -> Path:
     """The spool of the sweep `name`; SpoolError with the nearest names where there is none."""
+    names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{spool.FILE}"))
     folder = runs_dir / name / "spool"
-    if not (folder / spool.FILE).is_file():
-        names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{spool.FILE}"))
+    if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         found = f"did you mean {' or '.join(near)}?" if near else "it holds no sweeps; name another with --runs-dir"
         raise SpoolError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
+    try:
+        check_inside(runs_dir, name, "NAME")
+        check_links(folder.parent)
+    except FolderError as error:
+        raise SpoolError(str(error)) from error
     spool.spool_id(folder)
     return folder
 

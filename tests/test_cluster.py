@@ -15,7 +15,7 @@ from tests.conftest import ROOT, run
 
 HEAD = """
 import sys, ray
-context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
 print(context.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 ray.shutdown()

@@ -14,7 +14,7 @@ from tests.conftest import ROOT, run
 
 HEAD = """
 import sys, ray
-context = ray.init(num_cpus=3, include_dashboard=True, dashboard_host="127.0.0.1", dashboard_port=int(sys.argv[1]),
+context = ray.init("local", num_cpus=3, include_dashboard=True, dashboard_host="127.0.0.1", dashboard_port=int(sys.argv[1]),
                    log_to_driver=False, logging_level="ERROR")
 print("ready", context.dashboard_url, flush=True)
 sys.stdin.read()

@@ -5,6 +5,7 @@ Ray and Optuna take seconds to import: that is done only after the input was fou
 
 import dataclasses
 import json
+import sys
 import time
 from collections.abc import Sequence
 from contextlib import ExitStack
@@ -134,6 +135,8 @@ def confirm(
         most = max(extent.most(len(plan.configurations)), plan.covered())
         state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)
+        for warning in [*ledger.warnings, *tracker.warnings]:
+            print(warning, file=sys.stderr)
         tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
         facts = provenance.collect()
         relay = Relay(folder, tracker.append, provenance.of_trials(provenance.tags(facts)))
@@ -229,6 +232,6 @@ def _judged(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
     now = {"n": n, "sequential": sequential}
     try:
         earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         earlier = []
     return earlier if now in earlier else [*earlier, now]

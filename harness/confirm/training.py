@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
-from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded
+from harness.tracking.spool import DataSeen, Measured, Record, Remarked, TrialEnded
 from harness.tuning import crew
 from harness.tuning.confirmation import Plan
 from harness.tuning.crew import Crew, Event
@@ -49,6 +49,8 @@ class Training:
             case crew.Measured(job, epochs):
                 for epoch, metrics in epochs:
                     self._tell(Measured(trial=job.number, step=epoch, metrics=metrics))
+            case crew.Remarked(job, text):
+                self._tell(Remarked(trial=job.number, text=text))
             case crew.Ended(job, result):
                 results.put(job, result)
                 self._tell(results.end(job, result))

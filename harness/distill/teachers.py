@@ -7,6 +7,7 @@ confirmed on.
 """
 
 import dataclasses
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -67,8 +68,11 @@ class School:
             planned = plan(folder)
             if not planned.missing(seeds):
                 return {}
-            state = SweepPaused() if Ledger(folder.journal, self.space).missing else SweepEnded()
+            ledger = Ledger(folder.journal, self.space)
+            state = SweepPaused() if ledger.missing else SweepEnded()
             tracker = Tracker(folder.spool, self.uri)
+            for warning in [*ledger.warnings, *tracker.warnings]:
+                print(warning, file=sys.stderr)
             tracker.append(SweepStarted(name=self.path.name, tags={"study": self.space.study}))
             relay = Relay(folder, tracker.append)
             for job, result in planned.ended(seeds):

@@ -22,7 +22,7 @@ from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
 from harness.training.whole import write_text
 from harness.tuning.address import check_address
-from harness.tuning.folder import SweepFolder, write_json
+from harness.tuning.folder import SweepFolder, check_inside, write_json
 
 if TYPE_CHECKING:
     from harness.tuning.ledger import Ledger
@@ -81,6 +81,7 @@ def search(
     runs = Path(runs_dir)
     uri = resolve(tracking_uri, runs)
     path = runs / _checked(name or space.study)
+    check_inside(runs, path.name, "--name")
     check(uri)
     if address is not None:
         check_address(address)
@@ -102,6 +103,8 @@ def search(
         tracker.append(_sweep_started(folder, space, tags))
         relay = Relay(folder, tracker.append, provenance.of_trials(tags))
         ledger = ledger or Ledger(folder.journal, space)
+        for warning in [*ledger.warnings, *tracker.warnings]:
+            print(warning, file=sys.stderr)
         ledger.listeners.append(relay)
         ledger.settle()
         relay.catch_up(ledger.entries())
@@ -289,7 +292,7 @@ def _sum_up(space: Space, folder: SweepFolder, ledger: "Ledger", seconds: float)
 
     try:
         earlier = json.loads(folder.summary.read_text())["wall_seconds"]
-    except (OSError, ValueError, KeyError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         earlier = 0.0
     summary = {"name": folder.path.name, "study": space.study, **summarise(space, ledger.entries())}
     return {**summary, "wall_seconds": round(earlier + seconds, 3)}

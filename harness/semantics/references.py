@@ -1,6 +1,7 @@
 """What learned labels are held against: a table of classes, from people, from other models, or from a taxonomy."""
 
 import json
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -59,7 +60,7 @@ def superclasses(file: Path, classes: int) -> Reference:
     """
     try:
         groups = yaml.safe_load(file.read_text())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise ReferenceError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
     if not isinstance(groups, dict) or not all(
@@ -134,23 +135,24 @@ def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
     try:
         found: dict[str, Any] = json.loads(file.read_text())
         return found if RunConfig(**found["config"]) == wanted else None
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
 
 
 def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
     import torch
 
+    from harness.tuning.checkpoint import discard
+    from harness.tuning.folder import CHECKPOINT
     from harness.tuning.work import Work
 
-    checkpoint = home / "checkpoint.pt"
-    try:
-        work = Work(config.model_dump(), home)
-    except (RuntimeError, ValueError, KeyError):  # a checkpoint of other settings
-        checkpoint.unlink(missing_ok=True)
+    work = Work(config.model_dump(), home)
+    if work.failure:  # a checkpoint of other settings
+        discard(home / CHECKPOINT)
         work = Work(config.model_dump(), home)
     while not work.finished:
-        work.advance()
+        for remark in work.advance()["remarks"]:
+            print(remark, file=sys.stderr)
     run = work.run
     if work.failure or run is None:
         raise ReferenceError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")

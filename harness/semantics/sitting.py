@@ -143,7 +143,7 @@ def _confirmed(folder: SweepFolder) -> dict[str, str]:
     try:
         arms = json.loads(folder.findings.read_text())["arms"]
         return {arm: f"{arm}-{one['trial']}" for arm, one in arms.items() if one["trial"] is not None}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return {}
 
 

@@ -13,6 +13,7 @@ from harness.space.document import Document, Search
 from harness.space.problems import Origin, Path, Problem, nearest, short
 from harness.space.settings import FIELDS, METHOD
 from harness.space.source import Source, read
+from harness.training.secrets import hide
 
 TOP = tuple(Document.model_fields)
 SECTIONS = ("arms", "baselines")
@@ -26,7 +27,7 @@ OBJECTIVES: tuple[Path, Path] = (("objective",), ("objectives",))
 
 def override(source: Source, text: str) -> None:
     """Make one change to the data of `source`; what is wrong with it joins the problems of the source."""
-    here = Origin(f"--set {short(text)}")
+    here = Origin(f"--set {short(hide(text))}")
     key, equals, written = text.partition("=")
     key = key.strip()
     change = _Change(source, here)

@@ -12,6 +12,8 @@ from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from harness.training.secrets import scrub
+
 LONGEST_QUOTE = 60
 
 Path = tuple[str | int, ...]
@@ -42,7 +44,7 @@ class Problem:
 
     def __str__(self) -> str:
         where = [str(Origin(self.file, self.line)), self.key] if self.key else [str(Origin(self.file, self.line))]
-        return printable(": ".join([*where, f"expected {self.expected}, got {self.got}; {self.remedy}"]))
+        return printable(scrub(": ".join([*where, f"expected {self.expected}, got {self.got}; {self.remedy}"])))
 
 
 class SpaceError(Exception):

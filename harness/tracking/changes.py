@@ -15,6 +15,7 @@ from harness.tracking.spool import (
     FilesLeft,
     Measured,
     Record,
+    Remarked,
     Scalar,
     SweepEnded,
     SweepPaused,
@@ -87,6 +88,8 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
                 if record.reason:
                     change.tags["reason"] = record.reason
                 change.turn(record.state, record.time)
+            case Remarked():
+                change.tags["remark"] = record.text
             case SweepPaused():
                 change.measure(record.metrics.items(), 0, record.time)
                 change.tags["reason"] = record.reason

@@ -45,7 +45,7 @@ class Cursor:
         """The cursor of `uri`; at the start where none can be read, as sending twice is harmless."""
         try:
             return cls(**json.loads(cursor_path(folder, uri).read_text()))
-        except (FileNotFoundError, ValueError, TypeError):
+        except (FileNotFoundError, ValueError, TypeError, RecursionError):
             return cls(tracking_uri=redact(uri))
 
     def save(self, folder: Path, uri: str) -> None:

@@ -35,7 +35,8 @@ from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 from harness.tracking.changes import RUNNING, STATUS, Change, Point, fold, trial_of
 from harness.tracking.cursor import exclusively
 from harness.tracking.spool import Record, Scalar, SweepEnded, SweepPaused
-from harness.tracking.uri import scrub, sqlite_path
+from harness.tracking.uri import sqlite_path
+from harness.training.secrets import scrub
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
 FACTS_PER_CALL = 100
@@ -270,6 +271,9 @@ class Mirror:
         known.update(fresh)
 
     def _log_file(self, run: str, path: Path) -> None:
+        if not path.resolve().is_relative_to(self.home.resolve().parent):
+            self._note(f"{path} of run {run} lies outside of the runs folder, and is not sent")
+            return
         if not path.exists():
             self._note(f"{path} of run {run} is no longer there")
             return

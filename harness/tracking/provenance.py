@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.tracking.uri import redact
+from harness.training.secrets import HIDDEN, hide, names_secret
 
 PACKAGES = (
     *("soft-label-harness", "torch", "torchvision", "numpy", "scikit-learn", "scipy"),
@@ -29,8 +30,6 @@ PACKAGES = (
 ENVIRONMENT = re.compile(
     r"(OMP|MKL|OPENBLAS|NUMEXPR)_NUM_THREADS|CUDA_VISIBLE_DEVICES|CUBLAS_WORKSPACE_CONFIG|PYTHONHASHSEED"
 )
-SECRET = re.compile(r"(?i)(token|password|passwd|secret|credential|api.?key|access.?key)")
-HIDDEN = "***"
 
 
 def collect(argv: Iterable[str] | None = None) -> dict[str, Any]:
@@ -74,16 +73,13 @@ def of_trials(tags: Mapping[str, str]) -> dict[str, str]:
 def command_line(argv: Iterable[str]) -> str:
     """`argv` as typed, without secrets: those in addresses, and the values of options named like one."""
     words: list[str] = []
-    hide = False
+    hidden = False
     for word in argv:
-        name, equals, _ = word.partition("=")
-        if hide:
+        if hidden:
             words.append(HIDDEN)
-        elif equals and SECRET.search(name):
-            words.append(f"{name}={HIDDEN}")
         else:
-            words.append(_homeless(redact(word) if "://" in word else word))
-        hide = not hide and not equals and word.startswith("-") and SECRET.search(word) is not None
+            words.append(_homeless(redact(hide(word)) if "://" in word else hide(word)))
+        hidden = not hidden and "=" not in word and word.startswith("-") and names_secret(word)
     return shlex.join(words)
 
 

@@ -33,7 +33,8 @@ from mlflow.exceptions import MlflowException
 from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import http_request
 
-from harness.tracking.uri import TrackingError, check, redact, scrub, sqlite_path
+from harness.tracking.uri import TrackingError, check, redact, sqlite_path
+from harness.training.secrets import scrub
 
 PAGE = 1000  # runs of one search
 BULK = 100  # runs of one call for curves

@@ -110,6 +110,15 @@ class FilesLeft:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Remarked:
+    """What a user should know of a trial's files, such as a checkpoint that was damaged."""
+
+    trial: int
+    text: str
+    time: int = dataclasses.field(default_factory=now_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPaused:
     """The sweep was interrupted; the same command goes on with it."""
 
@@ -129,7 +138,9 @@ class SweepEnded:
     time: int = dataclasses.field(default_factory=now_ms)
 
 
-Record = SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | FilesLeft | SweepPaused | SweepEnded
+Record = (
+    SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | FilesLeft | Remarked | SweepPaused | SweepEnded
+)
 
 KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
 
@@ -145,8 +156,11 @@ def _unframe(line: bytes) -> dict[str, Any] | None:
     checksum, _, body = line.rstrip(b"\n").partition(b" ")
     if checksum != b"%08x" % zlib.crc32(body):
         return None
-    payload: dict[str, Any] = json.loads(body)
-    return payload
+    try:
+        payload = json.loads(body)
+    except (ValueError, RecursionError):  # a checksum is no signature: anybody may have written the line
+        return None
+    return payload if isinstance(payload, dict) else None
 
 
 def _plain(value: object) -> object:
@@ -168,17 +182,20 @@ def encode(record: Record) -> bytes:
 
 
 def decode(line: bytes) -> Record | None:
-    """The record of a line; None for a damaged line, the header, or a kind that a newer version wrote."""
+    """The record of a line; None for a damaged line, the header, or a kind or fields that are none of this version."""
     payload = _unframe(line)
-    if payload is None or (kind := KINDS.get(payload.pop("kind"))) is None:
+    if payload is None or (kind := KINDS.get(str(payload.pop("kind", None)))) is None:
         return None
-    if "metrics" in payload:
-        payload["metrics"] = {key: float(value) for key, value in payload["metrics"].items()}
-    if "artifacts" in payload:
-        payload["artifacts"] = tuple(payload["artifacts"])
-    if "parts" in payload:
-        payload["parts"] = tuple(payload["parts"])
-    return kind(**payload)
+    try:
+        if "metrics" in payload:
+            payload["metrics"] = {key: float(value) for key, value in payload["metrics"].items()}
+        if "artifacts" in payload:
+            payload["artifacts"] = tuple(payload["artifacts"])
+        if "parts" in payload:
+            payload["parts"] = tuple(payload["parts"])
+        return kind(**payload)
+    except (TypeError, ValueError, AttributeError):
+        return None
 
 
 class Spool:
@@ -240,6 +257,8 @@ class Spool:
         sound = content.rfind(b"\n") + 1
         tail = content[sound:]
         if tail:
+            if sound:
+                spool_id(self.folder)  # nothing is cut off a file that is none of ours
             with (self.folder / CUT).open("ab") as aside:
                 aside.write(tail + b"\n")
             os.ftruncate(self._descriptor, sound)
@@ -261,10 +280,14 @@ def spool_id(folder: Path) -> str:
     except FileNotFoundError:
         raise SpoolError(f"{path}: expected the records of a sweep, found no such file") from None
     if header is None or header.get("kind") != "Spool":
-        raise SpoolError(f"{path}: expected a spool's header on the first line, found something else")
-    if header["version"] != VERSION:
-        raise SpoolError(f"{path}: expected version {VERSION}, got {header['version']}; use the harness that wrote it")
-    return str(header["id"])
+        raise SpoolError(
+            f"{path}: expected a spool's header on the first line, found something else; "
+            "put a copy back, or move the folder away to track the sweep anew"
+        )
+    if header.get("version") != VERSION:
+        found = header.get("version")
+        raise SpoolError(f"{path}: expected version {VERSION}, got {found}; use the harness that wrote it")
+    return str(header.get("id"))
 
 
 def read(folder: Path, offset: int = 0) -> Iterator[tuple[Record | None, int]]:

@@ -6,12 +6,13 @@ Nothing here imports mlflow, so that a command line can say in its first second 
 import base64
 import hashlib
 import os
-import re
 import socket
 import urllib.error
 import urllib.request
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
+
+from harness.training.secrets import scrub
 
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -57,12 +58,8 @@ def sqlite_path(uri: str) -> Path | None:
 
 def redact(uri: str) -> str:
     """`uri` without its user, password and query, where credentials are kept."""
-    return scrub(uri).split("?", 1)[0]
-
-
-def scrub(text: str) -> str:
-    """`text` with the user and password cut out of every address in it."""
-    return re.sub(r"(?<=://)[^/?#\s]*@", "", text)
+    address = scrub(uri) if "://" in uri else uri.rpartition("@")[2]
+    return address.split("?", 1)[0]
 
 
 def fingerprint(uri: str) -> str:
@@ -93,11 +90,19 @@ def _sqlite_path(uri: str) -> Path:
 
 
 def _parts(uri: str) -> tuple[SplitResult, str, int | None]:
-    parts = urlsplit(uri)
     try:
+        parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
-    except ValueError as error:
-        raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}' ({error})") from None
+        beyond = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
+    except ValueError:  # whose words may quote a password
+        if "@" not in uri:
+            raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}'; correct it") from None
+        beyond = "@"
+    if "@" in beyond:
+        raise TrackingError(
+            f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}' after a user or password with a / ? or # in it; "
+            "write these as %2F, %3F, %23"
+        )
     if not host:
         raise TrackingError(f"--tracking-uri: expected a host, got '{redact(uri)}'; write {EXPECTED}")
     return parts, host, port

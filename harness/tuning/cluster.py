@@ -14,6 +14,7 @@ from harness.tuning.address import ClusterError, environment
 os.environ |= environment()
 
 import ray
+from ray._private import ray_constants
 
 from harness.space import Resources
 from harness.tuning.shared import check_shared
@@ -79,11 +80,14 @@ def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Itera
     ours = not ray.is_initialized()
     if ours:
         options: dict[str, Any] = (
-            {"num_cpus": os.cpu_count(), "include_dashboard": False} if address is None else {"address": address}
+            # local: Ray else joins any cluster that was started on this machine, whoever's it is
+            {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
+            if address is None
+            else {"address": address}
         )
         level = logging.INFO if verbose else logging.ERROR
         try:
-            with warnings.catch_warnings():
+            with warnings.catch_warnings(), _within(loopback=address is None):
                 warnings.simplefilter("ignore")
                 ray.init(log_to_driver=verbose, logging_level=level, **options)
         except (ConnectionError, RuntimeError, ValueError, OSError) as error:
@@ -99,3 +103,18 @@ def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Itera
     finally:
         if ours:
             ray.shutdown()
+
+
+@contextmanager
+def _within(*, loopback: bool) -> Iterator[None]:
+    """What Ray starts inside of it listens to this machine alone; on Linux it would listen to the whole network.
+
+    Ray has a switch for that, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, and reads it when it is imported, before it is known
+    whether a cluster of several machines is to be joined, which must not be cut off so.
+    """
+    before = ray_constants.ENABLE_RAY_CLUSTER
+    ray_constants.ENABLE_RAY_CLUSTER = before and not loopback
+    try:
+        yield
+    finally:
+        ray_constants.ENABLE_RAY_CLUSTER = before

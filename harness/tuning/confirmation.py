@@ -238,6 +238,6 @@ class Plan:
 def _read(file: Path) -> dict[str, Any] | None:
     try:
         found = json.loads(file.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return found if isinstance(found, dict) else None

@@ -49,6 +49,14 @@ class Saw:
 
 
 @dataclass(frozen=True)
+class Remarked:
+    """What a user should know of a run's files."""
+
+    job: Job
+    text: str
+
+
+@dataclass(frozen=True)
 class Ended:
     job: Job
     result: Result
@@ -62,7 +70,7 @@ class Lost:
     reason: str
 
 
-Event = Started | Saw | Measured | Ended | Lost
+Event = Started | Saw | Measured | Remarked | Ended | Lost
 
 
 class Crew:
@@ -120,6 +128,8 @@ class Crew:
                 continue
             if report["data"]:
                 yield Saw(job, report["data"])
+            for remark in report["remarks"]:
+                yield Remarked(job, remark)
             yield Measured(job, report["epochs"])
             if not report["finished"]:
                 busy[worker.advance.remote()] = worker, job, folder

@@ -4,6 +4,7 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
             confirm/  confirm.json  distill/
 """
 
+import contextlib
 import difflib
 import fcntl
 import json
@@ -17,6 +18,8 @@ from harness.training.whole import write_text
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
 MODEL = "model.pt"
+CHECKPOINT = "checkpoint.pt"
+PREVIOUS = "checkpoint.previous.pt"
 
 
 class FolderError(Exception):
@@ -71,15 +74,16 @@ class SweepFolder:
 
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
-        for name in ("checkpoint.pt", "error.txt", LABELS, COURSE, MODEL):
+        for name in (CHECKPOINT, PREVIOUS, "error.txt", LABELS, COURSE, MODEL):
             (self.trial(number) / name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
         """Create the folder if need be and take its lock.
 
         Raises:
-            FolderError: another driver holds it, or it cannot be written.
+            FolderError: another driver holds it, it cannot be written, or a link in it leads out of it.
         """
+        check_links(self.path)
         try:
             self.trials.mkdir(parents=True, exist_ok=True)
             lock = open(self.path / "driver.lock", "a+")
@@ -119,7 +123,7 @@ def tracked_on(path: Path) -> str | None:
     """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
     try:
         uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])
-    except (OSError, ValueError, KeyError, TypeError):
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
         return None
     return None if uri.startswith("sqlite:") else uri
 
@@ -132,10 +136,42 @@ def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
     """
     names = sorted(file.parent.name for file in runs_dir.glob("*/study.journal"))
     if name in names:
+        check_inside(runs_dir, name, argument)
         return runs_dir / name
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
     remedy = f"did you mean {' or '.join(near)}?" if near else "it holds none; run a search, or say --runs-dir"
     raise FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
+
+
+def check_inside(runs_dir: Path, name: str, argument: str) -> None:
+    """What is written under a name in the runs folder is to land there.
+
+    Raises:
+        FolderError: `name` is a link there that leads out of it.
+    """
+    path = runs_dir / name
+    if path.is_symlink() and path.resolve().parent != runs_dir.resolve():
+        raise FolderError(
+            f"{argument}: expected a folder in {runs_dir}/, got '{name}', a link to {path.resolve()}; "
+            f"say --runs-dir {path.resolve().parent}"
+        )
+
+
+def check_links(folder: Path) -> None:
+    """What is written into a sweep's folder is to land there: nothing in it may be a link out of it.
+
+    Raises:
+        FolderError: something is.
+    """
+    home = folder.resolve()
+    for place in (folder, folder / "spool", folder / "trials"):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError), os.scandir(place) as entries:
+            for entry in entries:
+                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(home):
+                    raise FolderError(
+                        f"{entry.path}: expected a file or folder of the sweep, got a link to "
+                        f"{Path(entry.path).resolve()}; remove it"
+                    )
 
 
 def write_json(path: Path, value: Any) -> None:
@@ -146,6 +182,6 @@ def read_json(path: Path) -> dict[str, Any] | None:
     """The mapping that a file holds; None where it is missing, damaged or holds something else."""
     try:
         content = json.loads(path.read_text())
-    except (OSError, ValueError):
+    except (OSError, ValueError, RecursionError):
         return None
     return content if isinstance(content, dict) else None

@@ -18,6 +18,8 @@ os.environ |= environment()
 
 from ray.exceptions import RayError
 
+from harness.training.secrets import scrub
+
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 """Never sent, beside what `.gitignore` names."""
 
@@ -59,7 +61,7 @@ class Jobs:
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
             raise ClusterError(
-                f"--address {address}: expected the dashboard of a Ray cluster, http://HOST:8265, got: {reason}"
+                f"--address {scrub(address)}: expected the dashboard of a Ray cluster, http://HOST:8265, got: {reason}"
             ) from error
 
     def submit(self, command: str, folder: Path, environment: Mapping[str, str], name: str) -> str:

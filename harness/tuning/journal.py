@@ -1,19 +1,25 @@
 """The journal file: Optuna's, opened by its one writer, or refused in words.
 
-    line = one operation of Optuna's as JSON, a newline
+    line = one operation of Optuna's as JSON, with the CRC-32 of what it is without it as its last key, a newline
 
-Each study says in which format this project writes into it, as the attribute `format`:
+Optuna steps over a key that it does not know, so it and its dashboard read the file as one of theirs. Each study says
+in which format this project writes into it, as the attribute `format`:
 
     1   what was written before formats were said
     2   a decision of the pruner is written down before what it rests on (`harness.tuning.ledger`)
+    3   every line has its checksum
 
-Older formats are read, and gone on with; a newer one, or a line that is none, is refused with what to do. A kill may
-cut the last line short: whatever it was, nobody was told of it, and it is taken off.
+Older formats are read, and gone on with: once a line has a checksum, all after it have. A newer format, a line that is
+none, or one whose checksum does not fit is refused with what to do. Where nothing whole follows the damage it is a
+tail, such as a kill or a power cut leaves: it is put aside, and told. Whatever it was, it is asked for again.
 """
 
 import json
-from collections.abc import Iterator
+import zlib
+from collections.abc import Generator, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -25,9 +31,14 @@ from optuna.storages.journal._storage import JournalOperation, JournalStorageRep
 
 from harness.tuning.folder import FolderError
 
-FORMAT = 2
+FORMAT = 3
 FORMATS = range(1, FORMAT + 1)
 ATTRIBUTE = "format"
+
+SUM = "crc32"
+MARK = f',"{SUM}":"'.encode()
+CUT = ".cut"
+"""What is put behind a journal's name for the file of what was cut off it."""
 
 ANEW = "or begin anew with another --name"
 
@@ -42,23 +53,49 @@ class Journal(JournalStorage):
     Args:
         file: created if missing.
 
+    Attributes:
+        warnings: what was found damaged and put aside, in words.
+
     Raises:
         LedgerError: it is damaged, or of a newer format. Nothing was changed then.
     """
 
     def __init__(self, file: Path) -> None:
+        self.warnings: list[str] = []
         self._held: dict[str, Any] | None = None
         try:
-            super().__init__(JournalFileBackend(str(file), lock_obj=_NoLock()))
-            _check_last(file)  # Optuna would step over it
+            backend = _Summing(str(file), lock_obj=_NoLock())
+            whole = _whole(file)
+            backend.most = whole.lines
+            super().__init__(backend)
         except OSError as error:
             raise LedgerError(f"{file}: expected a journal that can be read, got: {error.strerror}") from error
+        except LedgerError:
+            raise
         except Exception as error:
             unknown = f"{file}: expected a journal, got: {error}; put a copy back, {ANEW}"
             raise LedgerError(_damage(file) or unknown) from error
         for study in self.get_all_studies():
             _check_format(file, study.user_attrs.get(ATTRIBUTE, 1))
-        _take_off_tail(file)
+        self._put_aside(file, whole)
+        backend.most = None
+
+    def _put_aside(self, file: Path, whole: "_Whole") -> None:
+        """Take off what follows the whole lines."""
+        with file.open("rb") as stream:
+            stream.seek(whole.end)
+            tail = stream.read()
+        if not tail:
+            return
+        aside = file.with_name(file.name + CUT)
+        with aside.open("ab") as stream:
+            stream.write(tail + b"\n")
+        with file.open("r+b") as stream:
+            stream.truncate(whole.end)
+        self.warnings.append(
+            f"{file}: expected an operation of Optuna's journal after line {whole.lines}, got a damaged end of "
+            f"{len(tail)} bytes; it is kept in {aside.name}, and what it told is asked for again"
+        )
 
     @contextmanager
     def holding(self) -> Iterator[dict[str, Any]]:
@@ -91,19 +128,81 @@ class _NoLock(BaseJournalFileLock):
         pass
 
 
-def _take_off_tail(file: Path) -> None:
-    whole = file.read_bytes()
-    end = whole.rfind(b"\n") + 1
-    if end < len(whole):
-        with file.open("r+b") as stream:
-            stream.truncate(end)
+class _Summing(JournalFileBackend):
+    """Optuna's file, with a checksum in every line written. `most`: how many lines are to be read, where not all."""
+
+    most: int | None = None
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        super().append_logs([{**log, SUM: _sum(json.dumps(log, separators=(",", ":")).encode())} for log in logs])
+
+    def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
+        left = None if self.most is None else max(0, self.most - log_number_from)
+        yield from islice(super().read_logs(log_number_from), left)
 
 
-def _check_last(file: Path) -> None:
-    whole = file.read_bytes().splitlines(keepends=True)
-    last = next((line for line in reversed(whole) if line.endswith(b"\n")), None)
-    if last is not None:
-        json.loads(last)
+@dataclass(frozen=True)
+class _Whole:
+    """The lines of a journal up to its damaged end: how many, and the byte behind them."""
+
+    lines: int = 0
+    end: int = 0
+
+
+def _whole(file: Path) -> _Whole:
+    """What is whole of a journal.
+
+    Raises:
+        LedgerError: a line is damaged that is no end of a journal, or says that the format is a newer one.
+    """
+    whole, damaged, end, summed = _Whole(), 0, 0, False
+    with file.open("rb") as stream:
+        for number, line in enumerate(stream, start=1):
+            end += len(line)
+            found = _fits(line)
+            summed = summed or found is True
+            if found or (found is None and not summed and _operation(line) is not None):
+                if damaged:
+                    raise LedgerError(_damaged(file, damaged, "something else"))
+                whole = _Whole(number, end)
+            else:
+                damaged = damaged or number
+                if found is None:
+                    _check_said(file, line, number)
+    if damaged and not whole.lines and (damaged < number or line.endswith(b"\n")):  # more than a first line cut short
+        raise LedgerError(_damaged(file, damaged, "something else"))
+    return whole
+
+
+def _sum(body: bytes) -> str:
+    return f"{zlib.crc32(body):08x}"
+
+
+def _fits(line: bytes) -> bool | None:
+    """Whether the checksum of a line is that of its operation; None where it has none."""
+    body, mark, sum_ = line.rpartition(MARK)
+    if not line.endswith(b"\n"):
+        return False
+    if not mark:
+        return None
+    return sum_ == _sum(body + b"}").encode() + b'"}\n'
+
+
+def _operation(line: bytes) -> dict[str, Any] | None:
+    try:
+        operation = json.loads(line)
+    except (ValueError, RecursionError):
+        return None
+    return operation if isinstance(operation, dict) and "op_code" in operation else None
+
+
+def _check_said(file: Path, line: bytes, number: int) -> None:
+    """What a newer version wrote may look damaged to this one."""
+    operation = _operation(line) or {}
+    if operation.get("op_code") == JournalOperation.SET_STUDY_USER_ATTR:
+        said = operation.get("user_attr")
+        if isinstance(said, dict) and ATTRIBUTE in said:
+            _check_format(file, said[ATTRIBUTE], number)
 
 
 def _check_format(file: Path, found: Any, line: int | None = None) -> None:

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
 from harness.tracking import spool
-from harness.tracking.spool import DataSeen, Measured, Record, TrialEnded, TrialStarted
+from harness.tracking.spool import DataSeen, Measured, Record, Remarked, TrialEnded, TrialStarted
 from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
 from harness.tuning.front import front
@@ -135,6 +135,11 @@ class Ledger:
             (arm, frozen) for arm in space.arms for frozen in self._trials(arm) if frozen.state == TrialState.RUNNING
         ]
         self._orphans.sort(key=lambda orphan: orphan[1]._trial_id)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What was found damaged in the journal, in words."""
+        return self._storage.warnings
 
     # What to run
 
@@ -265,6 +270,10 @@ class Ledger:
     def saw(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
         """Tell what data a trial works with; after a restart it is told again."""
         self._tell(DataSeen(trial=number, parts=tuple(parts)))
+
+    def remark(self, number: int, text: str) -> None:
+        """Tell what a user should know of a trial's files."""
+        self._tell(Remarked(trial=number, text=text))
 
     def complete(self, number: int) -> None:
         self._end(number, TrialState.COMPLETE, "")

@@ -36,6 +36,8 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         self.ledger.spent(number, result["busy"])
         if result.get("data"):
             self.ledger.saw(number, result["data"])
+        for remark in result.get("remarks", ()):
+            self.ledger.remark(number, remark)
         for epoch, metrics in result["epochs"]:
             if self.ledger.report(number, epoch, metrics):
                 self.ledger.prune(number)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
+from harness.tuning.folder import CHECKPOINT
+
 if TYPE_CHECKING:
     from harness.tuning.work import Work
 
@@ -43,8 +45,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         if self.work is not None:
-            self.work.save(Path(checkpoint_dir) / "checkpoint.pt")
+            self.work.save(Path(checkpoint_dir) / CHECKPOINT)
 
     def load_checkpoint(self, checkpoint: str) -> None:
         if self.work is not None:
-            self.work.restore(Path(checkpoint) / "checkpoint.pt")
+            self.work.restore(Path(checkpoint) / CHECKPOINT)

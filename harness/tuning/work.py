@@ -2,10 +2,10 @@
 
 A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
 worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
-or a label file is written whole or not at all. Knows no Ray.
+or a label file is written whole or not at all; where a checkpoint is damaged all the same, the one before it is taken,
+and that is told. Knows no Ray.
 """
 
-import pickle
 import time
 import traceback
 from collections.abc import Callable
@@ -21,14 +21,12 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
-from harness.training.whole import write_whole
-from harness.tuning.folder import COURSE, LABELS, MODEL
+from harness.training.whole import write_text, write_whole
+from harness.tuning import checkpoint
+from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
-
-VERSION = 2
-"""Of a checkpoint."""
 
 
 class Work:
@@ -50,6 +48,7 @@ class Work:
         self._curve: list[tuple[int, Metrics]] = []
         self._told = 0
         self.data: list[dict[str, Any]] = []
+        self.remarks: list[str] = []
         self._attempt(lambda: self._begin(config, seeds))
         self.saved_at = time.monotonic()
 
@@ -68,49 +67,42 @@ class Work:
         Returns:
             `epochs`: (number, metrics) of each since the last call, of a first call since the start; `failure`: a
             reason, or empty; `busy`: seconds of the trial so far, with its set-up; `finished`: whether this was the
-            last; `data`: what the run sees, told once.
+            last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once.
         """
         self._attempt(self._train)
         epochs, self._told = self._curve[self._told :], len(self._curve)
         data, self.data = self.data, []
+        remarks, self.remarks = self.remarks, []
         return {
             "epochs": epochs,
             "failure": self.failure,
             "busy": self.seconds,
             "finished": self.finished,
             "data": data,
+            "remarks": remarks,
         }
 
     def save(self, path: Path) -> None:
         if self.runs is not None:
-            state = {
-                "version": VERSION,
-                "runs": self.runs.state_dict(),
-                "curve": self._curve,
-                "seconds": self.seconds,
-            }
-            write_whole(path, lambda fresh: torch.save(state, fresh))
+            checkpoint.save(path, {"runs": self.runs.state_dict(), "curve": self._curve, "seconds": self.seconds})
 
     def restore(self, path: Path) -> None:
-        """Go on from a checkpoint; from the start where it is none of this version, which costs time and no more."""
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except (RuntimeError, OSError, EOFError, pickle.UnpicklingError):  # what a power cut left of it
-            return
-        if self.runs is not None and state.get("version") == VERSION:
-            self.runs.load_state_dict(state["runs"])
-            self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]
-            self.seconds = state["seconds"]
+        """Go on from the last whole checkpoint; from the start where there is none, which costs time and no more."""
+        found = checkpoint.load(path)
+        self.remarks += found.remarks
+        if self.runs is not None and found.state is not None:
+            self.runs.load_state_dict(found.state["runs"])
+            self._curve = [(epoch, metrics) for epoch, metrics in found.state["curve"]]
+            self.seconds = found.state["seconds"]
 
     @property
     def _checkpoint(self) -> Path:
-        return self.folder / "checkpoint.pt"
+        return self.folder / CHECKPOINT
 
     def _begin(self, config: dict[str, Any], seeds: int) -> None:
         self.runs = Replicates(RunConfig(**config), seeds)
         self.data = seen(self.runs.first.config, self.runs.first.parts)
-        if self._checkpoint.exists():
-            self.restore(self._checkpoint)
+        self.restore(self._checkpoint)
 
     def _train(self) -> None:
         runs = self.runs
@@ -146,7 +138,7 @@ class Work:
         if run.course is not None:
             course = run.course.arrays(train)
             write_whole(self.folder / COURSE, lambda fresh: np.savez_compressed(fresh, **course))
-        self._checkpoint.unlink(missing_ok=True)
+        checkpoint.discard(self._checkpoint)
 
     def _attempt(self, work: Callable[[], None]) -> None:
         """A failure is a result: its reason goes to the driver, its traceback into the trial's folder."""
@@ -158,5 +150,5 @@ class Work:
         except Exception as error:
             self.failure = f"{type(error).__name__}: {error}"
             self.folder.mkdir(parents=True, exist_ok=True)
-            (self.folder / "error.txt").write_text(traceback.format_exc())
+            write_text(self.folder / "error.txt", traceback.format_exc())
         self.seconds += time.perf_counter() - started

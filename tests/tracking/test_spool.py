@@ -21,6 +21,7 @@ from harness.tracking.spool import (
     FilesLeft,
     Measured,
     Record,
+    Remarked,
     Spool,
     SpoolError,
     SweepEnded,
@@ -60,6 +61,7 @@ records = st.one_of(
         artifacts=files,
         time=numbers,
     ),
+    st.builds(Remarked, trial=numbers, text=text, time=numbers),
     st.builds(SweepPaused, reason=text, metrics=metrics, time=numbers),
     st.builds(SweepEnded, metrics=metrics, tags=tags, artifacts=files, time=numbers),
 )
@@ -154,6 +156,14 @@ def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("shopping list\n")
     with pytest.raises(SpoolError, match="expected a spool's header"):
         Spool(tmp_path)
+
+
+@pytest.mark.parametrize("tail", [b"", b"milk"])
+def test_nothing_is_cut_off_a_file_of_something_else(tmp_path: Path, tail: bytes) -> None:
+    (tmp_path / FILE).write_bytes(b"shopping list\n" + tail)
+    with pytest.raises(SpoolError, match="put a copy back, or move the folder away"):
+        Spool(tmp_path)
+    assert (tmp_path / FILE).read_bytes() == b"shopping list\n" + tail
 
 
 def test_a_disk_that_is_full_leaves_the_spool_whole(tmp_path: Path) -> None:

@@ -1,14 +1,16 @@
 """What a trial leaves in its folder, without Ray."""
 
 import io
+import time
 import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from harness.training.config import RunConfig
-from harness.tuning import work
+from harness.tuning import checkpoint, work
 from harness.tuning.work import Work
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
@@ -78,30 +80,116 @@ def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_
     assert members(tmp_path / "first" / "labels.npz") == members(tmp_path / "calm" / "labels.npz"), "of the first seed"
 
 
-def test_a_checkpoint_of_another_version_costs_time_and_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+@pytest.fixture
+def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a trial that was lost after its second epoch, with a checkpoint of each."""
+    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
     monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
-    old = Work(CONFIG, tmp_path)
-    with monkeypatch.context() as patch:
-        patch.setattr(work, "VERSION", 1)
-        old.advance()
-    again = Work(CONFIG, tmp_path)
-    assert again.failure == ""
-    assert again.advance()["epochs"][0][0] == 1
+    trial = Work(CONFIG, tmp_path / "lost")
+    for _ in range(2):
+        trial.advance()
+    return tmp_path / "lost"
+
+
+def epochs_and_remarks(folder: Path) -> tuple[int, list[str]]:
+    """Where a trial goes on from, and what it says of that."""
+    again = Work(CONFIG, folder)
+    assert again.run is not None
+    epoch = again.run.epoch
+    told = again.advance()
+    assert told["failure"] == ""
+    assert [number for number, _ in told["epochs"]] == list(range(1, epoch + 2))
+    assert again.advance()["remarks"] == []
+    return epoch, told["remarks"]
+
+
+def flip(file: Path, place: int) -> None:
+    content = bytearray(file.read_bytes())
+    content[place] ^= 1
+    file.write_bytes(content)
+
+
+def test_a_whole_checkpoint_is_gone_on_from_without_a_word(lost: Path) -> None:
+    assert epochs_and_remarks(lost) == (2, [])
+
+
+def test_torch_reads_a_checkpoint_as_it_is(lost: Path) -> None:
+    assert torch.load(lost / "checkpoint.pt", weights_only=True)["version"] == checkpoint.VERSION
+
+
+def test_a_flipped_bit_anywhere_in_a_checkpoint_is_noticed(lost: Path) -> None:
+    """Every 97th byte of about 100 kB, and each of the checksum's own."""
+    whole = (lost / "checkpoint.pt").read_bytes()
+    first, last = lost / "checkpoint.pt", len(whole) - checkpoint.TRAILER
+    for place in (*range(0, last, 97), *range(last, len(whole))):
+        first.write_bytes(whole)
+        flip(first, place)
+        found = checkpoint.load(first)
+        assert len(found.remarks) == 1, f"byte {place} of {len(whole)}"
+        assert found.state is not None
+        assert found.state["curve"][-1][0] == 1
+        assert not first.exists()
+
+
+def test_of_a_damaged_checkpoint_the_one_before_is_taken_and_that_is_told(lost: Path) -> None:
+    flip(lost / "checkpoint.pt", 2000)
+    epoch, remarks = epochs_and_remarks(lost)
+    assert epoch == 1
+    assert remarks == [
+        f"{lost / 'checkpoint.pt'}: expected a whole checkpoint, got one whose checksum does not fit; the trial goes "
+        "on from the one before it"
+    ]
+
+
+def test_a_damaged_checkpoint_does_not_drive_out_the_last_whole_one(lost: Path) -> None:
+    flip(lost / "checkpoint.pt", 2000)
+    Work(CONFIG, lost).advance()  # it goes on from the one before, and writes another
+    flip(lost / "checkpoint.pt", 2000)
+    assert epochs_and_remarks(lost)[0] == 1
+
+
+def test_where_both_are_damaged_a_trial_starts_anew_and_that_is_told(lost: Path) -> None:
+    for name in ("checkpoint.pt", "checkpoint.previous.pt"):
+        flip(lost / name, 2000)
+    epoch, remarks = epochs_and_remarks(lost)
+    assert epoch == 0
+    assert [remark.partition(": expected")[0] for remark in remarks] == [
+        str(lost / "checkpoint.pt"),
+        str(lost / "checkpoint.previous.pt"),
+    ]
+    assert all(remark.endswith("; the trial starts anew") for remark in remarks)
 
 
 @pytest.mark.parametrize("share", [0, 0.5, 0.99])
-def test_a_checkpoint_that_was_cut_short_costs_time_and_no_more(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, share: float
-) -> None:
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
-    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
-    Work(CONFIG, tmp_path).advance()
-    checkpoint = tmp_path / "checkpoint.pt"
-    whole = checkpoint.read_bytes()
-    checkpoint.write_bytes(whole[: int(share * len(whole))])
-    again = Work(CONFIG, tmp_path)
-    assert again.failure == ""
-    assert again.advance()["epochs"][0][0] == 1
+def test_of_a_checkpoint_that_was_cut_short_the_one_before_is_taken(lost: Path, share: float) -> None:
+    whole = (lost / "checkpoint.pt").read_bytes()
+    (lost / "checkpoint.pt").write_bytes(whole[: int(share * len(whole))])
+    epoch, (remark,) = epochs_and_remarks(lost)
+    assert epoch == 1
+    assert "got one without its checksum at the end, cut short or of an older version" in remark
+
+
+def test_a_kill_between_two_checkpoints_leaves_the_one_before(lost: Path) -> None:
+    (lost / "checkpoint.pt").unlink()
+    assert epochs_and_remarks(lost) == (1, [])
+
+
+def test_a_checkpoint_of_another_version_costs_time_and_no_more(lost: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(checkpoint, "VERSION", checkpoint.VERSION + 1)
+    epoch, remarks = epochs_and_remarks(lost)
+    assert epoch == 0
+    assert f"expected a whole checkpoint, got one of version {checkpoint.VERSION - 1}, not" in remarks[0]
+
+
+def test_the_checksum_costs_next_to_nothing(lost: Path) -> None:
+    """CRC-32 runs at a gigabyte a second and more; a tenth of that is allowed for, on a busy core."""
+    state = {"w": torch.zeros(5_000_000)}
+    checkpoint.save(lost / "checkpoint.pt", state)
+    began = time.process_time()
+    checkpoint.save(lost / "checkpoint.pt", state)
+    assert time.process_time() - began < 0.5
+
+
+def test_a_trial_that_ends_leaves_no_checkpoint(lost: Path) -> None:
+    to_its_end(Work(CONFIG, lost))
+    assert sorted(path.name for path in lost.iterdir()) == ["label_course.npz", "labels.npz"]

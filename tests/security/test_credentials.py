@@ -1,0 +1,218 @@
+"""A user and password in an address: never in a file, a run, a process's arguments, or words that are shown."""
+
+import os
+import subprocess
+import sys
+import time
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from mlflow import MlflowClient
+
+from harness.tracking import provenance
+from harness.tracking.uri import TrackingError, check, redact
+from tests.conftest import finish, start
+from tests.security.conftest import again, call, finished
+from tests.test_compare import swept
+from tests.tracking.conftest import empty_database, free_port, mlflow_server, server
+
+__all__ = ["empty_database", "server"]
+
+SECRETS = ("Us3rName", "S3cret")
+USER = "Us3rName:S3cret@"
+
+
+def leaks(text: str | bytes) -> list[str]:
+    read = text.decode(errors="replace") if isinstance(text, bytes) else text
+    return [secret for secret in SECRETS if secret.lower() in read.lower()]
+
+
+def of_files(folder: Path) -> dict[str, list[str]]:
+    found = {str(file): leaks(file.read_bytes()) for file in sorted(folder.rglob("*")) if file.is_file()}
+    assert found
+    return {name: secrets for name, secrets in found.items() if secrets}
+
+
+def of_processes(parent: psutil.Process) -> set[str]:
+    """The arguments of those below a process, as `ps` shows them to everybody."""
+    shown = set()
+    for process in parent.children(recursive=True):
+        with suppress(psutil.NoSuchProcess, psutil.AccessDenied):
+            shown.add(" ".join(process.cmdline()))
+    return shown
+
+
+def test_a_sweep_on_a_server_with_a_password_leaves_it_nowhere(tmp_path: Path, server: str) -> None:
+    finished(tmp_path)
+    uri = server.replace("://", f"://{USER}")
+    process = start("harness.search", *again(tmp_path, "--tracking-uri", uri))
+    shown: set[str] = set()
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            shown |= of_processes(psutil.Process(process.pid))
+        time.sleep(0.02)
+    result = finish(process)
+    assert result.code == 0, result.all
+    assert leaks(result.all) == []
+    assert any("harness.tracking.writer" in command for command in shown)
+    assert [command for command in shown if leaks(command)] == []
+    assert of_files(tmp_path) == {}
+    client = MlflowClient(server)
+    experiment = client.get_experiment_by_name("label_lr")
+    found = client.search_runs([experiment.experiment_id])
+    assert len(found) >= 1
+    assert leaks(repr([run.to_dictionary() for run in found])) == []
+    assert leaks(call("sync", "label_lr", "--runs-dir", str(tmp_path), "--tracking-uri", uri).all) == []
+    assert of_files(tmp_path) == {}
+
+
+def test_a_comparison_on_a_server_with_a_password_shows_it_nowhere(tmp_path: Path, server: str) -> None:
+    uri = server.replace("://", f"://{USER}")
+    (tmp_path / "runs").mkdir()
+    swept(uri, tmp_path / "runs", "compared", verdict="<script>alert(1)</script>")
+    page = tmp_path / "page.html"
+    result = call("compare", "compared", "--tracking-uri", uri, "--html", str(page))
+    assert result.code == 0, result.all
+    assert leaks(result.all) == []
+    assert leaks(page.read_text()) == []
+    assert "<script>alert" not in page.read_text()
+
+
+@pytest.mark.parametrize("kind", ["http", "postgresql", "mysql"])
+def test_a_writer_whose_server_is_away_says_so_without_it(tmp_path: Path, kind: str) -> None:
+    folder = finished(tmp_path)
+    done = subprocess.run(
+        [sys.executable, "-m", "harness.tracking.writer", str(folder / "spool"), "--drain", "1"],
+        env={**os.environ, "MLFLOW_TRACKING_URI": f"{kind}://{USER}127.0.0.1:{free_port()}/lab?password=S3cret"},
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 1
+    assert leaks(done.stdout + done.stderr) == []
+    assert (folder / "spool" / "writer.log").read_text() != ""
+    assert of_files(tmp_path) == {}
+
+
+ADDRESSES = [
+    f"http://{USER}127.0.0.1:1",
+    f"http://{USER}127.0.0.1:1/base?token=S3cret",
+    f"https://{USER}no-such-host.invalid",
+    f"postgresql://{USER}127.0.0.1:1/lab",
+    f"postgresql+psycopg2://{USER}127.0.0.1:1/lab?password=S3cret",
+    f"mysql+pymysql://{USER}127.0.0.1:1/lab",
+    f"ftp://{USER}127.0.0.1:1",
+    f"{USER}127.0.0.1:5000",
+    # as they are typed, not as an address wants them
+    "http://Us3rName:S3/cret@127.0.0.1:1",
+    "http://Us3rName:12/S3cret@127.0.0.1:1",
+    "http://Us3rName:12#S3cret@127.0.0.1:1",
+    "http://Us3rName:?S3cret@127.0.0.1:1",
+    "http://Us3rName:#S3cret@127.0.0.1:1",
+    "http://Us3rName:S3cret@x@127.0.0.1:1",
+    "http://Us3rName@lab:S3cret@127.0.0.1:1",
+    "http://Us3rName:[S3cret@127.0.0.1:1",
+    f"http://{USER}127.0.0.1:port",
+    f"http://{USER}[::1",
+    f"http://{USER}",
+]
+
+
+@pytest.mark.parametrize("uri", ADDRESSES)
+def test_an_address_that_cannot_be_used_is_told_without_it(tmp_path: Path, uri: str) -> None:
+    finished(tmp_path)
+    with pytest.raises(TrackingError) as caught:
+        check(uri, timeout=1)
+    assert leaks(str(caught.value)) == []
+    assert leaks(redact(uri)) == []
+    for module, words in (
+        ("search", again(tmp_path)),
+        ("confirm", ("label_lr", "--runs-dir", str(tmp_path))),
+        ("sync", ("label_lr", "--runs-dir", str(tmp_path))),
+        ("compare", ("label_lr",)),
+    ):
+        result = call(module, *words, "--tracking-uri", uri)
+        assert result.code in (1, 2), (module, result.all)
+        assert leaks(result.all) == [], module
+    assert of_files(tmp_path) == {}
+    assert leaks(provenance.command_line(["harness.search", "--tracking-uri", uri, f"--tracking-uri={uri}"])) == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        f"tracking_uri=http://{USER}lab",
+        f"dataset=http://{USER}lab",
+        f"model=http://{USER}lab",
+        f"noise_rate=http://{USER}lab",
+        "api_key=S3cret",
+        "search.password=S3cret",
+    ],
+)
+def test_an_override_is_told_without_it(change: str) -> None:
+    result = call("train", "--space", "label_lr.yaml", "--set", change)
+    assert result.code == 2
+    assert leaks(result.all) == []
+
+
+@pytest.mark.parametrize(
+    ("words", "kept"),
+    [
+        (["--set=api_key=S3cret"], "'--set=api_key=***'"),
+        (["--env", "AWS_SECRET_ACCESS_KEY=S3cret"], "--env 'AWS_SECRET_ACCESS_KEY=***'"),
+        (["--env=HUB_TOKEN=S3cret=="], "'--env=HUB_TOKEN=***'"),
+        (["--hub-token", "S3cret", "--seed", "1"], "--hub-token '***' --seed 1"),
+        (["--set", f"data_root=s3://{USER}lab/x"], "--set data_root=s3://lab/x"),
+    ],
+)
+def test_a_command_line_is_kept_without_it(words: list[str], kept: str) -> None:
+    assert provenance.command_line(words) == kept
+
+
+def test_the_environment_is_kept_by_name_and_secrets_are_not_among_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in (
+        "MLFLOW_TRACKING_PASSWORD",
+        "RAY_AUTH_TOKEN",
+        "PGPASSWORD",
+        "OMP_NUM_THREADS_TOKEN",
+        "XOMP_NUM_THREADS",
+    ):
+        monkeypatch.setenv(name, "S3cret")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{USER}lab")
+    assert leaks(repr(provenance.collect())) == []
+
+
+def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:
+    there = ("--space", "label_lr.yaml", "--runs-dir", "/runs", "--address", f"http://{USER}127.0.0.1:9")
+    for more in (
+        (),
+        ("--", "--tracking-uri", f"http://{USER}lab"),
+        ("--", f"--tracking-uri=postgresql://{USER}lab/db"),
+    ):
+        result = call("submit", *there, *more)
+        assert result.code == 2
+        assert leaks(result.all) == []
+        assert ("leave them out" in result.err) == bool(more)
+
+
+def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Path, empty_database: Path) -> None:
+    from harness.tracking.mirror import Away
+    from harness.tracking.spool import Measured, Spool, TrialStarted
+    from harness.tracking.writer import Writer, log_to
+
+    folder = finished(tmp_path / "runs") / "spool"
+    (tmp_path / "server").mkdir()
+    (tmp_path / "server" / "mlflow.db").write_bytes(empty_database.read_bytes())
+    with mlflow_server(tmp_path / "server", free_port()) as url:
+        writer = Writer(folder, url.replace("://", f"://{USER}"), log_to(folder))
+        while writer.send():
+            pass
+    with Spool(folder) as spool:
+        spool.append(TrialStarted(trial=0, name="one"))
+        spool.append(Measured(trial=0, step=1, metrics={"val_accuracy": 0.5}))
+    with pytest.raises(Away) as caught:
+        writer.send()
+    assert leaks(str(caught.value)) == []
+    assert of_files(tmp_path / "runs") == {}

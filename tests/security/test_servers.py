@@ -1,0 +1,41 @@
+"""What listens here answers this machine alone, unless told."""
+
+import socket
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from harness import dashboard
+from tests.conftest import ROOT
+from tests.security.conftest import finished
+
+LISTENING = """
+import psutil
+from harness.tuning.cluster import joined
+with joined(None):
+    for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
+        for each in process.net_connections("inet"):
+            if each.status == "LISTEN":
+                print(each.laddr.ip)
+"""
+
+
+def test_the_dashboard_answers_this_machine_alone(tmp_path: Path) -> None:
+    with dashboard.server(finished(tmp_path), 0) as server:
+        assert server.server_address[0] == "127.0.0.1"
+
+
+def test_mlflow_s_pages_answer_this_machine_alone() -> None:
+    done = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "--host 127.0.0.1" in done.stdout
+
+
+@pytest.mark.slow
+def test_a_ray_that_is_started_here_answers_this_machine_alone() -> None:
+    done = subprocess.run([sys.executable, "-c", LISTENING], cwd=ROOT, capture_output=True, text=True, timeout=200)
+    assert done.returncode == 0, done.stderr
+    heard = [address.removeprefix("::ffff:") for address in done.stdout.split()]
+    assert len(heard) > 3
+    assert {address for address in heard if not socket.inet_aton(address).startswith(b"\x7f")} == set()

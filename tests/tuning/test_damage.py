@@ -1,0 +1,70 @@
+"""A checkpoint that was damaged while nobody ran: what the sweep goes on from, and where that is said."""
+
+import io
+import json
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+from rich.console import Console
+
+from harness.display import SweepProgress
+from harness.tracking import spool
+from harness.tracking.changes import fold
+from harness.tracking.spool import Remarked
+from harness.tuning.ledger import Ledger
+from harness.tuning.scheduler import LedgerScheduler
+from tests.conftest import finish, run, start
+from tests.kills import ended, wait_for_file
+from tests.tuning.conftest import Recorder, measured, space
+
+
+def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
+    heard = Recorder()
+    printed = io.StringIO()
+    ledger = Ledger(journal, space())
+    progress = SweepProgress(
+        8, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=200), every=1e9
+    )
+    ledger.listeners += [heard, progress]
+    trial = ledger.next()
+    assert trial is not None
+    remark = "trials/0/checkpoint.pt: expected a whole checkpoint [of version 3]"
+    result = {"busy": 1.0, "epochs": [(1, measured(0.5))], "failure": "", "finished": False, "remarks": [remark]}
+    LedgerScheduler(ledger)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
+    assert remark in printed.getvalue()
+    (told,) = heard.of(Remarked)
+    assert (told.trial, told.text) == (trial.number, remark)
+    assert spool.decode(spool.encode(told)) == told
+    assert fold([told])[trial.number].tags == {"remark": remark}
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Path, ray_address: str) -> None:
+    words = ("--space", "label_lr.yaml", "--set", "epochs=1200", "--set", "search.pruner=none", "--set", "width=64")
+    fixed = (*words, "--set", "baselines={}", "--trials", "1", "--address", ray_address, "--runs-dir", str(tmp_path))
+    trial = tmp_path / "label_lr" / "trials" / "0"
+    with ended(start("harness.search", *fixed)) as process:
+        wait_for_file(trial, "checkpoint.previous.pt", process)
+        process.terminate()
+        assert finish(process).code == 130
+    damaged = bytearray((trial / "checkpoint.pt").read_bytes())
+    damaged[len(damaged) // 2] ^= 1
+    (trial / "checkpoint.pt").write_bytes(damaged)
+    result = run("harness.search", *fixed)
+    assert result.code == 0, result.all
+    said = (
+        f"{trial / 'checkpoint.pt'}: expected a whole checkpoint, got one whose checksum does not fit; the trial goes "
+        "on from the one before it"
+    )
+    assert said in result.out
+    records = [record for record, _ in spool.read(tmp_path / "label_lr" / "spool")]
+    assert [record.text for record in records if isinstance(record, Remarked)] == [said]
+    summary = json.loads((tmp_path / "label_lr" / "summary.json").read_text())
+    assert summary["states"] == {"complete": 1, "pruned": 0, "failed": 0}
+
+    from harness.tracking.reading import Server
+
+    curves = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
+    assert sorted(curves["step"]) == list(range(1, 1201))
