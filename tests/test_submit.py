@@ -14,8 +14,12 @@ from tests.conftest import ROOT, run
 
 HEAD = """
 import sys, ray
-context = ray.init("local", num_cpus=3, include_dashboard=True, dashboard_host="127.0.0.1", dashboard_port=int(sys.argv[1]),
-                   log_to_driver=False, logging_level="ERROR")
+from functools import partial
+from ray._private import parameter
+# As `ray start --dashboard-agent-listen-port=0`: the usual port is taken by the session's own cluster.
+parameter.RayParams = partial(parameter.RayParams, dashboard_agent_listen_port=0)
+context = ray.init("local", num_cpus=3, include_dashboard=True, dashboard_host="127.0.0.1",
+                   dashboard_port=int(sys.argv[1]), log_to_driver=False, logging_level="ERROR")
 print("ready", context.dashboard_url, flush=True)
 sys.stdin.read()
 ray.shutdown()

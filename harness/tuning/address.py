@@ -2,6 +2,7 @@
 
 import os
 import socket
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,10 +16,11 @@ def environment() -> dict[str, str]:
     """What Ray should find in the environment when it is imported; what the user set there stays.
 
     A cluster wants its token by default, but a client that is told an address shows it only if it is told to; one that
-    wants none does not mind.
+    wants none does not mind. Where Ray is imported already it has read that, and two minds would be worse than one.
     """
     wanted = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    if TOKEN_VARIABLES & os.environ.keys() or (Path.home() / TOKEN).exists():
+    token = bool(TOKEN_VARIABLES & os.environ.keys()) or (Path.home() / TOKEN).exists()
+    if token and "ray" not in sys.modules:
         wanted["RAY_AUTH_MODE"] = "token"
     return wanted | {name: os.environ[name] for name in wanted.keys() & os.environ.keys()}
 

@@ -7,7 +7,6 @@ the job sees it too, so that a user's own module can be imported wherever a tria
 import asyncio
 import logging
 import os
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,11 +24,12 @@ EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 
 SERVER_PACKAGES = "ray[default]"
 
-NOT_YET = "No available agent"
-"""What Ray says of a cluster whose head has not yet started what starts jobs."""
+NO_AGENT = "No available agent"
+"""What Ray says where the process that starts jobs is not there; it has waited for it by then."""
 
-START_SECONDS = 90.0
-"""How long that is waited for: measured at up to 20 s on two busy cores."""
+AGENT_REMEDY = (
+    "another Ray on its head's machine may hold the port 52365: start it with `ray start --dashboard-agent-listen-port`"
+)
 
 
 @dataclass(frozen=True)
@@ -71,15 +71,12 @@ class Jobs:
             ClusterError: Ray refused it.
         """
         runtime = {"working_dir": str(folder), "excludes": list(EXCLUDED), "env_vars": dict(environment)}
-        until = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                return str(self._client.submit_job(entrypoint=command, runtime_env=dict(runtime), submission_id=name))
-            except (RuntimeError, ValueError, OSError) as error:
-                reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-                if NOT_YET not in reason or time.monotonic() > until:
-                    raise ClusterError(f"the cluster refused the job: {reason}") from error
-            time.sleep(1.0)
+        try:
+            return str(self._client.submit_job(entrypoint=command, runtime_env=runtime, submission_id=name))
+        except (RuntimeError, ValueError, OSError) as error:
+            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+            remedy = f"; {AGENT_REMEDY}" if NO_AGENT in reason else ""
+            raise ClusterError(f"the cluster refused the job: {reason}{remedy}") from error
 
     def follow(self, job: str) -> Ended:
         """Print what the job prints, until it ends.
