@@ -6,7 +6,9 @@ import shutil
 import sys
 from pathlib import Path
 
-DONE, NOTHING_COMPLETED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+from harness.tuning.folder import DiskError
+
+DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -73,7 +75,7 @@ def whole_number(text: str) -> int:
 def refuse(error: Exception) -> int:
     """Say what was wrong, a problem a line, and nothing else."""
     print(error, file=sys.stderr)
-    return BAD_INPUT
+    return STOPPED if isinstance(error, DiskError) else BAD_INPUT
 
 
 def python() -> str:

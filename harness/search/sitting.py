@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ def search(
     Raises:
         Refused: this name is no name, or another sweep's; or the data of a run are not there.
         FolderError: the folder cannot be written, or another driver holds it; or there is no sweep to start from.
+        DiskError: the disk took nothing more. The same call goes on once there is space.
         NoWarmStart: the earlier sweep has nothing to start from.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was created then.
     """
@@ -122,8 +124,9 @@ def search(
             )
             summary = _sum_up(space, folder, ledger, time.monotonic() - began)
         except BaseException:
-            tracker.append(SweepPaused())
-            tracker.finish()
+            with suppress(OSError):  # of a full disk, which may be why this ends
+                tracker.append(SweepPaused())
+                tracker.finish()
             raise
         if log_models:
             _log_models(space, folder, summary, tracker)
@@ -161,7 +164,7 @@ def _run(
 ) -> bool:
     """Run the missing trials under the eyes of the user; returns whether the sweep was cut short."""
     from harness.display import SweepProgress
-    from harness.tuning.cluster import joined
+    from harness.tuning.cluster import Room, joined
     from harness.tuning.ledger import best
     from harness.tuning.sweep import run_sweep
 
@@ -182,12 +185,12 @@ def _run(
     )
     ledger.listeners += [progress, _starting(tracker)]
     with progress, joined(address, verbose=verbose) as cluster:
-        slots = cluster.slots(search.resources)
+        cluster.slots(search.resources)  # or refused, before anything is asked for
         return run_sweep(
             space,
             folder,
             ledger,
-            concurrency=min(search.concurrency or slots, slots),
+            room=Room(search.resources, search.concurrency),
             deadline=deadline,
             keep_models=log_models,
         )

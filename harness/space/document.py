@@ -75,6 +75,11 @@ class Resources(Frozen):
     memory_gib: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="memory in GiB; left out: not counted"
     )
+    limit_seconds: Seconds | None = Field(
+        default=None,
+        description="the most that it may compute, all its seeds together; it is failed then, also where it hangs; "
+        "left out: no limit",
+    )
 
 
 class StopWhen(Frozen):

@@ -19,11 +19,10 @@ import ray
 
 from harness.space import Resources
 from harness.tuning.confirmation import Job, Result
+from harness.tuning.losses import WORKER_RESTARTS, lost_worker
 
 if TYPE_CHECKING:
     from harness.tuning.work import Work
-
-WORKER_RESTARTS = 3
 
 
 @dataclass(frozen=True)
@@ -101,7 +100,7 @@ class Crew:
                 self._staff.remove(worker)
                 losses[job] = losses.get(job, 0) + 1
                 if losses[job] > WORKER_RESTARTS:
-                    yield Lost(job, f"worker lost: {_first_line(error)}")
+                    yield Lost(job, lost_worker(str(error), losses[job]))
                 else:
                     waiting.appendleft((job, folder))
                 continue
@@ -109,6 +108,8 @@ class Crew:
                 self._idle.append(worker)
                 yield Lost(job, _first_line(getattr(error, "cause", None) or error))
                 continue
+            if report["trouble"]:
+                raise OSError(*report["trouble"])  # of a disk that takes nothing: the run is taken up later
             yield Measured(job, report["epochs"])
             if not report["finished"]:
                 busy[worker.advance.remote()] = worker, job, folder
@@ -120,7 +121,7 @@ class Crew:
         need = self.need
         memory = {} if need.memory_gib is None else {"memory": need.memory_gib * 2**30}
         hired = ray.remote(num_cpus=need.cpu, num_gpus=need.gpu, **memory)(_Worker)
-        worker = hired.remote(max(1, int(need.cpu)), self.tests, self.teaches)
+        worker = hired.remote(max(1, int(need.cpu)), self.tests, self.teaches, need.limit_seconds)
         self._staff.append(worker)
         return worker
 
@@ -128,10 +129,11 @@ class Crew:
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, threads: int, tests: bool, teaches: bool) -> None:
+    def __init__(self, threads: int, tests: bool, teaches: bool, limit_seconds: float | None) -> None:
         self.threads = threads
         self.tests = tests
         self.teaches = teaches
+        self.limit_seconds = limit_seconds
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
         import torch  # here and not above: the driver holds this class too, and has no use for torch
@@ -139,16 +141,23 @@ class _Worker:
         from harness.tuning import work
 
         torch.set_num_threads(self.threads)
-        self.work = work.Work(config, Path(folder))
+        self.work = work.Work(config, Path(folder), limit_seconds=self.limit_seconds)
         return self.advance()
 
     def advance(self) -> dict[str, Any]:
         """Train on for a while; with the last epoch over, teach and open the test part, where that is asked for."""
         report = self.work.advance()
-        ended_well = report["finished"] and not report["failure"]
-        if ended_well and self.teaches:
+        self.measured: dict[str, Any] = {"test": {}, "test_images": 0}
+        if report["finished"] and not report["failure"] and not report["trouble"]:
+            self.work.attempt(self._crown)
+        told = {"failure": self.work.failure, "trouble": self.work.trouble, "busy": self.work.seconds}
+        return {**report, **told, **self.measured}
+
+    def _crown(self) -> None:
+        if self.teaches:
             _teach(self.work)
-        return {**report, **(_open_test(self.work) if ended_well and self.tests else {"test": {}, "test_images": 0})}
+        if self.tests:
+            self.measured = _open_test(self.work)
 
 
 def _open_test(work: "Work") -> dict[str, Any]:

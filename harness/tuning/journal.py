@@ -12,8 +12,9 @@ cut the last line short: whatever it was, nobody was told of it, and it is taken
 """
 
 import json
+import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -49,10 +50,11 @@ class Journal(JournalStorage):
     def __init__(self, file: Path) -> None:
         self._held: dict[str, Any] | None = None
         try:
-            super().__init__(JournalFileBackend(str(file), lock_obj=_NoLock()))
+            file.open("ab").close()  # one that may be read alone is told now, not at its first line
+            super().__init__(_WholeLines(str(file), lock_obj=_NoLock()))
             _check_last(file)  # Optuna would step over it
         except OSError as error:
-            raise LedgerError(f"{file}: expected a journal that can be read, got: {error.strerror}") from error
+            raise LedgerError(f"{file}: expected a journal that can be written, got: {error.strerror}") from error
         except Exception as error:
             unknown = f"{file}: expected a journal, got: {error}; put a copy back, {ANEW}"
             raise LedgerError(_damage(file) or unknown) from error
@@ -79,6 +81,19 @@ class Journal(JournalStorage):
         """Write into a study in which format it goes on."""
         if self.get_study_user_attrs(study_id).get(ATTRIBUTE, 1) != FORMAT:
             self.set_study_user_attr(study_id, ATTRIBUTE, FORMAT)
+
+
+class _WholeLines(JournalFileBackend):
+    """Optuna's file, into which no line is put by halves: what a full disk took of one is taken off again."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        before = os.path.getsize(self._file_path)
+        try:
+            super().append_logs(logs)
+        except OSError:
+            with suppress(OSError):
+                os.truncate(self._file_path, before)
+            raise
 
 
 class _NoLock(BaseJournalFileLock):
