@@ -356,7 +356,7 @@ def test_fifty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Pa
     moments = random.Random(50)
     with nursery() as drive:
         assert drive(command(calm), None) == 0
-        ends = [drive(command(killed), moments.uniform(0.2, 5)) for _ in range(50)]
+        ends = [drive(command(killed), moments.uniform(0.2, 3)) for _ in range(50)]
     assert set(ends) <= {0, -9}
     assert ends.count(-9) >= 40, "there was something left to kill"
     last = run("harness.search", *command(killed))

@@ -14,7 +14,8 @@ Running, on Ray:
 
     cluster     the one that was joined, or one started here (`address` asks whether there is one, without Ray)
     searcher    lets Ray Tune ask the ledger and nobody else; `scheduler` lets it stop by the ledger's pruner alone
-    trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray
+    trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray; `limit` ends what hangs
+    losses      why a worker was lost, and how often a trial may lose one
     sweep       joins these and waits
     crew        workers for the runs of a confirmation, which `confirmation` chooses and keeps; and for teachers
 
