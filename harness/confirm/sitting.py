@@ -148,7 +148,7 @@ def confirm(
             with ExitStack() as stack:
                 stack.enter_context(progress)
 
-                def hire() -> Crew:
+                def hire() -> "Crew":
                     from harness.tuning import cluster, crew
 
                     there = stack.enter_context(cluster.joined(address, path, verbose=verbose))
