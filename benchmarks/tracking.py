@@ -190,7 +190,7 @@ def sweeps(url: str, folder: Path, pairs: int) -> dict[str, Any]:
     import harness.report
 
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
-    context = ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     address = context.address_info["gcs_address"]
     sweep(url, folder, address, tracked=True)  # imports, caches
     found: dict[str, Any] = {"with_s": [], "without_s": [], "with_cpu_s": [], "without_cpu_s": []}

@@ -12,35 +12,16 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run
+from tests.heads import QUIET, head
 
-HEAD = """
-import sys, ray
-context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-print(context.address_info["gcs_address"], flush=True)
-sys.stdin.read()
-ray.shutdown()
-"""
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
-QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+OPEN = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
 
 
 @pytest.fixture(scope="module")
-def head() -> Iterator[str]:
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEAD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, **QUIET},
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
+def address() -> Iterator[str]:
+    with head(OPEN, num_cpus=2) as address:
+        yield address
 
 
 @contextmanager
@@ -51,7 +32,9 @@ def node(address: str, log: Path, *, own: Path | None = None) -> Iterator[None]:
         words = " ".join(ray)
         ray = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{own}' && exec {words}"]
     with log.open("wb") as out:
-        process = subprocess.Popen(ray, stdout=out, stderr=out, env={**os.environ, **QUIET}, start_new_session=True)
+        process = subprocess.Popen(
+            ray, stdout=out, stderr=out, env={**os.environ, **QUIET, **OPEN}, start_new_session=True
+        )
         try:
             wait_for(log, "Ray runtime started", process)
             yield
@@ -76,9 +59,9 @@ def can_unshare() -> bool:
 
 
 @pytest.mark.slow
-def test_a_sweep_runs_on_two_nodes_that_share_its_folder(head: str, tmp_path: Path) -> None:
-    with node(head, tmp_path / "node.log"):
-        result = run("harness.search", *SMALL, "--address", head, "--runs-dir", str(tmp_path / "runs"), **QUIET)
+def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path: Path) -> None:
+    with node(address, tmp_path / "node.log"):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"), **OPEN)
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
     assert not list(tmp_path.glob("runs/*/.shared-*"))
@@ -86,11 +69,11 @@ def test_a_sweep_runs_on_two_nodes_that_share_its_folder(head: str, tmp_path: Pa
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
-def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(head: str, tmp_path: Path) -> None:
+def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    with node(head, tmp_path / "node.log", own=runs):
-        result = run("harness.search", *SMALL, "--address", head, "--runs-dir", str(runs), **QUIET)
+    with node(address, tmp_path / "node.log", own=runs):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs), **OPEN)
     assert result.code == 2, result.all
     assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
     assert os.uname().nodename in result.err

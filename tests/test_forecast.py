@@ -3,8 +3,6 @@
 import json
 import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,14 +12,7 @@ from harness.search.forecast import Cost, Forecast, forecast, sizes, thriftiest
 from harness.search.plan import STARTUP_SECONDS
 from harness.space import Space, load
 from tests.conftest import ROOT, run
-
-HEAD = """
-import sys, ray
-context = ray.init("local", num_cpus=4, num_gpus=4, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-print(context.address_info["gcs_address"], flush=True)
-sys.stdin.read()
-ray.shutdown()
-"""
+from tests.heads import head
 
 SLEEPY = """
 import time
@@ -101,21 +92,8 @@ def test_what_cannot_be_planned_is_told(arguments: tuple[str, ...], told: str, t
 def pretended_gpus(tmp_path: Path) -> Iterator[str]:
     """The address of a cluster that takes four GPUs for there; its workers find the model of this test."""
     (tmp_path / "sleepy.py").write_text(SLEEPY)
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEAD],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={**os.environ, "PYTHONPATH": str(tmp_path), "RAY_USAGE_STATS_ENABLED": "0"},
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        yield process.stdout.readline().strip()
-    finally:
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
+    with head({"PYTHONPATH": str(tmp_path)}, num_cpus=4, num_gpus=4) as address:
+        yield address
 
 
 @pytest.mark.slow

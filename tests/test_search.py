@@ -215,6 +215,22 @@ def test_a_trial_of_several_seeds_is_their_mean_and_says_so(tmp_path: Path, ray_
     assert row["metrics.val_accuracy_std"] == pytest.approx(best["val_accuracy_std"])
 
 
+def test_a_relative_place_of_data_starts_where_the_user_stands(tmp_path: Path, ray_address: str) -> None:
+    """Ray gives each worker a folder of its own to stand in."""
+    rng = np.random.default_rng(0)
+    images = {"x_train": rng.random((400, 8, 8), dtype=np.float32), "y_train": np.arange(400) % 10}
+    (tmp_path / "data").mkdir()
+    np.savez(tmp_path / "data" / "mine.npz", **images)
+    space = str(ROOT / "search_spaces" / "label_lr.yaml")
+    own = ("--set", "dataset=npz:data/mine.npz", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
+    sizes = ("--set", "meta_size=80", "--set", "val_size=80", "--set", "search.pruner=none")
+    result = run("harness.search", "--space", space, *own, *sizes, "--address", ray_address, cwd=tmp_path)
+    assert result.code == 0, result.all
+    assert read(tmp_path / "runs" / "label_lr")["states"]["complete"] == 3
+    confirmed = run("harness.confirm", "label_lr", "--seeds", "2", "--address", ray_address, cwd=tmp_path)
+    assert confirmed.code == 0, confirmed.all
+
+
 def test_a_diverging_trial_is_failed_with_its_reason_and_the_sweep_goes_on(tmp_path: Path, ray_address: str) -> None:
     arguments = ("--set", "parameters.lr={type: categorical, choices: [1.0e+30, 0.05]}", "--set", "search.sampler=grid")
     arguments += ("--set", "arms.learned.parameters={}", "--set", "baselines={}", "--set", "search.trials=2")

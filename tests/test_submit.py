@@ -3,7 +3,6 @@
 import json
 import os
 import socket
-import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run
-
-HEAD = """
-import sys, ray
-from functools import partial
-from ray._private import parameter
-# As `ray start --dashboard-agent-listen-port=0`: the usual port is taken by the session's own cluster.
-parameter.RayParams = partial(parameter.RayParams, dashboard_agent_listen_port=0)
-context = ray.init("local", num_cpus=3, include_dashboard=True, dashboard_host="127.0.0.1",
-                   dashboard_port=int(sys.argv[1]), log_to_driver=False, logging_level="ERROR")
-print("ready", context.dashboard_url, flush=True)
-sys.stdin.read()
-ray.shutdown()
-"""
+from tests.heads import head
 
 OWN = """
 from torch import nn
@@ -41,28 +28,14 @@ def dashboard() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where jobs find `python`
-    process = subprocess.Popen(
-        [sys.executable, "-c", HEAD, str(port)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-        env={
-            **os.environ,
-            "PATH": path,
-            "PYTHONPATH": "",
-            "RAY_USAGE_STATS_ENABLED": "0",
-            "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0",
-        },
-    )
-    assert process.stdout is not None
-    assert process.stdin is not None
-    try:
-        assert process.stdout.readline().startswith("ready")
+    with head(
+        {"PATH": path, "PYTHONPATH": ""},
+        num_cpus=3,
+        include_dashboard=True,
+        dashboard_host="127.0.0.1",
+        dashboard_port=port,
+    ):
         yield f"http://127.0.0.1:{port}"
-    finally:
-        process.stdin.close()
-        process.wait(60)
-        process.stdout.close()
 
 
 @pytest.mark.slow

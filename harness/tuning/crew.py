@@ -8,6 +8,7 @@ Only here is the test part of a data set opened: on the worker, once the last ep
 then leaves what their students learn from, `logits.npz`, in the run's folder.
 """
 
+import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -141,7 +142,7 @@ class Crew:
         words = in_rays_words(self.need)
         amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
         hired = ray.remote(resources=words, **{name: amount for name, amount in amounts.items() if amount is not None})
-        worker = hired(_Worker).remote(max(1, int(self.need.cpu)), self.tests, self.teaches)
+        worker = hired(_Worker).remote(max(1, int(self.need.cpu)), os.getcwd(), self.tests, self.teaches)
         self._staff.append(worker)
         return worker
 
@@ -159,17 +160,16 @@ def hire(cluster: Cluster, search: Search, most: int | None, *, tests: bool = Tr
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, threads: int, tests: bool, teaches: bool) -> None:
+    def __init__(self, threads: int, home: str, tests: bool, teaches: bool) -> None:
         self.threads = threads
+        self.home = home
         self.tests = tests
         self.teaches = teaches
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
-        import torch  # here and not above: the driver holds this class too, and has no use for torch
+        from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
-        from harness.tuning import work
-
-        torch.set_num_threads(self.threads)
+        work.settle(self.threads, self.home)
         self.work = work.Work(config, Path(folder))
         return self.advance()
 

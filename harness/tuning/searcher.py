@@ -6,6 +6,7 @@ ended here.
 """
 
 import json
+import os
 from pathlib import Path
 from typing import Any, Self
 
@@ -43,6 +44,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
             "seeds": trial.seeds,
             "folder": str(self.trials / str(trial.number)),
             "threads": self.threads,
+            "home": os.getcwd(),
             "keep_model": self.keep_models,
         }
 

@@ -17,17 +17,15 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: `config` (fields of `RunConfig`), `seeds` (how many), `folder` (of the trial), `threads` (for torch)."""
+    """Config: `config` (fields of `RunConfig`), `seeds` (how many), `folder` (of the trial), `threads`, `home`."""
 
     def setup(self, config: dict[str, Any]) -> None:
         self.work: Work | None = None
         self.failure = ""
         try:
-            import torch  # here and not above: the driver holds this class too, and has no use for torch
+            from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
-            from harness.tuning import work
-
-            torch.set_num_threads(config["threads"])
+            work.settle(config["threads"], config["home"])
             self.work = work.Work(config["config"], Path(config["folder"]), config["seeds"], config["keep_model"])
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"

@@ -6,6 +6,7 @@ or a label file is written whole or not at all; where a checkpoint is damaged al
 and that is told. Knows no Ray.
 """
 
+import os
 import time
 import traceback
 from collections.abc import Callable
@@ -27,6 +28,19 @@ from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
+
+
+def settle(threads: int, home: str) -> None:
+    """Make a process ready for trials.
+
+    Args:
+        threads: of torch, which else takes every core.
+        home: where the driver stands: relative places in a configuration start there, and Ray leaves a worker in a
+            folder of its own. Where a node has no such folder, the worker stays where it is.
+    """
+    torch.set_num_threads(threads)
+    if os.path.isdir(home):
+        os.chdir(home)
 
 
 class Work:

@@ -12,9 +12,10 @@ from tests.conftest import ROOT
 from tests.security.conftest import finished
 
 LISTENING = """
-import psutil
+import sys, psutil
+from pathlib import Path
 from harness.tuning.cluster import joined
-with joined(None):
+with joined(None, Path(sys.argv[1])):
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         for each in process.net_connections("inet"):
             if each.status == "LISTEN":
@@ -33,8 +34,9 @@ def test_mlflow_s_pages_answer_this_machine_alone() -> None:
 
 
 @pytest.mark.slow
-def test_a_ray_that_is_started_here_answers_this_machine_alone() -> None:
-    done = subprocess.run([sys.executable, "-c", LISTENING], cwd=ROOT, capture_output=True, text=True, timeout=200)
+def test_a_ray_that_is_started_here_answers_this_machine_alone(tmp_path: Path) -> None:
+    asked = [sys.executable, "-c", LISTENING, str(tmp_path)]
+    done = subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, timeout=200)
     assert done.returncode == 0, done.stderr
     heard = [address.removeprefix("::ffff:") for address in done.stdout.split()]
     assert len(heard) > 3
