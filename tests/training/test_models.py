@@ -11,6 +11,7 @@ from torch import nn
 
 from harness.training.config import RunConfig
 from harness.training.models import ModelError, build
+from harness.training.models.residual import Thinned
 from harness.training.names import MODELS
 from harness.training.run import Run
 from tests.training.runs import epochs
@@ -51,6 +52,15 @@ def test_networks_have_the_size_that_is_published(name: str, width: int, expecte
     convolutions = [layer for layer in model.modules() if isinstance(layer, nn.Conv2d) and layer.kernel_size == (3, 3)]
     # Beside 3×3 convolutions the depth in a ResNet's name counts the last layer, that in WRN-28 the three shortcuts.
     assert len(convolutions) == int(re.findall(r"\d+", name)[0]) - 1 - (2 if name == "wrn28" else 0)
+
+
+@pytest.mark.parametrize("size", [(8, 8), (7, 9), (1, 1)])
+@pytest.mark.parametrize("every", [2, 3])
+def test_a_thinned_convolution_is_the_one_with_that_stride(every: int, size: tuple[int, int]) -> None:
+    thinned = Thinned(20, 5, every)
+    inputs = torch.randn(3, 20, *size)
+    expected = torch.nn.functional.conv2d(inputs, thinned.weight, stride=every)
+    torch.testing.assert_close(thinned(inputs), expected)
 
 
 @pytest.mark.parametrize("name", ["resnet18", "wrn28", "cnn"])

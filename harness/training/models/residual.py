@@ -5,7 +5,24 @@ from torch import Tensor, nn
 
 def conv(before: int, after: int, size: int = 3, stride: int = 1) -> nn.Conv2d:
     """A convolution that keeps height and width but for its stride; BatchNorm beside it makes a bias idle."""
+    if size == 1 and stride > 1:
+        return Thinned(before, after, stride)
     return nn.Conv2d(before, after, size, stride=stride, padding=size // 2, bias=False)
+
+
+class Thinned(nn.Conv2d):
+    """A 1×1 convolution of every `every`th pixel: one with that stride, as two steps.
+
+    As one step it is not safe on a CPU: for fewer channels than a vector holds, oneDNN 3.12 writes past the end of its
+    memory in the gradient of the weights (uxlfoundation/oneDNN#6035), and runs crash or go wrong.
+    """
+
+    def __init__(self, before: int, after: int, every: int) -> None:
+        super().__init__(before, after, 1, bias=False)
+        self.every = every
+
+    def forward(self, inputs: Tensor) -> Tensor:
+        return super().forward(inputs[..., :: self.every, :: self.every])
 
 
 class Sum(nn.Module):
