@@ -2,8 +2,10 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -11,10 +13,13 @@ from typing import Any
 HEAD = """
 import json, sys, ray
 from functools import partial
-from ray._private import parameter
+from ray._private import parameter, utils
 # As `ray start --dashboard-agent-listen-port=0`: the usual port is taken by the session's own cluster.
 parameter.RayParams = partial(parameter.RayParams, dashboard_agent_listen_port=0)
-context = ray.init("local", log_to_driver=False, logging_level="ERROR", **json.loads(sys.argv[1]))
+options = json.loads(sys.argv[1])
+context = ray.init("local", log_to_driver=False, logging_level="ERROR", **options)
+# As `ray start` does: where its jobs look for it, who would else find the session's own.
+utils.write_ray_address(context.address_info["gcs_address"], options["_temp_dir"])
 print(context.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 ray.shutdown()
@@ -30,8 +35,9 @@ def head(environment: dict[str, str], **options: Any) -> Iterator[str]:
         environment: of the head, and so of its workers; beside this process's own.
         options: of `ray.init`.
     """
+    place = tempfile.mkdtemp(prefix="ray-")
     process = subprocess.Popen(
-        [sys.executable, "-c", HEAD, json.dumps({"include_dashboard": False, **options})],
+        [sys.executable, "-c", HEAD, json.dumps({"include_dashboard": False, "_temp_dir": place, **options})],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -47,3 +53,4 @@ def head(environment: dict[str, str], **options: Any) -> Iterator[str]:
         process.stdin.close()
         process.wait(60)
         process.stdout.close()
+        shutil.rmtree(place, ignore_errors=True)
