@@ -56,8 +56,12 @@ class Recorded:
         )
 
     def trials(self, kind: str = "trial") -> pd.DataFrame:
-        """One row a trial of the search, or of another `kind`; columns as `harness.tracking.reading.Sweep.trials`."""
-        chosen = {n: one for n, one in self.changes.items() if one.tags.get("harness.kind", "trial") == kind}
+        """One row a trial of the search, or of another `kind`; columns as `harness.tracking.reading.Sweep.trials`.
+
+        Left out are trials whose start is not in the spool, a damaged line say: what they were is not known.
+        """
+        started = {number: one for number, one in self.changes.items() if one.name}
+        chosen = {number: one for number, one in started.items() if one.tags.get("harness.kind", "trial") == kind}
         rows = [self._row(number, change) for number, change in sorted(chosen.items())]
         return pd.DataFrame(rows, columns=None if rows else list(FACTS))
 
@@ -91,7 +95,7 @@ class Recorded:
             if point.name not in last or point.step >= last[point.name][0]:
                 last[point.name] = (point.step, point.value)
         facts = (
-            *(number, f"{self.run_id}/{number}", change.name or f"trial {number}", change.tags.get("arm", "")),
+            *(number, f"{self.run_id}/{number}", change.name, change.tags.get("arm", "")),
             *(change.tags.get("state", "running"), change.tags.get("reason", ""), seconds),
         )
         return {

@@ -48,6 +48,12 @@ def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> Non
     assert list(recorded.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
 
 
+def test_a_trial_whose_start_was_lost_is_left_out(folder: Path) -> None:
+    with Spool(folder / "spool") as spool:
+        spool.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
+    assert list(Recorded.read(folder).trials()["trial"]) == [0, 1, 2, 3]
+
+
 def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) -> None:
     file, own = folder / "trials" / "9" / "labels.npz", folder / "space.yaml"
     file.parent.mkdir(parents=True)
