@@ -2,6 +2,7 @@
 
     python -m benchmarks.tracking                     # both; tables, and tracking.json beside this file
     python -m benchmarks.tracking --rounds 5 --pairs 0
+    python -m benchmarks.tracking --rounds 0 --pairs 5 --set width=1024    # longer epochs
 
 Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time that the
 driver's loop is held by one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
@@ -164,14 +165,14 @@ class Dropped:
         return Sent("", None, None, None, 0, 0, 0, "")
 
 
-def sweep(url: str, folder: Path, address: str, tracked: bool) -> float:
+def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracked: bool) -> float:
     """Seconds of a sweep until its last result is in; what the report takes is left out."""
     kept = sitting.Tracker
     if not tracked:
         sitting.Tracker = Dropped  # type: ignore[assignment, misc]
     try:
         outcome = search(
-            load("label_lr.yaml", SWEEP),
+            load("label_lr.yaml", [*SWEEP, *overrides]),
             name=f"sweep-{time.time_ns()}",
             runs_dir=folder / "runs",
             address=address,
@@ -183,7 +184,7 @@ def sweep(url: str, folder: Path, address: str, tracked: bool) -> float:
     return float(outcome.summary["wall_seconds"])
 
 
-def sweeps(url: str, folder: Path, pairs: int) -> dict[str, Any]:
+def sweeps(url: str, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
     """Seconds with and without tracking; and computing seconds of this process's children, the writer among them."""
     import ray
 
@@ -192,12 +193,18 @@ def sweeps(url: str, folder: Path, pairs: int) -> dict[str, Any]:
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
     context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     address = context.address_info["gcs_address"]
-    sweep(url, folder, address, tracked=True)  # imports, caches
-    found: dict[str, Any] = {"with_s": [], "without_s": [], "with_cpu_s": [], "without_cpu_s": []}
+    sweep(url, folder, address, overrides, tracked=True)  # imports, caches
+    found: dict[str, Any] = {
+        "set": list(overrides),
+        "with_s": [],
+        "without_s": [],
+        "with_cpu_s": [],
+        "without_cpu_s": [],
+    }
     for number in range(pairs):
         for tracked in (True, False) if number % 2 else (False, True):
             before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            found["with_s" if tracked else "without_s"].append(sweep(url, folder, address, tracked))
+            found["with_s" if tracked else "without_s"].append(sweep(url, folder, address, overrides, tracked))
             after = resource.getrusage(resource.RUSAGE_CHILDREN)
             used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
             found["with_cpu_s" if tracked else "without_cpu_s"].append(round(used, 2))
@@ -221,12 +228,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.tracking", description="What tracking costs.")
     parser.add_argument("--rounds", type=int, default=6, help="rounds of the cost per result (default 6)")
     parser.add_argument("--pairs", type=int, default=6, help="pairs of sweeps (default 6)")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="of the sweeps' space; may repeat"
+    )
     options = parser.parse_args(arguments)
     found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
         folder = Path(name)
         found["per_result"] = per_result(url, folder, options.rounds) if options.rounds else {}
-        found["sweeps"] = sweeps(url, folder, options.pairs) if options.pairs else {}
+        found["sweeps"] = sweeps(url, folder, options.pairs, options.set) if options.pairs else {}
     if options.pairs:
         ratios = [a / b for a, b in zip(found["sweeps"]["with_s"], found["sweeps"]["without_s"], strict=True)]
         mean, low, high = interval(ratios)
