@@ -28,13 +28,7 @@ def dashboard() -> Iterator[str]:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where jobs find `python`
-    with head(
-        {"PATH": path, "PYTHONPATH": ""},
-        num_cpus=3,
-        include_dashboard=True,
-        dashboard_host="127.0.0.1",
-        dashboard_port=port,
-    ):
+    with head({"PATH": path, "PYTHONPATH": ""}, job_server=port, num_cpus=3):
         yield f"http://127.0.0.1:{port}"
 
 
