@@ -1,0 +1,131 @@
+"""What a trial costs the driver, and what it leaves in its memory, as there are more of them.
+
+    python -m benchmarks.scale                         # 100 and 1,000 trials; a table, and scale.json beside this file
+    python -m benchmarks.scale --trials 10000 --slots 16 --seconds 1
+
+A sweep of `label_lr` whose trials sleep instead of training: searched by the project's own searcher and scheduler, with
+its journal, spool and writer, MLflow's store a SQLite file, on one machine that Ray takes for one of `--slots` cores.
+Each number of trials is a sweep in a process of its own. *By the clock* leaves out the first trial of every slot, whose
+worker has to start; *ideal* is the time that the sleeping alone takes; the driver's computing is that of its process,
+all threads, over the whole sweep; its memory is the peak above what it held when all was imported.
+"""
+
+import argparse
+import json
+import os
+import platform
+import resource
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from ray import tune
+
+SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
+SETTINGS = ("baselines={}", "epochs=1", "search.pruner=none")
+
+
+class Sleeper(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
+    """Stands for the trainable of a sweep: one epoch, asleep, and a value that follows from the settings."""
+
+    def setup(self, config: dict[str, Any]) -> None:
+        self.value = 1.0 - abs(float(config["config"]["lr"]) - 0.1)
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+    def step(self) -> dict[str, Any]:
+        seconds = float(os.environ[SECONDS])
+        time.sleep(seconds)
+        epoch = (
+            1,
+            {"val_accuracy": self.value, "val_loss": 1.0 - self.value, "train_loss": 1.0, "epoch_seconds": seconds},
+        )
+        told = {"epochs": [epoch], "failure": "", "busy": seconds, "data": [], "remarks": []}
+        return {**told, "finished": True, "done": True}
+
+
+def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
+    """A sweep of so many trials, measured."""
+    import psutil
+    import ray
+
+    import harness.report
+    from harness.search import search
+    from harness.space import load
+    from harness.tracking.recorded import Recorded
+    from harness.tuning import sweep
+
+    harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
+    sweep.TrialTrainable = Sleeper  # type: ignore[misc]
+    os.environ[SECONDS] = str(seconds)
+    with tempfile.TemporaryDirectory() as name:
+        ray.init("local", num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+        before = psutil.Process().memory_info().rss
+        computed = time.process_time()
+        space = load("label_lr.yaml", [*SETTINGS, f"search.trials={trials}"])
+        outcome = search(space, runs_dir=name, quiet=True)
+        computed = time.process_time() - computed
+        ray.shutdown()
+        ends = sorted(change.end_time or 0 for change in Recorded.read(outcome.folder).changes.values())
+        journal = (outcome.folder / "study.journal").stat().st_size
+    assert len(ends) == trials == outcome.summary["states"]["complete"]
+    tenth = trials // 10
+    return {
+        "trials": trials,
+        "seconds": (ends[-1] - ends[slots - 1]) / 1000,
+        "ideal_seconds": (trials - slots) * seconds / slots,
+        "second_tenth_seconds": (ends[2 * tenth] - ends[tenth]) / 1000,
+        "last_tenth_seconds": (ends[-1] - ends[-1 - tenth]) / 1000,
+        "driver_ms_a_trial": 1000 * computed / trials,
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - before / 2**20,
+        "journal_kib_a_trial": journal / 2**10 / trials,
+    }
+
+
+def table(rows: Sequence[dict[str, Any]]) -> str:
+    lines = [
+        "| trials | by the clock, s | over the ideal | last tenth over second | driver, ms a trial | memory, MiB "
+        "| journal, KiB a trial |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        grown = row["last_tenth_seconds"] / row["second_tenth_seconds"]
+        lines.append(
+            f"| {row['trials']:,} | {row['seconds']:.0f} | {row['seconds'] / row['ideal_seconds']:.2f} | {grown:.2f} | "
+            f"{row['driver_ms_a_trial']:.0f} | {row['peak_mib']:.0f} | {row['journal_kib_a_trial']:.1f} |"
+        )
+    return "\n".join(lines)
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.scale", description="What trials cost the driver.")
+    parser.add_argument("--trials", type=int, nargs="+", default=[100, 1000], help="of each sweep (default 100 1000)")
+    parser.add_argument("--slots", type=int, default=16, help="trials at once (default 16)")
+    parser.add_argument("--seconds", type=float, default=1.0, help="that a trial sleeps (default 1)")
+    parser.add_argument("--here", action="store_true", help="in this process, and print what was measured")
+    options = parser.parse_args(arguments)
+    if options.here:
+        print(json.dumps(one(options.trials[0], options.slots, options.seconds)))
+        return 0
+    rows = []
+    for trials in options.trials:
+        words = ["--here", "--trials", str(trials), "--slots", str(options.slots), "--seconds", str(options.seconds)]
+        command = [sys.executable, "-m", "benchmarks.scale", *words]
+        done = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
+        print(table(rows[-1:]), flush=True)
+    found = {"cores": os.cpu_count(), "python": platform.python_version(), "slots": options.slots}
+    found |= {"trial_seconds": options.seconds, "sweeps": rows}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    print(table(rows))
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
