@@ -23,30 +23,29 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from ray import tune
+from harness.tuning import sweep
 
 SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
 SETTINGS = ("baselines={}", "epochs=1", "search.pruner=none")
 
 
-class Sleeper(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
+class Sleeper(sweep.TrialTrainable):  # type: ignore[misc]  # ray ships no types for it
     """Stands for the trainable of a sweep: one epoch, asleep, and a value that follows from the settings."""
 
     def setup(self, config: dict[str, Any]) -> None:
+        self.work = None
         self.value = 1.0 - abs(float(config["config"]["lr"]) - 0.1)
-
-    def reset_config(self, new_config: dict[str, Any]) -> bool:
-        self.setup(new_config)
-        return True
 
     def step(self) -> dict[str, Any]:
         seconds = float(os.environ[SECONDS])
         time.sleep(seconds)
-        epoch = (
-            1,
-            {"val_accuracy": self.value, "val_loss": 1.0 - self.value, "train_loss": 1.0, "epoch_seconds": seconds},
-        )
-        told = {"epochs": [epoch], "failure": "", "busy": seconds, "data": [], "remarks": []}
+        told = {
+            "epochs": [(1, {"val_accuracy": self.value})],
+            "failure": "",
+            "busy": seconds,
+            "data": [],
+            "remarks": [],
+        }
         return {**told, "finished": True, "done": True}
 
 
@@ -59,7 +58,6 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
     from harness.search import search
     from harness.space import load
     from harness.tracking.recorded import Recorded
-    from harness.tuning import sweep
 
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
     sweep.TrialTrainable = Sleeper  # type: ignore[misc]
