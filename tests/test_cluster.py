@@ -5,11 +5,13 @@ import shutil
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from ray._raylet import GcsClient
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 from tests.conftest import ROOT, run
 from tests.heads import QUIET, head
@@ -36,19 +38,24 @@ def node(address: str, log: Path, *, own: Path | None = None) -> Iterator[None]:
             ray, stdout=out, stderr=out, env={**os.environ, **QUIET, **OPEN}, start_new_session=True
         )
         try:
-            wait_for(log, "Ray runtime started", process)
+            wait_for(lambda: alive(address) == 2, log)
             yield
         finally:
             process.terminate()
             process.wait(30)
+            wait_for(lambda: alive(address) == 1, log)
 
 
-def wait_for(log: Path, words: str, process: subprocess.Popen[bytes], seconds: float = 90) -> None:
+def wait_for(so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
-    while words not in log.read_text(errors="replace"):
-        assert process.poll() is None, log.read_text(errors="replace")
+    while not so():
         assert time.monotonic() < until, log.read_text(errors="replace")
         time.sleep(0.1)
+
+
+def alive(address: str) -> int:
+    """Nodes of which the cluster knows; `ray start` says that one has started before that."""
+    return sum(node.state == GcsNodeInfo.ALIVE for node in GcsClient(address=address).get_all_node_info().values())
 
 
 def can_unshare() -> bool:
