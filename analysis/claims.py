@@ -7,8 +7,9 @@
     python -m analysis.claims --write        run nothing, write down what there is
 
 A study is a few commands of this project, one after the other. Each goes on where it stopped, so this does too; what
-is finished takes seconds. `analysis.results` writes RESULTS.md and its figures from the files they leave. Exit codes:
-0 done, 2 bad input, 130 interrupted, else that of the command that failed.
+is finished takes seconds. `analysis.results` writes RESULTS.md and its figures from the files they leave, and keeps
+what it said of studies that left none here. Exit codes: 0 done, 2 bad input, 130 interrupted, else that of the command
+that failed.
 """
 
 import subprocess

@@ -1,9 +1,11 @@
 """RESULTS.md: what the studies of the claims came to, written from the files that their commands left.
 
 Every number stands with n, seeds, interval, hardware, command and commit; where a study is missing or still runs, the
-page says so. Nothing here is typed by hand, so nothing here can be better than what was measured.
+page says so. Nothing here is typed by hand, so nothing here can be better than what was measured. What the page says of
+a study stays there where its runs are not at hand: studies may be measured one by one, and on several machines.
 """
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -29,31 +31,55 @@ share of the training labels whose largest entry is the true class at the end.
 TEACHING = 3
 """The claim that follows from class labels that other studies learned."""
 
+ALIKE, TEACHER = "which classes are alike", "who teaches better"
+UNMEASURED = "Not measured yet"
+
 
 def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
     """Write the page to `out` and its figures beside it, in `figures/`."""
     parts = [HEAD]
     studies = list(studies)
+    before = _sections(out)
     for number, claim in claims.items():
         parts.append(f"## {number}. {claim}\n")
         for study in (study for study in studies if study.claim == number):
             found = read_json(runs_dir / study.name / "confirm.json")
-            if found is None and study.full:
-                continue  # waits for a GPU
-            parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
+            if found is not None:
+                parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
+            elif study.name in before:
+                parts.append(before[study.name])
+            elif not study.full:  # the others wait for a GPU
+                parts.extend(_unmeasured(study))
         for study in studies if number == TEACHING else ():
-            parts.extend(_likeness(study.name, read_json(runs_dir / study.name / "semantics.json")))
-            parts.extend(_teaching(study.name, read_json(runs_dir / f"{study.name}-distill" / "distill.json")))
+            alike, taught = f"{study.name}: {ALIKE}", f"{study.name}: {TEACHER}"
+            if likeness := read_json(runs_dir / study.name / "semantics.json"):
+                parts.extend(_likeness(alike, likeness))
+            elif alike in before:
+                parts.append(before[alike])
+            if lessons := read_json(runs_dir / f"{study.name}-distill" / "distill.json"):
+                parts.extend(_teaching(taught, lessons))
+            elif taught in before:
+                parts.append(before[taught])
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
 
 
-def _section(study: "Study", found: dict[str, Any] | None, folder: Path, figures: Path) -> Iterator[str]:
+def _sections(page: Path) -> dict[str, str]:
+    """What a page says of each thing that was measured, by its heading."""
+    text = page.read_text() if page.exists() else ""
+    found = {one[1]: one[0] for one in re.finditer(r"^### (.*)\n(?s:.*?)(?=^##|\Z)", text, re.MULTILINE)}
+    return {heading: section.rstrip("\n") + "\n" for heading, section in found.items() if UNMEASURED not in section}
+
+
+def _unmeasured(study: "Study") -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
-    if found is None:
-        yield f"Not measured yet: `python -m analysis.claims --only {study.name}`.\n"
-        return
+    yield f"{UNMEASURED}: `python -m analysis.claims --only {study.name}`.\n"
+
+
+def _section(study: "Study", found: dict[str, Any], folder: Path, figures: Path) -> Iterator[str]:
+    yield f"### {study.name}\n"
+    yield f"{study.question}\n"
     yield f"**{_sentence(found['verdict'])}**\n"
     yield from _table(found)
     picture = _picture(found, study.name, figures)
@@ -78,11 +104,9 @@ def _table(found: Mapping[str, Any]) -> Iterator[str]:
     yield ""
 
 
-def _likeness(name: str, found: dict[str, Any] | None) -> Iterator[str]:
+def _likeness(heading: str, found: dict[str, Any]) -> Iterator[str]:
     """Which classes are alike by the labels of each arm, beside the reference."""
-    if found is None:
-        return
-    yield f"### {name}: which classes are alike\n"
+    yield f"### {heading}\n"
     yield f"**{_sentence(found['sentence'])}**\n"
     yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
@@ -99,12 +123,10 @@ def _likeness(name: str, found: dict[str, Any] | None) -> Iterator[str]:
     yield f"\nReference: {whose}. Intervals are over classes.\n"
 
 
-def _teaching(name: str, found: dict[str, Any] | None) -> Iterator[str]:
+def _teaching(heading: str, found: dict[str, Any]) -> Iterator[str]:
     """Each arm's best as a teacher, and what its student learned."""
-    if found is None:
-        return
     student, teacher = found["student"], found["teacher"]
-    yield f"### {name}: who teaches better\n"
+    yield f"### {heading}\n"
     yield f"**{_sentence(found['verdict'])}**\n"
     yield (
         f"Teachers: {teacher['model']} of width {teacher['width']}; students: {student['model']} of width "

@@ -8,8 +8,9 @@ from pathlib import Path
 
 from harness.space.problems import printable
 from harness.training.secrets import scrub
+from harness.tuning.folder import DiskError
 
-DONE, NOTHING_COMPLETED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
 
 def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:
@@ -76,7 +77,7 @@ def whole_number(text: str) -> int:
 def refuse(error: Exception) -> int:
     """Say what was wrong, a problem a line, and nothing else."""
     say(str(error))
-    return BAD_INPUT
+    return STOPPED if isinstance(error, DiskError) else BAD_INPUT
 
 
 def say(text: str) -> None:

@@ -16,6 +16,7 @@ from typing import Any
 from harness import cli
 from harness.sync import sweep_folder
 from harness.tracking.spool import SpoolError
+from harness.training.whole import write_text
 from harness.tuning.folder import read_json
 
 FILE = "report.html"
@@ -55,10 +56,7 @@ def write(folder: Path, out: Path) -> Path:
         SpoolError: the folder holds no records of a sweep.
         OSError: the file cannot be written.
     """
-    text = render(folder)
-    fresh = out.with_name(f".{out.name}.new")
-    fresh.write_text(text)
-    fresh.replace(out)
+    write_text(out, render(folder))
     return out
 
 

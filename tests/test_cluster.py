@@ -13,8 +13,9 @@ import pytest
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
-from tests.conftest import ROOT, run
+from tests.conftest import ROOT, finish, run, start
 from tests.heads import QUIET, head
+from tests.kills import ended, wait_for_file
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
 OPEN = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
@@ -87,3 +88,43 @@ def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str
     assert "mount the same file system" in result.err
     assert "Traceback" not in result.all
     assert not list(runs.glob("*/.shared-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_words(
+    address: str, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    long = (
+        *SMALL,
+        "--set",
+        "epochs=2000",
+        "--set",
+        "search.pruner=none",
+        "--address",
+        address,
+        "--runs-dir",
+        str(runs),
+    )
+    with ended(start("harness.search", *long, **OPEN)) as process:
+        wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
+        with node(address, tmp_path / "node.log", own=runs):
+            result = finish(process)
+    assert result.code == 2, result.all
+    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
+    assert "Traceback" not in result.all
+
+
+@pytest.mark.slow
+def test_a_sweep_waits_for_the_nodes_of_a_cluster_that_grows(tmp_path: Path) -> None:
+    waiting = ("search.concurrency=2", "search.resources={gpu: 0, wait_for_nodes: true}")
+    with head(OPEN, num_cpus=0) as address:
+        command = (*SMALL, *(word for one in waiting for word in ("--set", one)), "--address", address)
+        with ended(start("harness.search", *command, "--runs-dir", str(tmp_path / "runs"), **OPEN)) as process:
+            wait_for_file(tmp_path / "runs", "*/trials", process)
+            with node(address, tmp_path / "node.log"):
+                result = finish(process)
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out

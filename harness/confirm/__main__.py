@@ -19,7 +19,7 @@ examples:
   python -m harness.confirm label_lr --sequential --budget 200
                                                             as many seeds as it takes, up to 200 runs
 
-exit codes: 0 done · 1 nothing could be confirmed · 2 bad input · 130 interrupted, state kept"""
+exit codes: 0 done · 1 nothing could be confirmed · 2 bad input · 3 disk full · 130 interrupted; state kept"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -8,7 +8,7 @@ import json
 import sys
 import time
 from collections.abc import Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -158,8 +158,9 @@ def confirm(
                 found = _looked_at(space, training, extent, most, margin / 100)
                 progress.trials = progress.ended  # a sequence may end before the most it was allowed
         except BaseException:
-            tracker.append(dataclasses.replace(state_of_search, time=now_ms()))
-            tracker.finish()
+            with suppress(OSError):  # of a full disk, which may be why this ends
+                tracker.append(dataclasses.replace(state_of_search, time=now_ms()))
+                tracker.finish()
             raise
         lost = training.lost
         found = {"name": path.name, "study": space.study, **found}

@@ -27,7 +27,7 @@ class Training:
     @property
     def stride(self) -> int:
         """Seeds that the crew works at side by side."""
-        return max(1, self._crew.size // len(self.plan.configurations)) if self._crew else 1
+        return max(1, self._crew.slots() // len(self.plan.configurations)) if self._crew else 1
 
     def train(self, seeds: int) -> None:
         """Bring every configuration to a result on so many seeds, but for runs that are lost."""

@@ -21,7 +21,8 @@ examples:
   python -m harness.distill label_lr --seeds 20             go on with it, up to 20 seeds
   python -m harness.distill label_lr --set distill_temperature=4.0
 
-exit codes: 0 done · 1 nothing to teach with, or nothing learned · 2 bad input · 130 interrupted, state kept"""
+exit codes: 0 done · 1 nothing to teach with, or nothing learned · 2 bad input · 3 disk full
+130 interrupted; state kept"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

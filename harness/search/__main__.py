@@ -25,7 +25,7 @@ examples:
   python -m harness.search --space label_lr.yaml --dry-run
   python -m harness.search --space label_lr.yaml --dry-run --cluster 8xH100
 
-exit codes: 0 done · 1 no trial completed · 2 bad input · 130 interrupted, state kept"""
+exit codes: 0 done · 1 no trial completed · 2 bad input · 3 disk full · 130 interrupted; state kept"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -96,12 +96,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
             system_metrics=options.system_metrics,
             verbose=options.verbose,
         )
+        show(outcome, space, options)
     except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, SpoolError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
         return cli.INTERRUPTED
-    show(outcome, space, options)
     if outcome.summary["best"] is None:
         return cli.INTERRUPTED if outcome.interrupted else cli.NOTHING_COMPLETED
     return cli.INTERRUPTED if outcome.interrupted else cli.DONE

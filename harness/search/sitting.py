@@ -8,6 +8,7 @@ import re
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -72,6 +73,7 @@ def search(
     Raises:
         Refused: this name is no name, or another sweep's; or the data of a run are not there.
         FolderError: the folder cannot be written, or another driver holds it; or there is no sweep to start from.
+        DiskError: the disk took nothing more. The same call goes on once there is space.
         NoWarmStart: the earlier sweep has nothing to start from.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was created then.
     """
@@ -125,8 +127,9 @@ def search(
             )
             summary = _sum_up(space, folder, ledger, time.monotonic() - began)
         except BaseException:
-            tracker.append(SweepPaused())
-            tracker.finish()
+            with suppress(OSError):  # of a full disk, which may be why this ends
+                tracker.append(SweepPaused())
+                tracker.finish()
             raise
         if log_models:
             _log_models(space, folder, summary, tracker)
@@ -185,13 +188,12 @@ def _run(
     )
     ledger.listeners += [progress, _starting(tracker)]
     with progress, joined(address, folder.path, verbose=verbose) as cluster:
-        need, slots = cluster.room(search.resources)
+        slots = cluster.room(search.resources, search.concurrency)
         return run_sweep(
             space,
             folder,
             ledger,
-            need=need,
-            concurrency=min(search.concurrency or slots, slots),
+            slots=slots,
             deadline=deadline,
             keep_models=log_models,
         )

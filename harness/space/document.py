@@ -80,6 +80,16 @@ class Resources(Frozen):
     memory_gib: Annotated[float, Field(gt=0)] | None = Field(
         default=None, description="memory in GiB; left out: not counted"
     )
+    limit_seconds: Seconds | None = Field(
+        default=None,
+        description="the most that it may compute, all its seeds together; it is failed then, also where it hangs; "
+        "left out: no limit",
+    )
+    wait_for_nodes: bool = Field(
+        default=False,
+        description="ask the cluster for room for `concurrency` trials though it has not that many nodes yet, as one "
+        "has to that grows by itself",
+    )
 
 
 class StopWhen(Frozen):
@@ -129,6 +139,15 @@ class Search(Frozen):
         description="stop starting trials after this many epochs of all runs together; left out: never",
     )
     stop_when: StopWhen | None = Field(default=None, description="stop early; left out: never")
+
+    @model_validator(mode="after")
+    def _said_beforehand(self) -> Self:
+        """What is else read off the cluster, which is not there yet."""
+        if self.resources.wait_for_nodes:
+            said = {("concurrency",): self.concurrency, ("resources", "gpu"): self.resources.gpu}
+            words = complaint("a number beside wait_for_nodes", "none", "say it, since no node is there yet to tell")
+            complaints("", [(path, words) for path, value in said.items() if value is None])
+        return self
 
 
 Points = Annotated[

@@ -10,6 +10,7 @@ a record twice says the same twice.
 """
 
 import dataclasses
+import errno
 import io
 import json
 import math
@@ -240,7 +241,8 @@ class Spool:
         try:
             written = os.write(self._descriptor, line)
             if written < len(line):
-                raise OSError(f"{self.folder / FILE}: only {written} of {len(line)} bytes were taken")
+                taken = f"No space left on device: only {written} of {len(line)} bytes were taken"
+                raise OSError(errno.ENOSPC, taken, str(self.folder / FILE))
         except OSError:
             os.ftruncate(self._descriptor, self._size)  # half a line would swallow the next one
             raise

@@ -1,8 +1,12 @@
 """Files that are there whole or not at all, whatever is killed or full while they are written."""
 
+import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
+
+DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE})
+"""What a disk answers that takes nothing more: full, over quota, read-only, broken, gone."""
 
 
 def write_whole(path: Path, write: Callable[[Path], object]) -> None:
@@ -20,3 +24,14 @@ def write_whole(path: Path, write: Callable[[Path], object]) -> None:
 def write_text(path: Path, text: str) -> None:
     """The same for a text."""
     write_whole(path, lambda fresh: fresh.write_text(text))
+
+
+def disk_trouble(error: BaseException | None) -> OSError | None:
+    """The disk's own answer among what led to `error`; None where it was something else."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        if isinstance(error, OSError) and error.errno in DISK:
+            return error
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return None

@@ -1,7 +1,9 @@
 """What trials run on: the Ray cluster that this process has joined, one at an address, or one started here."""
 
 import logging
+import math
 import os
+import time
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,40 +19,10 @@ import ray
 from ray._private import ray_constants
 
 from harness.space import Resources
-from harness.tuning.shared import check_shared
+from harness.tuning.shared import Shared
 
-
-@dataclass(frozen=True)
-class Cluster:
-    """What Ray counts as there."""
-
-    nodes: int
-    cpus: float
-    gpus: float
-    accelerators: frozenset[str] = frozenset()
-
-    def room(self, asked: Resources) -> tuple[Resources, int]:
-        """What a trial holds here, with nothing left out, and how many trials fit at once.
-
-        Raises:
-            ClusterError: not even one does.
-        """
-        gpu = asked.gpu if asked.gpu is not None else float(self.gpus > 0)
-        need = asked.model_copy(update={"gpu": gpu})
-        fits = int(self.cpus / need.cpu + 1e-9)
-        if gpu:
-            fits = min(fits, int(self.gpus / gpu + 1e-9))
-        if fits < 1:
-            raise ClusterError(
-                f"search.resources: a trial asks for {need.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
-                f"{self.cpus:g} and {self.gpus:g}; ask for less, or add nodes"
-            )
-        if need.accelerator is not None and need.accelerator not in self.accelerators:
-            there = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
-            raise ClusterError(
-                f"search.resources.accelerator: expected a type that the cluster has, {there}; got {need.accelerator}"
-            )
-        return need, fits
+LOOK_SECONDS = 2.0
+"""Between two looks at what there is."""
 
 
 ACCELERATOR = "accelerator_type:"
@@ -67,8 +39,99 @@ def in_rays_words(need: Resources) -> dict[str, float]:
     return words
 
 
+@dataclass(frozen=True)
+class Cluster:
+    """What Ray counts as there."""
+
+    nodes: int
+    cpus: float
+    gpus: float
+    accelerators: frozenset[str] = frozenset()
+
+    def fits(self, need: Resources) -> int:
+        """Trials that fit at once."""
+        fits = int(self.cpus / need.cpu + 1e-9)
+        return min(fits, int(self.gpus / need.gpu + 1e-9)) if need.gpu else fits
+
+    def need(self, asked: Resources) -> Resources:
+        """What a trial holds here, with nothing left out.
+
+        Raises:
+            ClusterError: not even one fits, and no nodes are waited for.
+        """
+        gpu = asked.gpu if asked.gpu is not None else float(self.gpus > 0)
+        need = asked.model_copy(update={"gpu": gpu})
+        if need.wait_for_nodes:
+            return need
+        if self.fits(need) < 1:
+            raise ClusterError(
+                f"search.resources: a trial asks for {need.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
+                f"{self.cpus:g} and {self.gpus:g}; ask for less, add nodes, or set wait_for_nodes where they come by "
+                "themselves"
+            )
+        if need.accelerator is not None and need.accelerator not in self.accelerators:
+            there = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
+            raise ClusterError(
+                f"search.resources.accelerator: expected a type that the cluster has, {there}; got {need.accelerator}"
+            )
+        return need
+
+
+class Slots:
+    """How many trials may be run at once, as the cluster is now: nodes join it, and leave it.
+
+    Args:
+        need: what one trial holds.
+        most: never more than these; None: whatever fits.
+        shared: asks the nodes that join.
+    """
+
+    def __init__(self, need: Resources, most: int | None, shared: Shared) -> None:
+        self.need = need
+        self.most = most
+        self.shared = shared
+        self._looked = -math.inf
+        self._fits = 1
+
+    def __call__(self) -> int:
+        """Raises:
+        ClusterError: a node has joined that does not see the runs folder.
+        """
+        if time.monotonic() > self._looked + LOOK_SECONDS:
+            self._looked = time.monotonic()
+            self.shared.check()
+            # Where all is gone, one trial waits for a node to come.
+            self._fits = max(1, _now().fits(self.need))
+        if self.need.wait_for_nodes and self.most:
+            return self.most  # what does not fit yet is what makes a cluster grow
+        return min(self.most or self._fits, self._fits)
+
+
+@dataclass(frozen=True)
+class Joined:
+    """A cluster that was joined, and whose nodes see the runs folder."""
+
+    cluster: Cluster
+    shared: Shared
+
+    def room(self, asked: Resources, most: int | None) -> Slots:
+        """For trials of one kind, up to `most` at once.
+
+        Raises:
+            ClusterError: not even one fits.
+        """
+        return Slots(self.cluster.need(asked), most, self.shared)
+
+
+def _now() -> Cluster:
+    resources = ray.cluster_resources()
+    alive = sum(1 for node in ray.nodes() if node["Alive"])
+    types = frozenset(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))
+    return Cluster(alive, resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
+
+
 @contextmanager
-def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Iterator[Cluster]:
+def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Iterator[Joined]:
     """The cluster to run on; one that was started here is ended again.
 
     Args:
@@ -95,11 +158,9 @@ def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Itera
             where = "could not be started here" if address is None else f"at {address} could not be joined"
             raise ClusterError(f"the Ray cluster {where}: {reason}; its logs are in /tmp/ray") from error
     try:
-        check_shared(folder)
-        resources = ray.cluster_resources()
-        alive = sum(1 for node in ray.nodes() if node["Alive"])
-        types = frozenset(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))
-        yield Cluster(alive, resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
+        shared = Shared(folder)
+        shared.check()
+        yield Joined(_now(), shared)
     finally:
         if ours:
             ray.shutdown()

@@ -18,14 +18,13 @@ from typing import TYPE_CHECKING, Any, Self
 
 import ray
 
-from harness.space import Resources, Search
-from harness.tuning.cluster import Cluster, in_rays_words
+from harness.space import Search
+from harness.tuning.cluster import LOOK_SECONDS, Joined, Slots, in_rays_words
 from harness.tuning.confirmation import Job, Result
+from harness.tuning.losses import WORKER_RESTARTS, lost_worker
 
 if TYPE_CHECKING:
     from harness.tuning.work import Work
-
-WORKER_RESTARTS = 3
 
 
 @dataclass(frozen=True)
@@ -75,16 +74,16 @@ Event = Started | Saw | Measured | Remarked | Ended | Lost
 
 
 class Crew:
-    """Up to `size` workers, each holding what `need` says; hired as they are needed, let go at the end.
+    """Workers, as many as there is room for; hired as they are needed, let go at the end.
 
     Args:
+        slots: what each holds, and how many there may be, as things are.
         tests: whether a run that is over is measured on the test part.
         teaches: whether it leaves its logits for students.
     """
 
-    def __init__(self, size: int, need: Resources, *, tests: bool = True, teaches: bool = False) -> None:
-        self.size = size
-        self.need = need
+    def __init__(self, slots: Slots, *, tests: bool = True, teaches: bool = False) -> None:
+        self.slots = slots
         self.tests = tests
         self.teaches = teaches
         self._staff: list[Any] = []
@@ -105,13 +104,16 @@ class Crew:
         busy: dict[Any, tuple[Any, Job, Path]] = {}
         losses: dict[Job, int] = {}
         while waiting or busy:
-            while waiting and (self._idle or len(self._staff) < self.size):
+            while waiting and (self._idle or len(self._staff) < self.slots()):
                 job, folder = waiting.popleft()
                 worker = self._idle.pop() if self._idle else self._hire()
                 busy[worker.begin.remote(job.config.model_dump(), str(folder))] = worker, job, folder
                 if job not in losses:
                     yield Started(job)
-            (done,), _ = ray.wait(list(busy), num_returns=1)
+            ready, _ = ray.wait(list(busy), num_returns=1, timeout=LOOK_SECONDS if waiting else None)
+            if not ready:
+                continue  # there may be more room by now
+            (done,) = ready
             worker, job, folder = busy.pop(done)
             try:
                 report = ray.get(done)
@@ -119,7 +121,7 @@ class Crew:
                 self._staff.remove(worker)
                 losses[job] = losses.get(job, 0) + 1
                 if losses[job] > WORKER_RESTARTS:
-                    yield Lost(job, f"worker lost: {_first_line(error)}")
+                    yield Lost(job, lost_worker(str(error), losses[job]))
                 else:
                     waiting.appendleft((job, folder))
                 continue
@@ -127,6 +129,8 @@ class Crew:
                 self._idle.append(worker)
                 yield Lost(job, _first_line(getattr(error, "cause", None) or error))
                 continue
+            if report["trouble"]:
+                raise OSError(*report["trouble"])  # of a disk that takes nothing: the run is taken up later
             if report["data"]:
                 yield Saw(job, report["data"])
             for remark in report["remarks"]:
@@ -139,50 +143,56 @@ class Crew:
             yield _outcome(job, report)
 
     def _hire(self) -> Any:
-        words = in_rays_words(self.need)
+        need = self.slots.need
+        words = in_rays_words(need)
         amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
         hired = ray.remote(resources=words, **{name: amount for name, amount in amounts.items() if amount is not None})
-        worker = hired(_Worker).remote(max(1, int(self.need.cpu)), os.getcwd(), self.tests, self.teaches)
+        threads, limit = max(1, int(need.cpu)), need.limit_seconds
+        worker = hired(_Worker).remote(threads, os.getcwd(), limit, self.tests, self.teaches)
         self._staff.append(worker)
         return worker
 
 
-def hire(cluster: Cluster, search: Search, most: int | None, *, tests: bool = True, teaches: bool = False) -> Crew:
+def hire(cluster: Joined, search: Search, most: int | None, *, tests: bool = True, teaches: bool = False) -> Crew:
     """A crew as large as fits on the cluster, up to `most`, or to what the search had at once.
 
     Raises:
         ClusterError: not one worker fits.
     """
-    need, slots = cluster.room(search.resources)
-    return Crew(min(most or search.concurrency or slots, slots), need, tests=tests, teaches=teaches)
+    return Crew(cluster.room(search.resources, most or search.concurrency), tests=tests, teaches=teaches)
 
 
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, threads: int, home: str, tests: bool, teaches: bool) -> None:
+    def __init__(self, threads: int, home: str, limit_seconds: float | None, tests: bool, teaches: bool) -> None:
         self.threads = threads
         self.home = home
         self.tests = tests
         self.teaches = teaches
+        self.limit_seconds = limit_seconds
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
         from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
         work.settle(self.threads, self.home)
-        self.work = work.Work(config, Path(folder))
+        self.work = work.Work(config, Path(folder), limit_seconds=self.limit_seconds)
         return self.advance()
 
     def advance(self) -> dict[str, Any]:
         """Train on for a while; with the last epoch over, teach and open the test part, where that is asked for."""
         report = self.work.advance()
-        ended_well = report["finished"] and not report["failure"]
-        if ended_well and self.teaches:
+        self.measured: dict[str, Any] = {"test": {}, "test_images": 0, "data": []}
+        if report["finished"] and not report["failure"] and not report["trouble"]:
+            self.work.attempt(self._crown)
+        told = {"failure": self.work.failure, "trouble": self.work.trouble, "busy": self.work.seconds}
+        return {**report, **told, **self.measured, "data": [*report["data"], *self.measured["data"]]}
+
+    def _crown(self) -> None:
+        if self.teaches:
             _teach(self.work)
-        if not (ended_well and self.tests):
-            return {**report, "test": {}, "test_images": 0}
-        opened = _open_test(self.work)
-        return {**report, **opened, "data": [*report["data"], *opened["data"]]}
+        if self.tests:
+            self.measured = _open_test(self.work)
 
 
 def _open_test(work: "Work") -> dict[str, Any]:

@@ -10,20 +10,30 @@ import fcntl
 import json
 import os
 import socket
+from contextlib import suppress
 from pathlib import Path
+from types import TracebackType
 from typing import IO, Any, Self
 
-from harness.training.whole import write_text
+from harness.training.whole import disk_trouble, write_text
 
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
 MODEL = "model.pt"
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS = "checkpoint.previous.pt"
+HUNG = "hung.txt"
+"""Where a worker was when it was ended for its time limit; see `harness.tuning.limit`."""
+HUNG_TOLD = "time_limit.txt"
+"""The same, once it was told."""
 
 
 class FolderError(Exception):
     """The folder cannot be used; says why and what to do."""
+
+
+class DiskError(FolderError):
+    """The disk takes nothing more. What was told before is kept, and the same command goes on once there is space."""
 
 
 class SweepFolder:
@@ -74,7 +84,7 @@ class SweepFolder:
 
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
-        for name in (CHECKPOINT, PREVIOUS, "error.txt", LABELS, COURSE, MODEL):
+        for name in (CHECKPOINT, PREVIOUS, "error.txt", HUNG, HUNG_TOLD, LABELS, COURSE, MODEL):
             (self.trial(number) / name).unlink(missing_ok=True)
 
     def __enter__(self) -> Self:
@@ -102,16 +112,31 @@ class SweepFolder:
                 f"{self.path}: this sweep is being run by {holder}; wait for its end, or use another folder"
             ) from None
         lock.truncate(0)
-        lock.write(f"process {os.getpid()} on {socket.gethostname()}\n")
-        lock.flush()
+        with suppress(OSError):  # a full disk: what is written next will say so
+            print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
         self._lock = lock
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Let go of it.
+
+        Raises:
+            DiskError: what ended the work within was that the disk took nothing more.
+        """
         if self._lock is not None:
-            self._lock.truncate(0)
-            self._lock.close()
+            with suppress(OSError):
+                self._lock.truncate(0)
+                self._lock.close()
             self._lock = None
+        trouble = disk_trouble(error)
+        if trouble is not None:
+            where = f" ({trouble.filename})" if trouble.filename else ""
+            raise DiskError(
+                f"{self.path}: expected a disk that takes what is written, got: {trouble.strerror}{where}; make space, "
+                "and the same command goes on"
+            ) from error
 
 
 def label_files(trial: Path) -> tuple[str, ...]:

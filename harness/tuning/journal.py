@@ -15,9 +15,10 @@ tail, such as a kill or a power cut leaves: it is put aside, and told. Whatever 
 """
 
 import json
+import os
 import zlib
 from collections.abc import Generator, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -64,12 +65,13 @@ class Journal(JournalStorage):
         self.warnings: list[str] = []
         self._held: dict[str, Any] | None = None
         try:
-            backend = _Summing(str(file), lock_obj=_NoLock())
+            file.open("ab").close()  # one that may be read alone is told now, not at its first line
+            backend = _Lines(str(file), lock_obj=_NoLock())
             whole = _whole(file)
             backend.most = whole.lines
             super().__init__(backend)
         except OSError as error:
-            raise LedgerError(f"{file}: expected a journal that can be read, got: {error.strerror}") from error
+            raise LedgerError(f"{file}: expected a journal that can be written, got: {error.strerror}") from error
         except LedgerError:
             raise
         except Exception as error:
@@ -128,13 +130,21 @@ class _NoLock(BaseJournalFileLock):
         pass
 
 
-class _Summing(JournalFileBackend):
-    """Optuna's file, with a checksum in every line written. `most`: how many lines are to be read, where not all."""
+class _Lines(JournalFileBackend):
+    """Optuna's file, with a checksum in every line, and no line put into it by halves: what a full disk took of one is
+    taken off again. `most`: how many lines are to be read, where not all.
+    """
 
     most: int | None = None
 
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        super().append_logs([{**log, SUM: _sum(json.dumps(log, separators=(",", ":")).encode())} for log in logs])
+        before = os.path.getsize(self._file_path)
+        try:
+            super().append_logs([{**log, SUM: _sum(json.dumps(log, separators=(",", ":")).encode())} for log in logs])
+        except OSError:
+            with suppress(OSError):
+                os.truncate(self._file_path, before)
+            raise
 
     def read_logs(self, log_number_from: int) -> Generator[dict[str, Any], None, None]:
         left = None if self.most is None else max(0, self.most - log_number_from)

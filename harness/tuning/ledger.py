@@ -32,7 +32,7 @@ from harness.training.config import RunConfig
 from harness.tuning.adapters import ask, complete, pruner, sampler
 from harness.tuning.front import front
 from harness.tuning.journal import Journal, LedgerError
-from harness.tuning.rules import Enough, violation
+from harness.tuning.rules import PLACE, Enough, violation
 
 Listener = Callable[[Record], None]
 State = Literal["running", "complete", "pruned", "failed"]
@@ -284,6 +284,11 @@ class Ledger:
     def fail(self, number: int, reason: str) -> None:
         self._end(number, TrialState.FAIL, reason)
 
+    def release(self, number: int) -> None:
+        """Hand a trial back that nobody is at any more, its worker lost: it is the next to be run, under its number."""
+        entry = self._open.pop(number)
+        self._orphans.insert(0, (self.space.arm(entry.trial.arm), self._storage.get_trial(entry.handle._trial_id)))
+
     def is_open(self, number: int) -> bool:
         return number in self._open
 
@@ -298,7 +303,8 @@ class Ledger:
         for constraint in self.space.constraints:
             entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
         costs = {name: value for name, value in values.items() if name not in entry.metrics}
-        end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs}
+        place = sum(trial.state.is_finished() for trial in self._trials(self.space.arm(entry.trial.arm)))
+        end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs, PLACE: place}
         entry.handle.set_user_attr("end", end)
         study.tell(entry.handle, list(values.values()) or None, state)
         self._tell(_ended(number, STATES[state], reason, entry.step, costs))

@@ -26,6 +26,10 @@ def violation(constraint: Constraint, config: RunConfig, metrics: Mapping[str, f
     return min(constraint.violation(values), sys.float_info.max) if constraint.names <= values.keys() else 1.0
 
 
+PLACE = "place"
+"""In how a trial ended: how many of its arm had ended before. The clock, which may be set back, does not say so."""
+
+
 class Enough:
     """Whether an arm had enough before its share of the trials: its epochs are spent, or no more gain is to be had.
 
@@ -75,7 +79,7 @@ def _without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
     """Ended trials since the last that no earlier one was as good as; with one objective, since the last new best."""
     front: list[Point] = []
     since = 0
-    for trial in sorted(trials, key=lambda t: t.datetime_complete.timestamp() if t.datetime_complete else 0.0):
+    for trial in sorted(trials, key=_order):
         if not trial.state.is_finished():
             continue
         since += 1
@@ -86,3 +90,9 @@ def _without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
             front = [*(member for member in front if not as_good(point, member)), point]
             since = 0
     return since if front else 0
+
+
+def _order(trial: FrozenTrial) -> tuple[int, float]:
+    """By place; journals of old say when, alone."""
+    moment = trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0
+    return trial.user_attrs.get("end", {}).get(PLACE, -1), moment

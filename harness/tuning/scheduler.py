@@ -1,10 +1,12 @@
 """Ray Tune's source of stops: the study's pruner.
 
 Each result carries the epochs trained since the last. They go into the ledger one by one; the first at which the
-pruner says so ends the trial, and what was trained beyond it is dropped.
+pruner says so ends the trial, and what was trained beyond it is dropped. A trial that came to its own end is stopped
+here too: Ray swallows what goes wrong in the hook that it has for trials that say they are done. And a lost worker's
+trial goes back to the ledger: Ray's own restarts count an actor that died before it had begun as the trial's end.
 """
 
-import re
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,7 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from harness.tuning.ledger import Ledger
+from harness.tuning.losses import WORKER_RESTARTS, lost_worker
 
 
 class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
@@ -20,14 +23,10 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
     def __init__(self, ledger: Ledger) -> None:
         super().__init__()
         self.ledger = ledger
+        self.losses: Counter[int] = Counter()
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         return str(TrialScheduler.CONTINUE if self._goes_on(trial, result) else TrialScheduler.STOP)
-
-    def on_trial_complete(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> None:
-        """Ray brings a trial's own last result here alone; one it stopped, with a result that was seen before."""
-        if "epochs" in result:
-            self._goes_on(trial, result)
 
     def _goes_on(self, trial: RayTrial, result: dict[str, Any]) -> bool:
         number = trial.config["number"]
@@ -38,6 +37,8 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
             self.ledger.saw(number, result["data"])
         for remark in result.get("remarks", ()):
             self.ledger.remark(number, remark)
+        if result.get("trouble"):
+            raise OSError(*result["trouble"])  # of a disk that takes nothing: the sweep ends, the trial stays open
         for epoch, metrics in result["epochs"]:
             if self.ledger.report(number, epoch, metrics):
                 self.ledger.prune(number)
@@ -49,9 +50,15 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         return self.ledger.is_open(number)
 
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
-        """Ray gave a trial up, or will restart it; in the second case it is still open afterwards."""
-        if not trial.should_recover() and self.ledger.is_open(trial.config["number"]):
-            self.ledger.fail(trial.config["number"], f"worker lost: {_reason(trial)}")
+        """A worker is gone: its trial is the next one to be run, until it is given up."""
+        number = trial.config["number"]
+        if not self.ledger.is_open(number):
+            return
+        self.losses[number] += 1
+        if self.losses[number] <= WORKER_RESTARTS:
+            self.ledger.release(number)
+        else:
+            self.ledger.fail(number, lost_worker(_told(trial), self.losses[number]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "LedgerScheduler":
         return self
@@ -60,12 +67,9 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         return (dict, ())
 
 
-def _reason(trial: RayTrial) -> str:
-    """The telling line of what Ray wrote down about the last loss: the error's own, where there is one."""
+def _told(trial: RayTrial) -> str:
+    """What Ray wrote down about the last loss."""
     try:
-        told = Path(trial.error_file).read_text().rpartition("Failure #")[2].splitlines()[1:]
+        return Path(trial.error_file).read_text().rpartition("Failure #")[2].partition("\n")[2]
     except (OSError, TypeError):
-        return "Ray did not say why"
-    lines = [line.strip() for line in told if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    return next(iter([*errors[-1:], *lines]), "Ray did not say why")
+        return ""

@@ -1,12 +1,14 @@
 """Ray Tune's source of configurations: the ledger, and nothing else.
 
 Ray's own `OptunaSearch` keeps a study beside the journal, tells stopped trials as complete and loses failed ones; this
-one keeps nothing. A trial's end is written by the scheduler, which sees results; only a trial that Ray gave up on is
-ended here.
+one keeps nothing. A trial's end is written by the scheduler, which sees results and losses.
+
+How many trials there are at once is asked for anew each time, not said once: nodes join a cluster and leave it.
 """
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
 
@@ -23,20 +25,34 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         trials: the folder that holds the trials' own.
         threads: torch threads a trial.
         keep_models: have trials leave their weights.
+        limit_seconds: how long a trial may compute; None: as long as it takes.
+        slots: how many trials may be run at once, as things are.
     """
 
-    def __init__(self, ledger: Ledger, trials: Path, threads: int, keep_models: bool = False) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        trials: Path,
+        threads: int,
+        keep_models: bool = False,
+        limit_seconds: float | None = None,
+        slots: Callable[[], int] = lambda: 1,
+    ) -> None:
         super().__init__()
         self.ledger = ledger
         self.trials = trials
         self.threads = threads
         self.keep_models = keep_models
+        self.limit_seconds = limit_seconds
+        self.slots = slots
         self.numbers: dict[str, int] = {}
 
-    def suggest(self, trial_id: str) -> dict[str, Any] | str:
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if len(self.numbers) >= self.slots():
+            return None
         trial = self.ledger.next()
         if trial is None:
-            return str(Searcher.FINISHED)
+            return None if self.numbers else str(Searcher.FINISHED)  # a trial under way may come back yet
         self.numbers[trial_id] = trial.number
         return {
             "number": trial.number,
@@ -46,12 +62,11 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
             "threads": self.threads,
             "home": os.getcwd(),
             "keep_model": self.keep_models,
+            "limit_seconds": self.limit_seconds,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        number = self.numbers.pop(trial_id, None)
-        if error and number is not None and self.ledger.is_open(number):
-            self.ledger.fail(number, "worker lost")
+        self.numbers.pop(trial_id, None)
 
     def save(self, checkpoint_path: str) -> None:
         """Ray wants a file; the journal is the state."""

@@ -1,4 +1,4 @@
-"""Whether every node of a cluster sees the runs folder, asked before anything is run.
+"""Whether every node of a cluster sees the runs folder, asked before anything is run there.
 
 Trials write checkpoints and labels where they run, and a lost trial is taken up on another node; the driver reads all
 of it. So each node has to read what the driver wrote, and the driver what each node wrote: a folder of the same name on
@@ -19,32 +19,46 @@ from harness.tuning.address import ClusterError
 PATIENCE = 60.0  # seconds for a node to answer
 
 
-def check_shared(folder: Path) -> None:
-    """Return if `folder` is one and the same on the driver and on every node that runs trials.
+class Shared:
+    """Asks each node once: those that are there, and later those that came since."""
 
-    Raises:
-        ClusterError: it is not; names the nodes. Nothing is left in the folder.
-    """
-    nodes = [node for node in ray.nodes() if node["Alive"] and node["Resources"].get("CPU")]
-    if len(nodes) < 2:
-        return
-    place = folder / f".shared-{uuid.uuid4().hex}"
-    word = uuid.uuid4().hex
-    place.mkdir(parents=True)
-    try:
-        (place / "driver").write_text(word)
-        answers = {node["NodeID"]: _asked(node["NodeID"], place) for node in nodes}
-        ray.wait(list(answers.values()), num_returns=len(answers), timeout=PATIENCE)
-        found = {_name(node): _problem(answers[node["NodeID"]], place, node["NodeID"], word) for node in nodes}
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
-    problems = [f"  {name}: {problem}" for name, problem in found.items() if problem]
-    if problems:
-        raise ClusterError(
-            f"--runs-dir: expected a folder that all {len(nodes)} nodes share, got {folder}\n"
-            + "\n".join(problems)
-            + "\nmount the same file system there on every node, and name it with --runs-dir"
-        )
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._asked: set[str] = set()
+
+    def check(self) -> None:
+        """Return if the folder is one and the same on the driver and on every node that runs trials.
+
+        Raises:
+            ClusterError: it is not; names the nodes. Nothing is left in the folder.
+        """
+        alive = [node for node in ray.nodes() if node["Alive"]]
+        nodes = [node for node in alive if node["Resources"].get("CPU") and node["NodeID"] not in self._asked]
+        if not nodes or len(alive) < 2:
+            return
+        problems = [f"  {_name(node)}: {problem}" for node, problem in self._answers(nodes) if problem]
+        if problems:
+            raise ClusterError(
+                f"--runs-dir: expected a folder that all {len(alive)} nodes share, got {self.folder}\n"
+                + "\n".join(problems)
+                + "\nmount the same file system there on every node, and name it with --runs-dir"
+            )
+        self._asked |= {node["NodeID"] for node in nodes}
+
+    def _answers(self, nodes: list[dict[str, Any]]) -> list[tuple[dict[str, Any], str]]:
+        place = self.folder / f".shared-{uuid.uuid4().hex}"
+        word = uuid.uuid4().hex
+        place.mkdir(parents=True)
+        try:
+            (place / "driver").write_text(word)
+            answers = [_asked(node["NodeID"], place) for node in nodes]
+            ray.wait(answers, num_returns=len(answers), timeout=PATIENCE)
+            return [
+                (node, _problem(answer, place, node["NodeID"], word))
+                for node, answer in zip(nodes, answers, strict=True)
+            ]
+        finally:
+            shutil.rmtree(place, ignore_errors=True)
 
 
 def _asked(node: str, place: Path) -> Any:

@@ -1,26 +1,29 @@
 """One sweep on Ray Tune: run what the ledger asks for, leave nothing of Ray's own behind.
 
-Ray Tune places trials, reuses workers and restarts lost ones. All else it can do (searching, stopping, logging,
-resuming) is switched off here, since the ledger does it.
+Ray Tune places trials and reuses workers. All else it can do (searching, stopping, restarting,
+logging, resuming) is switched off here, since the ledger does it.
 """
 
 import logging
 import os
 import shutil
 import time
+from typing import Any
 
 os.environ |= {  # read by Ray Tune when it is imported
     "RAY_AIR_NEW_OUTPUT": "0",
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Ray restarts a trial that the ledger hands out again
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
     "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots of itself: nobody reads them
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher knows how many
     "TUNE_WARN_THRESHOLD_S": "5",
 }
 
 from ray import tune
 
-from harness.space import Resources, Space
-from harness.tuning.cluster import in_rays_words
+from harness.space import Space
+from harness.tuning.cluster import Slots, in_rays_words
 from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
 from harness.tuning.scheduler import LedgerScheduler
@@ -28,7 +31,8 @@ from harness.tuning.searcher import LedgerSearcher
 from harness.tuning.signals import terminate_as_interrupt
 from harness.tuning.trainable import TrialTrainable
 
-WORKER_RESTARTS = 3
+RAYS = ".ray-"
+"""How the folders begin that Ray makes beside those of the trials."""
 
 
 def run_sweep(
@@ -36,47 +40,66 @@ def run_sweep(
     folder: SweepFolder,
     ledger: Ledger,
     *,
-    need: Resources,
-    concurrency: int,
+    slots: Slots,
     deadline: float | None = None,
     keep_models: bool = False,
 ) -> bool:
     """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
 
     Args:
-        need: what a trial holds.
-        concurrency: trials at once.
+        slots: what a trial holds, and how many may be run at once, as things are.
         deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
         keep_models: have trials leave their weights.
     """
-    missing = ledger.missing
-    if missing <= 0:
+    if ledger.missing <= 0:
         return False
-    searcher = LedgerSearcher(ledger, folder.trials, threads=max(1, int(need.cpu)), keep_models=keep_models)
+    need = slots.need
+    searcher = LedgerSearcher(
+        ledger,
+        folder.trials,
+        threads=max(1, int(need.cpu)),
+        keep_models=keep_models,
+        limit_seconds=need.limit_seconds,
+        slots=slots,
+    )
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),
         tune_config=tune.TuneConfig(
             search_alg=searcher,
             scheduler=LedgerScheduler(ledger),
-            num_samples=missing,
-            max_concurrent_trials=concurrency,
+            num_samples=-1,  # the searcher says when it is enough
             reuse_actors=True,
-            time_budget_s=None if deadline is None else max(1.0, deadline - time.monotonic()),
-            trial_dirname_creator=lambda trial: str(trial.config["number"]),
+            trial_dirname_creator=lambda trial: f"{RAYS}{trial.trial_id}",
         ),
         run_config=tune.RunConfig(
             name=folder.trials.name,
             storage_path=str(folder.path),
-            failure_config=tune.FailureConfig(max_failures=WORKER_RESTARTS),
+            stop=None if deadline is None else _Deadline(deadline),
+            failure_config=tune.FailureConfig(max_failures=0),
             checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
             verbose=0,
         ),
     )
-    with terminate_as_interrupt():
-        tuner.fit()
-    _remove_snapshots(folder)
+    try:
+        with terminate_as_interrupt():
+            tuner.fit()
+    finally:
+        _remove_snapshots(folder)
     return ledger.missing > 0
+
+
+class _Deadline(tune.Stopper):  # type: ignore[misc]  # ray ships no types for it
+    """Ends the sweep at a moment of `time.monotonic`; Ray's own budget goes by the clock, which may be set."""
+
+    def __init__(self, deadline: float) -> None:
+        self.deadline = deadline
+
+    def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
+        return False
+
+    def stop_all(self) -> bool:
+        return time.monotonic() >= self.deadline
 
 
 def _remove_snapshots(folder: SweepFolder) -> None:
@@ -84,6 +107,5 @@ def _remove_snapshots(folder: SweepFolder) -> None:
     for pattern in ("*.pkl", "*.json", ".validate_storage_marker", "basic-variant-state-*"):
         for file in folder.trials.glob(pattern):
             file.unlink(missing_ok=True)
-    for trial in folder.trials.iterdir():
-        for file in trial.glob("checkpoint_*"):
-            shutil.rmtree(file, ignore_errors=True)
+    for trial in folder.trials.glob(f"{RAYS}*"):
+        shutil.rmtree(trial, ignore_errors=True)

@@ -17,7 +17,9 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: `config` (fields of `RunConfig`), `seeds` (how many), `folder` (of the trial), `threads`, `home`."""
+    """Config: `threads` and `home` (see `harness.tuning.work.settle`), and what `Work` takes: `config` (fields of
+    `RunConfig`), `folder` (of the trial), `seeds` (how many), `keep_model`, `limit_seconds`.
+    """
 
     def setup(self, config: dict[str, Any]) -> None:
         self.work: Work | None = None
@@ -26,7 +28,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
             from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
             work.settle(config["threads"], config["home"])
-            self.work = work.Work(config["config"], Path(config["folder"]), config["seeds"], config["keep_model"])
+            self.work = work.Work(
+                config["config"],
+                Path(config["folder"]),
+                config["seeds"],
+                config["keep_model"],
+                config["limit_seconds"],
+            )
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 
@@ -37,9 +45,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
 
     def step(self) -> dict[str, Any]:
         if self.work is None:
-            return {"epochs": [], "failure": self.failure, "busy": 0.0, "finished": True, "done": True}
-        result = self.work.advance()
-        return {**result, "done": result["finished"]}
+            return {"epochs": [], "failure": self.failure, "busy": 0.0, "finished": True, "trouble": ()}
+        return self.work.advance()  # never "done": the scheduler says so, who may still fail to write it down
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         if self.work is not None:

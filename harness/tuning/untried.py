@@ -8,13 +8,18 @@ drawn together, and drawn anew where the arm has tried them:
     after these          the model's suggestion
     nothing new found    an even draw; then one of what is left, where that can be counted
     nothing left         what was suggested first, again
+
+Trials that failed by their settings are no results, and have no value; yet a model that is not told of them goes on
+suggesting more of the kind. It sees them as what was stopped before its first epoch: worse than all that measured
+something.
 """
 
+import copy
 import itertools
 import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
@@ -34,6 +39,10 @@ EVEN_DRAWS = 10
 
 MOST_COUNTED = 10_000
 """Combinations of an arm that are still listed to find one that is left."""
+
+
+BY_SETTINGS = ("diverged", "out of memory", "time limit")
+"""How reasons begin of failures that follow from a trial's settings."""
 
 
 class Untried(BaseSampler):
@@ -95,8 +104,9 @@ class Untried(BaseSampler):
     def _suggested(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Value]:
-        modelled = self.model.infer_relative_search_space(study, trial)
-        together = self.model.sample_relative(study, trial, modelled)
+        seen = cast(optuna.Study, _WithFailures(study))
+        modelled = self.model.infer_relative_search_space(seen, trial)
+        together = self.model.sample_relative(seen, trial, modelled)
 
         def pick(name: str, parameter: AnyParameter) -> Value:
             if parameter.size == 1:
@@ -105,7 +115,7 @@ class Untried(BaseSampler):
             if name in together:
                 value = together[name]
             else:
-                value = self.model.sample_independent(study, trial, name, search_space[name])
+                value = self.model.sample_independent(seen, trial, name, search_space[name])
             return value
 
         return self.arm.draw(pick)
@@ -127,6 +137,35 @@ class Untried(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
     ) -> None:
         self.model.after_trial(study, trial, state, values)
+
+
+class _WithFailures:
+    """A study in which what failed by its settings was pruned, with nothing measured."""
+
+    def __init__(self, study: optuna.Study) -> None:
+        self._study = study
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._study, name)
+
+    def _get_trials(
+        self, deepcopy: bool = True, states: Sequence[TrialState] | None = None, use_cache: bool = False
+    ) -> list[FrozenTrial]:
+        trials = self._study._get_trials(deepcopy, states, use_cache)
+        if states is None or TrialState.PRUNED not in states:
+            return trials
+        failed = self._study._get_trials(deepcopy=False, states=(TrialState.FAIL,))
+        return trials + [_as_pruned(trial) for trial in failed if _reason(trial).startswith(BY_SETTINGS)]
+
+
+def _reason(trial: FrozenTrial) -> str:
+    return str(trial.user_attrs.get("end", {}).get("reason", ""))
+
+
+def _as_pruned(trial: FrozenTrial) -> FrozenTrial:
+    pruned = copy.copy(trial)
+    pruned.state, pruned.values, pruned.intermediate_values = TrialState.PRUNED, None, {}
+    return pruned
 
 
 def distribution(parameter: AnyParameter) -> BaseDistribution:

@@ -4,12 +4,19 @@ A trial that may be long writes a checkpoint into its own folder, from where any
 worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
 or a label file is written whole or not at all; where a checkpoint is damaged all the same, the one before it is taken,
 and that is told. Knows no Ray.
+
+Three failures are told apart from the rest: a run over its time limit, which may have had to be ended with its worker
+(`limit`); memory that ran out, which is given back to whoever shares the device; and a disk that is full, which is no
+fault of the trial's: its driver is told to stop, and the trial is taken up when there is space.
 """
 
+import gc
 import os
+import re
 import time
 import traceback
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -22,12 +29,16 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
-from harness.training.whole import write_text, write_whole
+from harness.training.whole import disk_trouble, write_text, write_whole
 from harness.tuning import checkpoint
 from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
+from harness.tuning.limit import Limit, OverLimit
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
+
+OUT_OF_MEMORY = "out of memory"
+"""How the reason of a trial begins whose memory ran out."""
 
 
 def settle(threads: int, home: str) -> None:
@@ -51,10 +62,19 @@ class Work:
         folder: the trial's own; made when there is something to put there.
         seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
         keep_model: leave the weights of that first run, too.
+        limit_seconds: how long it may compute in all; None: as long as it takes.
     """
 
-    def __init__(self, config: dict[str, Any], folder: Path, seeds: int = 1, keep_model: bool = False) -> None:
+    def __init__(
+        self,
+        config: dict[str, Any],
+        folder: Path,
+        seeds: int = 1,
+        keep_model: bool = False,
+        limit_seconds: float | None = None,
+    ) -> None:
         self.folder = folder
+        self.limit = Limit(limit_seconds, folder)
         self.keep_model = keep_model
         self.failure = ""
         self.seconds = 0.0
@@ -63,7 +83,10 @@ class Work:
         self._told = 0
         self.data: list[dict[str, Any]] = []
         self.remarks: list[str] = []
-        self._attempt(lambda: self._begin(config, seeds))
+        self.trouble: tuple[Any, ...] = ()
+        self.failure = self.limit.was_hit()
+        if not self.failure:
+            self.attempt(lambda: self._begin(config, seeds))
         self.saved_at = time.monotonic()
 
     @property
@@ -81,9 +104,10 @@ class Work:
         Returns:
             `epochs`: (number, metrics) of each since the last call, of a first call since the start; `failure`: a
             reason, or empty; `busy`: seconds of the trial so far, with its set-up; `finished`: whether this was the
-            last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once.
+            last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once;
+            `trouble`: the arguments of an OSError, where the disk took nothing more and the driver has to stop.
         """
-        self._attempt(self._train)
+        self.attempt(self._train)
         epochs, self._told = self._curve[self._told :], len(self._curve)
         data, self.data = self.data, []
         remarks, self.remarks = self.remarks, []
@@ -94,6 +118,7 @@ class Work:
             "finished": self.finished,
             "data": data,
             "remarks": remarks,
+            "trouble": self.trouble,
         }
 
     def save(self, path: Path) -> None:
@@ -122,14 +147,15 @@ class Work:
         runs = self.runs
         if runs is None:
             return
-        until = time.monotonic() + REPORT_SECONDS
-        while not runs.done and time.monotonic() < until:
+        began = time.monotonic()
+        while not runs.done and time.monotonic() < began + REPORT_SECONDS:
+            self.limit.check(self.seconds + time.monotonic() - began)
             metrics = runs.train_epoch()
             self._curve.append((runs.epoch, metrics))
         if runs.done:
             if self.keep_model:
                 weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
-                write_whole(self.folder / MODEL, lambda fresh: torch.save(weights, fresh))
+                write_whole(self.folder / MODEL, lambda fresh: _save(weights, fresh))
             self._save_labels(runs.first)
         elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
             self.save(self._checkpoint)
@@ -154,15 +180,48 @@ class Work:
             write_whole(self.folder / COURSE, lambda fresh: np.savez_compressed(fresh, **course))
         checkpoint.discard(self._checkpoint)
 
-    def _attempt(self, work: Callable[[], None]) -> None:
+    def attempt(self, work: Callable[[], None]) -> None:
         """A failure is a result: its reason goes to the driver, its traceback into the trial's folder."""
         started = time.perf_counter()
         try:
-            work()
-        except Diverged as error:
-            self.failure = f"diverged: {error}"
+            with self.limit.watching(self.seconds):
+                work()
+        except (Diverged, OverLimit) as error:
+            self.failure = f"diverged: {error}" if isinstance(error, Diverged) else str(error)
         except Exception as error:
-            self.failure = f"{type(error).__name__}: {error}"
+            trouble = disk_trouble(error)
+            if trouble is not None:
+                self.trouble = (trouble.errno, trouble.strerror, trouble.filename)
+            else:
+                self._note(error)
+        if self.failure.startswith(OUT_OF_MEMORY):
+            self._give_back()
+        self.seconds += time.perf_counter() - started
+
+    def _note(self, error: Exception) -> None:
+        kind = OUT_OF_MEMORY if _is_out_of_memory(error) else type(error).__name__
+        self.failure = f"{kind}: {error}"
+        with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
             write_text(self.folder / "error.txt", traceback.format_exc())
-        self.seconds += time.perf_counter() - started
+
+    def _give_back(self) -> None:
+        """Let go of all that the trial held: its worker lives on, and others may share the device."""
+        self.runs = None
+        gc.collect()
+        if torch.cuda.is_initialized():
+            torch.cuda.empty_cache()
+
+
+def _save(state: Any, path: Path) -> None:
+    """As `torch.save` does into a file of ours: a full disk's own answer is then among what led to its error."""
+    with path.open("wb") as file:
+        torch.save(state, file)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    """Whether memory ran out, the host's or a device's, for which torch has several ways to say so."""
+    return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
+        isinstance(error, RuntimeError)
+        and re.search(r"out of memory|can't allocate memory|ALLOC_FAILED", str(error)) is not None
+    )

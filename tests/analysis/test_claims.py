@@ -38,6 +38,14 @@ def test_what_was_not_measured_is_said_and_has_no_number(tmp_path: Path) -> None
         assert "|" not in section
 
 
+def test_what_was_measured_stays_written_down_where_its_runs_are_not_at_hand(tmp_path: Path) -> None:
+    page = ROOT / "analysis" / "RESULTS.md"
+    out = tmp_path / "RESULTS.md"
+    out.write_text(page.read_text())
+    write(STUDIES, CLAIMS, tmp_path / "runs", out)
+    assert out.read_text() == page.read_text()
+
+
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path) -> None:
@@ -55,6 +63,9 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
     assert found["verdict"][1:] in section
     assert found["provenance"]["git"]["commit"][:12] in section
     assert (tmp_path / "figures" / "digits_symmetric.png").stat().st_size > 5_000
+
+    write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
+    assert (tmp_path / "RESULTS.md").read_text() == page
 
     again = run("analysis.claims", *arguments)
     assert again.code == 0, again.all

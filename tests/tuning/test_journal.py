@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness.space import load
 from harness.tracking.spool import Spool
-from harness.tuning.journal import FORMAT, _NoLock, _Summing
+from harness.tuning.journal import FORMAT, _Lines, _NoLock
 from harness.tuning.ledger import Ledger, LedgerError, entries_of
 from harness.tuning.onlooker import onlooker
 from tests.conftest import run
@@ -231,7 +231,7 @@ def test_a_checksum_costs_less_than_a_tenth_of_a_millisecond(journal: Path, monk
     """What it adds to Optuna's own write, whose `fsync` would drown it; the median of 300."""
     monkeypatch.setattr("os.fsync", lambda descriptor: None)
     log = {"op_code": 8, "worker_id": "w" * 40, "trial_id": 1, "user_attr": {"end": measured(0.5) | {"reason": "x"}}}
-    own, optunas = (kind(str(journal), lock_obj=_NoLock()) for kind in (_Summing, JournalFileBackend))
+    own, optunas = (kind(str(journal), lock_obj=_NoLock()) for kind in (_Lines, JournalFileBackend))
 
     def seconds(backend: JournalFileBackend) -> float:
         began = time.perf_counter()

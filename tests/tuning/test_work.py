@@ -10,7 +10,8 @@ import pytest
 import torch
 
 from harness.training.config import RunConfig
-from harness.tuning import checkpoint, work
+from harness.training.replicates import Replicates
+from harness.tuning import checkpoint, limit, work
 from harness.tuning.work import Work
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
@@ -193,3 +194,35 @@ def test_the_checksum_costs_next_to_nothing(lost: Path) -> None:
 def test_a_trial_that_ends_leaves_no_checkpoint(lost: Path) -> None:
     to_its_end(Work(CONFIG, lost))
     assert sorted(path.name for path in lost.iterdir()) == ["label_course.npz", "labels.npz"]
+
+
+def test_a_trial_over_its_limit_that_comes_to_itself_is_failed_and_keeps_its_worker(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(limit, "GRACE", 600)
+    trial = Work(CONFIG, tmp_path, limit_seconds=1e-6)
+    assert trial.advance()["failure"] == "time limit: not done after 1e-06 s of computing, between two epochs"
+    assert trial.finished
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_trial_that_was_ended_for_its_limit_is_failed_once_and_may_then_be_tried_again(tmp_path: Path) -> None:
+    (tmp_path / "hung.txt").write_text(
+        'Timeout (0:00:05)!\nThread 0x01 (most recent call first):\n  File "/a/pool.py", line 1 in wait\n\n'
+        'Thread 0x02 (most recent call first):\n  File "/a/mine.py", line 12 in forward\n'
+        '  File "/a/work.py", line 9 in attempt\n'
+    )
+    ended = Work(CONFIG, tmp_path, limit_seconds=60)
+    assert ended.advance()["failure"] == "time limit: not done after 60 s of computing, in forward (mine.py:12)"
+    to_its_end(Work(CONFIG, tmp_path, limit_seconds=60))
+    assert not (tmp_path / "hung.txt").exists()
+
+
+def test_memory_that_ran_out_is_told_as_such_and_given_back(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def too_much(*_: object) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory")
+
+    trial = Work(CONFIG, tmp_path)
+    monkeypatch.setattr(Replicates, "train_epoch", too_much)
+    assert trial.advance()["failure"].startswith("out of memory: [enforce fail")
+    assert trial.runs is None

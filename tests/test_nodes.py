@@ -1,0 +1,81 @@
+"""Nodes that go and come under a sweep: what ran on one moves to the others, and a new one is put to work.
+
+Nodes are Ray's own, each with its raylet and its workers, on this one machine; one is lost by a SIGKILL of its raylet.
+"""
+
+import json
+import random
+import time
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+
+from tests.conftest import finish, start
+from tests.kills import ended
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+
+
+@pytest.fixture
+def cluster() -> Iterator[Any]:
+    """A head with one CPU; the sweep's driver and the tests join it."""
+    from ray.cluster_utils import Cluster
+
+    joined = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})
+    yield joined
+    joined.shutdown()
+
+
+def raylet(node: Any) -> psutil.Process:
+    (started,) = node.all_processes["raylet"]
+    return psutil.Process(started.process.pid)
+
+
+def at_work(node: Any) -> bool:
+    """Whether a worker of the node has a trial."""
+    try:
+        names = [" ".join(process.cmdline()) for process in raylet(node).children(recursive=True)]
+    except psutil.NoSuchProcess:
+        return False
+    return any("Trainable" in name for name in names)
+
+
+def wait_until_at_work(node: Any, process: Any, timeout: float = 120) -> None:
+    until = time.monotonic() + timeout
+    while not at_work(node):
+        assert process.poll() is None, "the sweep has ended"
+        assert time.monotonic() < until, f"nothing ran on the node within {timeout} s"
+        time.sleep(0.05)
+
+
+def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tmp_path: Path, cluster: Any) -> None:
+    moments = random.Random(60)
+    words = ("--space", "label_lr.yaml", "--set", "epochs=30", "--set", "width=32", "--trials", "60")
+    command = (*words, "--address", cluster.address, "--runs-dir", str(tmp_path))
+    folder = tmp_path / "label_lr"
+    nodes = [cluster.add_node(num_cpus=1)]
+    with ended(start("harness.search", *command)) as process:
+        for _ in range(2):
+            wait_until_at_work(nodes[-1], process)
+            time.sleep(moments.uniform(4, 8))  # a worker takes some seconds to begin
+            raylet(nodes[-1]).kill()
+            nodes.append(cluster.add_node(num_cpus=1))
+        wait_until_at_work(nodes[-1], process)
+        result = finish(process, timeout=400)
+    assert result.code == 0, result.all
+    summary = json.loads((folder / "summary.json").read_text())
+    assert summary["states"]["failed"] == 0
+    assert sum(summary["states"].values()) == 60
+
+    from harness.tracking import spool
+
+    records = [record for record, _ in spool.read(folder / "spool")]
+    ends = [record.trial for record in records if isinstance(record, spool.TrialEnded)]
+    assert sorted(ends) == list(range(60)), "each ends once"
+    measured = [(record.trial, record.step) for record in records if isinstance(record, spool.Measured)]
+    assert len(measured) == len(set(measured)), "each epoch is told once"
+    begun = [record.trial for record in records if isinstance(record, spool.TrialStarted)]
+    assert len(begun) > 60, "some of them on two nodes"
