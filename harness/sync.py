@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.tracking import spool
-from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively, unsent
+from harness.tracking import log, spool
+from harness.tracking.cursor import Cursor, cursor_path, exclusively, unsent
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import ServerAway, TrackingError, check, redact, resolve
 from harness.tuning.folder import FolderError, check_inside, check_links
@@ -52,14 +52,14 @@ def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
     """
     # mlflow takes seconds to import: not before the input is known to be good
     from harness.tracking.mirror import Away
-    from harness.tracking.writer import Writer, log_to
+    from harness.tracking.writer import Writer
 
     with exclusively(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
         if not alone:
             raise NotSent("another process is sending this sweep; try again when it has ended")
         if rebuild:
             cursor_path(folder, uri).unlink(missing_ok=True)
-        writer = Writer(folder, uri, log_to(folder), revive=rebuild, again=True)
+        writer = Writer(folder, uri, log.log_to(folder), revive=rebuild, again=True)
         missing = unsent(folder, uri)
         waits = iter(WAITS)
         while (pause := next(waits, None)) is not None:
@@ -100,10 +100,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cursor = Cursor.load(folder, uri)
     print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
     if cursor.refused:
-        print(f"the server refused {cursor.refused} values or files, named in {folder / LOG}", file=sys.stderr)
+        print(f"the server refused {cursor.refused} values or files, named in {folder / log.FILE}", file=sys.stderr)
     if cursor.aside:
         print(
-            f"the server fails on {cursor.aside} values or files, named in {folder / LOG}; they are kept: "
+            f"the server fails on {cursor.aside} values or files, named in {folder / log.FILE}; they are kept: "
             "look at its log, then run this again",
             file=sys.stderr,
         )

@@ -93,6 +93,7 @@ class Nursery:
                 start_new_session=True,
             )
         self._orders = Connection(ours.detach())
+        self._child: Child | None = None
         self._printed = tempfile.TemporaryDirectory(prefix="nursery-")
         atexit.register(self.end)
 
@@ -102,9 +103,12 @@ class Nursery:
         for file in (out, err):
             file.write_bytes(b"")
         self._orders.send((module, list(arguments), str(folder), str(out), str(err)))
-        return Child(self._orders, out, err)
+        self._child = Child(self._orders, out, err)
+        return self._child
 
     def end(self) -> None:
+        if self._child is not None and self._child.wait(0) is None:
+            self._child.kill()
         self._orders.close()
         self._process.wait(60)
         self._printed.cleanup()

@@ -97,18 +97,8 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_w
 ) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    long = (
-        *SMALL,
-        "--set",
-        "epochs=2000",
-        "--set",
-        "search.pruner=none",
-        "--address",
-        address,
-        "--runs-dir",
-        str(runs),
-    )
-    with ended(start("harness.search", *long, **OPEN)) as process:
+    long = (*SMALL, "--set", "epochs=2000", "--set", "search.pruner=none", "--concurrency", "1", "--address", address)
+    with ended(start("harness.search", *long, "--runs-dir", str(runs), **OPEN)) as process:
         wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
         with node(address, tmp_path / "node.log", own=runs):
             result = finish(process)

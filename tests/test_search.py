@@ -448,6 +448,9 @@ def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
     summary = read(tmp_path / "label_lr")
     sweep = Server(summary["mlflow"]["tracking_uri"]).sweep("label_lr")
     assert "system/cpu_utilization_percentage" in sweep.metrics
+    elsewhere = f"sqlite:///{tmp_path}/elsewhere.db"
+    assert run("harness.sync", "label_lr", "--runs-dir", str(tmp_path), "--tracking-uri", elsewhere).code == 0
+    assert machine(elsewhere) == machine(summary["mlflow"]["tracking_uri"]) != []
     best = {arm["trial"] for arm in summary["arms"].values()}
     weights = {int(path.parent.name) for path in (tmp_path / "label_lr" / "trials").glob("*/model.pt")}
     assert best <= weights
@@ -457,6 +460,17 @@ def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
         model = mlflow_model(sweep.artifact("model", tmp_path, trials.loc[number, "run_id"]))
         right = (model(val.pixels.stored[val.index]).argmax(1) == val.targets).float().mean()
         assert float(right) == pytest.approx(trials.loc[number, "metrics.val_accuracy"], abs=1e-6)
+
+
+def machine(uri: str) -> list[tuple[int, float]]:
+    """What a server shows of the driver's processor."""
+    from mlflow import MlflowClient
+
+    client = MlflowClient(uri)
+    (experiment,) = client.search_experiments(filter_string="name = 'label_lr'")
+    (run,) = client.search_runs([experiment.experiment_id], "tags.`harness.kind` = 'sweep'")
+    points = client.get_metric_history(run.info.run_id, "system/cpu_utilization_percentage")
+    return [(point.step, point.value) for point in points]
 
 
 def mlflow_model(path: Path) -> Any:

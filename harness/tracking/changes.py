@@ -13,6 +13,7 @@ from typing import NamedTuple
 from harness.tracking.spool import (
     DataSeen,
     FilesLeft,
+    Loaded,
     Measured,
     Record,
     Remarked,
@@ -77,7 +78,7 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
                 change.params |= record.params
                 change.tags |= record.tags
                 change.turn("running", record.time)
-            case Measured():
+            case Measured() | Loaded():
                 change.measure(record.metrics.items(), record.step, record.time)
             case DataSeen():
                 change.data += record.parts
@@ -104,4 +105,4 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
 
 
 def trial_of(record: Record) -> int | None:
-    return None if isinstance(record, SweepStarted | SweepPaused | SweepEnded) else record.trial
+    return None if isinstance(record, SweepStarted | Loaded | SweepPaused | SweepEnded) else record.trial

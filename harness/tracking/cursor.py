@@ -18,8 +18,6 @@ from harness.tracking import spool
 from harness.tracking.uri import fingerprint, redact
 from harness.training.whole import write_text
 
-LOG = "writer.log"
-
 
 @dataclass(frozen=True, slots=True)
 class Cursor:

@@ -1,44 +1,74 @@
-"""How busy the driver's machine is (processor, memory, disk, network, GPUs), by MLflow's own monitor.
+"""How busy the driver's machine is (processor, memory, disk, network, GPUs), as MLflow's own monitors measure it.
 
-It runs in a thread of the writer, with its own connection: curves `system/…` on the sweep's run, for as long as that
-runs. They are no part of the spool: what was not sent at the time is gone. Whatever fails here is said in the log.
+A thread of the driver's puts it into the spool, as curves `system/…` of the sweep's run over the seconds since the
+sweep was begun. Importing MLflow takes it two seconds, which is why this is a switch. Whatever fails here ends it, is
+said in the log, and hurts nothing else.
 """
 
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
 
-from harness.tracking.cursor import Cursor
+from harness.tracking.log import Say
+from harness.tracking.spool import Loaded, Record, now_ms
 
 SECONDS = 5.0  # between two points
-LOOK = 0.5  # seconds between two looks whether the server has the sweep's run
-PATIENCE = 5.0  # seconds that the last point is waited for
+PATIENCE = 5.0  # seconds that its end is waited for
 
 
-@contextmanager
-def watched(folder: Path, uri: str, say: Callable[[str], None]) -> Iterator[None]:
-    """Inside of it the machine's load is shown on the run of the sweep whose spool is in `folder`."""
-    over = threading.Event()
-    thread = threading.Thread(target=_watch, args=(folder, uri, say, over), daemon=True, name="machine")
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(PATIENCE)
+class Machine:
+    """Measures from `start` to `stop`.
+
+    Args:
+        append: takes a record, from any thread.
+        say: takes a line for the log.
+        began: when the sweep did, in milliseconds since the epoch.
+    """
+
+    def __init__(self, append: Callable[[Record], None], say: Say, began: int) -> None:
+        self._append, self._say, self._began = append, say, began
+        self._over = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def start(self) -> None:
+        """Return at once; does nothing where it was started or stopped before."""
+        if self._thread is None and not self._over.is_set():
+            self._thread = threading.Thread(target=self._watch, daemon=True, name="machine")
+            self._thread.start()
+
+    def stop(self) -> None:
+        self._over.set()
+        if self._thread is not None:
+            self._thread.join(PATIENCE)
+
+    def _watch(self) -> None:
+        try:
+            from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL as EVERY
+
+            sources, step = _sources(), 0
+            seconds = float(EVERY.get() or SECONDS)  # type: ignore[no-untyped-call]
+            while not self._over.wait(seconds):
+                metrics: dict[str, float] = {}
+                for source in sources:
+                    source.collect_metrics()
+                    metrics |= {f"system/{name}": float(value) for name, value in source.aggregate_metrics().items()}
+                    source.clear_metrics()
+                now = now_ms()
+                step = max(step + 1, (now - self._began) // 1000)  # one point a step
+                self._append(Loaded(step=step, metrics=metrics, time=now))
+        except Exception as error:
+            self._say(f"the machine's load is not measured: {error}")
 
 
-def _watch(folder: Path, uri: str, say: Callable[[str], None], over: threading.Event) -> None:
-    try:
-        from mlflow.system_metrics.system_metrics_monitor import SystemMetricsMonitor as Monitor
+def _sources() -> list[Any]:
+    """MLflow's monitors of what there is."""
+    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
+    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
+    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
+    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
 
-        while not over.wait(LOOK):
-            cursor = Cursor.load(folder, uri)
-            if cursor.run_id is not None and not cursor.away:
-                monitor = Monitor(cursor.run_id, SECONDS, resume_logging=True, tracking_uri=uri)  # type: ignore[no-untyped-call]
-                monitor.start()  # type: ignore[no-untyped-call]
-                over.wait()
-                monitor.finish()  # type: ignore[no-untyped-call]
-    except Exception as error:
-        say(f"the machine's load is not shown: {error}")
+    sources: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]  # type: ignore[no-untyped-call]
+    with suppress(Exception):  # no GPU, or nothing installed that knows it
+        sources.append(GPUMonitor())  # type: ignore[no-untyped-call]
+    return sources

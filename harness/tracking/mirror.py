@@ -32,9 +32,9 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
-from harness.tracking.changes import RUNNING, STATUS, Change, Point, fold, trial_of
+from harness.tracking.changes import RUNNING, STATUS, Change, Point, fold
 from harness.tracking.cursor import exclusively
-from harness.tracking.spool import Record, Scalar, SweepEnded, SweepPaused
+from harness.tracking.spool import Record, Scalar, SweepEnded, SweepPaused, SweepStarted
 from harness.tracking.uri import sqlite_path
 from harness.training.secrets import scrub
 
@@ -121,7 +121,8 @@ class Mirror:
                 unsure = error
         if unsure is not None:
             raise unsure
-        last = next((record for record in reversed(records) if trial_of(record) is None), None)
+        turns = (record for record in reversed(records) if isinstance(record, SweepStarted | SweepPaused | SweepEnded))
+        last = next(turns, None)
         if isinstance(last, SweepPaused | SweepEnded):
             self._interrupt_trials(last.time)
 

@@ -13,7 +13,9 @@ from pathlib import Path
 
 import harness
 from harness.tracking.cursor import Cursor, unsent
-from harness.tracking.spool import Record, Spool
+from harness.tracking.log import log_to
+from harness.tracking.machine import Machine
+from harness.tracking.spool import Record, Spool, now_ms, read
 from harness.tracking.uri import redact
 
 RESTART = 30.0  # seconds, at least, between two starts of the writer
@@ -48,7 +50,7 @@ class Tracker:
     """The spool of `folder`, shown on the server behind `uri` (as `uri.resolve` gives it).
 
     `every` is the number of seconds between two batches, `drain` how long the writer may outlive the driver; with
-    `system_metrics` the writer shows how busy this machine is on the sweep's own run.
+    `system_metrics` the sweep's own run shows how busy this machine is.
     """
 
     def __init__(
@@ -57,7 +59,7 @@ class Tracker:
         self.spool = Spool(folder)
         self.uri = uri
         self._every, self._drain = every, drain
-        self._switches = ["--system-metrics"] if system_metrics else []
+        self._machine = Machine(self.spool.append, log_to(folder), _began(folder)) if system_metrics else None
         self._writer: subprocess.Popen[bytes] | None = None
         self._started = -RESTART
 
@@ -74,6 +76,8 @@ class Tracker:
 
     def start(self) -> None:
         """Starts the writer, if none is at work. It takes seconds of a core: best after the first result."""
+        if self._machine is not None:
+            self._machine.start()
         idle = self._writer is None or self._writer.poll() is not None
         if not idle or time.monotonic() < self._started + RESTART:
             return
@@ -89,7 +93,7 @@ class Tracker:
             self._writer = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "harness.tracking.writer", str(self.spool.folder)),
-                    *("--follow", "--every", str(self._every), "--drain", str(self._drain), *self._switches),
+                    *("--follow", "--every", str(self._every), "--drain", str(self._drain)),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=errors,
@@ -104,6 +108,8 @@ class Tracker:
         Where the server is away this returns after a few seconds; the writer goes on by itself for its
         `drain` seconds, and `python -m harness.sync` sends what is left then.
         """
+        if self._machine is not None:
+            self._machine.stop()
         self.spool.close()
         self._started = -RESTART
         self.start()
@@ -140,3 +146,8 @@ class Tracker:
     def _hang_up(self) -> None:
         if self._writer is not None and self._writer.stdin is not None:
             self._writer.stdin.close()
+
+
+def _began(folder: Path) -> int:
+    """When the sweep was begun: the time of its spool's first record."""
+    return next((record.time for record, _ in read(folder) if record is not None), now_ms())

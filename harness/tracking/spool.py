@@ -15,6 +15,7 @@ import io
 import json
 import math
 import os
+import threading
 import time
 import uuid
 import zlib
@@ -120,6 +121,15 @@ class Remarked:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loaded:
+    """How busy the driver's machine is; `step` in seconds since the sweep was begun."""
+
+    step: int
+    metrics: Mapping[str, float]
+    time: int = dataclasses.field(default_factory=now_ms)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepPaused:
     """The sweep was interrupted; the same command goes on with it."""
 
@@ -140,7 +150,16 @@ class SweepEnded:
 
 
 Record = (
-    SweepStarted | TrialStarted | DataSeen | Measured | TrialEnded | FilesLeft | Remarked | SweepPaused | SweepEnded
+    SweepStarted
+    | TrialStarted
+    | DataSeen
+    | Measured
+    | TrialEnded
+    | FilesLeft
+    | Remarked
+    | Loaded
+    | SweepPaused
+    | SweepEnded
 )
 
 KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
@@ -214,15 +233,17 @@ class Spool:
         self._descriptor = os.open(self.folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
         self._cut_tail()
         self._size = os.fstat(self._descriptor).st_size
+        self._alone = threading.Lock()
         if self._size == 0:
             self._write(_frame({"kind": "Spool", "version": VERSION, "id": uuid.uuid4().hex}))
         self.id = spool_id(self.folder)
 
     def append(self, record: Record) -> None:
-        """Adds one record; OSError if the disk does not take it, and then the file is as it was."""
+        """Adds one record, from any thread; OSError if the disk does not take it, and then the file is as it was."""
         if isinstance(record, SweepStarted | TrialEnded | FilesLeft | SweepEnded) and record.artifacts:
             record = dataclasses.replace(record, artifacts=tuple(map(self._relative, record.artifacts)))
-        self._write(encode(record))
+        with self._alone:
+            self._write(encode(record))
 
     def close(self) -> None:
         """Makes what was appended safe against a power cut, and closes the file."""

@@ -18,20 +18,18 @@ import select
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from collections.abc import Sequence
 from pathlib import Path
 
 from harness.tracking import spool
-from harness.tracking.cursor import LOG, Cursor, cursor_path, exclusively
-from harness.tracking.machine import watched
+from harness.tracking.cursor import Cursor, cursor_path, exclusively
+from harness.tracking.log import Say, log_to
 from harness.tracking.mirror import Away, Mirror, Unsure
 from harness.tracking.spool import Record, SpoolError, SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import artifact_root, redact, resolve, sqlite_path
 
 BATCH = 2000  # records of one round: a few hundred kB in memory
 FIRST_WAIT, LAST_WAIT = 0.5, 10.0  # seconds between tries of a server that is away; each doubles the last
-Say = Callable[[str], None]
 
 
 class Writer:
@@ -195,16 +193,6 @@ def feed(folder: Path, uri: str, driver: Driver, say: Say, every: float, drain: 
         driver.wait(FIRST_WAIT)
 
 
-def log_to(folder: Path) -> Say:
-    """Adds a line with its time to the log; the file is opened anew each time, so it may be moved away."""
-
-    def say(line: str) -> None:
-        with (folder / LOG).open("a") as file:
-            file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
-
-    return say
-
-
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m harness.tracking.writer",
@@ -215,7 +203,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the runs folder")
     parser.add_argument("--follow", action="store_true", help="go on until standard input ends")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
-    parser.add_argument("--system-metrics", action="store_true", help="show how busy this machine is")
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
@@ -227,9 +214,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 2
     os.nice(19)  # below Ray's workers, which run at 15
     driver = Driver(sys.stdin.fileno() if options.follow else None)
-    say = log_to(folder)
-    with watched(folder, uri, say) if options.system_metrics else nullcontext():
-        return 0 if feed(folder, uri, driver, say, options.every, options.drain) else 1
+    return 0 if feed(folder, uri, driver, log_to(folder), options.every, options.drain) else 1
 
 
 if __name__ == "__main__":

@@ -198,9 +198,10 @@ def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:
 
 
 def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Path, empty_database: Path) -> None:
+    from harness.tracking.log import log_to
     from harness.tracking.mirror import Away
     from harness.tracking.spool import Measured, Spool, TrialStarted
-    from harness.tracking.writer import Writer, log_to
+    from harness.tracking.writer import Writer
 
     folder = finished(tmp_path / "runs") / "spool"
     (tmp_path / "server").mkdir()

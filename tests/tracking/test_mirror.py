@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.cursor import LOG, Cursor
+from harness.tracking.cursor import Cursor
+from harness.tracking.log import FILE as LOG
+from harness.tracking.log import log_to
 from harness.tracking.spool import (
     FilesLeft,
     Measured,
@@ -21,7 +23,7 @@ from harness.tracking.spool import (
     TrialEnded,
     TrialStarted,
 )
-from harness.tracking.writer import Writer, log_to
+from harness.tracking.writer import Writer
 from tests.tracking.sweeps import BEGIN, EPOCHS, record, shown, sweep_records, trial_records
 
 Tell = Callable[[Iterable[Record]], dict[str, dict[str, Any]]]

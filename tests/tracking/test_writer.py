@@ -20,10 +20,12 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from harness.sync import main as sync
 from harness.tracking import service
-from harness.tracking.cursor import LOG, Cursor, cursor_path, unsent
+from harness.tracking.cursor import Cursor, cursor_path, unsent
+from harness.tracking.log import FILE as LOG
+from harness.tracking.log import log_to
 from harness.tracking.service import Tracker
 from harness.tracking.spool import Measured, SweepEnded, SweepStarted, TrialStarted
-from harness.tracking.writer import Driver, Writer, log_to, main, run
+from harness.tracking.writer import Driver, Writer, main, run
 from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy
 from tests.tracking.sweeps import BEGIN, record, shown, sweep_records, trial_records
