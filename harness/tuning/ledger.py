@@ -130,6 +130,11 @@ class Ledger:
         self._storage = Journal(journal)
         self._studies = {arm.name: self._study(arm) for arm in space.arms}
         self._enough = Enough(space)
+        self._retried = {
+            name
+            for name, study in self._studies.items()
+            if any(RETRIES in trial.user_attrs for trial in study.get_trials(deepcopy=False))
+        }
         self._open: dict[int, _Open] = {}
         self._orphans = [
             (arm, frozen) for arm in space.arms for frozen in self._trials(arm) if frozen.state == TrialState.RUNNING
@@ -191,8 +196,10 @@ class Ledger:
 
     def _trials(self, arm: Arm) -> list[FrozenTrial]:
         """What was ever asked for in this arm, in order; of a trial that is tried again, the last attempt."""
-        attempts = {_number(trial): trial for trial in self._studies[arm.name].get_trials(deepcopy=False)}
-        return [trial for trial in attempts.values() if trial.state != TrialState.WAITING]
+        trials = self._studies[arm.name].get_trials(deepcopy=False)
+        if arm.name in self._retried:
+            trials = list({_number(trial): trial for trial in trials}.values())
+        return [trial for trial in trials if trial.state != TrialState.WAITING]
 
     def retry_failed(self) -> list[int]:
         """Have every failed trial run again, with its settings and under its number; returns those numbers."""
@@ -201,6 +208,7 @@ class Ledger:
             for frozen in self._trials(arm):
                 if frozen.state == TrialState.FAIL:
                     numbers.append(_number(frozen))
+                    self._retried.add(arm.name)
                     # A study keeps its ends for good: the new attempt is a trial of Optuna's that says whose it is.
                     self._studies[arm.name].enqueue_trial(frozen.params, user_attrs={RETRIES: _number(frozen)})
         return numbers
