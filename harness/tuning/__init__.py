@@ -27,3 +27,9 @@ journal.
 
 Workers import this package too: keep this file free of imports.
 """
+
+import os
+
+from harness.tuning.address import environment
+
+os.environ |= environment()  # Ray reads it when it is imported, which any module of this package may be the first to do

@@ -11,14 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from harness.tuning.address import ClusterError, environment
-
-os.environ |= environment()
-
 import ray
 from ray._private import ray_constants
 
 from harness.space import Resources
+from harness.tuning.address import ClusterError
 from harness.tuning.shared import Shared
 
 LOOK_SECONDS = 2.0

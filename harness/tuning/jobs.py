@@ -6,18 +6,14 @@ the job sees it too, so that a user's own module can be imported wherever a tria
 
 import asyncio
 import logging
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from harness.tuning.address import ClusterError, environment
-
-os.environ |= environment()
-
 from ray.exceptions import RayError
 
 from harness.training.secrets import scrub
+from harness.tuning.address import ClusterError
 
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 """Never sent, beside what `.gitignore` names."""

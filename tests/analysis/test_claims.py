@@ -49,24 +49,24 @@ def test_what_was_measured_stays_written_down_where_its_runs_are_not_at_hand(tmp
 @pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path) -> None:
-    arguments = ("--rehearse", "--only", "digits_symmetric", "--runs-dir", str(tmp_path))
+    arguments = ("--rehearse", "--only", "digits_class_labels", "--runs-dir", str(tmp_path))
     result = run("analysis.claims", *arguments)
     assert result.code == 0, result.all
-    found = json.loads((tmp_path / "digits_symmetric" / "confirm.json").read_text())
+    found = json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())
     page = (tmp_path / "RESULTS.md").read_text()
-    section = page.split("### digits_symmetric\n")[1].split("##")[0]
-    for arm in load("digits_symmetric.yaml").arms:
+    section = page.split("### digits_class_labels\n")[1].split("##")[0]
+    for arm in load("digits_class_labels.yaml").arms:
         row = next(line for line in section.splitlines() if line.startswith(f"| {arm.name}-"))
         _, _, n, accuracy, *_ = (cell.strip() for cell in row.split("|"))
         assert n == "2"
         assert accuracy.startswith(f"{100 * found['arms'][arm.name]['test_accuracy_mean']:.1f} [")
     assert found["verdict"][1:] in section
     assert found["provenance"]["git"]["commit"][:12] in section
-    assert (tmp_path / "figures" / "digits_symmetric.png").stat().st_size > 5_000
+    assert (tmp_path / "figures" / "digits_class_labels.png").stat().st_size > 5_000
 
     write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text() == page
 
     again = run("analysis.claims", *arguments)
     assert again.code == 0, again.all
-    assert json.loads((tmp_path / "digits_symmetric" / "confirm.json").read_text())["arms"] == found["arms"]
+    assert json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())["arms"] == found["arms"]
