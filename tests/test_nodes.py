@@ -35,12 +35,12 @@ def raylet(node: Any) -> psutil.Process:
 
 
 def at_work(node: Any) -> bool:
-    """Whether a worker of the node has a trial."""
+    """Whether a worker of the node trains, and does not start yet."""
     try:
         names = [" ".join(process.cmdline()) for process in raylet(node).children(recursive=True)]
     except psutil.NoSuchProcess:
         return False
-    return any("Trainable" in name for name in names)
+    return any("Trainable.train" in name for name in names)
 
 
 def wait_until_at_work(node: Any, process: Any, timeout: float = 120) -> None:
@@ -60,7 +60,7 @@ def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tm
     with ended(start("harness.search", *command)) as process:
         for _ in range(2):
             wait_until_at_work(nodes[-1], process)
-            time.sleep(moments.uniform(4, 8))  # a worker takes some seconds to begin
+            time.sleep(moments.uniform(0, 2))
             raylet(nodes[-1]).kill()
             nodes.append(cluster.add_node(num_cpus=1))
         wait_until_at_work(nodes[-1], process)
