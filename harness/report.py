@@ -56,6 +56,7 @@ def write(folder: Path, out: Path) -> Path:
         SpoolError: the folder holds no records of a sweep.
         OSError: the file cannot be written.
     """
+    out.parent.stat()  # a folder that is not there is a slip in --out, and is not made
     write_text(out, render(folder))
     return out
 
