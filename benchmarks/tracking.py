@@ -152,6 +152,8 @@ def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
 class Dropped:
     """A tracker that tracks nothing."""
 
+    warnings: tuple[str, ...] = ()
+
     def __init__(self, folder: Path, uri: str, **_: Any) -> None:
         Spool(folder).close()  # the sweep reads there what an earlier sitting told
 
