@@ -6,7 +6,8 @@ a study stays there where its runs are not at hand: studies may be measured one 
 """
 
 import re
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,25 +44,27 @@ def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path,
     for number, claim in claims.items():
         parts.append(f"## {number}. {claim}\n")
         for study in (study for study in studies if study.claim == number):
-            found = read_json(runs_dir / study.name / "confirm.json")
-            if found is not None:
-                parts.extend(_section(study, found, runs_dir / study.name, out.parent / "figures"))
-            elif study.name in before:
-                parts.append(before[study.name])
-            elif not study.full:  # the others wait for a GPU
-                parts.extend(_unmeasured(study))
+            section = partial(_section, study, folder=runs_dir / study.name, figures=out.parent / "figures")
+            said = _said(study.name, runs_dir / study.name / "confirm.json", section, before)
+            # Where a study waits for a GPU, nothing is said of it.
+            parts.extend(said or ([] if study.full else _unmeasured(study)))
         for study in studies if number == TEACHING else ():
             alike, taught = f"{study.name}: {ALIKE}", f"{study.name}: {TEACHER}"
-            if likeness := read_json(runs_dir / study.name / "semantics.json"):
-                parts.extend(_likeness(alike, likeness))
-            elif alike in before:
-                parts.append(before[alike])
-            if lessons := read_json(runs_dir / f"{study.name}-distill" / "distill.json"):
-                parts.extend(_teaching(taught, lessons))
-            elif taught in before:
-                parts.append(before[taught])
+            parts += _said(alike, runs_dir / study.name / "semantics.json", partial(_likeness, alike), before)
+            lessons = runs_dir / f"{study.name}-distill" / "distill.json"
+            parts += _said(taught, lessons, partial(_teaching, taught), before)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
+
+
+def _said(
+    heading: str, file: Path, section: Callable[[dict[str, Any]], Iterator[str]], before: Mapping[str, str]
+) -> list[str]:
+    """What the file that a command left comes to; where it is not at hand, what the page said of it before."""
+    found = read_json(file)
+    if found is not None:
+        return list(section(found))
+    return [before[heading]] if heading in before else []
 
 
 def _sections(page: Path) -> dict[str, str]:

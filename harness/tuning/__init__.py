@@ -25,7 +25,7 @@ Running, on Ray:
 On disk: `folder` knows what lies where in a sweep's folder, and who holds it; `relay` keeps the spool in step with the
 journal.
 
-Workers import this package too: keep this file free of imports.
+Workers import this package too: keep this file free of imports that take time.
 """
 
 import os

@@ -40,7 +40,6 @@ def in_rays_words(need: Resources) -> dict[str, float]:
 class Cluster:
     """What Ray counts as there."""
 
-    nodes: int
     cpus: float
     gpus: float
     accelerators: frozenset[str] = frozenset()
@@ -122,9 +121,8 @@ class Joined:
 
 def _now() -> Cluster:
     resources = ray.cluster_resources()
-    alive = sum(1 for node in ray.nodes() if node["Alive"])
     types = frozenset(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))
-    return Cluster(alive, resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
+    return Cluster(resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
 
 
 @contextmanager

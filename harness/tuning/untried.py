@@ -95,8 +95,9 @@ class Untried(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution], ended: int
     ) -> Iterator[dict[str, Value]]:
         if ended >= self.kind.startup_trials:
+            seen = cast(optuna.Study, _Seen(study))
             for _ in range(TRIES[self.kind.type]):
-                yield self._suggested(study, trial, search_space)
+                yield self._suggested(seen, trial, search_space)
         elif self.kind.start == "sobol":
             yield self._point(trial.number)
         rng = random.Random(self.seed)
@@ -107,9 +108,8 @@ class Untried(BaseSampler):
         yield from left
 
     def _suggested(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self, seen: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Value]:
-        seen = cast(optuna.Study, _Seen(study))
         modelled = self.model.infer_relative_search_space(seen, trial)
         together = self.model.sample_relative(seen, trial, modelled)
 

@@ -76,7 +76,6 @@ class Work:
         self.folder = folder
         self.limit = Limit(limit_seconds, folder)
         self.keep_model = keep_model
-        self.failure = ""
         self.seconds = 0.0
         self.runs: Replicates | None = None
         self._curve: list[tuple[int, Metrics]] = []
