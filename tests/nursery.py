@@ -1,9 +1,8 @@
 """Commands that have their imports behind them: each is forked off one process that did these once.
 
 A command of a sweep spends half its time on imports, and the tests run a hundred. A child becomes `python -m MODULE` in
-all but that: arguments, folder, output, signals and exit code are its own. It shows a cluster its token, as a command
-does that finds one: here Ray is imported before there may be any. Where a fresh interpreter matters, `start` of
-tests.conftest has one.
+all but that: arguments, folder, output, signals and exit code are its own. Where a fresh interpreter matters, `start`
+of tests.conftest has one.
 """
 
 import atexit
@@ -89,7 +88,7 @@ class Nursery:
             self._process = subprocess.Popen(
                 [sys.executable, "-c", PROGRAM, str(theirs.fileno())],
                 cwd=ROOT,
-                env={"RAY_AUTH_MODE": "token", **os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
+                env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"},
                 pass_fds=[theirs.fileno()],
                 start_new_session=True,
             )

@@ -7,7 +7,9 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from threading import Thread
 
 import pytest
 from ray._raylet import GcsClient
@@ -18,7 +20,10 @@ from tests.heads import QUIET, head
 from tests.kills import ended, wait_for_file
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
-OPEN = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+OPEN = {  # what the nodes find, not the commands
+    "RAY_AUTH_MODE": "disabled",
+    "PYTHONPATH": str(ROOT),
+}
 
 
 @pytest.fixture(scope="module")
@@ -68,8 +73,9 @@ def can_unshare() -> bool:
 
 @pytest.mark.slow
 def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path: Path) -> None:
+    """They want no token, and there may be one here: it is left where it is."""
     with node(address, tmp_path / "node.log"):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"), **OPEN)
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
     assert not list(tmp_path.glob("runs/*/.shared-*"))
@@ -81,7 +87,7 @@ def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str
     runs = tmp_path / "runs"
     runs.mkdir()
     with node(address, tmp_path / "node.log", own=runs):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs), **OPEN)
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs))
     assert result.code == 2, result.all
     assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
     assert os.uname().nodename in result.err
@@ -98,7 +104,7 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_w
     runs = tmp_path / "runs"
     runs.mkdir()
     long = (*SMALL, "--set", "epochs=2000", "--set", "search.pruner=none", "--concurrency", "1", "--address", address)
-    with ended(start("harness.search", *long, "--runs-dir", str(runs), **OPEN)) as process:
+    with ended(start("harness.search", *long, "--runs-dir", str(runs))) as process:
         wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
         with node(address, tmp_path / "node.log", own=runs):
             result = finish(process)
@@ -112,9 +118,42 @@ def test_a_sweep_waits_for_the_nodes_of_a_cluster_that_grows(tmp_path: Path) -> 
     waiting = ("search.concurrency=2", "search.resources={gpu: 0, wait_for_nodes: true}")
     with head(OPEN, num_cpus=0) as address:
         command = (*SMALL, *(word for one in waiting for word in ("--set", one)), "--address", address)
-        with ended(start("harness.search", *command, "--runs-dir", str(tmp_path / "runs"), **OPEN)) as process:
+        with ended(start("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))) as process:
             wait_for_file(tmp_path / "runs", "*/trials", process)
             with node(address, tmp_path / "node.log"):
                 result = finish(process)
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
+
+
+TOKENS = {"none": (None, "one that wants a token, and there is none here"), "another": ("0" * 64, "another token")}
+
+
+@pytest.mark.parametrize("here", TOKENS)
+def test_a_cluster_that_wants_a_token_which_is_not_here_is_told_in_words(
+    ray_address: str, tmp_path: Path, here: str
+) -> None:
+    token, words = TOKENS[here]
+    home = tmp_path / "home"
+    (home / ".ray").mkdir(parents=True)
+    if token is not None:
+        (home / ".ray" / "auth_token").write_text(token)
+    runs = tmp_path / "runs"
+    result = run("harness.search", *SMALL, "--address", ray_address, "--runs-dir", str(runs), HOME=str(home))
+    assert result.code == 2, result.all
+    assert f"--address {ray_address}: expected a Ray cluster, got: " in result.err
+    assert words in result.err
+    assert "~/.ray/auth_token" in result.err
+    assert "Traceback" not in result.all
+    assert not runs.exists()
+
+
+def test_what_listens_and_is_no_cluster_is_told_from_one(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        server.shutdown()
+    assert result.code == 2, result.all
+    assert f"--address {address}: expected a Ray cluster, got: something that does not answer as one" in result.err
+    assert list(tmp_path.iterdir()) == []

@@ -20,8 +20,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 @pytest.fixture
-def cluster(ray_address: str) -> Iterator[Any]:
-    """A head with one CPU, which the sweep's driver joins; it wants the token that the session's own has made."""
+def cluster() -> Iterator[Any]:
+    """A head with one CPU, which the sweep's driver joins."""
     from ray.cluster_utils import Cluster
 
     joined = Cluster(initialize_head=True, head_node_args={"num_cpus": 1, "include_dashboard": False})

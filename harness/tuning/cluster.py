@@ -6,7 +6,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,7 +15,8 @@ import ray
 from ray._private import ray_constants
 
 from harness.space import Resources
-from harness.tuning.address import ClusterError
+from harness.tuning import token
+from harness.tuning.address import ClusterError, check_address
 from harness.tuning.shared import Shared
 
 LOOK_SECONDS = 2.0
@@ -135,30 +136,33 @@ def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Itera
     Raises:
         ClusterError: it cannot be reached or started, or not all of its nodes see the folder.
     """
-    ours = not ray.is_initialized()
-    if ours:
-        options: dict[str, Any] = (
-            # local: Ray else joins any cluster that was started on this machine, whoever's it is
-            {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
-            if address is None
-            else {"address": address}
-        )
-        level = logging.INFO if verbose else logging.ERROR
-        try:
-            with warnings.catch_warnings(), _within(loopback=address is None):
-                warnings.simplefilter("ignore")
-                ray.init(log_to_driver=verbose, logging_level=level, **options)
-        except (ConnectionError, RuntimeError, ValueError, OSError) as error:
-            reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-            where = "could not be started here" if address is None else f"at {address} could not be joined"
-            raise ClusterError(f"the Ray cluster {where}: {reason}; its logs are in /tmp/ray") from error
-    try:
+    with ExitStack() as stack:
+        if not ray.is_initialized():
+            if address is not None:
+                stack.enter_context(token.shown(check_address(address)))
+            _join(address, verbose)
+            stack.callback(ray.shutdown)
         shared = Shared(folder)
         shared.check()
         yield Joined(_now(), shared)
-    finally:
-        if ours:
-            ray.shutdown()
+
+
+def _join(address: str | None, verbose: bool) -> None:
+    options: dict[str, Any] = (
+        # local: Ray else joins any cluster that was started on this machine, whoever's it is
+        {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
+        if address is None
+        else {"address": address}
+    )
+    level = logging.INFO if verbose else logging.ERROR
+    try:
+        with warnings.catch_warnings(), _within(loopback=address is None):
+            warnings.simplefilter("ignore")
+            ray.init(log_to_driver=verbose, logging_level=level, **options)
+    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        where = "could not be started here" if address is None else f"at {address} could not be joined"
+        raise ClusterError(f"the Ray cluster {where}: {reason}; its logs are in /tmp/ray") from error
 
 
 @contextmanager

@@ -13,6 +13,7 @@ from pathlib import Path
 from ray.exceptions import RayError
 
 from harness.training.secrets import scrub
+from harness.tuning import token
 from harness.tuning.address import ClusterError
 
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
@@ -49,7 +50,8 @@ class Jobs:
             from ray.job_submission import JobSubmissionClient
 
             logging.getLogger("ray").setLevel(logging.WARNING)  # its steps on the way are nobody's business
-            self._client = JobSubmissionClient(address)
+            with token.shown(token.token() is not None):  # which it keeps, for all that it sends
+                self._client = JobSubmissionClient(address)
         except ImportError as error:
             raise ClusterError(
                 f"expected {SERVER_PACKAGES}, which sends jobs, got: {error}; pip install '{SERVER_PACKAGES}'"

@@ -1,6 +1,5 @@
 """What listens here answers this machine alone, unless told."""
 
-import os
 import socket
 import subprocess
 import sys
@@ -42,20 +41,3 @@ def test_a_ray_that_is_started_here_answers_this_machine_alone(tmp_path: Path) -
     heard = [address.removeprefix("::ffff:") for address in done.stdout.split()]
     assert len(heard) > 3
     assert {address for address in heard if not socket.inet_aton(address).startswith(b"\x7f")} == set()
-
-
-@pytest.mark.parametrize("module", ["crew", "cluster", "jobs", "shared", "sweep"])
-def test_whatever_imports_ray_first_a_cluster_is_shown_the_token_that_there_is(tmp_path: Path, module: str) -> None:
-    (tmp_path / ".ray").mkdir()
-    (tmp_path / ".ray" / "auth_token").write_text("0" * 64)
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
-    code = f"import harness.tuning.{module}, os, ray; print(os.environ.get('RAY_AUTH_MODE'))"
-    told = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**environment, "HOME": str(tmp_path)},
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert told.stdout == "token\n"
