@@ -169,6 +169,7 @@ def _run(
     from harness.display import SweepProgress
     from harness.tuning.cluster import joined
     from harness.tuning.ledger import best
+    from harness.tuning.share import check_share
     from harness.tuning.sweep import run_sweep
 
     search = space.search
@@ -189,6 +190,7 @@ def _run(
     ledger.listeners += [progress, _starting(tracker)]
     with progress, joined(address, folder.path, verbose=verbose) as cluster:
         slots = cluster.room(search.resources, search.concurrency)
+        check_share(space, slots.need)
         return run_sweep(
             space,
             folder,

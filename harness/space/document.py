@@ -85,6 +85,11 @@ class Resources(Frozen):
         description="the most that it may compute, all its seeds together; it is failed then, also where it hangs; "
         "left out: no limit",
     )
+    half_batch: bool = Field(
+        default=False,
+        description="try a trial whose memory ran out once more, from its start, with half of `batch_size` and of "
+        "`meta_batch_size`; its remark says so",
+    )
     wait_for_nodes: bool = Field(
         default=False,
         description="ask the cluster for room for `concurrency` trials though it has not that many nodes yet, as one "

@@ -13,12 +13,13 @@ Deciding, without Ray (a simulation drives it as well as a cluster does):
 
 Running, on Ray:
 
-    cluster     the one that was joined, or one started here (`address` asks whether there is one, without Ray);
-                `shared` asks whether all its nodes see the sweep's folder
+    cluster     the one that was joined, or one started here (`address` asks whether there is one, and whether it wants
+                a `token`, without Ray); `shared` asks whether all its nodes see the sweep's folder, `share` whether
+                a trial fits into its share of a GPU
     searcher    lets Ray Tune ask the ledger and nobody else; `scheduler` lets it stop by the ledger's pruner alone
     trainable   what Ray starts on a worker; `work` is what it does there, and knows no Ray; `checkpoint` what it
-                leaves; `limit` ends what hangs
-    losses      why a worker was lost, and how often a trial may lose one
+                leaves; `limit` ends what hangs; `terms` are what it holds to
+    losses      why a worker was lost, and how often a trial may lose one; `reasons` tell kinds of failure apart
     sweep       joins these and waits
     crew        workers for the runs of a confirmation, which `confirmation` chooses and keeps; and for teachers
 

@@ -19,7 +19,7 @@ import torch
 from harness.training.whole import write_whole
 from harness.tuning.folder import PREVIOUS
 
-VERSION = 3
+VERSION = 4
 """Of what a checkpoint holds."""
 
 MARK = b"\ncrc32 "

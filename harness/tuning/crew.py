@@ -8,7 +8,6 @@ Only here is the test part of a data set opened: on the worker, once the last ep
 then leaves what their students learn from, `logits.npz`, in the run's folder.
 """
 
-import os
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -22,6 +21,8 @@ from harness.space import Search
 from harness.tuning.cluster import LOOK_SECONDS, Joined, Slots, in_rays_words
 from harness.tuning.confirmation import Job, Result
 from harness.tuning.losses import WORKER_RESTARTS, lost_worker
+from harness.tuning.reasons import DIVERGED
+from harness.tuning.terms import Terms
 
 if TYPE_CHECKING:
     from harness.tuning.work import Work
@@ -147,8 +148,7 @@ class Crew:
         words = in_rays_words(need)
         amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
         hired = ray.remote(resources=words, **{name: amount for name, amount in amounts.items() if amount is not None})
-        threads, limit = max(1, int(need.cpu)), need.limit_seconds
-        worker = hired(_Worker).remote(threads, os.getcwd(), limit, self.tests, self.teaches)
+        worker = hired(_Worker).remote(Terms.of(need), self.tests, self.teaches)
         self._staff.append(worker)
         return worker
 
@@ -165,18 +165,16 @@ def hire(cluster: Joined, search: Search, most: int | None, *, tests: bool = Tru
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, threads: int, home: str, limit_seconds: float | None, tests: bool, teaches: bool) -> None:
-        self.threads = threads
-        self.home = home
+    def __init__(self, terms: Terms, tests: bool, teaches: bool) -> None:
+        self.terms = terms
         self.tests = tests
         self.teaches = teaches
-        self.limit_seconds = limit_seconds
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
         from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
-        work.settle(self.threads, self.home)
-        self.work = work.Work(config, Path(folder), limit_seconds=self.limit_seconds)
+        work.settle(self.terms)
+        self.work = work.Work(config, Path(folder), terms=self.terms)
         return self.advance()
 
     def advance(self) -> dict[str, Any]:
@@ -223,7 +221,7 @@ def _teach(work: "Work") -> None:
 def _outcome(job: Job, report: dict[str, Any]) -> Event:
     """A run that diverged has come to a result. What else may fail, memory or a file, says nothing of its settings."""
     failure = report["failure"]
-    if failure and not failure.startswith("diverged"):
+    if failure and not failure.startswith(DIVERGED):
         return Lost(job, failure)
     metrics = report["epochs"][-1][1] if report["epochs"] else {}
     return Ended(

@@ -17,6 +17,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.tuning.folder import HUNG, HUNG_TOLD
+from harness.tuning.reasons import TIME_LIMIT
 
 GRACE = 1.0
 """Seconds over the limit that a run has to notice by itself, which keeps its worker."""
@@ -77,7 +78,7 @@ class Limit:
 
     def _words(self, where: str) -> str:
         after = "" if self.seconds is None else f" not done after {self.seconds:g} s of computing,"
-        return f"time limit:{after} {where}"
+        return f"{TIME_LIMIT}:{after} {where}"
 
 
 def _place(text: str) -> str:

@@ -6,6 +6,8 @@ tried is the trial's own: it ran out of the machine's memory, most likely, and w
 
 import re
 
+from harness.tuning.reasons import OUT_OF_MEMORY, WORKER_LOST
+
 WORKER_RESTARTS = 3
 """How often a trial is taken up again whose worker was lost."""
 
@@ -14,12 +16,12 @@ def lost_worker(told: str, losses: int) -> str:
     """The reason of a trial that was given up after so many losses, of which Ray told that about the last."""
     times = "" if losses <= 1 else f", {losses} times in a row"
     if "low on memory" in told or "OutOfMemoryError" in told:
-        return f"worker lost{times}: out of memory: Ray ended it, since its node ran low"
+        return f"{WORKER_LOST}{times}: {OUT_OF_MEMORY}: Ray ended it, since its node ran low"
     if "worker process has died" in told or "connection error code" in told:
-        return f"worker lost{times}: its process died, or was killed as the system does where memory runs out"
+        return f"{WORKER_LOST}{times}: its process died, or was killed as the system does where memory runs out"
     if "node" in told and ("died" in told or "dead" in told):
-        return f"worker lost{times}: its node went away"
-    return f"worker lost{times}: {_line(told)}"
+        return f"{WORKER_LOST}{times}: its node went away"
+    return f"{WORKER_LOST}{times}: {_line(told)}"
 
 
 def _line(told: str) -> str:

@@ -7,7 +7,6 @@ How many trials there are at once is asked for anew each time, not said once: no
 """
 
 import json
-import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self
@@ -15,6 +14,7 @@ from typing import Any, Self
 from ray.tune.search import Searcher
 
 from harness.tuning.ledger import Ledger
+from harness.tuning.terms import Terms
 
 
 class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for it
@@ -23,28 +23,20 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
     Args:
         ledger: the sweep's ledger; never copied, though Ray copies its searchers.
         trials: the folder that holds the trials' own.
-        threads: torch threads a trial.
-        keep_models: have trials leave their weights.
-        limit_seconds: how long a trial may compute; None: as long as it takes.
         slots: how many trials may be run at once, as things are.
+        terms: what a trial's worker holds to.
+        keep_models: have trials leave their weights.
     """
 
     def __init__(
-        self,
-        ledger: Ledger,
-        trials: Path,
-        threads: int,
-        keep_models: bool = False,
-        limit_seconds: float | None = None,
-        slots: Callable[[], int] = lambda: 1,
+        self, ledger: Ledger, trials: Path, slots: Callable[[], int], terms: Terms, keep_models: bool = False
     ) -> None:
         super().__init__()
         self.ledger = ledger
         self.trials = trials
-        self.threads = threads
-        self.keep_models = keep_models
-        self.limit_seconds = limit_seconds
         self.slots = slots
+        self.terms = terms
+        self.keep_models = keep_models
         self.numbers: dict[str, int] = {}
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -59,10 +51,8 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
             "config": trial.config.model_dump(),
             "seeds": trial.seeds,
             "folder": str(self.trials / str(trial.number)),
-            "threads": self.threads,
-            "home": os.getcwd(),
             "keep_model": self.keep_models,
-            "limit_seconds": self.limit_seconds,
+            "terms": self.terms,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

@@ -29,6 +29,7 @@ from harness.tuning.ledger import Ledger
 from harness.tuning.scheduler import LedgerScheduler
 from harness.tuning.searcher import LedgerSearcher
 from harness.tuning.signals import terminate_as_interrupt
+from harness.tuning.terms import Terms
 from harness.tuning.trainable import TrialTrainable
 
 RAYS = ".ray-"
@@ -54,14 +55,7 @@ def run_sweep(
     if ledger.missing <= 0:
         return False
     need = slots.need
-    searcher = LedgerSearcher(
-        ledger,
-        folder.trials,
-        threads=max(1, int(need.cpu)),
-        keep_models=keep_models,
-        limit_seconds=need.limit_seconds,
-        slots=slots,
-    )
+    searcher = LedgerSearcher(ledger, folder.trials, slots, Terms.of(need), keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),

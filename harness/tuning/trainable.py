@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: `threads` and `home` (see `harness.tuning.work.settle`), and what `Work` takes: `config` (fields of
-    `RunConfig`), `folder` (of the trial), `seeds` (how many), `keep_model`, `limit_seconds`.
+    """Config: what `harness.tuning.work.Work` takes: `config` (fields of `RunConfig`), `folder` (of the trial), `seeds`
+    (how many), `keep_model`, `terms`.
     """
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -27,13 +27,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         try:
             from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
-            work.settle(config["threads"], config["home"])
+            work.settle(config["terms"])
             self.work = work.Work(
                 config["config"],
                 Path(config["folder"]),
                 config["seeds"],
                 config["keep_model"],
-                config["limit_seconds"],
+                config["terms"],
             )
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"

@@ -32,6 +32,7 @@ from scipy.stats import qmc
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter
 from harness.space.parameters import AnyParameter, Value
 from harness.space.strategies import Gp, Tpe
+from harness.tuning.reasons import BY_SETTINGS
 
 TRIES = {"tpe": 10, "gp": 1}
 """Suggestions of a model before an even draw: TPE draws its own anew, a Gaussian process finds the same optimum."""
@@ -45,10 +46,6 @@ best, as many as TPE ever counts among its good ones."""
 
 MOST_COUNTED = 10_000
 """Combinations of an arm that are still listed to find one that is left."""
-
-
-BY_SETTINGS = ("diverged", "out of memory", "time limit")
-"""How reasons begin of failures that follow from a trial's settings."""
 
 
 class Untried(BaseSampler):

@@ -33,25 +33,24 @@ from harness.training.whole import disk_trouble, write_text, write_whole
 from harness.tuning import checkpoint
 from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
 from harness.tuning.limit import Limit, OverLimit
+from harness.tuning.reasons import DIVERGED, OUT_OF_MEMORY
+from harness.tuning.terms import NONE, Terms
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
 
-OUT_OF_MEMORY = "out of memory"
-"""How the reason of a trial begins whose memory ran out."""
+CUDA_GIB = 0.6
+"""What CUDA holds of a device for each process, beside what torch allocates; about as much on every recent one."""
 
 
-def settle(threads: int, home: str) -> None:
-    """Make a process ready for trials.
-
-    Args:
-        threads: of torch, which else takes every core.
-        home: where the driver stands: relative places in a configuration start there, and Ray leaves a worker in a
-            folder of its own. Where a node has no such folder, the worker stays where it is.
-    """
-    torch.set_num_threads(threads)
-    if os.path.isdir(home):
-        os.chdir(home)
+def settle(terms: Terms) -> None:
+    """Make a process ready for trials."""
+    torch.set_num_threads(terms.threads)
+    if os.path.isdir(terms.home):
+        os.chdir(terms.home)
+    if 0 < terms.gpu < 1 and torch.cuda.is_available():
+        whole = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(0.01, terms.gpu - CUDA_GIB * 2**30 / whole))
 
 
 class Work:
@@ -62,7 +61,7 @@ class Work:
         folder: the trial's own; made when there is something to put there.
         seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
         keep_model: leave the weights of that first run, too.
-        limit_seconds: how long it may compute in all; None: as long as it takes.
+        terms: what it holds to.
     """
 
     def __init__(
@@ -71,10 +70,11 @@ class Work:
         folder: Path,
         seeds: int = 1,
         keep_model: bool = False,
-        limit_seconds: float | None = None,
+        terms: Terms = NONE,
     ) -> None:
         self.folder = folder
-        self.limit = Limit(limit_seconds, folder)
+        self.terms = terms
+        self.limit = Limit(terms.limit_seconds, folder)
         self.keep_model = keep_model
         self.seconds = 0.0
         self.runs: Replicates | None = None
@@ -84,8 +84,9 @@ class Work:
         self.remarks: list[str] = []
         self.trouble: tuple[Any, ...] = ()
         self.failure = self.limit.was_hit()
+        self._config, self._seeds, self._halved = config, seeds, False
         if not self.failure:
-            self.attempt(lambda: self._begin(config, seeds))
+            self.attempt(self._begin)
         self.saved_at = time.monotonic()
 
     @property
@@ -122,13 +123,16 @@ class Work:
 
     def save(self, path: Path) -> None:
         if self.runs is not None:
-            checkpoint.save(path, {"runs": self.runs.state_dict(), "curve": self._curve, "seconds": self.seconds})
+            state = {"runs": self.runs.state_dict(), "curve": self._curve, "seconds": self.seconds}
+            checkpoint.save(path, state | {"halved": self._halved})
 
     def restore(self, path: Path) -> None:
         """Go on from the last whole checkpoint; from the start where there is none, which costs time and no more."""
         found = checkpoint.load(path)
         self.remarks += found.remarks
         if self.runs is not None and found.state is not None:
+            if found.state["halved"] and not self._halved:
+                self._halve()
             self.runs.load_state_dict(found.state["runs"])
             self._curve = [(epoch, metrics) for epoch, metrics in found.state["curve"]]
             self.seconds = found.state["seconds"]
@@ -137,10 +141,26 @@ class Work:
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
 
-    def _begin(self, config: dict[str, Any], seeds: int) -> None:
-        self.runs = Replicates(RunConfig(**config), seeds)
+    def _begin(self) -> None:
+        self.runs = Replicates(RunConfig(**self._config), self._seeds)
         self.data = seen(self.runs.first.config, self.runs.first.parts)
         self.restore(self._checkpoint)
+
+    def _halve(self) -> None:
+        """Take half the batch from now on, in runs that have not begun."""
+        for name in ("batch_size", "meta_batch_size"):
+            self._config = self._config | {name: max(1, self._config[name] // 2)}
+        self.runs = Replicates(RunConfig(**self._config), self._seeds)
+        self._halved = True
+
+    def _begin_with_half(self) -> None:
+        whole = self._config["batch_size"]
+        self._halve()
+        checkpoint.discard(self._checkpoint)
+        self._curve, self._told = [], 0
+        self.remarks.append(
+            f"memory ran out at batch_size {whole}: tried again, from its start, with {self._config['batch_size']}"
+        )
 
     def _train(self) -> None:
         runs = self.runs
@@ -186,7 +206,7 @@ class Work:
             with self.limit.watching(self.seconds):
                 work()
         except (Diverged, OverLimit) as error:
-            self.failure = f"diverged: {error}" if isinstance(error, Diverged) else str(error)
+            self.failure = f"{DIVERGED}: {error}" if isinstance(error, Diverged) else str(error)
         except Exception as error:
             trouble = disk_trouble(error)
             if trouble is not None:
@@ -196,9 +216,12 @@ class Work:
         if self.failure.startswith(OUT_OF_MEMORY):
             self._give_back()
         self.seconds += time.perf_counter() - started
+        if self.failure.startswith(OUT_OF_MEMORY) and self.terms.half_batch and not self._halved:
+            self.failure = ""
+            self.attempt(self._begin_with_half)
 
     def _note(self, error: Exception) -> None:
-        kind = OUT_OF_MEMORY if _is_out_of_memory(error) else type(error).__name__
+        kind = OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__
         self.failure = f"{kind}: {error}"
         with suppress(OSError):
             self.folder.mkdir(parents=True, exist_ok=True)
@@ -218,7 +241,7 @@ def _save(state: Any, path: Path) -> None:
         torch.save(state, file)
 
 
-def _is_out_of_memory(error: Exception) -> bool:
+def is_out_of_memory(error: Exception) -> bool:
     """Whether memory ran out, the host's or a device's, for which torch has several ways to say so."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError)

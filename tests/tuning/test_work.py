@@ -12,6 +12,7 @@ import torch
 from harness.training.config import RunConfig
 from harness.training.replicates import Replicates
 from harness.tuning import checkpoint, limit, work
+from harness.tuning.terms import Terms
 from harness.tuning.work import Work
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
@@ -200,7 +201,7 @@ def test_a_trial_over_its_limit_that_comes_to_itself_is_failed_and_keeps_its_wor
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(limit, "GRACE", 600)
-    trial = Work(CONFIG, tmp_path, limit_seconds=1e-6)
+    trial = Work(CONFIG, tmp_path, terms=Terms(limit_seconds=1e-6))
     assert trial.advance()["failure"] == "time limit: not done after 1e-06 s of computing, between two epochs"
     assert trial.finished
     assert list(tmp_path.iterdir()) == []
@@ -212,9 +213,9 @@ def test_a_trial_that_was_ended_for_its_limit_is_failed_once_and_may_then_be_tri
         'Thread 0x02 (most recent call first):\n  File "/a/mine.py", line 12 in forward\n'
         '  File "/a/work.py", line 9 in attempt\n'
     )
-    ended = Work(CONFIG, tmp_path, limit_seconds=60)
+    ended = Work(CONFIG, tmp_path, terms=Terms(limit_seconds=60))
     assert ended.advance()["failure"] == "time limit: not done after 60 s of computing, in forward (mine.py:12)"
-    to_its_end(Work(CONFIG, tmp_path, limit_seconds=60))
+    to_its_end(Work(CONFIG, tmp_path, terms=Terms(limit_seconds=60)))
     assert not (tmp_path / "hung.txt").exists()
 
 
