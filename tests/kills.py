@@ -12,6 +12,9 @@ from pathlib import Path
 import psutil
 import pytest
 
+OFTEN = ("--set", "search.resources.checkpoint_seconds=0.2")
+"""A checkpoint soon, so that a trial need not be long to be killed behind one."""
+
 
 @contextmanager
 def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:

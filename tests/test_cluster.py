@@ -17,10 +17,10 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 from tests.conftest import ROOT, finish, run, start
 from tests.heads import QUIET, head
-from tests.kills import ended, wait_for_file
+from tests.kills import OFTEN, ended, wait_for_file
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
-OPEN = {  # what the nodes find, not the commands
+OPEN = {
     "RAY_AUTH_MODE": "disabled",
     "PYTHONPATH": str(ROOT),
 }
@@ -103,8 +103,8 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_w
 ) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
-    long = (*SMALL, "--set", "epochs=2000", "--set", "search.pruner=none", "--concurrency", "1", "--address", address)
-    with ended(start("harness.search", *long, "--runs-dir", str(runs))) as process:
+    long = (*SMALL, *OFTEN, "--set", "epochs=2000", "--set", "search.pruner=none", "--concurrency", "1")
+    with ended(start("harness.search", *long, "--address", address, "--runs-dir", str(runs))) as process:
         wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
         with node(address, tmp_path / "node.log", own=runs):
             result = finish(process)

@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import ROOT, Result, finish, run, start
-from tests.kills import ended, wait_for_file, workers
+from tests.kills import OFTEN, ended, wait_for_file, workers
 
 SMALL = ("epochs=3", "width=32")
 CONFIRMED = ("--top", "2", "--seeds", "2")
@@ -313,7 +313,7 @@ def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
-    one = ("baselines={}", "epochs=1500", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64")
+    one = ("baselines={}", "epochs=300", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64", OFTEN[1])
     calm, killed = (pretended(tmp_path / name, ray_address, *one) for name in ("calm", "killed"))
     assert calm.confirm("--seeds", "1").code == 0
     with ended(start("harness.confirm", *killed.command("--seeds", "1"))) as process:

@@ -37,7 +37,6 @@ def whole(folder: Path) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_disk_that_fills_up_stops_the_sweep_in_words_and_with_space_it_goes_on(
     tmp_path: Path, ray_address: str
 ) -> None:

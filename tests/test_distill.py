@@ -20,8 +20,6 @@ from tests.test_confirm import Sweep, pretended
 
 TRIALS, SEEDS = 1, 2
 
-pytestmark = pytest.mark.timeout(1200)  # four stages, each with workers of its own, where others work too
-
 
 def teachers_of(space: Space, **changes: object) -> list[Configuration]:
     """A configuration of each arm, as if it had won."""

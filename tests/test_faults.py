@@ -10,7 +10,7 @@ import pytest
 from tests.conftest import Result, run
 from tests.faulty import DIES, GOOD, GREEDY, HANGS
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SPACE = f"""
 study: faulty

@@ -97,7 +97,7 @@ def pretended_gpus(tmp_path: Path) -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
+@pytest.mark.alone
 def test_a_sweep_on_pretended_gpus_takes_what_was_forecast(pretended_gpus: str, tmp_path: Path) -> None:
     """Its model sleeps, so that four trials fit beside one another on fewer cores; Ray's start is left out."""
     settings = ("epochs=10", "model=sleepy:net", "device=cpu", "train_size=320", "search.trials=24")

@@ -13,7 +13,7 @@ import pytest
 from tests.conftest import finish, run, start
 from tests.kills import ended, wait_for_file
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 SWEEP = ("--space", "label_lr.yaml", "--set", "epochs=30", "--set", "width=64", "--set", "search.pruner=none")
 SWEEP += ("--set", "baselines={}", "--trials", "4")

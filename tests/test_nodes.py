@@ -16,7 +16,7 @@ import pytest
 from tests.conftest import finish, start
 from tests.kills import ended
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture

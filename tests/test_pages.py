@@ -22,7 +22,7 @@ from tests.conftest import ROOT, run, start
 from tests.devtools import visit
 from tests.tracking.conftest import free_port
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(900)]  # the sweeps count to the first test
+pytestmark = pytest.mark.slow
 
 OF_ITS_OWN = "/ajax-api/2.0/mlflow/users/current"
 """What MLflow's pages ask any server for, and note as an error where it has no users."""

@@ -33,7 +33,6 @@ def dashboard() -> Iterator[str]:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_sweep_runs_there_with_a_model_of_ones_own_and_its_log_comes_back(dashboard: str, tmp_path: Path) -> None:
     home, runs = tmp_path / "home", tmp_path / "runs"
     home.mkdir()

@@ -85,6 +85,9 @@ class Resources(Frozen):
         description="the most that it may compute, all its seeds together; it is failed then, also where it hangs; "
         "left out: no limit",
     )
+    checkpoint_seconds: Seconds = Field(
+        default=5.0, description="seconds of training between two checkpoints, from which a lost trial goes on"
+    )
     half_batch: bool = Field(
         default=False,
         description="try a trial whose memory ran out once more, from its start, with half of `batch_size` and of "

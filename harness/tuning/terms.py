@@ -17,6 +17,7 @@ class Terms:
             folder of its own. Where a node has no such folder, the worker stays where it is.
         gpu: share of one GPU, of whose memory a run may take no more; whole ones are not shared.
         limit_seconds: how long a run may compute in all; None: as long as it takes.
+        checkpoint_seconds: of training, between two checkpoints.
         half_batch: whether a run whose memory ran out is tried once more with half the batch.
     """
 
@@ -24,12 +25,20 @@ class Terms:
     home: str = ""
     gpu: float = 0.0
     limit_seconds: float | None = None
+    checkpoint_seconds: float = 5.0
     half_batch: bool = False
 
     @classmethod
     def of(cls, need: Resources) -> Self:
         """For who holds `need`, and whose driver is this process."""
-        return cls(max(1, int(need.cpu)), os.getcwd(), need.gpu or 0.0, need.limit_seconds, need.half_batch)
+        return cls(
+            threads=max(1, int(need.cpu)),
+            home=os.getcwd(),
+            gpu=need.gpu or 0.0,
+            limit_seconds=need.limit_seconds,
+            checkpoint_seconds=need.checkpoint_seconds,
+            half_batch=need.half_batch,
+        )
 
 
 NONE = Terms()

@@ -37,7 +37,6 @@ from harness.tuning.reasons import DIVERGED, OUT_OF_MEMORY
 from harness.tuning.terms import NONE, Terms
 
 REPORT_SECONDS = 0.5
-CHECKPOINT_SECONDS = 5.0
 
 CUDA_GIB = 0.6
 """What CUDA holds of a device for each process, beside what torch allocates; about as much on every recent one."""
@@ -167,16 +166,18 @@ class Work:
         if runs is None:
             return
         began = time.monotonic()
-        while not runs.done and time.monotonic() < began + REPORT_SECONDS:
+        while not runs.done:
             self.limit.check(self.seconds + time.monotonic() - began)
             metrics = runs.train_epoch()
             self._curve.append((runs.epoch, metrics))
+            if time.monotonic() > began + REPORT_SECONDS:
+                break
         if runs.done:
             if self.keep_model:
                 weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
                 write_whole(self.folder / MODEL, lambda fresh: _save(weights, fresh))
             self._save_labels(runs.first)
-        elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+        elif time.monotonic() - self.saved_at > self.terms.checkpoint_seconds:
             self.save(self._checkpoint)
             self.saved_at = time.monotonic()
 

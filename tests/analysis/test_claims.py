@@ -47,7 +47,6 @@ def test_what_was_measured_stays_written_down_where_its_runs_are_not_at_hand(tmp
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path) -> None:
     arguments = ("--rehearse", "--only", "digits_class_labels", "--runs-dir", str(tmp_path))
     result = run("analysis.claims", *arguments)

@@ -1,4 +1,4 @@
-"""One core, and sums in a fixed order."""
+"""One core, sums in a fixed order, and the same random numbers in whatever order tests are run."""
 
 from collections.abc import Iterator
 
@@ -12,3 +12,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True)
+def seeded() -> None:
+    torch.manual_seed(0)

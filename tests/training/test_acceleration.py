@@ -137,7 +137,6 @@ def test_the_state_of_a_compiled_model_is_that_of_a_plain_one(quick_compiler: No
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
 @pytest.mark.filterwarnings("ignore")  # Inductor's own, which differ from machine to machine
 def test_machine_code_gives_the_same_run_and_can_be_taken_up() -> None:
     config = changed(MLP, compile=True)

@@ -15,7 +15,7 @@ from harness.tracking.spool import Remarked
 from harness.tuning.ledger import Ledger
 from harness.tuning.scheduler import LedgerScheduler
 from tests.conftest import finish, run, start
-from tests.kills import ended, wait_for_file
+from tests.kills import OFTEN, ended, wait_for_file
 from tests.tuning.conftest import Recorder, measured, space
 
 
@@ -40,10 +40,10 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
 def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Path, ray_address: str) -> None:
-    words = ("--space", "label_lr.yaml", "--set", "epochs=1200", "--set", "search.pruner=none", "--set", "width=64")
-    fixed = (*words, "--set", "baselines={}", "--trials", "1", "--address", ray_address, "--runs-dir", str(tmp_path))
+    words = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "search.pruner=none", "--set", "width=64")
+    one = (*words, *OFTEN, "--set", "baselines={}", "--trials", "1")
+    fixed = (*one, "--address", ray_address, "--runs-dir", str(tmp_path))
     trial = tmp_path / "label_lr" / "trials" / "0"
     with ended(start("harness.search", *fixed)) as process:
         wait_for_file(trial, "checkpoint.previous.pt", process)
@@ -67,4 +67,4 @@ def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Pa
     from harness.tracking.reading import Server
 
     curves = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
-    assert sorted(curves["step"]) == list(range(1, 1201))
+    assert sorted(curves["step"]) == list(range(1, 251))

@@ -15,12 +15,11 @@ from harness.tuning.work import Work
 
 WHOLE = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
 HALF = WHOLE | {"batch_size": WHOLE["batch_size"] // 2, "meta_batch_size": WHOLE["meta_batch_size"] // 2}
-HALVING = Terms(half_batch=True)
+HALVING = Terms(half_batch=True, checkpoint_seconds=0)
 
 
 @pytest.fixture(autouse=True)
 def an_epoch_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
     monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
 
 

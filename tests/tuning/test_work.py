@@ -16,6 +16,7 @@ from harness.tuning.terms import Terms
 from harness.tuning.work import Work
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
+OFTEN = Terms(checkpoint_seconds=0)
 
 
 def to_its_end(trial: Work) -> Work:
@@ -35,8 +36,7 @@ def test_a_trial_taken_up_from_its_checkpoint_leaves_the_same_files_bit_for_bit(
     to_its_end(Work(CONFIG, tmp_path / "calm"))
     with monkeypatch.context() as patch:
         patch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
-        patch.setattr(work, "CHECKPOINT_SECONDS", 0)
-        lost = Work(CONFIG, tmp_path / "lost")
+        lost = Work(CONFIG, tmp_path / "lost", terms=OFTEN)
         for _ in range(3):
             lost.advance()
     assert (tmp_path / "lost" / "checkpoint.pt").exists()
@@ -63,7 +63,6 @@ def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
-    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
 
     def told(trial: Work) -> list[tuple[int, dict[str, float]]]:
         curve: list[tuple[int, dict[str, float]]] = []
@@ -73,7 +72,7 @@ def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_
 
     calm = told(Work(CONFIG, tmp_path / "calm", seeds=2))
     assert [epoch for epoch, _ in calm] == [1, 2, 3, 4, 5, 6]
-    lost = Work(CONFIG, tmp_path / "lost", seeds=2)
+    lost = Work(CONFIG, tmp_path / "lost", seeds=2, terms=OFTEN)
     for _ in range(3):
         lost.advance()  # its results went down with the driver
     assert told(Work(CONFIG, tmp_path / "lost", seeds=2)) == calm
@@ -86,8 +85,7 @@ def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_
 def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a trial that was lost after its second epoch, with a checkpoint of each."""
     monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
-    monkeypatch.setattr(work, "CHECKPOINT_SECONDS", 0)
-    trial = Work(CONFIG, tmp_path / "lost")
+    trial = Work(CONFIG, tmp_path / "lost", terms=OFTEN)
     for _ in range(2):
         trial.advance()
     return tmp_path / "lost"
@@ -95,7 +93,7 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def epochs_and_remarks(folder: Path) -> tuple[int, list[str]]:
     """Where a trial goes on from, and what it says of that."""
-    again = Work(CONFIG, folder)
+    again = Work(CONFIG, folder, terms=OFTEN)
     assert again.run is not None
     epoch = again.run.epoch
     told = again.advance()
@@ -145,7 +143,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken_and_that_is_told(lost: 
 
 def test_a_damaged_checkpoint_does_not_drive_out_the_last_whole_one(lost: Path) -> None:
     flip(lost / "checkpoint.pt", 2000)
-    Work(CONFIG, lost).advance()  # it goes on from the one before, and writes another
+    Work(CONFIG, lost, terms=OFTEN).advance()  # it goes on from the one before, and writes another
     flip(lost / "checkpoint.pt", 2000)
     assert epochs_and_remarks(lost)[0] == 1
 
