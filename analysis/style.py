@@ -13,6 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 BLUE, VERMILLION, GREEN, PURPLE, BLACK, GREY = "#0072B2", "#D55E00", "#009E73", "#CC79A7", "#000000", "#999999"
+ORANGE, SKY = "#E69F00", "#56B4E9"
 MAP = "cividis"
 WIDTH = 7.0  # inches: the text width of a two-column page
 PANEL = (4.4, 3.5)  # inches: a picture of one plot, that a phone can show
@@ -46,11 +47,18 @@ class Pen:
 
 
 _LEARNED = Pen(BLUE, "-", "o")
-_BASELINES = (Pen(VERMILLION, "--", "s"), Pen(GREEN, "-.", "D"), Pen(PURPLE, ":", "^"), Pen(BLACK, "--", "v"))
+_BASELINES = (
+    Pen(VERMILLION, "--", "s"),
+    Pen(GREEN, "-.", "D"),
+    Pen(PURPLE, ":", "^"),
+    Pen(BLACK, "--", "v"),
+    Pen(ORANGE, "-.", "P"),
+    Pen(SKY, ":", "X"),
+)
 
 
 def pens(learned: Iterable[str], baselines: Iterable[str]) -> dict[str, Pen]:
-    """A pen for each arm; more than four baselines share them in turn."""
+    """A pen for each arm; more than six baselines share them in turn."""
     others = {arm: _BASELINES[place % len(_BASELINES)] for place, arm in enumerate(baselines)}
     return {**dict.fromkeys(learned, _LEARNED), **others}
 

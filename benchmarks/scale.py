@@ -45,6 +45,7 @@ class Sleeper(sweep.TrialTrainable):  # type: ignore[misc]  # ray ships no types
             "busy": seconds,
             "data": [],
             "remarks": [],
+            "trouble": (),
         }
         return {**told, "finished": True, "done": True}
 

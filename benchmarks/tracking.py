@@ -3,6 +3,7 @@
     python -m benchmarks.tracking                     # both; tables, and tracking.json beside this file
     python -m benchmarks.tracking --rounds 5 --pairs 0
     python -m benchmarks.tracking --rounds 0 --pairs 5 --set width=1024    # longer epochs
+    python -m benchmarks.tracking --rounds 0 --set search.concurrency=1    # on two cores, one is left
 
 Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time that the
 driver's loop is held by one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
@@ -29,6 +30,7 @@ import time
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +38,7 @@ os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
 os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
+import psutil
 from scipy import stats
 
 from harness.search import search, sitting
@@ -51,9 +54,22 @@ SWEEP = ("epochs=12", "width=64", "search.trials=18", "search.pruner=none", "sea
 Way = Callable[[str, Path], list[float]]
 
 
+@dataclass(frozen=True)
+class Server:
+    """A tracking server under way."""
+
+    url: str
+    process: psutil.Process
+
+    def computed(self) -> float:
+        """Seconds that all its processes have computed so far."""
+        every = [self.process, *self.process.children(recursive=True)]
+        return float(sum(sum(process.cpu_times()[:2]) for process in every))
+
+
 @contextmanager
-def server(folder: Path) -> Iterator[str]:
-    """A real tracking server on a free port, its store in `folder`."""
+def server(folder: Path) -> Iterator[Server]:
+    """A real one on a free port, its store in `folder`."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -72,7 +88,7 @@ def server(folder: Path) -> Iterator[str]:
                 break
             except OSError:
                 time.sleep(0.1)
-        yield url
+        yield Server(url, psutil.Process(process.pid))
     finally:
         os.killpg(process.pid, signal.SIGKILL)
         process.wait(20)
@@ -186,8 +202,8 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
     return float(outcome.summary["wall_seconds"])
 
 
-def sweeps(url: str, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
-    """Seconds with and without tracking; and computing seconds of this process's children, the writer among them."""
+def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
+    """Seconds with and without tracking; and computing seconds of the server, and of the writer."""
     import ray
 
     import harness.report
@@ -195,26 +211,35 @@ def sweeps(url: str, folder: Path, pairs: int, overrides: Sequence[str]) -> dict
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
     context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     address = context.address_info["gcs_address"]
-    sweep(url, folder, address, overrides, tracked=True)  # imports, caches
+    sweep(there.url, folder, address, overrides, tracked=True)  # imports, caches
     found: dict[str, Any] = {
         "set": list(overrides),
         "with_s": [],
         "without_s": [],
-        "with_cpu_s": [],
-        "without_cpu_s": [],
+        "writer_cpu_s": [],
+        "server_cpu_s": [],
     }
     for number in range(pairs):
         for tracked in (True, False) if number % 2 else (False, True):
-            before = resource.getrusage(resource.RUSAGE_CHILDREN)
-            found["with_s" if tracked else "without_s"].append(sweep(url, folder, address, overrides, tracked))
-            after = resource.getrusage(resource.RUSAGE_CHILDREN)
-            used = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
-            found["with_cpu_s" if tracked else "without_cpu_s"].append(round(used, 2))
+            writer, serving = children_computed(), there.computed()
+            seconds = sweep(there.url, folder, address, overrides, tracked)
+            found["with_s" if tracked else "without_s"].append(seconds)
+            if tracked:
+                found["writer_cpu_s"].append(round(children_computed() - writer, 2))
+                found["server_cpu_s"].append(round(there.computed() - serving, 2))
         print(
-            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s", flush=True
+            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s; computed: "
+            f"writer {found['writer_cpu_s'][-1]:.1f} s, server {found['server_cpu_s'][-1]:.1f} s",
+            flush=True,
         )
     ray.shutdown()
     return found
+
+
+def children_computed() -> float:
+    """Seconds that processes which this one started, and which have ended, have computed: the writers."""
+    used = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return used.ru_utime + used.ru_stime
 
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
@@ -235,10 +260,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as url:
+    with tempfile.TemporaryDirectory() as name, server(Path(name)) as there:
         folder = Path(name)
-        found["per_result"] = per_result(url, folder, options.rounds) if options.rounds else {}
-        found["sweeps"] = sweeps(url, folder, options.pairs, options.set) if options.pairs else {}
+        found["per_result"] = per_result(there.url, folder, options.rounds) if options.rounds else {}
+        found["sweeps"] = sweeps(there, folder, options.pairs, options.set) if options.pairs else {}
     if options.pairs:
         ratios = [a / b for a, b in zip(found["sweeps"]["with_s"], found["sweeps"]["without_s"], strict=True)]
         mean, low, high = interval(ratios)
