@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from ray.tune.search import Searcher
 
+from harness.training.url import Url
 from harness.tuning.ledger import Ledger
 
 
@@ -22,7 +23,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
 
     Args:
         ledger: the sweep's ledger; never copied, though Ray copies its searchers.
-        trials: the folder that holds the trials' own.
+        trials: where the folders of the trials lie.
         threads: torch threads a trial.
         keep_models: have trials leave their weights.
         limit_seconds: how long a trial may compute; None: as long as it takes.
@@ -32,7 +33,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
     def __init__(
         self,
         ledger: Ledger,
-        trials: Path,
+        trials: Path | Url,
         threads: int,
         keep_models: bool = False,
         limit_seconds: float | None = None,

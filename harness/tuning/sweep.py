@@ -23,6 +23,7 @@ os.environ |= {  # read by Ray Tune when it is imported
 from ray import tune
 
 from harness.space import Space
+from harness.tuning import afar
 from harness.tuning.cluster import Slots, in_rays_words
 from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
@@ -56,7 +57,7 @@ def run_sweep(
     need = slots.need
     searcher = LedgerSearcher(
         ledger,
-        folder.trials,
+        afar.place(folder.trials),
         threads=max(1, int(need.cpu)),
         keep_models=keep_models,
         limit_seconds=need.limit_seconds,

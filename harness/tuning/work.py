@@ -3,13 +3,15 @@
 A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
 worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
 or a label file is written whole or not at all; where a checkpoint is damaged all the same, the one before it is taken,
-and that is told. Knows no Ray.
+and that is told. Where the runs folder lies in a store, the folder here is a scratch one, and what it goes on from and
+leaves is carried (`scratch`). Knows no Ray.
 
 Three failures are told apart from the rest: a run over its time limit, which may have had to be ended with its worker
 (`limit`); memory that ran out, which is given back to whoever shares the device; and a disk that is full, which is no
 fault of the trial's: its driver is told to stop, and the trial is taken up when there is space.
 """
 
+import errno
 import gc
 import os
 import re
@@ -18,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,13 +31,19 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
+from harness.training.url import Url, is_url
 from harness.training.whole import disk_trouble, write_text, write_whole
 from harness.tuning import checkpoint
-from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
+from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL, FolderError
 from harness.tuning.limit import Limit, OverLimit
+
+if TYPE_CHECKING:
+    from harness.tuning.scratch import Scratch
 
 REPORT_SECONDS = 0.5
 CHECKPOINT_SECONDS = 5.0
+CARRYING = 0.05
+"""The share of a trial's time, at most, that goes into carrying its checkpoints to a store."""
 
 OUT_OF_MEMORY = "out of memory"
 """How the reason of a trial begins whose memory ran out."""
@@ -54,12 +62,23 @@ def settle(threads: int, home: str) -> None:
         os.chdir(home)
 
 
+def at(place: str) -> "tuple[Path, Scratch | None]":
+    """The folder of the trial whose place its driver names, and what carries it there, where that is a store."""
+    if not is_url(place):
+        return Path(place), None
+    from harness.tuning.scratch import Scratch  # pyarrow takes half a second to import
+
+    scratch = Scratch(Url.parse(place))
+    return scratch.folder, scratch
+
+
 class Work:
     """A trial under way.
 
     Args:
         config: fields of `RunConfig`.
         folder: the trial's own; made when there is something to put there.
+        scratch: carries it, where it is not the trial's place.
         seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
         keep_model: leave the weights of that first run, too.
         limit_seconds: how long it may compute in all; None: as long as it takes.
@@ -72,8 +91,10 @@ class Work:
         seeds: int = 1,
         keep_model: bool = False,
         limit_seconds: float | None = None,
+        scratch: "Scratch | None" = None,
     ) -> None:
         self.folder = folder
+        self.scratch = scratch
         self.limit = Limit(limit_seconds, folder)
         self.keep_model = keep_model
         self.seconds = 0.0
@@ -83,8 +104,11 @@ class Work:
         self.data: list[dict[str, Any]] = []
         self.remarks: list[str] = []
         self.trouble: tuple[Any, ...] = ()
+        self._pause = CHECKPOINT_SECONDS
+        if scratch is not None:
+            self._fetch(scratch, config, seeds)
         self.failure = self.limit.was_hit()
-        if not self.failure:
+        if not self.failure and not self.trouble:
             self.attempt(lambda: self._begin(config, seeds))
         self.saved_at = time.monotonic()
 
@@ -106,7 +130,10 @@ class Work:
             last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once;
             `trouble`: the arguments of an OSError, where the disk took nothing more and the driver has to stop.
         """
+        saved = self.saved_at
         self.attempt(self._train)
+        if self.finished or self.saved_at != saved:
+            self.send()
         epochs, self._told = self._curve[self._told :], len(self._curve)
         data, self.data = self.data, []
         remarks, self.remarks = self.remarks, []
@@ -133,6 +160,33 @@ class Work:
             self._curve = [(epoch, metrics) for epoch, metrics in found.state["curve"]]
             self.seconds = found.state["seconds"]
 
+    def send(self) -> None:
+        """Have at the trial's place what is in its folder. A checkpoint that cannot be sent is only missed later."""
+        if self.scratch is None or self.trouble:
+            return
+        began = time.monotonic()
+        try:
+            self.scratch.send()
+        except FolderError as error:
+            if self.finished:
+                self.trouble = (errno.EIO, str(error), str(self.scratch.url))
+            else:
+                self.remarks.append(f"{error}; a lost worker's trial would go on from an earlier checkpoint")
+        self._pause = max(CHECKPOINT_SECONDS, (time.monotonic() - began) / CARRYING)
+
+    def leave(self) -> None:
+        """Take away what was here only for the time of the run."""
+        if self.scratch is not None:
+            self.scratch.leave()
+
+    def _fetch(self, scratch: "Scratch", config: dict[str, Any], seeds: int) -> None:
+        try:
+            scratch.fetch(config, seeds)
+        except FolderError as error:
+            self.trouble = (errno.EIO, str(error), str(scratch.url))
+        except OSError as error:  # of this node's own disk
+            self.trouble = (error.errno, error.strerror, error.filename)
+
     @property
     def _checkpoint(self) -> Path:
         return self.folder / CHECKPOINT
@@ -156,7 +210,7 @@ class Work:
                 weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
                 write_whole(self.folder / MODEL, lambda fresh: _save(weights, fresh))
             self._save_labels(runs.first)
-        elif time.monotonic() - self.saved_at > CHECKPOINT_SECONDS:
+        elif time.monotonic() - self.saved_at > self._pause:
             self.save(self._checkpoint)
             self.saved_at = time.monotonic()
 
