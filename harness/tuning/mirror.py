@@ -5,8 +5,9 @@ moment; before each, the other files that changed, whole. So a driver that is ki
 about a second earlier would have left on a disk. What workers leave in a trial's folder they take to the store
 themselves; the driver brings it here when the trial has ended.
 
-Which side is ahead, when the copy is taken up again, the two growing files say: the longer, where it goes on from the
-other. Neither is: two drivers went on from the same point, and that is refused in words.
+Which side is ahead, when the copy is taken up again, the two growing files say. The copy is kept where it goes on from
+the store. Else the store is the truth: what a killed driver had not sent yet is dropped, where another went on without
+it. A store that lacks what this copy had sent is refused in words.
 """
 
 import json
@@ -14,6 +15,7 @@ import os
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
+from functools import partial
 from pathlib import Path, PurePosixPath
 
 from harness.training.url import Url
@@ -26,7 +28,7 @@ SEGMENTS = 256
 """So many, and they are put together: a reader fetches each."""
 TRIES = 5  # of a read while another driver puts segments together
 
-NOTE = ".store.json"
+NOTE, SENT = ".store.json", ".sent.json"
 LOCAL = frozenset({"driver.lock", "report.error.txt"})
 """Names that say something of this copy alone."""
 
@@ -62,28 +64,33 @@ class Mirror:
         Raises:
             FolderError: the two have gone on apart, or what is in the store is damaged.
         """
-        self._known = self._noted()
+        self._known, sent = self._noted()
         listed, content = self._read()
-        if self._known and not listed:
+        if (self._known or any(sent)) and not listed:
             raise FolderError(
                 f"{self.url}: expected the sweep that {self.folder} is a copy of, found nothing; remove that folder to "
                 "begin anew, or choose another --name"
             )
         local = tuple(_lines(self._content(name)) for name in GROWING)
-        if all(map(bytes.startswith, content, local)):
-            for name, here, there in zip(GROWING, local, content, strict=True):
-                if here != there:
-                    write_whole(self.folder / name, lambda fresh, there=there: fresh.write_bytes(there))  # type: ignore[misc]
-        elif not all(map(bytes.startswith, local, content)):
-            raise FolderError(
-                f"{self.url}: expected what goes on from {self.folder}, or the other way round, got neither: "
-                "two drivers went on from the same point; remove that folder to go on with what the store holds"
-            )
+        if not all(map(bytes.startswith, local, content)):
+            if not all(there.startswith(here[:size]) for there, here, size in zip(content, local, sent, strict=True)):
+                raise FolderError(
+                    f"{self.url}: expected what the copy in {self.folder} brought there, got something else: another "
+                    "driver wrote over it; remove that folder to go on with what the store holds"
+                )
+            self._take(content, anew=not all(map(bytes.startswith, content, local)))
         self._sent = tuple(map(len, content))
         for name in [name for name in self._known if name not in listed]:
             del self._known[name]
             (self.folder / name).unlink(missing_ok=True)
         self._fetch({name: seen for name, seen in listed.items() if _is_carried(name) and not _is_checkpoint(name)})
+
+    def _take(self, content: tuple[bytes, ...], *, anew: bool) -> None:
+        """Have the growing files as the store has them; `anew`: they are not what they were, and longer."""
+        for name, there in zip(GROWING, content, strict=True):
+            write_whole(self.folder / name, partial(_write, content=there))
+        for cursor in (self.folder / "spool").glob("cursor-*.json") if anew else ():
+            cursor.unlink()  # it counts bytes of what was there; sending all again is harmless
 
     def bring(self, under: str) -> None:
         """Fetch what workers left below a name, but for checkpoints.
@@ -156,7 +163,7 @@ class Mirror:
         """
         with self._alone:
             parts = self._moment()
-            before = dict(self._known)
+            before = dict(self._known), self._sent
             for name, stat in self._changed(all_of_it):
                 with suppress(FileNotFoundError):
                     self.store.send(f"{self.name}/{name}", self.folder / name)
@@ -170,8 +177,10 @@ class Mirror:
                 self._sent = tuple(sent + len(part) for sent, part in zip(self._sent, parts, strict=True))
             if len(self._segments) > (0 if all_of_it else SEGMENTS) or (all_of_it and self._whole != self._sent):
                 self._join()
-            if self._known != before:
+            if self._known != before[0]:
                 self._note()
+            elif self._sent != before[1]:
+                write_text(self.folder / SENT, json.dumps(self._sent))
 
     def _join(self) -> None:
         """Put whole files in the place of segments. A kill in between leaves segments that say the same again."""
@@ -233,12 +242,17 @@ class Mirror:
 
     # What is known of both
 
-    def _noted(self) -> dict[str, tuple[Seen | None, Stat]]:
-        try:
+    def _noted(self) -> tuple[dict[str, tuple[Seen | None, Stat]], tuple[int, ...]]:
+        """What was known when this copy was last in use: files that are in the store, and how much of what grows."""
+        files: dict[str, tuple[Seen | None, Stat]] = {}
+        sent = (0,) * len(GROWING)
+        with suppress(OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
             noted = json.loads((self.folder / NOTE).read_text())
-            return {name: (seen and Seen(*seen), (here[0], here[1])) for name, (seen, here) in noted.items()}
-        except (OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
-            return {}
+            files = {name: (seen and Seen(*seen), (here[0], here[1])) for name, (seen, here) in noted.items()}
+        with suppress(OSError, ValueError, TypeError, RecursionError):
+            journal, spool = json.loads((self.folder / SENT).read_text())
+            sent = int(journal), int(spool)
+        return files, sent
 
     def _note(self) -> None:
         with self._alone:
@@ -246,7 +260,8 @@ class Mirror:
                 name: [None if seen is None else [seen.size, seen.mtime], here]
                 for name, (seen, here) in self._known.items()
             }
-        write_text(self.folder / NOTE, json.dumps(noted))
+            write_text(self.folder / NOTE, json.dumps(noted))
+            write_text(self.folder / SENT, json.dumps(self._sent))
 
 
 class Pushing:
@@ -322,6 +337,10 @@ def _files(folder: Path, without: Iterable[str]) -> Iterator[tuple[str, Stat]]:
 def _stat(file: Path) -> Stat:
     found = file.stat()
     return found.st_size, found.st_mtime_ns
+
+
+def _write(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
 
 
 def _lines(content: bytes) -> bytes:

@@ -111,18 +111,39 @@ def test_a_copy_that_is_ahead_of_the_store_is_kept_and_half_a_line_is_not_sent(u
     assert Store(url).read("toy/study.journal") == b"a of study.journal\nb of study.journal\n"
 
 
-def test_a_copy_that_went_on_by_itself_is_refused_with_what_to_do(
+def test_what_a_killed_driver_had_not_sent_is_dropped_where_another_went_on(
     url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     killed = by_hand(url)
     append(killed.folder, "a")
     killed.push()
     append(killed.folder, "b")
+    cursor = killed.folder / "spool" / "cursor-12345678.json"
+    cursor.write_text("how far a server was fed with it")
+    on_machine("two", tmp_path, monkeypatch)
+    with opened(url, NEW) as there:
+        append(there / "toy", "another b", "c")
+    on_machine("one", tmp_path, monkeypatch)
+    with opened(url, NEW) as here:
+        assert here / "toy" == killed.folder
+        assert held(here / "toy") == held(there / "toy")
+        assert not cursor.exists()
+
+
+def test_a_store_that_lacks_what_a_copy_had_sent_is_refused_with_what_to_do(
+    url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed = by_hand(url)
+    for line in "ab":
+        append(killed.folder, line)
+        killed.push()
+    *_, last = sorted((tmp_path / "store" / "runs" / "toy" / "tail").iterdir())
+    last.unlink()
     on_machine("two", tmp_path, monkeypatch)
     with opened(url, NEW) as there:
         append(there / "toy", "another b")
     on_machine("one", tmp_path, monkeypatch)
-    with pytest.raises(FolderError, match=f"remove that folder {killed.folder}|{killed.folder}.*remove that folder"):
+    with pytest.raises(FolderError, match=f"the copy in {killed.folder} brought there.*remove that folder"):
         sit(url)
     assert not {name for name in stored(url) if "lock" in name}, "what was claimed for it is let go"
 
