@@ -180,6 +180,17 @@ def test_it_is_confirmed_and_reported_from_a_machine_that_has_nothing_of_it(swep
     assert "test accuracy" in page
 
 
+@pytest.mark.slow
+def test_a_server_is_filled_from_a_machine_that_has_nothing_of_it(swept: Swept, tmp_path: Path) -> None:
+    from harness.tracking.reading import Server
+
+    uri = f"sqlite:///{tmp_path}/another.db"
+    sent = swept.on("seven", "harness.sync", "label_lr", "--tracking-uri", uri)
+    assert sent.code == 0, sent.all
+    trials = Server(uri).sweep("label_lr").trials()
+    assert sorted(trials["trial"]) == list(range(TRIALS))
+
+
 # Bad input, told in the first seconds
 
 

@@ -194,6 +194,7 @@ def _looked_at(store: "Store", runs: Path, need: Need) -> Iterator[None]:
         yield
     finally:
         over.set()
+        thread.join()
 
 
 def _lock(runs: Path, need: Need) -> Path:

@@ -220,6 +220,24 @@ def test_what_a_trial_left_is_forgotten_in_the_store_too(url: Url) -> None:
     assert not {name for name in stored(url) if name.startswith("trials/")}
 
 
+def test_who_follows_a_sweep_sees_what_its_driver_adds(
+    url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(runs, "FOLLOW_SECONDS", 0.01)
+    driver = by_hand(url)
+    append(driver.folder, "a")
+    driver.push()
+    on_machine("two", tmp_path, monkeypatch)
+    with opened(url, Need("toy", writes=False, follows=True)) as there:
+        assert held(there / "toy") == held(driver.folder)
+        append(driver.folder, "b")
+        driver.push()
+        until = time.monotonic() + 20
+        while held(there / "toy") != held(driver.folder):
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
 # Who drives
 
 
