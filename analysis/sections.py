@@ -306,10 +306,10 @@ def provenance(facts: Mapping[str, Any], study: Study) -> Markup:
 
 
 def again(
-    facts: Mapping[str, Any], study: Study, folder: Path, space_file: Path | None, findings: Mapping[str, Any] | None
+    facts: Mapping[str, Any], study: Study, runs_dir: str, space_file: Path | None, findings: Mapping[str, Any] | None
 ) -> Markup:
     name = shlex.quote(study.sweep.name)
-    runs = "" if folder.parent == Path("runs") else f" --runs-dir {shlex.quote(str(folder.parent))}"
+    runs = "" if runs_dir == "runs" else f" --runs-dir {shlex.quote(runs_dir)}"
     commit = facts.get("git", {}).get("commit")
     lines = [f"git checkout {commit}"] if commit else []
     if space_file:

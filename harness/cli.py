@@ -8,7 +8,9 @@ from pathlib import Path
 
 from harness.space.problems import printable
 from harness.training.secrets import scrub
+from harness.training.url import BadUrl, Url
 from harness.tuning.folder import DiskError
+from harness.tuning.runs import parse
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -48,8 +50,25 @@ def add_follow_up_arguments(arguments: argparse.ArgumentParser) -> None:
     arguments.add_argument("--concurrency", type=positive_int, metavar="N", help="runs at once (default: the search's)")
     arguments.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
     arguments.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
-    arguments.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    add_runs_dir(arguments)
     arguments.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+
+
+def add_runs_dir(arguments: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:
+    arguments.add_argument(
+        "--runs-dir",
+        type=runs_dir,
+        default=Path("runs"),
+        metavar="DIR",
+        help="a folder, or a place in an object store, s3://BUCKET/PREFIX (default: runs)",
+    )
+
+
+def runs_dir(text: str) -> Path | Url:
+    try:
+        return parse(text)
+    except BadUrl as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
 
 
 def positive_int(text: str) -> int:

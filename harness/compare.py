@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness import cli
 from harness.tracking.uri import TrackingError, check, redact, resolve
+from harness.tuning.runs import here
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -35,12 +36,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("names", metavar="NAME", nargs="+", help="a sweep, a study (its newest sweep) or a run id")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
-    where.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    cli.add_runs_dir(where)
     parser.add_argument("--csv", type=Path, metavar="FILE", help="the table of arms, one row an arm of a sweep")
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything that is printed, as data")
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, options.runs_dir)
+    uri = resolve(options.tracking_uri, here(options.runs_dir))
     try:
         for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
             if path is not None and not path.absolute().parent.is_dir():

@@ -7,6 +7,7 @@ journal is the sweep. Needs the package optuna-dashboard, which `make` installs.
 Exit codes: 0 done, 2 the input is wrong.
 """
 
+import argparse
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -16,6 +17,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from harness import cli
 from harness.sync import sweep_folder
 from harness.tracking.spool import SpoolError
+from harness.tuning.folder import FolderError
+from harness.tuning.runs import Need, opened
 
 HOST, PORT = "127.0.0.1", 8080
 
@@ -54,13 +57,13 @@ def server(folder: Path, port: int) -> WSGIServer:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.dashboard", "Optuna's dashboard on a sweep: it looks, and changes nothing.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    cli.add_runs_dir(parser)
     parser.add_argument("--port", type=cli.positive_int, default=PORT, metavar="N", help=f"default: {PORT}")
     options = parser.parse_args(arguments)
     try:
-        folder = sweep_folder(options.runs_dir, options.name).parent
-        serving = server(folder, options.port)
-    except SpoolError as error:
+        with opened(options.runs_dir, Need(options.name, writes=False, follows=True)) as runs:
+            return _serve(server(sweep_folder(runs, options.name).parent, options.port), options)
+    except (SpoolError, FolderError) as error:
         return cli.refuse(error)
     except ImportError:
         needed = "expected the package optuna-dashboard, which is not installed: pip install optuna-dashboard"
@@ -73,6 +76,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         told = f"--port: expected one that is free on {HOST}, got {options.port}: {error}; take another"
         print(told, file=sys.stderr)
         return cli.BAD_INPUT
+
+
+def _serve(serving: WSGIServer, options: argparse.Namespace) -> int:
     print(f"{options.name}: http://{HOST}:{options.port}/dashboard/ (it changes nothing; Ctrl-C ends it)", flush=True)
     with serving:
         try:

@@ -17,7 +17,9 @@ from harness import cli
 from harness.sync import sweep_folder
 from harness.tracking.spool import SpoolError
 from harness.training.whole import write_text
-from harness.tuning.folder import read_json
+from harness.tuning.afar import shown
+from harness.tuning.folder import FolderError, read_json
+from harness.tuning.runs import Need, opened
 
 FILE = "report.html"
 TROUBLE = "report.error.txt"
@@ -95,7 +97,7 @@ def render(folder: Path) -> str:
         sections.searching(study, space),
         sections.trials(study),
         sections.provenance(facts, study),
-        sections.again(facts, study, folder, space_file if space_file.exists() else None, findings),
+        sections.again(facts, study, shown(folder.parent), space_file if space_file.exists() else None, findings),
         script=True,
     )
 
@@ -119,13 +121,14 @@ def _of_search(folder: Path) -> str:
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.report", "A sweep as one HTML file that needs no network.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    cli.add_runs_dir(parser)
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {FILE} in the sweep's folder")
     options = parser.parse_args(arguments)
     try:
-        folder = sweep_folder(options.runs_dir, options.name).parent
-        print(write(folder, options.out or folder / FILE))
-    except SpoolError as error:
+        with opened(options.runs_dir, Need(options.name, writes=False)) as runs:
+            folder = sweep_folder(runs, options.name).parent
+            print(write(folder, options.out or folder / FILE))
+    except (SpoolError, FolderError) as error:
         return cli.refuse(error)
     except OSError as error:
         print(f"--out: expected a file that can be written, got: {error}", file=sys.stderr)

@@ -19,6 +19,7 @@ from harness import cli
 from harness.space import SpaceError, load
 from harness.space.load import find
 from harness.training.secrets import scrub
+from harness.training.url import Url
 from harness.tuning.address import ClusterError
 
 FORWARDED = ("MLFLOW_TRACKING_URI",)
@@ -43,7 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="of the cluster's dashboard, http://HOST:8265 (default: RAY_API_SERVER_ADDRESS)",
     )
     parser.add_argument(
-        "--runs-dir", required=True, type=_shared, metavar="DIR", help="a folder that every node of the cluster sees"
+        "--runs-dir",
+        required=True,
+        type=_shared,
+        metavar="DIR",
+        help="a folder that every node of the cluster sees, or s3://BUCKET/PREFIX",
     )
     parser.add_argument(
         "--env", action="append", default=[], type=_variable, metavar="NAME[=VALUE]", help="a variable for the job"
@@ -108,7 +113,10 @@ def _check_secrets(words: Sequence[str]) -> None:
             )
 
 
-def _shared(text: str) -> PurePosixPath:
+def _shared(text: str) -> PurePosixPath | Url:
+    place = cli.runs_dir(text)
+    if isinstance(place, Url):
+        return place
     path = PurePosixPath(text)
     if not path.is_absolute():
         raise argparse.ArgumentTypeError(f"expected an absolute path, the same on every node, got '{text}'")

@@ -14,11 +14,13 @@ import time
 from collections.abc import Sequence
 from pathlib import Path
 
+from harness import cli
 from harness.tracking import log, spool
 from harness.tracking.cursor import Cursor, cursor_path, exclusively, unsent
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import ServerAway, TrackingError, check, redact, resolve
 from harness.tuning.folder import FolderError, check_inside, check_links
+from harness.tuning.runs import Need, here, opened
 
 WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
 PATIENCE = 10.0  # seconds that another process's sending is waited for
@@ -82,19 +84,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         epilog="example: python -m harness.sync label_lr --tracking-uri http://localhost:5000",
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), help="default: runs")
+    cli.add_runs_dir(parser)
     parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
     parser.add_argument("--rebuild", action="store_true", help="send everything, from the first record on")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, options.runs_dir)
+    uri = resolve(options.tracking_uri, here(options.runs_dir))
     try:
-        folder = sweep_folder(options.runs_dir, options.name)
-        check(uri)
-        sent = sync(folder, uri, options.rebuild)
+        with opened(options.runs_dir, Need(options.name, writes=False)) as runs:
+            folder = sweep_folder(runs, options.name)
+            check(uri)
+            sent = sync(folder, uri, options.rebuild)
     except (ServerAway, NotSent) as error:
         print(error, file=sys.stderr)
         return 1
-    except (SpoolError, TrackingError) as error:
+    except (SpoolError, TrackingError, FolderError) as error:
         print(error, file=sys.stderr)
         return 2
     cursor = Cursor.load(folder, uri)

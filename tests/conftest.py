@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.nursery import ROOT, nursery
+from tests.stores import CREDENTIALS, S3, served
 
 
 @dataclass(frozen=True)
@@ -75,14 +76,24 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def ray_address() -> Iterator[str]:
+def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """One cluster of two pretended CPUs for the session; commands join it with --address."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray
 
-    context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
+    with pytest.MonkeyPatch.context() as workers:  # they keep what they are started with
+        for name, value in CREDENTIALS.items():
+            workers.setenv(name, value)
+        workers.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("node")))
+        context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield context.address_info["gcs_address"]
     ray.shutdown()
+
+
+@pytest.fixture(scope="session")
+def s3() -> Iterator[S3]:
+    with served() as store:
+        yield store
 
 
 def lines(text: str) -> Sequence[str]:

@@ -18,6 +18,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from tests.conftest import ROOT, finish, run, start
 from tests.heads import QUIET, head
 from tests.kills import OFTEN, ended, wait_for_file
+from tests.stores import CREDENTIALS, S3, names
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
 OPEN = {
@@ -27,13 +28,14 @@ OPEN = {
 
 
 @pytest.fixture(scope="module")
-def address() -> Iterator[str]:
-    with head(OPEN, num_cpus=2) as address:
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    environment = {**OPEN, **CREDENTIALS, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("head"))}
+    with head(environment, num_cpus=2) as address:
         yield address
 
 
 @contextmanager
-def node(address: str, log: Path, *, own: Path | None = None) -> Iterator[None]:
+def node(address: str, log: Path, *, own: Path | None = None, **environment: str) -> Iterator[None]:
     """One more node while this lasts; `own`: a folder that is another one to it."""
     ray = [str(Path(sys.executable).parent / "ray"), "start", f"--address={address}", "--num-cpus=1", "--block"]
     if own is not None:
@@ -41,7 +43,7 @@ def node(address: str, log: Path, *, own: Path | None = None) -> Iterator[None]:
         ray = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{own}' && exec {words}"]
     with log.open("wb") as out:
         process = subprocess.Popen(
-            ray, stdout=out, stderr=out, env={**os.environ, **QUIET, **OPEN}, start_new_session=True
+            ray, stdout=out, stderr=out, env={**os.environ, **QUIET, **OPEN, **environment}, start_new_session=True
         )
         try:
             wait_for(lambda: alive(address) == 2, log)
@@ -111,6 +113,38 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_w
     assert result.code == 2, result.all
     assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
     assert "Traceback" not in result.all
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str, tmp_path: Path, s3: S3) -> None:
+    own, url = tmp_path / "own", s3.url()
+    own.mkdir()
+    where = {"XDG_CACHE_HOME": str(own / "cache")}  # of that name on both, and to each its own
+    with node(address, tmp_path / "node.log", own=own, **where):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", url, **OPEN, **where)
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+    there = names(url)
+    assert {f"label_lr/trials/{number}/labels.npz" for number in range(3)} <= there
+    assert not [name for name in there if ".shared" in name or "lock" in name]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_store_that_a_node_does_not_reach_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with node(address, tmp_path / "node.log", own=store):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **OPEN, **where)
+    assert result.code == 2, result.all
+    assert f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr" in result.err
+    assert os.uname().nodename in result.err
+    assert "what the driver wrote cannot be read there" in result.err
+    assert "give every node the credentials" in result.err
+    assert "Traceback" not in result.all
+    assert not [name for name in names(f"file://{store}") if ".shared" in name or "lock" in name]
 
 
 @pytest.mark.slow

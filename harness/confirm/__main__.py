@@ -11,6 +11,7 @@ from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError
 from harness.tuning.address import ClusterError
 from harness.tuning.folder import FolderError, find_sweep
+from harness.tuning.runs import Need, opened
 
 EXAMPLES = """\
 examples:
@@ -55,18 +56,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
     try:
-        find_sweep(options.runs_dir, options.name)
-        print(_headline(options), flush=True)
-        outcome = confirm(
-            options.name,
-            extent,
-            runs_dir=options.runs_dir,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            concurrency=options.concurrency,
-            margin=options.margin,
-            verbose=options.verbose,
-        )
+        with opened(options.runs_dir, Need(options.name)) as runs:
+            find_sweep(runs, options.name)
+            print(_headline(options), flush=True)
+            outcome = confirm(
+                options.name,
+                extent,
+                runs_dir=runs,
+                address=options.address,
+                tracking_uri=options.tracking_uri,
+                concurrency=options.concurrency,
+                margin=options.margin,
+                verbose=options.verbose,
+            )
     except NothingToConfirm as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED

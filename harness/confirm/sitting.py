@@ -19,8 +19,10 @@ from harness.tracking import provenance
 from harness.tracking.service import Sent, Tracker
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.uri import check, resolve
+from harness.tuning import afar
 from harness.tuning.address import check_address
 from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.runs import local
 
 if TYPE_CHECKING:
     from harness.confirm.training import Training
@@ -118,8 +120,9 @@ def confirm(
     """
     began = time.monotonic()
     extent = extent or Extent()
-    path = find_sweep(Path(runs_dir), name)
-    uri = resolve(tracking_uri or tracked_on(path), Path(runs_dir))
+    runs = local(runs_dir)
+    path = find_sweep(runs, name)
+    uri = resolve(tracking_uri or tracked_on(path), runs)
     check(uri)
     if address is not None:
         check_address(address)
@@ -151,7 +154,7 @@ def confirm(
                 def hire() -> "Crew":
                     from harness.tuning import cluster, crew
 
-                    there = stack.enter_context(cluster.joined(address, path, verbose=verbose))
+                    there = stack.enter_context(cluster.joined(address, afar.place(path), verbose=verbose))
                     return stack.enter_context(crew.hire(there, space.search, concurrency))
 
                 training = Training(plan, [relay, progress, starting(tracker)], hire)

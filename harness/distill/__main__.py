@@ -13,6 +13,7 @@ from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError
 from harness.tuning.address import ClusterError
 from harness.tuning.folder import FolderError
+from harness.tuning.runs import Need, opened
 
 EXAMPLES = """\
 examples:
@@ -77,17 +78,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
     )
     try:
-        outcome = distill(
-            options.name,
-            students,
-            students_name=options.students,
-            seeds=options.seeds,
-            runs_dir=options.runs_dir,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            concurrency=options.concurrency,
-            verbose=options.verbose,
-        )
+        theirs = Need(options.students or f"{options.name}-distill", exists=False, argument="--name")
+        with opened(options.runs_dir, Need(options.name), theirs) as runs:
+            outcome = distill(
+                options.name,
+                students,
+                students_name=options.students,
+                seeds=options.seeds,
+                runs_dir=runs,
+                address=options.address,
+                tracking_uri=options.tracking_uri,
+                concurrency=options.concurrency,
+                verbose=options.verbose,
+            )
     except (NothingToDistill, harness.confirm.NothingToConfirm) as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED

@@ -20,8 +20,10 @@ from harness.space import Space, load
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
+from harness.tuning import afar
 from harness.tuning.address import check_address
 from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.runs import local
 
 if TYPE_CHECKING:
     from harness.tuning.confirmation import Configuration, Plan
@@ -80,7 +82,7 @@ def distill(
         KeyboardInterrupt: the same call goes on.
     """
     students = students or Students()
-    runs = Path(runs_dir)
+    runs = local(runs_dir)
     path = find_sweep(runs, name)
     theirs = runs / _checked(students_name or f"{name}-distill", name)
     uri = resolve(tracking_uri or tracked_on(path), runs)
@@ -97,7 +99,7 @@ def distill(
     if not any(one.role == "arm" for one in teachers):
         raise NothingToDistill(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
     try:
-        asked = students_of(space, teachers, SweepFolder(path).teachers, students)
+        asked = students_of(space, teachers, afar.place(SweepFolder(path).teachers), students)
     except Unlike as error:
         raise Refused(str(error)) from error
     _check(teachers)

@@ -15,6 +15,7 @@ import yaml
 from harness.space import FloatParameter, IntParameter, Space, parse
 from harness.training.config import RunConfig
 from harness.training.seeds import derive
+from harness.training.url import Url
 from harness.tuning.confirmation import Configuration
 
 UNTAUGHT = "untaught"
@@ -58,7 +59,7 @@ class Students:
     changes: Sequence[str] = ()
 
 
-def students_of(space: Space, teachers: Sequence[Configuration], folder: Path, students: Students) -> Space:
+def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | Url, students: Students) -> Space:
     """The space of the students of `teachers`, whose logits are under `folder`.
 
     Raises:
@@ -106,7 +107,7 @@ def students_seed(space: Space) -> int:
     return derive(space.search.seed, "distillation") % 2**31
 
 
-def _taught(folder: Path, teacher: Configuration) -> dict[str, Any]:
+def _taught(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
     return {
         "method": "distillation",
         "fixed": {"teacher": str(folder / teacher.name)},

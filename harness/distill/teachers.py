@@ -20,6 +20,7 @@ from harness.space import Space
 from harness.tracking.service import Tracker
 from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.training.places import TEACHING
+from harness.tuning import afar
 from harness.tuning.cluster import joined
 from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results
 from harness.tuning.crew import Crew, hire
@@ -92,7 +93,7 @@ class School:
             return training.lost
 
     def _hire(self, hired: ExitStack, *, tests: bool) -> Crew:
-        cluster = self.stack.enter_context(joined(self.address, self.path, verbose=self.verbose))
+        cluster = self.stack.enter_context(joined(self.address, afar.place(self.path), verbose=self.verbose))
         return hired.enter_context(hire(cluster, self.space.search, self.concurrency, tests=tests, teaches=True))
 
     def _progress(self, plan: Plan, seeds: int) -> SweepProgress:

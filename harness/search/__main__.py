@@ -9,12 +9,13 @@ from harness import cli
 from harness.search.plan import Devices, plan
 from harness.search.sitting import Refused, search
 from harness.search.terminal import headline, show
-from harness.search.warm_start import NoWarmStart, warm_start
+from harness.search.warm_start import NoWarmStart, named, warm_start
 from harness.space import SpaceError, load
 from harness.tracking.spool import SpoolError
 from harness.tracking.uri import TrackingError
 from harness.tuning.address import ClusterError
 from harness.tuning.folder import FolderError
+from harness.tuning.runs import Need, opened
 
 EXAMPLES = """\
 examples:
@@ -43,7 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
     parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    cli.add_runs_dir(parser)
     parser.add_argument(
         "--warm-start",
         metavar="NAME[:K]",
@@ -76,26 +77,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = load(options.space, overrides)
         name = options.name or space.study
         print(headline(space, options.runs_dir / name), flush=True)
-        started = None
-        if options.warm_start is not None:
-            started = warm_start(space, options.warm_start, options.runs_dir, options.runs_dir / name)
-            print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
-            space = started.space
-        if options.dry_run:
-            print(plan(space, options.cluster))
-            return cli.DONE
-        outcome = search(
-            space,
-            name=name,
-            runs_dir=options.runs_dir,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            warm_start=started,
-            retry_failed=options.retry_failed,
-            log_models=options.log_models,
-            system_metrics=options.system_metrics,
-            verbose=options.verbose,
-        )
+        with opened(options.runs_dir, *_needs(options, name)) as runs:
+            started = None
+            if options.warm_start is not None:
+                started = warm_start(space, options.warm_start, runs, runs / name)
+                print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
+                space = started.space
+            if options.dry_run:
+                print(plan(space, options.cluster))
+                return cli.DONE
+            outcome = search(
+                space,
+                name=name,
+                runs_dir=runs,
+                address=options.address,
+                tracking_uri=options.tracking_uri,
+                warm_start=started,
+                retry_failed=options.retry_failed,
+                log_models=options.log_models,
+                system_metrics=options.system_metrics,
+                verbose=options.verbose,
+            )
         show(outcome, space, options)
     except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, SpoolError) as error:
         return cli.refuse(error)
@@ -105,6 +107,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if outcome.summary["best"] is None:
         return cli.INTERRUPTED if outcome.interrupted else cli.NOTHING_COMPLETED
     return cli.INTERRUPTED if outcome.interrupted else cli.DONE
+
+
+def _needs(options: argparse.Namespace, name: str) -> list[Need]:
+    """The sweeps that are brought from a store: the one to run, and the one that it starts from."""
+    needs = [Need(name, writes=not options.dry_run, exists=False, argument="--name")]
+    earlier = named(options.warm_start) if options.warm_start is not None else name
+    if earlier != name and Path(earlier).name == earlier:
+        needs.append(Need(earlier, writes=False, exists=False, argument="--warm-start"))
+    return needs
 
 
 def _devices(text: str) -> Devices:

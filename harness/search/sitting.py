@@ -22,8 +22,10 @@ from harness.tracking.spool import SEEDS, FilesLeft, Record, SweepEnded, SweepPa
 from harness.tracking.uri import check, resolve
 from harness.training.check import check_data
 from harness.training.whole import write_text
+from harness.tuning import afar
 from harness.tuning.address import check_address
 from harness.tuning.folder import SweepFolder, check_inside, write_json
+from harness.tuning.runs import local
 
 if TYPE_CHECKING:
     from harness.tuning.ledger import Ledger
@@ -80,7 +82,7 @@ def search(
     began = time.monotonic()
     budget = space.search.time_budget_seconds
     deadline = None if budget is None else began + budget
-    runs = Path(runs_dir)
+    runs = local(runs_dir)
     uri = resolve(tracking_uri, runs)
     path = runs / _checked(name or space.study)
     check_inside(runs, path.name, "--name")
@@ -188,7 +190,7 @@ def _run(
         quiet=quiet,
     )
     ledger.listeners += [progress, _starting(tracker)]
-    with progress, joined(address, folder.path, verbose=verbose) as cluster:
+    with progress, joined(address, afar.place(folder.path), verbose=verbose) as cluster:
         slots = cluster.room(search.resources, search.concurrency)
         check_share(space, slots.need)
         return run_sweep(

@@ -76,6 +76,11 @@ def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmSta
     return _with_points(space, facts, left_out)
 
 
+def named(text: str) -> str:
+    """The sweep that a value of --warm-start names."""
+    return _parsed(text)[0]
+
+
 def _parsed(text: str) -> tuple[str, int]:
     name, colon, count = text.rpartition(":")
     if not colon:

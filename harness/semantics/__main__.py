@@ -2,13 +2,13 @@
 
 import sys
 from collections.abc import Sequence
-from pathlib import Path
 
 from harness import cli
 from harness.semantics.references import KINDS, ReferenceError
 from harness.semantics.sitting import NothingToRead, semantics
 from harness.space import SpaceError
 from harness.tuning.folder import FolderError
+from harness.tuning.runs import Need, opened
 
 EXAMPLES = """\
 examples:
@@ -34,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--models", type=cli.positive_int, default=3, metavar="N", help="trained for --reference model (default: 3)"
     )
     parser.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="of torch (default: 1)")
-    parser.add_argument("--runs-dir", type=Path, default=Path("runs"), metavar="DIR", help="default: runs")
+    cli.add_runs_dir(parser)
     options = parser.parse_args(arguments)
     import torch
 
@@ -42,13 +42,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     try:
-        outcome = semantics(
-            options.name,
-            reference=options.reference,
-            models_of_reference=options.models,
-            runs_dir=options.runs_dir,
-            say=lambda text: print(text, flush=True),
-        )
+        with opened(options.runs_dir, Need(options.name)) as runs:
+            outcome = semantics(
+                options.name,
+                reference=options.reference,
+                models_of_reference=options.models,
+                runs_dir=runs,
+                say=lambda text: print(text, flush=True),
+            )
     except NothingToRead as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED

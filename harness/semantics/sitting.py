@@ -33,6 +33,7 @@ from harness.tracking import spool
 from harness.tracking.service import Tracker
 from harness.tracking.uri import resolve
 from harness.tuning.folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.runs import local
 
 if TYPE_CHECKING:
     from harness.tuning.confirmation import Configuration
@@ -85,7 +86,8 @@ def semantics(
         NothingToRead: no arm left labels.
         DataError: the data set cannot be read.
     """
-    path = find_sweep(Path(runs_dir), name)
+    runs = local(runs_dir)
+    path = find_sweep(runs, name)
     if reference is not None:
         check_reference(reference)
     space = load(path / "space.yaml")
@@ -119,7 +121,7 @@ def semantics(
             "saw": SAW,
         }
         write_json(path / FILE, found)
-        _track(folder, space, resolve(tracked_on(path), Path(runs_dir)), found, not ledger.missing)
+        _track(folder, space, resolve(tracked_on(path), runs), found, not ledger.missing)
     from harness.report import report  # the figures' libraries take seconds to import
 
     report(path)

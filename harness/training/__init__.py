@@ -13,6 +13,7 @@
                                                replicates  one configuration on several seeds
                                                teaching  what a teacher leaves for its students
                                                whole     files that are there whole or not at all
+                                               url       places in an object store, and their copies here
 
 `run.Run` is the way in. Its state can be saved between epochs and taken up again bit for bit.
 """

@@ -10,6 +10,7 @@ from pathlib import Path
 from harness.training.config import RunConfig
 from harness.training.names import MODELS
 from harness.training.places import IDX_SETS, folder_parts, idx_folder, teacher_file
+from harness.training.url import BadUrl, Url, is_url
 
 META_LEARNING = ("learned", "reweighting")
 """The methods that differentiate through a step of the model."""
@@ -90,6 +91,11 @@ def _torchvision(config: RunConfig) -> list[str]:
 
 
 def _teacher(config: RunConfig) -> list[str]:
+    if is_url(config.teacher):
+        try:
+            Url.parse(config.teacher)
+        except BadUrl as error:
+            return [f"teacher: {error}"]
     if config.method != "distillation" or (config.teacher and teacher_file(config.teacher, config.seed).is_file()):
         return []
     got = f"nothing at {teacher_file(config.teacher, config.seed)}" if config.teacher else "none"

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from harness.training.url import Url, is_url
+
 IDX_SETS = ("MNIST", "FashionMNIST", "KMNIST")
 """Sets published as idx files under the same names; read without torchvision."""
 
@@ -46,5 +48,6 @@ def folder_classes(part: Path) -> list[str]:
 
 
 def teacher_file(teacher: str, seed: int) -> Path:
-    """Where a teacher's logits are for the students of a seed."""
-    return Path(teacher).expanduser() / str(seed) / TEACHING
+    """Where a teacher's logits are for the students of a seed; of one in a store, where the copy belongs."""
+    folder = Url.parse(teacher).copy if is_url(teacher) else Path(teacher).expanduser()
+    return folder / str(seed) / TEACHING

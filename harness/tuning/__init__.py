@@ -26,6 +26,15 @@ Running, on Ray:
 On disk: `folder` knows what lies where in a sweep's folder, and who holds it; `relay` keeps the spool in step with the
 journal.
 
+In an object store, where nodes share no disk:
+
+    runs        opens what --runs-dir names: a folder as it is, of a store a working copy
+    mirror      keeps the copy and the store alike: `segments` of what only grows, whole files of the rest
+    lease       which one driver is at a sweep
+    store       files by name; the only module that knows pyarrow
+    scratch     a trial's folder on its node, fetched and sent
+    afar        where a worker finds a path of the driver's
+
 Workers import this package too: keep this file free of imports that take time.
 """
 

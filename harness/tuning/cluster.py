@@ -15,6 +15,7 @@ import ray
 from ray._private import ray_constants
 
 from harness.space import Resources
+from harness.training.url import Url
 from harness.tuning import token
 from harness.tuning.address import ClusterError, check_address
 from harness.tuning.shared import Shared
@@ -127,7 +128,7 @@ def _now() -> Cluster:
 
 
 @contextmanager
-def joined(address: str | None, folder: Path, *, verbose: bool = False) -> Iterator[Joined]:
+def joined(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[Joined]:
     """The cluster to run on; one that was started here is ended again.
 
     Args:

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, Self
 import ray
 
 from harness.space import Search
+from harness.training.url import Url
+from harness.tuning import afar
 from harness.tuning.cluster import LOOK_SECONDS, Joined, Slots, in_rays_words
 from harness.tuning.confirmation import Job, Result
 from harness.tuning.losses import WORKER_RESTARTS, lost_worker
@@ -101,8 +103,8 @@ class Crew:
 
     def run(self, jobs: Iterable[tuple[Job, Path]]) -> Iterator[Event]:
         """Run every job, each in its own folder, and tell what happens as it happens."""
-        waiting = deque(jobs)
-        busy: dict[Any, tuple[Any, Job, Path]] = {}
+        waiting = deque((job, afar.place(folder)) for job, folder in jobs)
+        busy: dict[Any, tuple[Any, Job, Path | Url]] = {}
         losses: dict[Job, int] = {}
         while waiting or busy:
             while waiting and (self._idle or len(self._staff) < self.slots()):
@@ -169,24 +171,31 @@ class _Worker:
         self.terms = terms
         self.tests = tests
         self.teaches = teaches
+        self.work: Work | None = None
 
     def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
         from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
         work.settle(self.terms)
-        self.work = work.Work(config, Path(folder), terms=self.terms)
+        if self.work is not None:
+            self.work.leave()
+        place, scratch = work.at(folder)
+        self.work = work.Work(config, place, terms=self.terms, scratch=scratch)
         return self.advance()
 
     def advance(self) -> dict[str, Any]:
         """Train on for a while; with the last epoch over, teach and open the test part, where that is asked for."""
+        assert self.work is not None
         report = self.work.advance()
         self.measured: dict[str, Any] = {"test": {}, "test_images": 0, "data": []}
         if report["finished"] and not report["failure"] and not report["trouble"]:
             self.work.attempt(self._crown)
+            self.work.send()
         told = {"failure": self.work.failure, "trouble": self.work.trouble, "busy": self.work.seconds}
         return {**report, **told, **self.measured, "data": [*report["data"], *self.measured["data"]]}
 
     def _crown(self) -> None:
+        assert self.work is not None
         if self.teaches:
             _teach(self.work)
         if self.tests:

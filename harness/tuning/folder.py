@@ -10,12 +10,15 @@ import fcntl
 import json
 import os
 import socket
+from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import IO, Any, Self
 
+from harness.training.url import Url, is_url
 from harness.training.whole import disk_trouble, write_text
+from harness.tuning import afar
 
 LABELS = "labels.npz"
 COURSE = "label_course.npz"
@@ -85,7 +88,7 @@ class SweepFolder:
     def forget(self, number: int) -> None:
         """Take away what a trial left, so that it starts from the beginning."""
         for name in (CHECKPOINT, PREVIOUS, "error.txt", HUNG, HUNG_TOLD, LABELS, COURSE, MODEL):
-            (self.trial(number) / name).unlink(missing_ok=True)
+            afar.remove(self.trial(number) / name)
 
     def __enter__(self) -> Self:
         """Create the folder if need be and take its lock.
@@ -131,6 +134,8 @@ class SweepFolder:
                 self._lock.close()
             self._lock = None
         trouble = disk_trouble(error)
+        if trouble is not None and is_url(str(trouble.filename)):
+            raise DiskError(f"{trouble.strerror}; the same command goes on once it is there") from error
         if trouble is not None:
             where = f" ({trouble.filename})" if trouble.filename else ""
             raise DiskError(
@@ -141,6 +146,7 @@ class SweepFolder:
 
 def label_files(trial: Path) -> tuple[str, ...]:
     """What a run that ended left of its labels in its folder."""
+    afar.bring(trial)
     return tuple(str(trial / name) for name in (LABELS, COURSE) if (trial / name).exists())
 
 
@@ -163,9 +169,15 @@ def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
     if name in names:
         check_inside(runs_dir, name, argument)
         return runs_dir / name
+    raise no_such(runs_dir, name, names, argument)
+
+
+def no_such(runs_dir: Path | Url, name: str, names: Sequence[str], argument: str = "NAME") -> FolderError:
+    """The words for a sweep that is not among `names`, with the nearest of them."""
     near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
     remedy = f"did you mean {' or '.join(near)}?" if near else "it holds none; run a search, or say --runs-dir"
-    raise FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
+    where = afar.shown(runs_dir) if isinstance(runs_dir, Path) else runs_dir
+    return FolderError(f"{argument}: expected a sweep in {where}/, got '{name}'; {remedy}")
 
 
 def check_inside(runs_dir: Path, name: str, argument: str) -> None:

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from ray.tune.search import Searcher
 
+from harness.training.url import Url
 from harness.tuning.ledger import Ledger
 from harness.tuning.terms import Terms
 
@@ -22,14 +23,14 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
 
     Args:
         ledger: the sweep's ledger; never copied, though Ray copies its searchers.
-        trials: the folder that holds the trials' own.
+        trials: where the folders of the trials lie.
         slots: how many trials may be run at once, as things are.
         terms: what a trial's worker holds to.
         keep_models: have trials leave their weights.
     """
 
     def __init__(
-        self, ledger: Ledger, trials: Path, slots: Callable[[], int], terms: Terms, keep_models: bool = False
+        self, ledger: Ledger, trials: Path | Url, slots: Callable[[], int], terms: Terms, keep_models: bool = False
     ) -> None:
         super().__init__()
         self.ledger = ledger

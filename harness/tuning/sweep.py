@@ -23,6 +23,7 @@ os.environ |= {  # read by Ray Tune when it is imported
 from ray import tune
 
 from harness.space import Space
+from harness.tuning import afar
 from harness.tuning.cluster import Slots, in_rays_words
 from harness.tuning.folder import SweepFolder
 from harness.tuning.ledger import Ledger
@@ -55,7 +56,7 @@ def run_sweep(
     if ledger.missing <= 0:
         return False
     need = slots.need
-    searcher = LedgerSearcher(ledger, folder.trials, slots, Terms.of(need), keep_models)
+    searcher = LedgerSearcher(ledger, afar.place(folder.trials), slots, Terms.of(need), keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     tuner = tune.Tuner(
         tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),

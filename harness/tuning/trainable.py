@@ -17,23 +17,28 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: what `harness.tuning.work.Work` takes: `config` (fields of `RunConfig`), `folder` (of the trial), `seeds`
-    (how many), `keep_model`, `terms`.
+    """Config: what `harness.tuning.work.Work` takes: `config` (fields of `RunConfig`), `folder` (the trial's place),
+    `seeds` (how many), `keep_model`, `terms`.
     """
 
+    work: "Work | None" = None
+
     def setup(self, config: dict[str, Any]) -> None:
-        self.work: Work | None = None
+        self.cleanup()
+        self.work = None
         self.failure = ""
         try:
             from harness.tuning import work  # here and not above: the driver holds this class too, without torch
 
             work.settle(config["terms"])
+            folder, scratch = work.at(config["folder"])
             self.work = work.Work(
                 config["config"],
-                Path(config["folder"]),
+                folder,
                 config["seeds"],
                 config["keep_model"],
                 config["terms"],
+                scratch,
             )
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
@@ -47,6 +52,11 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         if self.work is None:
             return {"epochs": [], "failure": self.failure, "busy": 0.0, "finished": True, "trouble": ()}
         return self.work.advance()  # never "done": the scheduler says so, who may still fail to write it down
+
+    def cleanup(self) -> None:
+        """Ray ends this worker, or hands it on."""
+        if self.work is not None:
+            self.work.leave()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         if self.work is not None:

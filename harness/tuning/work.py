@@ -3,13 +3,15 @@
 A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
 worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
 or a label file is written whole or not at all; where a checkpoint is damaged all the same, the one before it is taken,
-and that is told. Knows no Ray.
+and that is told. Where the runs folder lies in a store, the folder here is a scratch one, and what it goes on from and
+leaves is carried (`scratch`). Knows no Ray.
 
 Three failures are told apart from the rest: a run over its time limit, which may have had to be ended with its worker
 (`limit`); memory that ran out, which is given back to whoever shares the device; and a disk that is full, which is no
 fault of the trial's: its driver is told to stop, and the trial is taken up when there is space.
 """
 
+import errno
 import gc
 import os
 import re
@@ -18,7 +20,7 @@ import traceback
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -29,14 +31,20 @@ from harness.training.data.seen import seen
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
+from harness.training.url import Url, is_url
 from harness.training.whole import disk_trouble, write_text, write_whole
 from harness.tuning import checkpoint
-from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL
+from harness.tuning.folder import CHECKPOINT, COURSE, LABELS, MODEL, FolderError
 from harness.tuning.limit import Limit, OverLimit
 from harness.tuning.reasons import DIVERGED, OUT_OF_MEMORY
 from harness.tuning.terms import NONE, Terms
 
+if TYPE_CHECKING:
+    from harness.tuning.scratch import Scratch
+
 REPORT_SECONDS = 0.5
+CARRYING = 0.05
+"""The share of a trial's time, at most, that goes into carrying its checkpoints to a store."""
 
 CUDA_GIB = 0.6
 """What CUDA holds of a device for each process, beside what torch allocates; about as much on every recent one."""
@@ -52,6 +60,16 @@ def settle(terms: Terms) -> None:
         torch.cuda.set_per_process_memory_fraction(max(0.01, terms.gpu - CUDA_GIB * 2**30 / whole))
 
 
+def at(place: str) -> "tuple[Path, Scratch | None]":
+    """The folder of the trial whose place its driver names, and what carries it there, where that is a store."""
+    if not is_url(place):
+        return Path(place), None
+    from harness.tuning.scratch import Scratch  # pyarrow takes half a second to import
+
+    scratch = Scratch(Url.parse(place))
+    return scratch.folder, scratch
+
+
 class Work:
     """A trial under way.
 
@@ -61,6 +79,7 @@ class Work:
         seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
         keep_model: leave the weights of that first run, too.
         terms: what it holds to.
+        scratch: carries its folder, where that is not the trial's place.
     """
 
     def __init__(
@@ -70,9 +89,11 @@ class Work:
         seeds: int = 1,
         keep_model: bool = False,
         terms: Terms = NONE,
+        scratch: "Scratch | None" = None,
     ) -> None:
         self.folder = folder
         self.terms = terms
+        self.scratch = scratch
         self.limit = Limit(terms.limit_seconds, folder)
         self.keep_model = keep_model
         self.seconds = 0.0
@@ -82,9 +103,12 @@ class Work:
         self.data: list[dict[str, Any]] = []
         self.remarks: list[str] = []
         self.trouble: tuple[Any, ...] = ()
+        self._pause = terms.checkpoint_seconds
+        if scratch is not None:
+            self._fetch(scratch, config, seeds)
         self.failure = self.limit.was_hit()
         self._config, self._seeds, self._halved = config, seeds, False
-        if not self.failure:
+        if not self.failure and not self.trouble:
             self.attempt(self._begin)
         self.saved_at = time.monotonic()
 
@@ -106,7 +130,10 @@ class Work:
             last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once;
             `trouble`: the arguments of an OSError, where the disk took nothing more and the driver has to stop.
         """
+        saved = self.saved_at
         self.attempt(self._train)
+        if self.finished or self.saved_at != saved:
+            self.send()
         epochs, self._told = self._curve[self._told :], len(self._curve)
         data, self.data = self.data, []
         remarks, self.remarks = self.remarks, []
@@ -135,6 +162,33 @@ class Work:
             self.runs.load_state_dict(found.state["runs"])
             self._curve = [(epoch, metrics) for epoch, metrics in found.state["curve"]]
             self.seconds = found.state["seconds"]
+
+    def send(self) -> None:
+        """Have at the trial's place what is in its folder. A checkpoint that cannot be sent is only missed later."""
+        if self.scratch is None or self.trouble:
+            return
+        began = time.monotonic()
+        try:
+            self.scratch.send()
+        except FolderError as error:
+            if self.finished:
+                self.trouble = (errno.EIO, str(error), str(self.scratch.url))
+            else:
+                self.remarks.append(f"{error}; a lost worker's trial would go on from an earlier checkpoint")
+        self._pause = max(self.terms.checkpoint_seconds, (time.monotonic() - began) / CARRYING)
+
+    def leave(self) -> None:
+        """Take away what was here only for the time of the run."""
+        if self.scratch is not None:
+            self.scratch.leave()
+
+    def _fetch(self, scratch: "Scratch", config: dict[str, Any], seeds: int) -> None:
+        try:
+            scratch.fetch(config, seeds)
+        except FolderError as error:
+            self.trouble = (errno.EIO, str(error), str(scratch.url))
+        except OSError as error:  # of this node's own disk
+            self.trouble = (error.errno, error.strerror, error.filename)
 
     @property
     def _checkpoint(self) -> Path:
@@ -177,7 +231,7 @@ class Work:
                 weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
                 write_whole(self.folder / MODEL, lambda fresh: _save(weights, fresh))
             self._save_labels(runs.first)
-        elif time.monotonic() - self.saved_at > self.terms.checkpoint_seconds:
+        elif time.monotonic() - self.saved_at > self._pause:
             self.save(self._checkpoint)
             self.saved_at = time.monotonic()
 
