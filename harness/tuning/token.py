@@ -9,6 +9,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Event
 
 import grpc
 
@@ -57,17 +58,20 @@ def _answers(place: str, shown: str | None, timeout: float) -> bool:
     method = IS_ALIVE_TO_CLIENTS if place.startswith("ray://") else IS_ALIVE
     metadata = None if shown is None else [("authorization", f"Bearer {shown}")]
     with grpc.insecure_channel(place.removeprefix("ray://")) as channel:
-        try:
-            channel.unary_unary(method)(b"", timeout=timeout, metadata=metadata)
-        except grpc.RpcError as error:
-            if error.code() is grpc.StatusCode.UNAUTHENTICATED:
-                return False
-            if error.code() is not grpc.StatusCode.NOT_FOUND:
-                raise NoCluster(
-                    f"something that does not answer as one ({error.code().name}); a head listens at port 6379 unless "
-                    "told, to ray:// at 10001; 8265 is its dashboard"
-                ) from error
-    return True
+        answered = Event()
+        call = channel.unary_unary(method).future(b"", metadata=metadata)
+        call.add_done_callback(lambda _: answered.set())
+        if not answered.wait(timeout):  # grpc's own deadline goes by the clock of the wall, which may be set
+            call.cancel()
+        code = call.code()
+    if code in (grpc.StatusCode.OK, grpc.StatusCode.NOT_FOUND):
+        return True
+    if code is grpc.StatusCode.UNAUTHENTICATED:
+        return False
+    raise NoCluster(
+        f"something that does not answer as one ({code.name}); a head listens at port 6379 unless told, to ray:// at "
+        "10001; 8265 is its dashboard"
+    )
 
 
 @contextmanager
