@@ -47,7 +47,7 @@ class Sleeper(sweep.TrialTrainable):  # type: ignore[misc]  # ray ships no types
             "remarks": [],
             "trouble": (),
         }
-        return {**told, "finished": True, "done": True}
+        return {**told, "finished": True}
 
 
 def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
@@ -73,7 +73,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         ray.shutdown()
         ends = sorted(change.end_time or 0 for change in Recorded.read(outcome.folder).changes.values())
         journal = (outcome.folder / "study.journal").stat().st_size
-    assert len(ends) == trials == outcome.summary["states"]["complete"]
+    assert len(ends) == trials == outcome.summary["states"]["complete"], (len(ends), outcome.summary["states"])
     tenth = trials // 10
     return {
         "trials": trials,
