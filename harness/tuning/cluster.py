@@ -38,6 +38,13 @@ def in_rays_words(need: Resources) -> dict[str, float]:
     return words
 
 
+def as_options(need: Resources) -> dict[str, Any]:
+    """The same, as `ray.remote` takes it."""
+    words = in_rays_words(need)
+    amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
+    return {name: amount for name, amount in amounts.items() if amount is not None} | {"resources": words}
+
+
 @dataclass(frozen=True)
 class Cluster:
     """What Ray counts as there."""

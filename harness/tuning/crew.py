@@ -20,7 +20,7 @@ import ray
 from harness.space import Search
 from harness.training.url import Url
 from harness.tuning import afar
-from harness.tuning.cluster import LOOK_SECONDS, Joined, Slots, in_rays_words
+from harness.tuning.cluster import LOOK_SECONDS, Joined, Slots, as_options
 from harness.tuning.confirmation import Job, Result
 from harness.tuning.losses import WORKER_RESTARTS, lost_worker
 from harness.tuning.reasons import DIVERGED
@@ -147,10 +147,7 @@ class Crew:
 
     def _hire(self) -> Any:
         need = self.slots.need
-        words = in_rays_words(need)
-        amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
-        hired = ray.remote(resources=words, **{name: amount for name, amount in amounts.items() if amount is not None})
-        worker = hired(_Worker).remote(Terms.of(need), self.tests, self.teaches)
+        worker = ray.remote(**as_options(need))(_Worker).remote(Terms.of(need), self.tests, self.teaches)
         self._staff.append(worker)
         return worker
 

@@ -12,7 +12,7 @@ import ray
 from harness.space import CategoricalParameter, Resources, Space
 from harness.space.parameters import AnyParameter, Value
 from harness.tuning.address import ClusterError
-from harness.tuning.cluster import in_rays_words
+from harness.tuning.cluster import as_options
 from harness.tuning.terms import Terms
 
 STEPS = 2
@@ -31,10 +31,7 @@ def check_share(space: Space, need: Resources) -> None:
     terms = Terms.of(need)
     if not 0 < terms.gpu < 1 or terms.half_batch:
         return
-    words = in_rays_words(need)
-    options = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "max_retries": 0, "max_calls": 1}
-    memory = words.pop("memory", None)
-    asked = ray.remote(resources=words, memory=memory, **options)(_tried)
+    asked = ray.remote(**as_options(need), max_retries=0, max_calls=1)(_tried)
     for arm in space.arms:
         config = arm.config(arm.draw(_upper)).model_dump()
         problem = ray.get(asked.remote(terms, config))
