@@ -26,6 +26,7 @@ from typing import Any
 from harness.tuning import sweep
 
 SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
+WORKERS = "SCALE_WORKERS"  # a folder where each worker leaves a file of its own
 SETTINGS = ("baselines={}", "epochs=1", "search.pruner=none")
 
 
@@ -34,6 +35,7 @@ class Sleeper(sweep.TrialTrainable):  # type: ignore[misc]  # ray ships no types
 
     def setup(self, config: dict[str, Any]) -> None:
         self.work = None
+        Path(os.environ[WORKERS], str(os.getpid())).touch()
         self.value = 1.0 - abs(float(config["config"]["lr"]) - 0.1)
 
     def step(self) -> dict[str, Any]:
@@ -63,7 +65,8 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
     sweep.TrialTrainable = Sleeper  # type: ignore[misc]
     os.environ[SECONDS] = str(seconds)
-    with tempfile.TemporaryDirectory() as name:
+    with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as workers:
+        os.environ[WORKERS] = workers
         ray.init("local", num_cpus=slots, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
         before = psutil.Process().memory_info().rss
         computed = time.process_time()
@@ -72,6 +75,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         computed = time.process_time() - computed
         ray.shutdown()
         ends = sorted(change.end_time or 0 for change in Recorded.read(outcome.folder).changes.values())
+        started = len(os.listdir(workers))
         journal = (outcome.folder / "study.journal").stat().st_size
     assert len(ends) == trials == outcome.summary["states"]["complete"], (len(ends), outcome.summary["states"])
     tenth = trials // 10
@@ -81,6 +85,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         "ideal_seconds": (trials - slots) * seconds / slots,
         "second_tenth_seconds": (ends[2 * tenth] - ends[tenth]) / 1000,
         "last_tenth_seconds": (ends[-1] - ends[-1 - tenth]) / 1000,
+        "workers": started,
         "driver_ms_a_trial": 1000 * computed / trials,
         "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 2**10 - before / 2**20,
         "journal_kib_a_trial": journal / 2**10 / trials,
@@ -89,15 +94,15 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
 
 def table(rows: Sequence[dict[str, Any]]) -> str:
     lines = [
-        "| trials | by the clock, s | over the ideal | last tenth over second | driver, ms a trial | memory, MiB "
-        "| journal, KiB a trial |",
-        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
+        "| trials | by the clock, s | over the ideal | last tenth over second | workers started | driver, ms a trial "
+        "| memory, MiB | journal, KiB a trial |",
+        "| ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for row in rows:
         grown = row["last_tenth_seconds"] / row["second_tenth_seconds"]
         lines.append(
             f"| {row['trials']:,} | {row['seconds']:.0f} | {row['seconds'] / row['ideal_seconds']:.2f} | {grown:.2f} | "
-            f"{row['driver_ms_a_trial']:.0f} | {row['peak_mib']:.0f} | {row['journal_kib_a_trial']:.1f} |"
+            f"{row['workers']} | {row['driver_ms_a_trial']:.0f} | {row['peak_mib']:.0f} | {row['journal_kib_a_trial']:.1f} |"
         )
     return "\n".join(lines)
 

@@ -17,6 +17,7 @@ from rich.table import Table
 from harness.tracking.spool import Measured, Record, Remarked, TrialEnded, TrialStarted
 
 PLAIN_LINE_SECONDS = 5.0
+BAR_WIDTH = 16
 
 
 class SweepProgress:
@@ -71,7 +72,7 @@ class SweepProgress:
     def __enter__(self) -> Self:
         if self.console.is_terminal:
             self.bar = Progress(
-                BarColumn(bar_width=16),
+                BarColumn(bar_width=BAR_WIDTH),
                 TextColumn("{task.description}"),
                 console=self.console,
                 transient=True,
@@ -107,18 +108,23 @@ class SweepProgress:
 
     @property
     def line(self) -> str:
-        """One line: trials done, running, failed; the best so far; the time left."""
-        parts = [
-            f"{self.ended}/{self.trials} {self.noun}",
-            f"{len(self.running)} running",
-            f"{self.failed} failed",
-        ]
-        if self.best is not None and self.ranked:
-            parts.append(f"best {self.of}{self.best[0]:.3f} ({self.best[1]})")
+        """Trials done, running, failed; the best so far; the time left: of these what fits a line of the console."""
         left = self._seconds_left()
-        if left is not None and self.ended < self.trials:
-            parts.append(f"about {duration(left)} left")
-        return " · ".join(parts)
+        best = self.best if self.ranked else None
+        parts = {
+            "done": f"{self.ended}/{self.trials} {self.noun}",
+            "running": f"{len(self.running)} running",
+            "failed": f"{self.failed} failed",
+            "best": best and f"best {self.of}{best[0]:.3f} ({best[1]})",
+            "left": left is not None and self.ended < self.trials and f"about {duration(left)} left",
+        }
+        room = self.console.width - (BAR_WIDTH + 1 if self.console.is_terminal else 0)
+        for least in ("running", "" if self.failed else "failed", "best", ""):
+            line = " · ".join(part for part in parts.values() if part)
+            if len(line) <= room:
+                break
+            parts.pop(least, None)
+        return line
 
     def _first_result(self, record: Measured) -> None:
         self.measured = True

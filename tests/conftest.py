@@ -76,18 +76,25 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+def ray_address(tmp_path_factory: pytest.TempPathFactory, credentials: None) -> Iterator[str]:
     """One cluster of two pretended CPUs for the session; commands join it with --address."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray
 
     with pytest.MonkeyPatch.context() as workers:  # they keep what they are started with
-        for name, value in CREDENTIALS.items():
-            workers.setenv(name, value)
         workers.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("node")))
         context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield context.address_info["gcs_address"]
     ray.shutdown()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def credentials() -> Iterator[None]:
+    """What opens a store of the tests, for every command and every Ray that they start."""
+    with pytest.MonkeyPatch.context() as environment:
+        for name, value in CREDENTIALS.items():
+            environment.setenv(name, value)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,5 @@
 """An object store on this machine, spoken to as S3 is: moto's server, in a thread of the tests."""
 
-import os
 import urllib.error
 import urllib.request
 import uuid
@@ -41,17 +40,10 @@ def served(port: int = 0) -> Iterator[S3]:
     request = urllib.request.Request(f"http://{host}:{port}/{BUCKET}", method="PUT")
     with suppress(urllib.error.HTTPError):  # it is there already
         urllib.request.urlopen(request).close()
-    before = {name: os.environ.get(name) for name in CREDENTIALS}
-    os.environ |= CREDENTIALS
     try:
         yield S3(f"{host}:{port}")
     finally:
         server.stop()
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 def names(url: str) -> set[str]:

@@ -18,7 +18,7 @@ from ray.core.generated.gcs_pb2 import GcsNodeInfo
 from tests.conftest import ROOT, finish, run, start
 from tests.heads import QUIET, head
 from tests.kills import OFTEN, ended, wait_for_file
-from tests.stores import CREDENTIALS, S3, names
+from tests.stores import S3, names
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
 OPEN = {
@@ -29,7 +29,7 @@ OPEN = {
 
 @pytest.fixture(scope="module")
 def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    environment = {**OPEN, **CREDENTIALS, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("head"))}
+    environment = {**OPEN, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("head"))}
     with head(environment, num_cpus=2) as address:
         yield address
 

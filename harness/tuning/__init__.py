@@ -6,6 +6,7 @@ Deciding, without Ray (a simulation drives it as well as a cluster does):
     ledger      what to try next, what was measured, how each trial ended; the journal's one writer
     adapters    a space's parameters, sampler and pruner in Optuna's words
     untried     suggestions of whole configurations: an even start, and nothing twice
+    known       what is known of the trials of a study, kept up as they end
     rules       constraints, and when an arm had enough
     front       which of several objectives' points nothing dominates
     summary     what came out, as `summary.json` holds it

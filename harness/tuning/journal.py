@@ -14,10 +14,11 @@ none, or one whose checksum does not fit is refused with what to do. Where nothi
 tail, such as a kill or a power cut leaves: it is put aside, and told. Whatever it was, it is asked for again.
 """
 
+import copy
 import json
 import os
 import zlib
-from collections.abc import Generator, Iterator
+from collections.abc import Container, Generator, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from itertools import islice
@@ -29,6 +30,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 from optuna.storages.journal._file import BaseJournalFileLock
 from optuna.storages.journal._storage import JournalOperation, JournalStorageReplayResult
+from optuna.trial import FrozenTrial, TrialState
 
 from harness.tuning.folder import FolderError
 
@@ -113,6 +115,19 @@ class Journal(JournalStorage):
             super().set_trial_system_attr(trial_id, key, value)
         else:
             self._held[key] = value
+
+    def get_all_trials(
+        self, study_id: int, deepcopy: bool = True, states: Container[TrialState] | None = None
+    ) -> list[FrozenTrial]:
+        """Optuna's, with a faster loop: it is gone through several times for each trial, over all before it."""
+        with self._thread_lock:
+            self._sync_with_backend()
+            known = self._replay_result
+            known.get_study(study_id)  # or a KeyError
+            trials = list(map(known._trials.__getitem__, known._study_id_to_trial_ids[study_id]))
+        if states is not None:
+            trials = [trial for trial in trials if trial.state in states]
+        return copy.deepcopy(trials) if deepcopy else trials
 
     def say_format(self, study_id: int) -> None:
         """Write into a study in which format it goes on."""

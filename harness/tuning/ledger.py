@@ -199,7 +199,10 @@ class Ledger:
         trials = self._studies[arm.name].get_trials(deepcopy=False)
         if arm.name in self._retried:
             trials = list({_number(trial): trial for trial in trials}.values())
-        return [trial for trial in trials if trial.state != TrialState.WAITING]
+            return [trial for trial in trials if trial.state != TrialState.WAITING]
+        while trials and trials[-1].state == TrialState.WAITING:  # a point, by a driver killed before it was taken up
+            trials.pop()
+        return trials
 
     def retry_failed(self) -> list[int]:
         """Have every failed trial run again, with its settings and under its number; returns those numbers."""
@@ -311,11 +314,16 @@ class Ledger:
         for constraint in self.space.constraints:
             entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
         costs = {name: value for name, value in values.items() if name not in entry.metrics}
-        place = sum(trial.state.is_finished() for trial in self._trials(self.space.arm(entry.trial.arm)))
+        place = len(self._trials(self.space.arm(entry.trial.arm))) - 1 - self._under_way(entry.trial.arm)
         end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs, PLACE: place}
         entry.handle.set_user_attr("end", end)
         study.tell(entry.handle, list(values.values()) or None, state)
         self._tell(_ended(number, STATES[state], reason, entry.step, costs))
+
+    def _under_way(self, arm: str) -> int:
+        """Trials of an arm that have begun and are not at their end, in somebody's hands or not."""
+        held = sum(other.trial.arm == arm for other in self._open.values())
+        return held + sum(other.name == arm for other, _ in self._orphans)
 
     def _values(self, entry: _Open) -> dict[str, float]:
         """The objectives of a trial at its end, in order: what it measured last, and what it cost."""

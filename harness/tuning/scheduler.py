@@ -25,6 +25,15 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         self.ledger = ledger
         self.losses: Counter[int] = Counter()
 
+    def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
+        """None: a trial that is new takes a worker that is free, and one whose worker is being started keeps waiting.
+
+        Ray's own choice, the first that waits, takes the free worker for that one, and the worker that was being
+        started is given up: where starting takes longer than a trial, most never come to be used. It looks through all
+        trials that there ever were, besides.
+        """
+        return None
+
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         return str(TrialScheduler.CONTINUE if self._goes_on(trial, result) else TrialScheduler.STOP)
 

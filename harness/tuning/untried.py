@@ -15,9 +15,7 @@ something.
 """
 
 import copy
-import heapq
 import itertools
-import json
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, cast
@@ -25,13 +23,13 @@ from typing import Any, cast
 import optuna
 from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.samplers import BaseSampler
-from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter
 from harness.space.parameters import AnyParameter, Value
 from harness.space.strategies import Gp, Tpe
+from harness.tuning.known import Known, key, known
 from harness.tuning.reasons import BY_SETTINGS
 
 TRIES = {"tpe": 10, "gp": 1}
@@ -39,10 +37,6 @@ TRIES = {"tpe": 10, "gp": 1}
 
 EVEN_DRAWS = 10
 """Before what is left is counted."""
-
-LATEST, BEST = 500, 25
-"""Of more trials with one objective and no constraints, those that a model learns from: the latest, and of the rest the
-best, as many as TPE ever counts among its good ones."""
 
 MOST_COUNTED = 10_000
 """Combinations of an arm that are still listed to find one that is left."""
@@ -78,10 +72,10 @@ class Untried(BaseSampler):
     ) -> dict[str, Any]:
         if self.arm.parameters.keys() <= trial.system_attrs.get("fixed_params", {}).keys():
             return {}  # a point, or a trial that is tried again: nothing is left to draw
-        others = [other for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        draws = self._draws(study, trial, search_space, sum(other.state in self.learns_from for other in others))
+        before = known(study)
+        draws = self._draws(study, before, trial, search_space)
         first = next(draws)
-        return next((draw for draw in itertools.chain([first], draws) if not _tried(draw, others)), first)
+        return next((draw for draw in itertools.chain([first], draws) if not before.tried(draw, trial.number)), first)
 
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
@@ -89,10 +83,10 @@ class Untried(BaseSampler):
         return self.model.sample_independent(study, trial, param_name, param_distribution)
 
     def _draws(
-        self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution], ended: int
+        self, study: optuna.Study, before: Known, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Iterator[dict[str, Value]]:
-        if ended >= self.kind.startup_trials:
-            seen = cast(optuna.Study, _Seen(study))
+        if sum(before.ended[state] for state in self.learns_from) >= self.kind.startup_trials:
+            seen = cast(optuna.Study, _Seen(study, before.few()))
             for _ in range(TRIES[self.kind.type]):
                 yield self._suggested(seen, trial, search_space)
         elif self.kind.start == "sobol":
@@ -146,9 +140,9 @@ class _Seen:
     and of many trials the best and the latest, so that the thousandth suggestion costs no more than the five-hundredth.
     """
 
-    def __init__(self, study: optuna.Study) -> None:
+    def __init__(self, study: optuna.Study, few: list[FrozenTrial]) -> None:
         self._study = study
-        self._few = _few(study.get_trials(deepcopy=False), study.directions)
+        self._few = few
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._study, name)
@@ -161,16 +155,6 @@ class _Seen:
             failed = (trial for trial in self._few if trial.state == TrialState.FAIL)
             trials += [_as_pruned(trial) for trial in failed if _reason(trial).startswith(BY_SETTINGS)]
         return copy.deepcopy(trials) if deepcopy else trials
-
-
-def _few(trials: list[FrozenTrial], directions: Sequence[StudyDirection]) -> list[FrozenTrial]:
-    """Those that a model learns from."""
-    latest, older = trials[-LATEST:], trials[:-LATEST]
-    if not older or len(directions) > 1 or any(trial.constraints for trial in latest):
-        return trials
-    sign = 1 if directions[0] == StudyDirection.MAXIMIZE else -1
-    complete = [(sign * trial.values[0], trial.number) for trial in older if trial.state == TrialState.COMPLETE]
-    return [*(trials[number] for _, number in heapq.nlargest(BEST, complete)), *latest]
 
 
 def _reason(trial: FrozenTrial) -> str:
@@ -204,20 +188,10 @@ def combinations(arm: Arm, most: int | None = None) -> list[dict[str, Value]]:
     every: dict[str, dict[str, Value]] = {}
     for values in itertools.product(*(parameter.grid() for parameter in arm.parameters.values())):
         drawn = _existing(arm, dict(zip(arm.parameters, values, strict=True)))
-        every.setdefault(_key(drawn), drawn)
+        every.setdefault(key(drawn), drawn)
     return list(every.values())
 
 
 def _existing(arm: Arm, values: Mapping[str, Value]) -> dict[str, Value]:
     """Those of `values` whose parameters exist beside the others."""
     return arm.draw(lambda name, parameter: values[name])
-
-
-def _tried(draw: Mapping[str, Value], others: Sequence[FrozenTrial]) -> bool:
-    key = _key(draw)
-    return any(other.params == draw and _key(other.params) == key for other in others)
-
-
-def _key(params: Mapping[str, Value]) -> str:
-    """Equal where the parameters are: 1 is not true here."""
-    return json.dumps(params, sort_keys=True)
