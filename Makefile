@@ -23,8 +23,9 @@ types: .venv/installed
 layers: .venv/installed
 	$(BIN)/lint-imports
 
-# A file at a time to each of two processes; those that time themselves beside nothing, before. (5: there were none.)
-BESIDE := -n 2 --dist loadfile
+# A file at a time to each of two processes, in order: the last files are short ones. Tests that time themselves run
+# before, beside nothing. (5: there were none.)
+BESIDE := -n 2 --dist loadfile --no-loadscope-reorder
 
 pytest: .venv/installed
 	$(if $(SLOW),$(BIN)/python -m pytest -m alone $(ARGS) || test $$? -eq 5)

@@ -100,10 +100,17 @@ def table(rows: Sequence[dict[str, Any]]) -> str:
     ]
     for row in rows:
         grown = row["last_tenth_seconds"] / row["second_tenth_seconds"]
-        lines.append(
-            f"| {row['trials']:,} | {row['seconds']:.0f} | {row['seconds'] / row['ideal_seconds']:.2f} | {grown:.2f} | "
-            f"{row['workers']} | {row['driver_ms_a_trial']:.0f} | {row['peak_mib']:.0f} | {row['journal_kib_a_trial']:.1f} |"
-        )
+        cells = [
+            f"{row['trials']:,}",
+            f"{row['seconds']:.0f}",
+            f"{row['seconds'] / row['ideal_seconds']:.2f}",
+            f"{grown:.2f}",
+            str(row["workers"]),
+            f"{row['driver_ms_a_trial']:.0f}",
+            f"{row['peak_mib']:.0f}",
+            f"{row['journal_kib_a_trial']:.1f}",
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
     return "\n".join(lines)
 
 

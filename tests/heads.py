@@ -3,12 +3,17 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
+
+import psutil
+from ray._private.services import get_node_ip_address
 
 HEAD = """
 import json, sys, ray
@@ -24,6 +29,9 @@ print(context.address_info["gcs_address"], flush=True)
 sys.stdin.read()
 ray.shutdown()
 """
+FAKE_HEAD_NODE_TYPE = "ray.head.default"
+"""As Ray's provider for tests calls it."""
+
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
 
 
@@ -58,3 +66,76 @@ def head(environment: dict[str, str], *, job_server: int | None = None, **option
         process.wait(60)
         process.stdout.close()
         shutil.rmtree(place, ignore_errors=True)
+
+
+@contextmanager
+def growing(folder: Path, *, cpus: int, most: int, idle_seconds: float) -> Iterator[str]:
+    """The address of a cluster without cores that Ray's autoscaler gives nodes while work waits for them.
+
+    Its nodes are raylets on this machine, which Ray's own provider for tests starts and ends.
+
+    Args:
+        folder: for its configuration and its log.
+        cpus: of each node.
+        most: nodes.
+        idle_seconds: after which a node is taken away.
+    """
+    address = f"{get_node_ip_address()}:{_free_port()}"
+    nodes = {"resources": {"CPU": cpus}, "node_config": {}, "min_workers": 0, "max_workers": most}
+    empty = {"auth": {}, "docker": {}, "file_mounts": {}, "cluster_synced_files": [], "rsync_exclude": []}
+    commands = ("setup", "head_setup", "worker_setup", "initialization", "head_start_ray", "worker_start_ray")
+    grows = {
+        **empty,
+        **{f"{name}_commands": [] for name in commands},
+        "file_mounts_sync_continuously": False,
+        "upscaling_speed": 1.0,
+        "cluster_name": "grows",
+        "provider": {
+            "type": "fake_multinode",
+            "gcs_address": address,
+            "use_node_id_as_ip": True,  # nodes of one machine have one address
+            "disable_node_updaters": True,
+            "disable_launch_config_check": True,
+        },
+        "max_workers": most,
+        "idle_timeout_minutes": idle_seconds / 60,
+        "head_node_type": FAKE_HEAD_NODE_TYPE,
+        "available_node_types": {
+            FAKE_HEAD_NODE_TYPE: {"resources": {"CPU": 0}, "node_config": {}, "max_workers": 0},
+            "worker": nodes,
+        },
+    }
+    (folder / "grows.json").write_text(json.dumps(grows))
+    place = tempfile.mkdtemp(prefix="ray-")
+    ray = [
+        str(Path(sys.executable).parent / "ray"),
+        "start",
+        "--head",
+        "--block",
+        "--num-cpus=0",
+        "--disable-usage-stats",
+    ]
+    ray += [
+        f"--autoscaling-config={folder / 'grows.json'}",
+        f"--port={address.rpartition(':')[2]}",
+        f"--temp-dir={place}",
+    ]
+    ray += ["--include-dashboard=false", "--dashboard-agent-listen-port=0", f"--ray-client-server-port={_free_port()}"]
+    itself = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_AUTH_MODE": "disabled"}
+    with (folder / "head.log").open("wb") as log:
+        process = subprocess.Popen(ray, stdout=log, stderr=log, env={**os.environ, **QUIET, **itself})
+        try:
+            yield address
+        finally:
+            its = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+            process.terminate()
+            process.wait(30)
+            for left in psutil.wait_procs(its, timeout=5)[1]:
+                left.kill()
+            shutil.rmtree(place, ignore_errors=True)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("", 0))
+        return int(free.getsockname()[1])

@@ -2,11 +2,12 @@
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
@@ -16,7 +17,7 @@ from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 from tests.conftest import ROOT, finish, run, start
-from tests.heads import QUIET, head
+from tests.heads import QUIET, growing, head
 from tests.kills import OFTEN, ended, wait_for_file
 from tests.stores import S3, names
 
@@ -64,6 +65,14 @@ def wait_for(so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
 def alive(address: str) -> int:
     """Nodes of which the cluster knows; `ray start` says that one has started before that."""
     return sum(node.state == GcsNodeInfo.ALIVE for node in GcsClient(address=address).get_all_node_info().values())
+
+
+def reached(address: str) -> bool:
+    """Whether a cluster listens there by now."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
 
 
 def can_unshare() -> bool:
@@ -158,6 +167,25 @@ def test_a_sweep_waits_for_the_nodes_of_a_cluster_that_grows(tmp_path: Path) -> 
                 result = finish(process)
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
+
+
+@pytest.mark.slow
+def test_an_autoscaler_brings_nodes_for_a_sweep_and_takes_them_away_after_it(tmp_path: Path) -> None:
+    waiting = ("search.concurrency=2", "search.resources={gpu: 0, wait_for_nodes: true}")
+    words = (*SMALL, *(word for one in waiting for word in ("--set", one)), "--trials", "6")
+    log, most = tmp_path / "head.log", 0
+    with growing(tmp_path, cpus=1, most=2, idle_seconds=6) as address:
+        wait_for(lambda: reached(address) and alive(address) == 1, log)
+        command = (*words, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        with ended(start("harness.search", *command, **OPEN)) as process:
+            while process.poll() is None:
+                most = max(most, alive(address) - 1)
+                time.sleep(0.5)
+            result = finish(process)
+        wait_for(lambda: alive(address) == 1, log)
+    assert result.code == 0, result.all
+    assert "6/6 trials" in result.out
+    assert most == 2
 
 
 TOKENS = {"none": (None, "one that wants a token, and there is none here"), "another": ("0" * 64, "another token")}

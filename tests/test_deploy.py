@@ -50,11 +50,32 @@ def test_the_cluster_is_one_by_rays_own_schema() -> None:
     assert cluster["head_node_type"] in cluster["available_node_types"]
 
 
+def groups() -> list[dict[str, Any]]:
+    """The head of the RayJob's cluster, and its kinds of workers."""
+    cluster = manifest("rayjob.yaml")["spec"]["rayClusterSpec"]
+    return [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
+
+
+def test_the_job_is_one_by_the_types_of_kuberay_and_its_pods_by_those_of_kubernetes() -> None:
+    import kubernetes_validate
+
+    schema = yaml.safe_load((ROOT / "tests" / "rayjob.schema.yaml").read_text())
+    job = manifest("rayjob.yaml")
+    jsonschema.validate(job, schema)
+    with pytest.raises(jsonschema.ValidationError, match="entryPoint"):
+        jsonschema.validate({**job, "spec": {**job["spec"], "entryPoint": "a slip"}}, schema)
+    for group in groups():
+        pod = {"apiVersion": "v1", "kind": "PodTemplate", "metadata": {"name": "pod"}, "template": group["template"]}
+        kubernetes_validate.validate(pod, kubernetes_validate.latest_version(), strict=True)
+        slip = {**pod, "template": {"spec": {**group["template"]["spec"], "toleration": []}}}
+        with pytest.raises(kubernetes_validate.ValidationError, match="toleration"):
+            kubernetes_validate.validate(slip, kubernetes_validate.latest_version(), strict=True)
+
+
 def test_the_nodes_of_the_job_share_image_and_runs() -> None:
     spec = manifest("rayjob.yaml")["spec"]
     cluster = spec["rayClusterSpec"]
-    templates = [cluster["headGroupSpec"], *cluster["workerGroupSpecs"]]
-    pods = [group["template"]["spec"] for group in templates]
+    pods = [group["template"]["spec"] for group in groups()]
     containers = [container for pod in pods for container in pod["containers"]]
     assert len({container["image"] for container in containers}) == 1
     folder = re.search(r"--runs-dir (\S+)", spec["entrypoint"])
@@ -63,7 +84,7 @@ def test_the_nodes_of_the_job_share_image_and_runs() -> None:
         mounts = {mount["mountPath"]: mount["name"] for mount in container["volumeMounts"]}
         assert mounts[folder[1]] in {volume["name"] for volume in pod["volumes"]}
     assert cluster["enableInTreeAutoscaling"] is True
-    assert all(group["minReplicas"] <= group["replicas"] <= group["maxReplicas"] for group in templates[1:])
+    assert all(group["minReplicas"] <= group["replicas"] <= group["maxReplicas"] for group in groups()[1:])
 
 
 def test_the_version_of_ray_is_that_of_the_image() -> None:

@@ -58,6 +58,7 @@ class Untried(BaseSampler):
         self, arm: Arm, kind: Tpe | Gp, model: BaseSampler, learns_from: Sequence[TrialState], sequence: int, seed: int
     ) -> None:
         self.arm = arm
+        self.conditional = any(parameter.when for parameter in arm.parameters.values())
         self.kind = kind
         self.model = model
         self.learns_from = learns_from
@@ -77,6 +78,10 @@ class Untried(BaseSampler):
         first = next(draws)
         return next((draw for draw in itertools.chain([first], draws) if not before.tried(draw, trial.number)), first)
 
+    def _learned(self, before: Known) -> int:
+        """Trials that the model can learn from."""
+        return sum(before.ended[state] for state in self.learns_from)
+
     def sample_independent(
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
@@ -85,10 +90,11 @@ class Untried(BaseSampler):
     def _draws(
         self, study: optuna.Study, before: Known, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Iterator[dict[str, Value]]:
-        if sum(before.ended[state] for state in self.learns_from) >= self.kind.startup_trials:
+        if self._learned(before) >= self.kind.startup_trials:
             seen = cast(optuna.Study, _Seen(study, before.few()))
+            modelled = self._modelled(before, seen, trial, search_space)
             for _ in range(TRIES[self.kind.type]):
-                yield self._suggested(seen, trial, search_space)
+                yield self._suggested(seen, trial, search_space, modelled)
         elif self.kind.start == "sobol":
             yield self._point(trial.number)
         rng = random.Random(self.seed)
@@ -98,10 +104,21 @@ class Untried(BaseSampler):
         rng.shuffle(left)
         yield from left
 
+    def _modelled(
+        self, before: Known, seen: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+    ) -> dict[str, BaseDistribution]:
+        """The parameters that the model draws together: those that all trials it learns from have."""
+        if self.conditional or not self._learned(before):
+            return self.model.infer_relative_search_space(seen, trial)
+        return {name: found for name, found in sorted(search_space.items()) if not found.single()}
+
     def _suggested(
-        self, seen: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
+        self,
+        seen: optuna.Study,
+        trial: FrozenTrial,
+        search_space: dict[str, BaseDistribution],
+        modelled: dict[str, BaseDistribution],
     ) -> dict[str, Value]:
-        modelled = self.model.infer_relative_search_space(seen, trial)
         together = self.model.sample_relative(seen, trial, modelled)
 
         def pick(name: str, parameter: AnyParameter) -> Value:
