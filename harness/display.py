@@ -108,7 +108,7 @@ class SweepProgress:
 
     @property
     def line(self) -> str:
-        """Trials done, running, failed; the best so far; the time left: of these what fits a line of the console."""
+        """Trials done, running, failed; the best so far; the time left. On a terminal, of these what fits the line."""
         left = self._seconds_left()
         best = self.best if self.ranked else None
         parts = {
@@ -118,7 +118,7 @@ class SweepProgress:
             "best": best and f"best {self.of}{best[0]:.3f} ({best[1]})",
             "left": left is not None and self.ended < self.trials and f"about {duration(left)} left",
         }
-        room = self.console.width - (BAR_WIDTH + 1 if self.console.is_terminal else 0)
+        room = self.console.width - BAR_WIDTH - 1 if self.console.is_terminal else math.inf
         for least in ("running", "" if self.failed else "failed", "best", ""):
             line = " · ".join(part for part in parts.values() if part)
             if len(line) <= room:

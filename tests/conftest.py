@@ -27,10 +27,12 @@ class Result:
         return self.out + self.err
 
 
-def start(module: str, *arguments: str, cwd: Path = ROOT, **environment: str) -> subprocess.Popen[str]:
-    """`python -m MODULE ARGUMENTS`, in a process group of its own."""
+def start(
+    module: str, *arguments: str, cwd: Path = ROOT, within: Sequence[str] = (), **environment: str
+) -> subprocess.Popen[str]:
+    """`python -m MODULE ARGUMENTS`, in a process group of its own; by the command `within`, if any."""
     return subprocess.Popen(
-        [sys.executable, "-m", module, *arguments],
+        [*within, sys.executable, "-m", module, *arguments],
         cwd=cwd,
         env={**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", **environment},
         stdin=subprocess.DEVNULL,

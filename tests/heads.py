@@ -14,6 +14,8 @@ from typing import Any
 
 import psutil
 from ray._private.services import get_node_ip_address
+from ray._raylet import GcsClient
+from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 HEAD = """
 import json, sys, ray
@@ -33,6 +35,11 @@ FAKE_HEAD_NODE_TYPE = "ray.head.default"
 """As Ray's provider for tests calls it."""
 
 QUIET = {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
+
+
+def alive(address: str) -> int:
+    """Nodes of which the cluster knows; `ray start` says that one has started before that."""
+    return sum(node.state == GcsNodeInfo.ALIVE for node in GcsClient(address=address).get_all_node_info().values())
 
 
 @contextmanager

@@ -13,11 +13,9 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from ray._raylet import GcsClient
-from ray.core.generated.gcs_pb2 import GcsNodeInfo
 
 from tests.conftest import ROOT, finish, run, start
-from tests.heads import QUIET, growing, head
+from tests.heads import QUIET, alive, growing, head
 from tests.kills import OFTEN, ended, wait_for_file
 from tests.stores import S3, names
 
@@ -60,11 +58,6 @@ def wait_for(so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
     while not so():
         assert time.monotonic() < until, log.read_text(errors="replace")
         time.sleep(0.1)
-
-
-def alive(address: str) -> int:
-    """Nodes of which the cluster knows; `ray start` says that one has started before that."""
-    return sum(node.state == GcsNodeInfo.ALIVE for node in GcsClient(address=address).get_all_node_info().values())
 
 
 def reached(address: str) -> bool:

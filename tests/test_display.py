@@ -1,13 +1,16 @@
-"""What the sentence under the table says about chance."""
+"""The line of a sweep that runs, and what the sentence under its table says about chance."""
 
+import io
 import math
 import re
 from typing import Any
 
 import pytest
+from rich.console import Console
 from scipy.stats import t
 
-from harness.display import verdict
+from harness.display import BAR_WIDTH, SweepProgress, verdict
+from harness.tracking.spool import Measured, TrialEnded, TrialStarted
 
 
 def summary(seeds: int, spread: float | None) -> dict[str, Any]:
@@ -34,3 +37,31 @@ def test_chance_is_told_over_images_and_seeds(seeds: int, spread: float | None, 
     told = re.search(r"by up to (\d+\.\d) points", said)
     assert told is not None
     assert float(told[1]) == pytest.approx(100 * chance, abs=0.05)
+
+
+def progress(width: int, failed: int = 0) -> SweepProgress:
+    """A sweep of several objectives, three of whose six trials are through; a terminal is so wide."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    shown = SweepProgress(
+        6, metric="val_accuracy", direction="maximize", several=True, ended=2, failed=failed, console=console
+    )
+    for number in (3, 4):
+        shown(TrialStarted(trial=number, name=f"label_smoothing-{number}", params={}, tags={}))
+    shown(Measured(trial=3, step=1, metrics={"val_accuracy": 0.9}))
+    shown(TrialEnded(trial=3, state="complete", step=1))
+    return shown
+
+
+def test_all_is_told_where_there_is_room() -> None:
+    told = r"3/6 trials · 1 running · 0 failed · best val_accuracy 0\.900 \(label_smoothing-3\) · about 0 s left"
+    assert re.fullmatch(told, progress(200).line)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("failed", [0, 1])
+def test_a_narrow_terminal_is_told_what_matters(width: int, failed: int) -> None:
+    line = progress(width, failed).line
+    assert BAR_WIDTH + 1 + len(line) <= width
+    assert line.startswith("3/6 trials")
+    assert line.endswith("about 0 s left")
+    assert ("1 failed" in line) == bool(failed)

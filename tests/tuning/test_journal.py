@@ -13,6 +13,7 @@ import optuna
 import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
+from optuna.trial import TrialState
 
 from harness.space import load
 from harness.tracking.spool import Spool
@@ -20,7 +21,7 @@ from harness.tuning.journal import FORMAT, _Lines, _NoLock
 from harness.tuning.ledger import Ledger, LedgerError, entries_of
 from harness.tuning.onlooker import onlooker
 from tests.conftest import run
-from tests.tuning.conftest import measured, run_all, space
+from tests.tuning.conftest import measured, run_all, run_to_end, space
 
 SMALL = ("search.trials=4", "epochs=2")
 
@@ -257,3 +258,22 @@ def test_a_search_says_what_was_damaged(tmp_path: Path) -> None:
     assert f"{records}: the last record was cut short" in result.err
     assert len(result.err.splitlines()) == 2
     assert json.loads((tmp_path / "label_lr" / "summary.json").read_text())["states"]["complete"] == 3
+
+
+def test_its_trials_are_those_that_optuna_itself_reads(journal: Path) -> None:
+    """They are kept in order as they are written, not gathered anew."""
+    ledger = Ledger(journal, space("search.trials=12", "search.pruner={type: median, startup_trials: 2}"))
+    for at in range(12):
+        trial = ledger.next()
+        assert trial is not None
+        if at % 5 == 4:
+            ledger.fail(trial.number, "diverged")
+        elif at % 5 != 3:  # those stay under way
+            run_to_end(ledger, trial)
+        theirs = JournalStorage(JournalFileBackend(str(journal)))
+        for study in theirs.get_all_studies():
+            assert ledger._storage.get_all_trials(study._study_id) == theirs.get_all_trials(study._study_id)
+            ended = (TrialState.COMPLETE, TrialState.PRUNED)
+            assert ledger._storage.get_all_trials(study._study_id, states=ended) == theirs.get_all_trials(
+                study._study_id, states=ended
+            )

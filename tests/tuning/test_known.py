@@ -1,0 +1,70 @@
+"""What is kept up as trials end is what a look through all of them finds, in whichever order they end."""
+
+import heapq
+import random
+
+import optuna
+import pytest
+from optuna.trial import FrozenTrial, TrialState
+
+from harness.tuning import known
+from harness.tuning.known import Known
+
+ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+
+
+def few(trials: list[FrozenTrial], sign: int) -> list[FrozenTrial]:
+    """The latest, and the best of the rest."""
+    latest, older = trials[-known.LATEST :], trials[: -known.LATEST]
+    complete = [(sign * trial.values[0], trial.number) for trial in older if trial.state == TrialState.COMPLETE]
+    return [*(trials[number] for _, number in heapq.nlargest(known.BEST, complete)), *latest]
+
+
+@pytest.mark.parametrize("seed", range(20))
+@pytest.mark.parametrize("direction", ["maximize", "minimize"])
+def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "LATEST", 6)
+    monkeypatch.setattr(known, "BEST", 3)
+    rng = random.Random(seed)
+    study = optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=seed))
+    under_way: list[optuna.Trial] = []
+    for _ in range(60):
+        if rng.random() < 0.5 or not under_way:
+            under_way.append(study.ask())
+            under_way[-1].suggest_int("width", 0, 30)
+        else:
+            state = rng.choice(ENDS)
+            value = rng.randrange(5) if state == TrialState.COMPLETE else None  # of so few that some are equal
+            study.tell(under_way.pop(rng.randrange(len(under_way))), value, state)
+        if rng.random() < 0.3:
+            continue  # several things happen between two looks
+
+        found = known.known(study)
+        trials = study.get_trials(deepcopy=False)
+        assert found.few() == few(trials, 1 if direction == "maximize" else -1)
+        assert all(found.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
+        for width in range(31):
+            others = [trial for trial in trials if trial.number != len(trials) - 1]
+            assert found.tried({"width": width}, len(trials) - 1) == any(o.params["width"] == width for o in others)
+
+
+def test_all_are_learned_from_where_a_best_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(known, "LATEST", 6)
+    study = optuna.create_study(directions=["maximize", "minimize"])
+    for value in range(20):
+        study.tell(study.ask(), [value, value])
+    assert len(known.known(study).few()) == 20
+
+
+def test_one_is_not_true() -> None:
+    study = optuna.create_study()
+    study.add_trial(
+        optuna.trial.create_trial(
+            params={"nesterov": True},
+            distributions={"nesterov": optuna.distributions.CategoricalDistribution([True])},
+            value=0,
+        )
+    )
+    found: Known = known.known(study)
+    assert found.tried({"nesterov": True}, but=-1)
+    assert not found.tried({"nesterov": 1}, but=-1)
