@@ -33,15 +33,16 @@ class Known:
         self.ended: Counter[TrialState] = Counter()
         self._sign = 1 if directions[0] == StudyDirection.MAXIMIZE else -1
         self._several = len(directions) > 1
+        self._looked = 0  # how many there were at the last look: some studies give away a list that grows
         self._open: list[int] = []  # places of trials that had not ended at the last look
         self._keys: set[str] = set()
         self._best: list[tuple[float, int]] = []  # a heap of those that are not among the latest
 
     def look(self, trials: list[FrozenTrial]) -> None:
         """Take up what is new of the study's trials, which are those of the last look and further ones."""
-        fresh = range(len(self.trials), len(trials))
-        old = max(0, len(self.trials) - LATEST)
-        self.trials = trials
+        fresh = range(self._looked, len(trials))
+        old = max(0, self._looked - LATEST)
+        self.trials, self._looked = trials, len(trials)
         ended = [place for place in (*self._open, *fresh) if trials[place].state.is_finished()]
         self._open = [place for place in (*self._open, *fresh) if not trials[place].state.is_finished()]
         for place in ended:
