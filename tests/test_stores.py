@@ -4,11 +4,13 @@ A machine is pretended by a cache folder of its own; the workers of the session'
 """
 
 import http.server
+import json
 import re
 import socket
 import subprocess
 import threading
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -189,6 +191,30 @@ def test_a_server_is_filled_from_a_machine_that_has_nothing_of_it(swept: Swept, 
     assert sent.code == 0, sent.all
     trials = Server(uri).sweep("label_lr").trials()
     assert sorted(trials["trial"]) == list(range(TRIALS))
+
+
+@pytest.mark.slow
+def test_its_best_are_teachers_from_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
+    words = ("--trials", "1", "--seeds", "2", "--epochs", "2", "--address", swept.address)
+    taught = swept.on("eight", "harness.distill", "label_lr", *words, *swept.tracked)
+    assert taught.code == 0, taught.all
+    there = names(swept.url)
+    assert {"label_lr-distill/distill.json", "label_lr-distill/report.html", "label_lr-distill/study.journal"} <= there
+    assert any(re.fullmatch(r"label_lr/distill/learned-\d+/\d+/logits\.npz", name) for name in there), sorted(there)
+
+
+@pytest.mark.slow
+def test_the_dashboard_shows_it_on_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = str(free.getsockname()[1])
+    where = {"XDG_CACHE_HOME": str(swept.home / "nine")}
+    command = ("harness.dashboard", "label_lr", "--runs-dir", swept.url, "--port", port)
+    with ended(start(*command, **where)) as process:
+        assert process.stdout is not None
+        assert f"http://127.0.0.1:{port}/dashboard/" in process.stdout.readline()
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
+            shown = {study["study_name"] for study in json.load(answer)["study_summaries"]}
+    assert shown == {"learned", "one_hot", "label_smoothing"}
 
 
 # Bad input, told in the first seconds
