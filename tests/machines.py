@@ -52,6 +52,9 @@ class Machines(Protocol):
     def lose(self, machine: Any) -> None:
         """All that runs on it is gone, at once."""
 
+    def lose_first(self) -> None:
+        """The machine of the head, and with it the commands started beside it."""
+
     def processes(self, machine: Any) -> Sequence[psutil.Process]:
         """What runs on it."""
 
@@ -104,6 +107,9 @@ class _Wired:
             with suppress(psutil.NoSuchProcess):
                 process.kill()
 
+    def lose_first(self) -> None:
+        self.lose(self.names[0])
+
     def processes(self, machine: str) -> list[psutil.Process]:
         found = []
         for pid in self._do(f"ip netns pids {machine}").split():
@@ -146,6 +152,7 @@ class _Simulated:
     def __init__(self, cluster: Any) -> None:
         self.cluster = cluster
         self.address = str(cluster.address)
+        self.commands: list[subprocess.Popen[str]] = []
 
     def add(self, cpus: int) -> Any:
         return self.cluster.add_node(num_cpus=cpus)
@@ -154,6 +161,11 @@ class _Simulated:
         for process in self.processes(machine):
             with suppress(psutil.NoSuchProcess):
                 process.kill()
+
+    def lose_first(self) -> None:
+        for command in self.commands:
+            command.kill()
+        self.lose(self.cluster.head_node)
 
     def processes(self, machine: Any) -> list[psutil.Process]:
         (raylet,) = machine.all_processes["raylet"]
@@ -164,7 +176,8 @@ class _Simulated:
             return []
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
-        return start(module, *arguments)
+        self.commands.append(start(module, *arguments))
+        return self.commands[-1]
 
 
 @contextmanager

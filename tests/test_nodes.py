@@ -59,6 +59,31 @@ def test_a_trial_whose_node_is_lost_moves_to_another_and_ends_as_if_nothing_had_
     assert (ended_elsewhere.state, ended_elsewhere.curve) == (undisturbed.state, undisturbed.curve)
 
 
+def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(tmp_path: Path) -> None:
+    """With the head, the driver and all workers there: what is left is the runs folder."""
+    words = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "width=64", "--set", "search.pruner=none")
+    two = (*words, *OFTEN, "--set", "baselines={}", "--set", "search.sampler=random", "--trials", "2")
+    with machines(cpus=1) as cluster:
+        command = ("harness.search", *two, "--address", cluster.address, "--concurrency", "1")
+        with ended(cluster.start(*command, "--runs-dir", str(tmp_path / "lost"))) as process:
+            wait_for_file(tmp_path, "lost/label_lr/trials/1/checkpoint.pt", process)
+            cluster.lose_first()
+            assert finish(process).code == -9
+    (whole, cut) = entries(tmp_path / "lost")
+    assert (whole.state, cut.state) == ("complete", "running")
+    with machines(cpus=1) as cluster:
+        command = ("harness.search", *two, "--address", cluster.address, "--concurrency", "1")
+        for runs in ("lost", "calm"):
+            result = finish(cluster.start(*command, "--runs-dir", str(tmp_path / runs)))
+            assert result.code == 0, result.all
+    told = [
+        [(each.number, each.state, each.params, each.curve) for each in entries(tmp_path / runs)]
+        for runs in ("lost", "calm")
+    ]
+    assert told[0] == told[1]
+    assert len(told[0]) == 2
+
+
 def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tmp_path: Path) -> None:
     moments = random.Random(60)
     words = ("--space", "label_lr.yaml", "--set", "epochs=30", "--set", "width=32", "--trials", "60")
