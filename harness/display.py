@@ -111,19 +111,17 @@ class SweepProgress:
         """Trials done, running, failed; the best so far; the time left. On a terminal, of these what fits the line."""
         left = self._seconds_left()
         best = self.best if self.ranked else None
-        parts = {
+        parts: dict[str, str] = {
             "done": f"{self.ended}/{self.trials} {self.noun}",
             "running": f"{len(self.running)} running",
             "failed": f"{self.failed} failed",
-            "best": best and f"best {self.of}{best[0]:.3f} ({best[1]})",
-            "left": left is not None and self.ended < self.trials and f"about {duration(left)} left",
+            "best": f"best {self.of}{best[0]:.3f} ({best[1]})" if best else "",
+            "left": f"about {duration(left)} left" if left is not None and self.ended < self.trials else "",
         }
+        least = ["running", *([] if self.failed else ["failed"]), "best"]  # matters
         room = self.console.width - BAR_WIDTH - 1 if self.console.is_terminal else math.inf
-        for least in ("running", "" if self.failed else "failed", "best", ""):
-            line = " · ".join(part for part in parts.values() if part)
-            if len(line) <= room:
-                break
-            parts.pop(least, None)
+        while len(line := " · ".join(filter(None, parts.values()))) > room and least:
+            del parts[least.pop(0)]
         return line
 
     def _first_result(self, record: Measured) -> None:

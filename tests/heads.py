@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -16,6 +15,8 @@ import psutil
 from ray._private.services import get_node_ip_address
 from ray._raylet import GcsClient
 from ray.core.generated.gcs_pb2 import GcsNodeInfo
+
+from tests.tracking.conftest import free_port
 
 HEAD = """
 import json, sys, ray
@@ -87,7 +88,7 @@ def growing(folder: Path, *, cpus: int, most: int, idle_seconds: float) -> Itera
         most: nodes.
         idle_seconds: after which a node is taken away.
     """
-    address = f"{get_node_ip_address()}:{_free_port()}"
+    address = f"{get_node_ip_address()}:{free_port()}"
     nodes = {"resources": {"CPU": cpus}, "node_config": {}, "min_workers": 0, "max_workers": most}
     empty = {"auth": {}, "docker": {}, "file_mounts": {}, "cluster_synced_files": [], "rsync_exclude": []}
     commands = ("setup", "head_setup", "worker_setup", "initialization", "head_start_ray", "worker_start_ray")
@@ -127,7 +128,7 @@ def growing(folder: Path, *, cpus: int, most: int, idle_seconds: float) -> Itera
         f"--port={address.rpartition(':')[2]}",
         f"--temp-dir={place}",
     ]
-    ray += ["--include-dashboard=false", "--dashboard-agent-listen-port=0", f"--ray-client-server-port={_free_port()}"]
+    ray += ["--include-dashboard=false", "--dashboard-agent-listen-port=0", f"--ray-client-server-port={free_port()}"]
     itself = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_AUTH_MODE": "disabled"}
     with (folder / "head.log").open("wb") as log:
         process = subprocess.Popen(ray, stdout=log, stderr=log, env={**os.environ, **QUIET, **itself})
@@ -140,9 +141,3 @@ def growing(folder: Path, *, cpus: int, most: int, idle_seconds: float) -> Itera
             for left in psutil.wait_procs(its, timeout=5)[1]:
                 left.kill()
             shutil.rmtree(place, ignore_errors=True)
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("", 0))
-        return int(free.getsockname()[1])

@@ -78,6 +78,12 @@ def _can_be_wired() -> bool:
     return subprocess.run(["unshare", "--net", "--mount", "sh", "-ec", script], capture_output=True).returncode == 0
 
 
+def _kill(processes: Sequence[psutil.Process]) -> None:
+    for process in processes:
+        with suppress(psutil.NoSuchProcess):
+            process.kill()
+
+
 @dataclass
 class _Wired:
     """Machines on a switch. `within`: what goes before a command that is to see the switch."""
@@ -103,9 +109,7 @@ class _Wired:
 
     def lose(self, machine: str) -> None:
         self._do(f"ip link set {machine} down")
-        for process in self.processes(machine):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        _kill(self.processes(machine))
 
     def lose_first(self) -> None:
         self.lose(self.names[0])
@@ -158,9 +162,7 @@ class _Simulated:
         return self.cluster.add_node(num_cpus=cpus)
 
     def lose(self, machine: Any) -> None:
-        for process in self.processes(machine):
-            with suppress(psutil.NoSuchProcess):
-                process.kill()
+        _kill(self.processes(machine))
 
     def lose_first(self) -> None:
         for command in self.commands:

@@ -17,6 +17,12 @@ from tests.machines import Machines, machines
 
 pytestmark = pytest.mark.slow
 
+LONG = (
+    *("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "width=64", "--set", "search.pruner=none"),
+    *("--set", "baselines={}", *OFTEN),
+)
+"""Trials of one arm that are still at work when something is lost."""
+
 
 def at_work(cluster: Machines, machine: Any) -> bool:
     """Whether a worker of the machine has a trial."""
@@ -40,8 +46,7 @@ def entries(runs: Path) -> list[Any]:
 
 
 def test_a_trial_whose_node_is_lost_moves_to_another_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
-    words = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "width=64", "--set", "search.pruner=none")
-    one = (*words, *OFTEN, "--set", "baselines={}", "--trials", "1")
+    one = (*LONG, "--trials", "1")
     calm, moved = tmp_path / "calm", tmp_path / "moved"
     with machines(cpus=0) as cluster:  # trials are on the others
         machine = cluster.add(cpus=1)
@@ -61,10 +66,9 @@ def test_a_trial_whose_node_is_lost_moves_to_another_and_ends_as_if_nothing_had_
 
 def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(tmp_path: Path) -> None:
     """With the head, the driver and all workers there: what is left is the runs folder."""
-    words = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "width=64", "--set", "search.pruner=none")
-    two = (*words, *OFTEN, "--set", "baselines={}", "--set", "search.sampler=random", "--trials", "2")
+    two = (*LONG, "--set", "search.sampler=random", "--trials", "2", "--concurrency", "1")
     with machines(cpus=1) as cluster:
-        command = ("harness.search", *two, "--address", cluster.address, "--concurrency", "1")
+        command = ("harness.search", *two, "--address", cluster.address)
         with ended(cluster.start(*command, "--runs-dir", str(tmp_path / "lost"))) as process:
             wait_for_file(tmp_path, "lost/label_lr/trials/1/checkpoint.pt", process)
             cluster.lose_first()
@@ -72,7 +76,7 @@ def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(tmp
     (whole, cut) = entries(tmp_path / "lost")
     assert (whole.state, cut.state) == ("complete", "running")
     with machines(cpus=1) as cluster:
-        command = ("harness.search", *two, "--address", cluster.address, "--concurrency", "1")
+        command = ("harness.search", *two, "--address", cluster.address)
         for runs in ("lost", "calm"):
             result = finish(cluster.start(*command, "--runs-dir", str(tmp_path / runs)))
             assert result.code == 0, result.all

@@ -24,6 +24,7 @@ from harness.tuning import store
 from tests.conftest import Result, finish, run, start
 from tests.kills import ended
 from tests.stores import S3, names, served
+from tests.tracking.conftest import free_port
 
 pytestmark = pytest.mark.timeout(600)
 
@@ -205,8 +206,7 @@ def test_its_best_are_teachers_from_a_machine_that_has_nothing_of_it(swept: Swep
 
 @pytest.mark.slow
 def test_the_dashboard_shows_it_on_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = str(free.getsockname()[1])
+    port = str(free_port())
     where = {"XDG_CACHE_HOME": str(swept.home / "nine")}
     command = ("harness.dashboard", "label_lr", "--runs-dir", swept.url, "--port", port)
     with ended(start(*command, **where)) as process:

@@ -2,7 +2,6 @@
 
 import json
 import os
-import socket
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ import pytest
 
 from tests.conftest import ROOT, run
 from tests.heads import head
+from tests.tracking.conftest import free_port
 
 OWN = """
 from torch import nn
@@ -24,9 +24,7 @@ def tiny(shape, classes, width):
 @pytest.fixture(scope="module")
 def dashboard() -> Iterator[str]:
     """The address of the job server of a cluster, a process of its own: commands must not find it by themselves."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     path = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])  # where jobs find `python`
     with head({"PATH": path, "PYTHONPATH": ""}, job_server=port, num_cpus=3):
         yield f"http://127.0.0.1:{port}"

@@ -50,6 +50,11 @@ class Arm(Frozen):
         return drawn
 
     @property
+    def conditional(self) -> bool:
+        """Whether a parameter exists beside some values of others alone."""
+        return any(parameter.when for parameter in self.parameters.values())
+
+    @property
     def most_epochs(self) -> int:
         """Epochs of the longest run that the arm may make."""
         every = [self.fixed["epochs"]] if "epochs" in self.fixed else []

@@ -97,9 +97,8 @@ def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
     once = _seed(space.search.seed, arm.name)
     match space.search.sampler:
         case Tpe() as tpe:
-            conditional = any(parameter.when for parameter in arm.parameters.values())
             model = samplers.TPESampler(
-                n_startup_trials=0, n_ei_candidates=tpe.candidates, group=conditional, seed=seed
+                n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.conditional, seed=seed
             )
             return Untried(arm, tpe, model, (TrialState.COMPLETE, TrialState.PRUNED), once, seed)
         case Random() | Grid():

@@ -80,7 +80,9 @@ _OF: "WeakKeyDictionary[optuna.Study, Known]" = WeakKeyDictionary()
 
 def known(study: optuna.Study) -> Known:
     """What is known of `study` by now."""
-    found = _OF.setdefault(study, Known(study.directions))
+    found = _OF.get(study)
+    if found is None:
+        found = _OF[study] = Known(study.directions)
     found.look(study.get_trials(deepcopy=False))
     return found
 

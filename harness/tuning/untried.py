@@ -58,7 +58,6 @@ class Untried(BaseSampler):
         self, arm: Arm, kind: Tpe | Gp, model: BaseSampler, learns_from: Sequence[TrialState], sequence: int, seed: int
     ) -> None:
         self.arm = arm
-        self.conditional = any(parameter.when for parameter in arm.parameters.values())
         self.kind = kind
         self.model = model
         self.learns_from = learns_from
@@ -108,7 +107,7 @@ class Untried(BaseSampler):
         self, before: Known, seen: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, BaseDistribution]:
         """The parameters that the model draws together: those that all trials it learns from have."""
-        if self.conditional or not self._learned(before):
+        if self.arm.conditional or not self._learned(before):
             return self.model.infer_relative_search_space(seen, trial)
         return {name: found for name, found in sorted(search_space.items()) if not found.single()}
 
