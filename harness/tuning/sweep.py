@@ -58,25 +58,25 @@ def run_sweep(
     need = slots.need
     searcher = LedgerSearcher(ledger, afar.place(folder.trials), slots, Terms.of(need), keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
-    tuner = tune.Tuner(
-        tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),
-        tune_config=tune.TuneConfig(
-            search_alg=searcher,
-            scheduler=LedgerScheduler(ledger),
-            num_samples=-1,  # the searcher says when it is enough
-            reuse_actors=True,
-            trial_dirname_creator=lambda trial: f"{RAYS}{trial.trial_id}",
-        ),
-        run_config=tune.RunConfig(
-            name=folder.trials.name,
-            storage_path=str(folder.path),
-            stop=None if deadline is None else _Deadline(deadline),
-            failure_config=tune.FailureConfig(max_failures=0),
-            checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
-            verbose=0,
-        ),
-    )
     try:
+        tuner = tune.Tuner(
+            tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),
+            tune_config=tune.TuneConfig(
+                search_alg=searcher,
+                scheduler=LedgerScheduler(ledger),
+                num_samples=-1,  # the searcher says when it is enough
+                reuse_actors=True,
+                trial_dirname_creator=lambda trial: f"{RAYS}{trial.trial_id}",
+            ),
+            run_config=tune.RunConfig(
+                name=folder.trials.name,
+                storage_path=str(folder.path),
+                stop=None if deadline is None else _Deadline(deadline),
+                failure_config=tune.FailureConfig(max_failures=0),
+                checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                verbose=0,
+            ),
+        )
         with terminate_as_interrupt():
             tuner.fit()
     finally:
