@@ -32,7 +32,7 @@ import harness.display, harness.tuning.crew, harness.tuning.ledger, harness.tuni
 orders = Connection(int(sys.argv[1]))
 while True:
     try:
-        module, arguments, folder, out, err = orders.recv()
+        module, arguments, folder, environment, out, err = orders.recv()
     except EOFError:
         break
     pid = os.fork()
@@ -40,6 +40,7 @@ while True:
         orders.close()
         os.setsid()
         os.chdir(folder)
+        os.environ.update(environment)
         for path, descriptor in ((os.devnull, 0), (out, 1), (err, 2)):
             os.dup2(os.open(path, os.O_RDWR), descriptor)
         sys.argv = [module, *arguments]
@@ -97,12 +98,12 @@ class Nursery:
         self._printed = tempfile.TemporaryDirectory(prefix="nursery-")
         atexit.register(self.end)
 
-    def start(self, module: str, arguments: Sequence[str], folder: Path = ROOT) -> Child:
-        """`python -m MODULE ARGUMENTS` in a folder."""
+    def start(self, module: str, arguments: Sequence[str], folder: Path = ROOT, **environment: str) -> Child:
+        """`python -m MODULE ARGUMENTS` in a folder; `environment` is what is read after the imports."""
         out, err = Path(self._printed.name, "out"), Path(self._printed.name, "err")
         for file in (out, err):
             file.write_bytes(b"")
-        self._orders.send((module, list(arguments), str(folder), str(out), str(err)))
+        self._orders.send((module, list(arguments), str(folder), environment, str(out), str(err)))
         self._child = Child(self._orders, out, err)
         return self._child
 

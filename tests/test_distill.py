@@ -15,7 +15,7 @@ from harness.distill.students import DATA, UNTAUGHT, Students, Unlike, students_
 from harness.space import Space, SpaceError, load
 from harness.tuning.confirmation import Configuration, Job, Result
 from tests.conftest import Result as Ended
-from tests.conftest import finish, start
+from tests.conftest import run
 from tests.test_confirm import Sweep, pretended
 
 TRIALS, SEEDS = 1, 2
@@ -169,7 +169,7 @@ def test_a_teacher_that_diverged_is_told_and_left_out_of_its_pairs(tmp_path: Pat
 
 def distill(sweep: Sweep, *arguments: str) -> Ended:
     where = ("--runs-dir", str(sweep.runs), "--address", sweep.address, "--concurrency", "1")
-    return finish(start("harness.distill", "label_lr", *where, *arguments), timeout=900)
+    return run("harness.distill", "label_lr", *where, *arguments, timeout=900)
 
 
 def sizes(sweep: Sweep) -> dict[Path, int]:

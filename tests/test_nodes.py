@@ -9,19 +9,18 @@ from typing import Any
 import psutil
 import pytest
 
-from harness.space import load
-from harness.tuning.ledger import entries_of
-from tests.conftest import finish
+from tests.conftest import finish, run
 from tests.kills import OFTEN, ended, wait_for_file
 from tests.machines import Machines, machines
+from tests.outcomes import told
 
 pytestmark = pytest.mark.slow
 
 LONG = (
     *("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "width=64", "--set", "search.pruner=none"),
-    *("--set", "baselines={}", *OFTEN),
+    *("--set", "baselines={}", "--set", "search.sampler=random", "--concurrency", "1", *OFTEN),
 )
-"""Trials of one arm that are still at work when something is lost."""
+"""Trials of one arm, one after the other, that are still at work when something is lost."""
 
 
 def at_work(cluster: Machines, machine: Any) -> bool:
@@ -40,52 +39,47 @@ def wait_until_at_work(cluster: Machines, machine: Any, process: Any, timeout: f
         time.sleep(0.1)
 
 
-def entries(runs: Path) -> list[Any]:
-    folder = runs / "label_lr"
-    return list(entries_of(folder / "study.journal", load(folder / "space.yaml")))
+@pytest.fixture(scope="module")
+def calm(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> list[tuple[Any, ...]]:
+    """What two trials come to where nothing is lost."""
+    runs = tmp_path_factory.mktemp("calm")
+    result = run("harness.search", *LONG, "--trials", "2", "--address", ray_address, "--runs-dir", str(runs))
+    assert result.code == 0, result.all
+    undisturbed = told(runs / "label_lr")
+    assert [len(curve) for *_, curve in undisturbed] == [250, 250]
+    return undisturbed
 
 
-def test_a_trial_whose_node_is_lost_moves_to_another_and_ends_as_if_nothing_had_been(tmp_path: Path) -> None:
-    one = (*LONG, "--trials", "1")
-    calm, moved = tmp_path / "calm", tmp_path / "moved"
+def test_a_trial_whose_node_is_lost_moves_to_another_and_ends_as_if_nothing_had_been(
+    tmp_path: Path, calm: list[tuple[Any, ...]]
+) -> None:
     with machines(cpus=0) as cluster:  # trials are on the others
         machine = cluster.add(cpus=1)
-        command = ("harness.search", *one, "--address", cluster.address)
-        result = finish(cluster.start(*command, "--runs-dir", str(calm)))
-        assert result.code == 0, result.all
-        with ended(cluster.start(*command, "--runs-dir", str(moved))) as process:
-            wait_for_file(moved, "label_lr/trials/0/checkpoint.pt", process)
+        command = ("harness.search", *LONG, "--trials", "1", "--address", cluster.address)
+        with ended(cluster.start(*command, "--runs-dir", str(tmp_path))) as process:
+            wait_for_file(tmp_path, "label_lr/trials/0/checkpoint.pt", process)
             cluster.lose(machine)
             wait_until_at_work(cluster, cluster.add(cpus=1), process)
             result = finish(process)
     assert result.code == 0, result.all
-    (undisturbed,), (ended_elsewhere,) = entries(calm), entries(moved)
-    assert len(ended_elsewhere.curve) == 250
-    assert (ended_elsewhere.state, ended_elsewhere.curve) == (undisturbed.state, undisturbed.curve)
+    assert told(tmp_path / "label_lr") == calm[:1]
 
 
-def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(tmp_path: Path) -> None:
+def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(
+    tmp_path: Path, calm: list[tuple[Any, ...]]
+) -> None:
     """With the head, the driver and all workers there: what is left is the runs folder."""
-    two = (*LONG, "--set", "search.sampler=random", "--trials", "2", "--concurrency", "1")
+    command = ("harness.search", *LONG, "--trials", "2", "--runs-dir", str(tmp_path))
+    with machines(cpus=1) as cluster, ended(cluster.start(*command, "--address", cluster.address)) as process:
+        wait_for_file(tmp_path, "label_lr/trials/1/checkpoint.pt", process)
+        cluster.lose_first()
+        assert finish(process).code == -9
+    (_, _, whole, *_), (_, _, cut, *_) = told(tmp_path / "label_lr")
+    assert (whole, cut) == ("complete", "running")
     with machines(cpus=1) as cluster:
-        command = ("harness.search", *two, "--address", cluster.address)
-        with ended(cluster.start(*command, "--runs-dir", str(tmp_path / "lost"))) as process:
-            wait_for_file(tmp_path, "lost/label_lr/trials/1/checkpoint.pt", process)
-            cluster.lose_first()
-            assert finish(process).code == -9
-    (whole, cut) = entries(tmp_path / "lost")
-    assert (whole.state, cut.state) == ("complete", "running")
-    with machines(cpus=1) as cluster:
-        command = ("harness.search", *two, "--address", cluster.address)
-        for runs in ("lost", "calm"):
-            result = finish(cluster.start(*command, "--runs-dir", str(tmp_path / runs)))
-            assert result.code == 0, result.all
-    told = [
-        [(each.number, each.state, each.params, each.curve) for each in entries(tmp_path / runs)]
-        for runs in ("lost", "calm")
-    ]
-    assert told[0] == told[1]
-    assert len(told[0]) == 2
+        result = finish(cluster.start(*command, "--address", cluster.address))
+        assert result.code == 0, result.all
+    assert told(tmp_path / "label_lr") == calm
 
 
 def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tmp_path: Path) -> None:

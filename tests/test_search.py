@@ -18,6 +18,7 @@ import pytest
 from tests.conftest import ROOT, Result, finish, lines, run, start
 from tests.kills import OFTEN, ended, wait_for_file, workers
 from tests.nursery import nursery
+from tests.outcomes import entries, told
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=3", "--set", "width=32")
 
@@ -297,7 +298,7 @@ def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: 
 
     from harness.tracking.reading import Server
 
-    calm_entries, killed_entries = entries_of(calm), entries_of(killed)
+    calm_entries, killed_entries = entries(calm / "label_lr"), entries(killed / "label_lr")
     assert [entry.state for entry in killed_entries] == ["complete"] * 4
     assert killed_entries[0].params == calm_entries[0].params
     assert killed_entries[0].curve == calm_entries[0].curve, "what was cut off ends as if it had not been"
@@ -331,14 +332,6 @@ def test_a_time_budget_ends_the_sweep_and_a_later_call_goes_on(tmp_path: Path, r
     assert "go on:" in short.out
 
 
-def entries_of(runs: Path) -> list[Any]:
-    from harness.space import load
-    from harness.tuning.ledger import Ledger
-
-    folder = runs / "label_lr"
-    return Ledger(folder / "study.journal", load(folder / "space.yaml")).entries()
-
-
 @pytest.mark.slow
 @pytest.mark.alone
 def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing(
@@ -355,7 +348,7 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
         for record, _ in spool.read(tmp_path / "label_lr" / "spool")
         if isinstance(record, spool.TrialEnded)
     }
-    computing = {entry.number: entry.seconds for entry in entries_of(tmp_path)}
+    computing = {entry.number: entry.seconds for entry in entries(tmp_path / "label_lr")}
     extra = [ends[n] - ends[n - 1] - computing[n] for n in range(1, 24)]
     assert sorted(extra)[len(extra) // 2] < 0.2, extra
 
@@ -381,20 +374,17 @@ def test_fifty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Pa
     last = run("harness.search", *command(killed))
     assert last.code == 0, last.all
 
-    def told(runs: Path) -> list[tuple[Any, ...]]:
-        return [(entry.number, entry.arm, entry.state, entry.params, entry.curve) for entry in entries_of(runs)]
-
-    assert told(killed) == told(calm)
-    entries = entries_of(killed)
-    assert {entry.state for entry in entries} == {"complete", "pruned"}, "the pruner had something to decide"
+    assert told(killed / "label_lr") == told(calm / "label_lr")
+    trials = entries(killed / "label_lr")
+    assert {entry.state for entry in trials} == {"complete", "pruned"}, "the pruner had something to decide"
 
     from harness.tracking.reading import Server
 
     sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
     states = sweep.trials().set_index("trial")["state"].to_dict()
-    assert states == {entry.number: entry.state for entry in entries}
+    assert states == {entry.number: entry.state for entry in trials}
     steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
-    assert steps == {entry.number: sorted(entry.curve) for entry in entries}
+    assert steps == {entry.number: sorted(entry.curve) for entry in trials}
 
 
 @pytest.mark.slow
@@ -412,7 +402,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
         result = finish(process)
     assert result.code == 0, result.all
     assert read(killed / "label_lr")["states"] == {"complete": 1, "pruned": 0, "failed": 0}
-    (one,), (other,) = entries_of(calm), entries_of(killed)
+    (one,), (other,) = entries(calm / "label_lr"), entries(killed / "label_lr")
     assert (other.params, other.curve) == (one.params, one.curve)
     assert len(other.curve) == 250
     for name in ("labels.npz", "label_course.npz"):
@@ -492,13 +482,11 @@ def test_a_trial_can_be_run_again_alone(swept: Swept) -> None:
 
 @pytest.mark.slow
 def test_one_at_a_time_the_same_seed_gives_the_same_sweep(tmp_path: Path, ray_address: str) -> None:
-    def told(runs: Path) -> list[tuple[Any, ...]]:
-        arguments = (*SMALL, "--trials", "9", "--concurrency", "1", "--seed", "3")
-        arguments += ("--set", "search.sampler={type: tpe, startup_trials: 1}")
-        assert run("harness.search", *arguments, "--address", ray_address, "--runs-dir", str(runs)).code == 0
-        return [(entry.number, entry.state, entry.params, entry.curve) for entry in entries_of(runs)]
-
-    assert told(tmp_path / "one") == told(tmp_path / "other")
+    arguments = (*SMALL, "--trials", "9", "--concurrency", "1", "--seed", "3")
+    arguments += ("--set", "search.sampler={type: tpe, startup_trials: 1}", "--address", ray_address)
+    for runs in ("one", "other"):
+        assert run("harness.search", *arguments, "--runs-dir", str(tmp_path / runs)).code == 0
+    assert told(tmp_path / "one" / "label_lr") == told(tmp_path / "other" / "label_lr")
 
 
 def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path) -> None:
@@ -528,7 +516,7 @@ def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path) -> None:
     summary = read(runs / "label_lr")
     assert summary["states"]["failed"] == 0
     assert sum(summary["states"].values()) == 3
-    assert [entry.number for entry in entries_of(runs)] == [0, 1, 2]
+    assert [entry.number for entry in entries(runs / "label_lr")] == [0, 1, 2]
 
 
 BAD = {
@@ -598,7 +586,7 @@ def test_the_plan_s_first_suggestion_is_the_sweep_s(swept: Swept) -> None:
     plan = run("harness.search", *SMALL, "--dry-run")
     number = re.search(r"learned-0 +label_lr (\S+),", plan.out)
     assert number is not None, plan.out
-    assert float(number[1]) == pytest.approx(entries_of(swept.runs)[0].params["label_lr"], rel=0.01)
+    assert float(number[1]) == pytest.approx(entries(swept.runs / "label_lr")[0].params["label_lr"], rel=0.01)
 
 
 def test_the_notebook_reads_the_sweep_back_from_mlflow(swept: Swept, tmp_path: Path) -> None:

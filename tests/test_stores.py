@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -23,6 +22,7 @@ from harness.training.url import BadUrl, Url
 from harness.tuning import store
 from tests.conftest import Result, finish, run, start
 from tests.kills import ended
+from tests.outcomes import told
 from tests.stores import S3, names, served
 from tests.tracking.conftest import free_port
 
@@ -100,14 +100,6 @@ def wait_for_labels(url: str, count: int) -> None:
 
 def labels(url: str) -> list[str]:
     return [name for name in names(url) if name.endswith("labels.npz")]
-
-
-def told(folder: Path) -> list[tuple[Any, ...]]:
-    from harness.space import load
-    from harness.tuning.ledger import entries_of
-
-    entries = entries_of(folder / "study.journal", load(folder / "space.yaml"))
-    return [(entry.number, entry.arm, entry.state, entry.params, entry.curve) for entry in entries]
 
 
 @pytest.mark.slow
@@ -202,6 +194,18 @@ def test_its_best_are_teachers_from_a_machine_that_has_nothing_of_it(swept: Swep
     there = names(swept.url)
     assert {"label_lr-distill/distill.json", "label_lr-distill/report.html", "label_lr-distill/study.journal"} <= there
     assert any(re.fullmatch(r"label_lr/distill/learned-\d+/\d+/logits\.npz", name) for name in there), sorted(there)
+
+
+@pytest.mark.slow
+def test_its_labels_are_held_against_a_reference_from_a_machine_that_has_nothing_of_it(
+    swept: Swept, tmp_path: Path
+) -> None:
+    groups = tmp_path / "groups.yaml"
+    groups.write_text("round: [0, 6, 8, 9]\nstraight: [1, 4, 7]\nboth: [2, 3, 5]\n")
+    held = swept.on("ten", "harness.semantics", "label_lr", "--reference", f"superclasses:{groups}")
+    assert held.code == 0, held.all
+    assert "rank correlation" in " ".join(held.out.split())
+    assert "label_lr/semantics.json" in names(swept.url)
 
 
 @pytest.mark.slow
