@@ -13,6 +13,7 @@ autograd graph, with the rules of `tangent_rules`.
 
 from harness.metalabel.labels import (
     ClassLabels,
+    Exponentiated,
     Given,
     InstanceLabels,
     Labels,
@@ -31,6 +32,7 @@ from harness.metalabel.tangent_rules import NoForwardRule
 
 __all__ = [
     "ClassLabels",
+    "Exponentiated",
     "Given",
     "InstanceLabels",
     "LabelSchedule",

@@ -134,7 +134,7 @@ class Parametrisation(Protocol):
         ...
 
     def pull(self, rows: Tensor, gradient: Tensor) -> Tensor:
-        """∂M/∂label → ∂M/∂row."""
+        """∂M/∂label → what a row steps along."""
         ...
 
     def settle(self, rows: Tensor) -> Tensor:
@@ -185,6 +185,21 @@ class Softmax:
 
     def settle(self, rows: Tensor) -> Tensor:
         return rows
+
+
+class Exponentiated(Softmax):
+    """Rows as `Softmax` has them, which step along ∂M/∂y itself: y_c ← y_c exp(-β u_c) / Σ_k y_k exp(-β u_k).
+
+    The exponentiated gradient (Kivinen and Warmuth 1997), mirror descent with the entropy. What speaks for a class and
+    against it adds up step by step: no entry is cut off at 0, as projection does, nor slowed by being small, as
+    `Softmax` does.
+    """
+
+    def pull(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        return gradient
+
+    def settle(self, rows: Tensor) -> Tensor:
+        return rows.log_softmax(dim=-1)
 
 
 class LabelTable:

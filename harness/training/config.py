@@ -81,8 +81,10 @@ class RunConfig(BaseModel):
     )
 
     labels: Literal["instance", "class"] = Field("instance", description="one soft label per image, or one per class")
-    label_form: Literal["simplex", "softmax"] = Field(
-        "simplex", description="what is learned: the label, projected onto the simplex, or logits whose softmax it is"
+    label_form: Literal["simplex", "softmax", "exponentiated"] = Field(
+        "simplex",
+        description="what is learned: the label, projected onto the simplex, or logits whose softmax it is; "
+        "exponentiated: the label, each entry multiplied by what speaks for it",
     )
     label_lr: Rate = Field(0.1, description="label learning rate, in the batch- and rate-free unit of metalabel")
     label_schedule: Literal["constant", "model"] = Field(

@@ -11,6 +11,7 @@ from torch.nn import functional as F
 
 from harness.metalabel import (
     ClassLabels,
+    Exponentiated,
     InstanceLabels,
     Labels,
     LabelSchedule,
@@ -23,7 +24,7 @@ from harness.metalabel import (
 
 from .problems import drawn
 
-PARAMETRISATIONS = [Simplex(), Softmax()]
+PARAMETRISATIONS = [Simplex(), Softmax(), Exponentiated()]
 CLASSES = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
 
 
@@ -103,6 +104,16 @@ def test_a_step_in_logits_follows_the_gradient_through_the_softmax() -> None:
     (pulled,) = torch.autograd.grad((logits.softmax(-1) * gradient).sum(), logits)
     labels.update(torch.tensor([0]), gradient, label_lr=0.7, scale=1.0)
     torch.testing.assert_close(labels.as_tensor(), (logits - 0.7 * pulled).softmax(-1).detach())
+
+
+def test_exponentiated_steps_multiply_each_entry_and_add_up() -> None:
+    labels = InstanceLabels.from_soft(torch.tensor([[0.5, 0.3, 0.2]]), parametrisation=Exponentiated())
+    start, index = labels.as_tensor(), torch.tensor([0])
+    first, second = 5 * torch.randn(1, 3), 5 * torch.randn(1, 3)
+    labels.update(index, first, label_lr=0.7, scale=2.0)
+    labels.update(index, second, label_lr=0.7, scale=2.0)
+    multiplied = start * (-0.7 * 2.0 * (first + second)).exp()
+    torch.testing.assert_close(labels.as_tensor(), multiplied / multiplied.sum())
 
 
 def test_decay_alone_brings_labels_back_to_their_start() -> None:

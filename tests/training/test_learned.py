@@ -127,8 +127,9 @@ def test_decay_pulls_labels_back_to_where_they_began() -> None:
     torch.testing.assert_close(method.labels()[:IMAGES], 0.75 * away + 0.25 * start)
 
 
-def test_labels_may_be_the_softmax_of_what_is_learned() -> None:
-    of = task(model=linear(), label_form="softmax", label_lr=5.0)
+@pytest.mark.parametrize(("form", "label_lr"), [("softmax", 5.0), ("exponentiated", 0.5)])
+def test_labels_may_be_the_softmax_of_what_is_learned(form: str, label_lr: float) -> None:
+    of = task(model=linear(), label_form=form, label_lr=label_lr)
     method = Learned(of)
     start = method.labels()
     assert start.min() > 0

@@ -10,6 +10,7 @@ Images of the meta set, where it is trained on, keep their labels. With `retrain
 model on the labels learned by then, which no longer move.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -17,14 +18,22 @@ from torch import Tensor
 
 from harness.metalabel import (
     ClassLabels,
+    Exponentiated,
     InstanceLabels,
     LabelSchedule,
+    Parametrisation,
     Simplex,
     Softmax,
     meta_step,
     soft_cross_entropy,
 )
 from harness.training.methods.protocol import Batch, Method, Phase, Task
+
+FORMS: dict[str, Callable[[], Parametrisation]] = {
+    "simplex": Simplex,
+    "softmax": Softmax,
+    "exponentiated": Exponentiated,
+}
 
 
 class Learned(Method):
@@ -34,7 +43,7 @@ class Learned(Method):
         super().__init__(task)
         config = task.config
         options: dict[str, Any] = {
-            "parametrisation": Softmax() if config.label_form == "softmax" else Simplex(),
+            "parametrisation": FORMS[config.label_form](),
             "momentum": config.label_momentum,
             "decay": config.label_decay,
         }
