@@ -9,6 +9,7 @@ import pytest
 
 from tests.conftest import Result, run
 from tests.faulty import DIES, GOOD, GREEDY, HANGS
+from tests.outcomes import entries
 
 pytestmark = pytest.mark.slow
 
@@ -44,11 +45,7 @@ class Faulty:
         self.result = run("harness.search", *self.words)
 
     def trial(self, width: int) -> int:
-        from harness.space import load
-        from harness.tuning.ledger import entries_of
-
-        entries = entries_of(self.folder / "study.journal", load(self.folder / "space.yaml"))
-        (number,) = [entry.number for entry in entries if entry.params["width"] == width]
+        (number,) = [entry.number for entry in entries(self.folder) if entry.params["width"] == width]
         return number
 
     def reason(self, width: int) -> str:

@@ -199,7 +199,7 @@ class Exponentiated(Softmax):
         return gradient
 
     def settle(self, rows: Tensor) -> Tensor:
-        return rows.log_softmax(dim=-1)
+        return rows.log_softmax(dim=-1)  # the same label; what all entries have gained alike is of no use to any
 
 
 class LabelTable:
