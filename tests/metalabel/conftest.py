@@ -1,5 +1,9 @@
-"""One core, sums in a fixed order, and the same random numbers in whatever order tests are run."""
+"""One core, sums in a fixed order, and the same random numbers in whatever order tests are run.
 
+TEST_DEVICE=cuda runs them on a GPU.
+"""
+
+import os
 from collections.abc import Iterator
 
 import pytest
@@ -12,6 +16,15 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture(autouse=True, scope="package")
+def device() -> Iterator[str]:
+    """Where tensors and models are made, by its name."""
+    name = os.environ.get("TEST_DEVICE", "cpu")
+    torch.set_default_device(name)
+    yield name
+    torch.set_default_device(None)
 
 
 @pytest.fixture(autouse=True)

@@ -147,39 +147,44 @@ def _sizes(draw: st.DrawFn) -> dict[str, int]:
 def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
     """∂M/∂Y by `functional_call` and autograd alone; draws random numbers as a training and a meta pass would."""
     model, (inputs, labels, meta_inputs, meta_targets) = problem.model, problem.batches
-    state = torch.get_rng_state()
     free = labels.clone().requires_grad_()
     weights = {name: w for name, w in model.named_parameters() if w.requires_grad}
 
     def buffers() -> dict[str, Tensor]:
         return {name: buffer.clone() for name, buffer in model.named_buffers()}
 
-    logits = torch.func.functional_call(model, {**weights, **buffers()}, inputs)
-    loss = F.cross_entropy(logits, free)
-    gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
-    ahead = {
-        name: w if g is None else w - lookahead_lr * g for (name, w), g in zip(weights.items(), gradients, strict=True)
-    }
-    meta_logits = torch.func.functional_call(model, {**ahead, **buffers()}, meta_inputs)
-    (gradient,) = torch.autograd.grad(F.cross_entropy(meta_logits, meta_targets), free)
-    torch.set_rng_state(state)
+    with torch.random.fork_rng():
+        logits = torch.func.functional_call(model, {**weights, **buffers()}, inputs)
+        loss = F.cross_entropy(logits, free)
+        gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+        ahead = {
+            name: w if g is None else w - lookahead_lr * g
+            for (name, w), g in zip(weights.items(), gradients, strict=True)
+        }
+        meta_logits = torch.func.functional_call(model, {**ahead, **buffers()}, meta_inputs)
+        (gradient,) = torch.autograd.grad(F.cross_entropy(meta_logits, meta_targets), free)
     return gradient
 
 
 def meta_loss_after_step(problem: Problem, labels: Tensor, lookahead_lr: float) -> float:
     """M(Y): take the SGD step for `labels`, then read the meta loss; everything is put back."""
-    model, state = problem.model, torch.get_rng_state()
+    model = problem.model
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     optimizer = torch.optim.SGD(model.parameters(), lr=lookahead_lr)
     optimizer.zero_grad()
-    F.cross_entropy(model(problem.inputs), labels).backward()
-    optimizer.step()
-    with torch.no_grad():
-        loss = float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))
+    with torch.random.fork_rng():
+        F.cross_entropy(model(problem.inputs), labels).backward()
+        optimizer.step()
+        with torch.no_grad():
+            loss = float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))
     model.load_state_dict(before)
     optimizer.zero_grad()
-    torch.set_rng_state(state)
     return loss
+
+
+def random_state() -> Tensor:
+    """Of all generators that a pass may draw from, in one."""
+    return torch.cat([torch.get_rng_state(), *torch.cuda.get_rng_state_all()])
 
 
 def relative_error(value: Tensor, reference: Tensor) -> float:

@@ -25,6 +25,7 @@ from .problems import (
     drawn,
     meta_loss_after_step,
     perceptrons,
+    random_state,
     relative_error,
 )
 
@@ -370,7 +371,7 @@ def test_the_model_its_gradients_and_the_random_state_are_left_as_they_were(meth
     F.cross_entropy(model(problem.inputs), problem.labels).backward()
     gradients = [parameter.grad for parameter in model.parameters()]
     values = [None if gradient is None else gradient.clone() for gradient in gradients]
-    state, random_state = {k: v.clone() for k, v in model.state_dict().items()}, torch.get_rng_state()
+    state, drawn_from = {k: v.clone() for k, v in model.state_dict().items()}, random_state()
     tensors = [t.data_ptr() for t in (*model.parameters(), *model.buffers())]
 
     label_gradient(model, *problem.batches, lookahead_lr=0.3, method=method)
@@ -380,7 +381,7 @@ def test_the_model_its_gradients_and_the_random_state_are_left_as_they_were(meth
     for parameter, gradient, value in zip(model.parameters(), gradients, values, strict=True):
         assert parameter.grad is gradient
         assert gradient is None or value is None or torch.equal(gradient, value)
-    assert torch.equal(random_state, torch.get_rng_state())
+    assert torch.equal(drawn_from, random_state())
     assert model.training
     assert not problem.labels.requires_grad
 
@@ -456,7 +457,7 @@ def test_a_step_down_the_label_gradient_lowers_the_meta_loss(problem: Problem) -
     assert meta_loss_after_step(problem, feasible, lr) < meta_loss_after_step(problem, problem.labels, lr)
 
 
-def test_bfloat16_autocast_gives_the_gradient_to_its_precision() -> None:
+def test_bfloat16_autocast_gives_the_gradient_to_its_precision(device: str) -> None:
     def build() -> nn.Module:
         return nn.Sequential(
             nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5)
@@ -464,14 +465,14 @@ def test_bfloat16_autocast_gives_the_gradient_to_its_precision() -> None:
 
     problem = drawn(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
     exact = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device, torch.bfloat16):
         close = label_gradient(problem.model, *problem.batches, lookahead_lr=0.1)
     # bfloat16 rounds to 2⁻⁹; some fifteen operations in a row, each through differences of larger numbers.
     assert relative_error(close, exact) < 0.1
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_under_autocast_the_meta_set_is_read_at_the_lookahead(method: str) -> None:
+def test_under_autocast_the_meta_set_is_read_at_the_lookahead(method: str, device: str) -> None:
     """Autocast keeps its casts of the weights; a rate this large leaves nothing in common with the gradient at θ."""
 
     def build() -> nn.Module:
@@ -482,7 +483,7 @@ def test_under_autocast_the_meta_set_is_read_at_the_lookahead(method: str) -> No
     exact = label_gradient(problem.model, *problem.batches, lookahead_lr=lr)
     at_the_weights_now = label_gradient(problem.model, *problem.batches, lookahead_lr=1e-4) * (lr / 1e-4)
     assert relative_error(at_the_weights_now, exact) > 0.5
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(device, torch.bfloat16):
         found = label_gradient(problem.model, *problem.batches, lookahead_lr=lr, method=method)
     assert relative_error(found, exact) < 0.1
 

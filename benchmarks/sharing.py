@@ -1,0 +1,154 @@
+"""How many trials should share a GPU: images a second of one trial, and of several side by side.
+
+    python benchmarks/sharing.py                                     # a table, and sharing.json beside this file
+    python benchmarks/sharing.py --beside 1 2 --width 4 --batch 32   # toy size, for a machine without a GPU
+
+A trial is a process of its own, as in a sweep: a ResNet18 on random images of CIFAR-10's shape, cropped and flipped,
+in bfloat16 and channels-last where there is a GPU, trained as a run trains, measuring after each pass included. After
+a pass to warm up all begin at once and each counts the passes it finishes in the window. What a device holds for each
+process beside torch's own allocations is read off the device.
+"""
+
+import argparse
+import json
+import multiprocessing
+import platform
+import subprocess
+import time
+from collections.abc import Sequence
+from multiprocessing.queues import Queue
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from harness.training.config import RunConfig
+from harness.training.data import Images, Parts
+from harness.training.run import Run
+
+IMAGES = 2048  # of a pass
+MIB = 2**20
+ARMS: dict[str, dict[str, Any]] = {
+    "one_hot": {"method": "one_hot"},
+    "learned, interval 4": {"method": "learned", "meta_interval": 4},
+    "learned, interval 1": {"method": "learned", "meta_interval": 1},
+}
+
+
+def parts() -> Parts:
+    """Random images, labels and all."""
+    draws = torch.Generator().manual_seed(0)
+
+    def images(count: int) -> Images:
+        return Images.of(
+            torch.randn(count, 3, 32, 32, generator=draws), torch.randint(10, (count,), generator=draws), 10
+        )
+
+    train = images(IMAGES)
+    pool = images(512)
+    held = Images(train.pixels, train.index[:512], pool.targets, 10)
+    return Parts(train, train.targets, held, held)
+
+
+def config(arm: str, options: argparse.Namespace) -> RunConfig:
+    on_gpu = torch.cuda.is_available()
+    return RunConfig(
+        model="resnet18",
+        width=options.width,
+        batch_size=options.batch,
+        meta_size=512,
+        meta_batch_size=min(512, options.batch),
+        augment="crop_flip",
+        epochs=10_000,
+        amp="bf16" if on_gpu else "none",
+        channels_last=on_gpu,
+        **ARMS[arm],
+    )
+
+
+def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[dict[str, float]]") -> None:
+    """One process: what it did in the window."""
+    torch.set_num_threads(1)
+    run = Run(config(arm, options), parts())
+    run.train_epoch()
+    held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
+    start.wait()
+    passes, began = 0, time.perf_counter()
+    while (elapsed := time.perf_counter() - began) < options.seconds or not passes:
+        run.train_epoch()
+        passes += 1
+    elapsed = time.perf_counter() - began
+    outside = 0.0
+    start.wait()  # all are still there, so what the device holds is theirs
+    if torch.cuda.is_available():
+        free, whole = torch.cuda.mem_get_info()
+        outside = whole - free
+    start.wait()
+    told.put({"images": passes * IMAGES / elapsed, "reserved": held / MIB, "device": outside / MIB})
+
+
+def beside(arm: str, count: int, options: argparse.Namespace) -> dict[str, float]:
+    """Images a second of `count` trials together, and the memory of one in MiB."""
+    spawn = multiprocessing.get_context("spawn")
+    start, told = spawn.Barrier(count), spawn.Queue()
+    processes = [spawn.Process(target=trial, args=(arm, options, start, told)) for _ in range(count)]
+    for process in processes:
+        process.start()
+    found = [told.get(timeout=600) for _ in processes]
+    for process in processes:
+        process.join()
+    reserved = sum(one["reserved"] for one in found)
+    return {
+        "images_per_second": sum(one["images"] for one in found),
+        "slowest_over_mean": min(one["images"] for one in found) * count / sum(one["images"] for one in found),
+        "torch_mib": reserved / count,
+        "cuda_mib": max(0.0, max(one["device"] for one in found) - reserved) / count,
+    }
+
+
+def table(found: dict[str, dict[int, dict[str, float]]]) -> str:
+    """A row for each arm and number of trials."""
+    lines = [
+        "| arm | trials side by side | images a second, all together | ÷ one alone | slowest ÷ mean "
+        "| memory of a trial: torch, MiB | CUDA beside it, MiB |",
+        "| --- | --- | --- | --- | --- | --- | --- |",
+    ]
+    for arm, counts in found.items():
+        alone = counts[min(counts)]["images_per_second"] / min(counts)
+        for count, one in counts.items():
+            lines.append(
+                f"| {arm} | {count} | {one['images_per_second']:,.0f} | {one['images_per_second'] / alone:.2f} "
+                f"| {one['slowest_over_mean']:.2f} | {one['torch_mib']:.0f} | {one['cuda_mib']:.0f} |"
+            )
+    return "\n".join(lines)
+
+
+def provenance(options: argparse.Namespace) -> dict[str, Any]:
+    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
+    return {
+        "commit": commit.stdout.strip(),
+        "torch": torch.__version__,
+        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU",
+        "width": options.width,
+        "batch": options.batch,
+        "seconds": options.seconds,
+    }
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description="How many trials should share a GPU.")
+    parser.add_argument("--beside", type=int, nargs="+", default=[1, 2, 4, 8], help="trials side by side")
+    parser.add_argument("--arm", choices=ARMS, action="append", help="default: all")
+    parser.add_argument("--width", type=int, default=64, help="of the ResNet18")
+    parser.add_argument("--batch", type=int, default=128, help="batch and meta batch")
+    parser.add_argument("--seconds", type=float, default=4.0, help="length of the window")
+    parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
+    options = parser.parse_args(arguments)
+    found = {arm: {count: beside(arm, count, options) for count in options.beside} for arm in options.arm or ARMS}
+    print(table(found))
+    options.json.write_text(json.dumps({"provenance": provenance(options), "arms": found}, indent=2) + "\n")
+
+
+if __name__ == "__main__":
+    main()
