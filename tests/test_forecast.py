@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 
 from harness.search.forecast import Cost, Forecast, forecast, sizes, thriftiest
-from harness.search.plan import STARTUP_SECONDS
-from harness.space import Space, load
+from harness.search.plan import STARTUP_SECONDS, room
+from harness.space import Resources, Space, load
 from tests.conftest import ROOT, run
 from tests.heads import head
 
@@ -34,6 +34,25 @@ def space(*overrides: str) -> Space:
 
 
 EVEN = {name: Cost(2.0, 1.0) for name in ("learned", "one_hot", "label_smoothing")}
+
+
+@pytest.mark.parametrize(
+    ("need", "cores", "gpus", "told"),
+    [
+        ({}, 2, 0, ("2 cores", 2)),
+        ({"cpu": 1.5}, 1, 0, ("1 core", 0)),
+        ({"gpu": 0.5}, 2, 0, ("2 cores", 2)),
+        ({}, 16, 1, ("16 cores and 1 GPU", 1)),
+        ({"gpu": 0.1}, 16, 2, ("16 cores and 2 GPUs", 16)),
+        ({"gpu": 0.1, "cpu": 2}, 16, 2, ("16 cores and 2 GPUs", 8)),
+        ({"gpu": 0.125}, 16, 1, ("16 cores and 1 GPU", 8)),
+        ({"gpu": 0}, 16, 1, ("16 cores", 16)),
+    ],
+)
+def test_a_machine_has_room_by_its_cores_and_its_gpus(
+    need: dict[str, float], cores: int, gpus: int, told: tuple[str, int]
+) -> None:
+    assert room(Resources(**need), cores, gpus) == told
 
 
 def test_a_worker_alone_takes_the_sum_of_all_trials() -> None:

@@ -56,7 +56,17 @@ class Devices:
         return need.cpu if self.cores else 1.0 if need.gpu is None else need.gpu
 
     def __str__(self) -> str:
-        return f"{self.count} {'cores' if self.cores else self.kind}"
+        one = "core" if self.cores else self.kind
+        return f"{self.count} {one}{'s' if self.count > 1 and one in ('core', 'GPU') else ''}"
+
+
+def room(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
+    """A machine in words, and how many trials it has room for; where it has no GPU, none is held."""
+    of_cores, of_gpus = Devices(cores, "CPU"), Devices(gpus, "GPU")
+    fits = int(cores / of_cores.share(need) + 1e-9)
+    if not gpus or not of_gpus.share(need):
+        return str(of_cores), fits
+    return f"{of_cores} and {of_gpus}", min(fits, int(gpus / of_gpus.share(need) + 1e-9))
 
 
 def check(space: Space, devices: Devices) -> None:
@@ -148,12 +158,12 @@ def _times(space: Space, trials: "list[Trial]", devices: Devices | None) -> list
     seeds = space.search.seeds_per_trial
     what = f"{len(trials)} trials{f' on {seeds} seeds each' if seeds > 1 else ''}"
     if devices is None:
-        cores = os.cpu_count() or 1
-        workers = max(1, min(limit or cores, int(cores / space.search.resources.cpu)))
+        here, fits = room(space.search.resources, os.cpu_count() or 1, torch.cuda.device_count())
+        workers = max(1, min(limit or fits, fits))
         expected = forecast(space, costs, workers, STARTUP_SECONDS)
         whole = forecast(_unpruned(space), costs, workers, STARTUP_SECONDS)
         saved = "" if isinstance(space.search.pruner, NoPruner) else f", {duration(whole.seconds)} if none were stopped"
-        return [f"{what}, {workers} at a time on {cores} cores here: about {duration(expected.seconds)}{saved}"]
+        return [f"{what}, {workers} at a time on {here} here: about {duration(expected.seconds)}{saved}"]
     share = devices.share(space.search.resources)
     most = min(limit or len(trials), len(trials), int(devices.count / share + 1e-9))
     expected_on = [forecast(space, costs, workers, STARTUP_SECONDS) for workers in sizes(most)]

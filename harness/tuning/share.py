@@ -22,8 +22,8 @@ STEPS = 2
 def check_share(space: Space, need: Resources) -> None:
     """Return if a trial of each arm, at the upper end of its parameters, fits into its share of a GPU.
 
-    Only shares of less than one GPU are tried, on a worker as trials get one; where a trial whose memory runs out is
-    tried again with half the batch, none is.
+    Only shares of less than one GPU are tried, all arms at once, each on a worker as trials get one; where a trial
+    whose memory runs out is tried again with half the batch, none is.
 
     Raises:
         ClusterError: one does not; says how much it needs.
@@ -32,13 +32,13 @@ def check_share(space: Space, need: Resources) -> None:
     if not 0 < terms.gpu < 1 or terms.half_batch:
         return
     asked = ray.remote(**as_options(need), max_retries=0, max_calls=1)(_tried)
-    for arm in space.arms:
-        config = arm.config(arm.draw(_upper)).model_dump()
-        problem = ray.get(asked.remote(terms, config))
+    tried = {arm.name: asked.remote(terms, arm.config(arm.draw(_upper)).model_dump()) for arm in space.arms}
+    for name, trial in tried.items():
+        problem = ray.get(trial)
         if problem:
             raise ClusterError(
                 f"search.resources.gpu: expected a share that a trial fits into, got {terms.gpu:g}, and of the arm "
-                f"'{arm.name}' at the upper end of its parameters {problem}; ask for more of a GPU, search "
+                f"'{name}' at the upper end of its parameters {problem}; ask for more of a GPU, search "
                 "smaller trials, or set half_batch"
             )
 
