@@ -137,20 +137,26 @@ def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
     assert told(sweep) == first, "a model follows from its seed"
 
 
-def test_people_s_votes_are_taken_where_the_data_have_them(tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", ["training", "test"])
+def test_people_s_votes_are_taken_where_the_data_have_them(part: str, tmp_path: Path) -> None:
+    """Of the test part alone, as CIFAR-10H has them, where the images that may be trained on have none."""
     groups = {"a": [0, 3], "b": [1, 2, 4]}
     generator = np.random.default_rng(0)
     truth = np.arange(300) % 5
     votes = generator.multinomial(40, rows(groups, 5)[truth])
     file = tmp_path / "voted.npz"
     images = generator.integers(0, 255, (300, 8, 8), dtype=np.uint8)
-    np.savez(file, x_train=images, y_train=truth, reference_train=votes, x_test=images[:9], y_test=truth[:9])
+    other = {"x": generator.integers(0, 255, (200, 8, 8), dtype=np.uint8), "y": truth[:200]}
+    asked, rest = ("train", "test") if part == "training" else ("test", "train")
+    arrays = {f"x_{asked}": images, f"y_{asked}": truth, f"reference_{asked}": votes}
+    np.savez(file, **arrays, **{f"{name}_{rest}": array for name, array in other.items()})
     sizes = ("meta_size=20", "val_size=20", "noise=none", "noise_rate=0.0")
     sweep = pretended(tmp_path / "runs", "unused", "labels=class", f"dataset=npz:{file}", *sizes)
     leave(sweep.folder / "trials" / "0", rows(groups))
     assert ask(sweep) == 0
     found = told(sweep)
-    assert (found["reference"]["kind"], found["reference"]["images"]) == ("votes", 300)
+    reference = found["reference"]
+    assert (reference["kind"], reference["part"], reference["images"]) == ("votes", part, 300)
     shares = votes / votes.sum(1, keepdims=True)
     assert np.allclose(found["reference"]["table"][3], shares[truth == 3].mean(0), atol=1e-6)
     assert "as people's votes: rank correlation" in found["sentence"]

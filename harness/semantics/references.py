@@ -41,15 +41,19 @@ def check_reference(asked: str) -> None:
 
 
 def votes(config: RunConfig) -> Reference | None:
-    """What people said of the images that a run may see; None where the data set does not bring it."""
-    from harness.training.data import load_pool
+    """What people said of images of the data set: those that a run may see, else those of its test part.
 
-    pool = load_pool(config)
-    if pool.reference is None:
-        return None
-    table = class_table(pool.reference.numpy(), pool.targets.numpy(), pool.classes)
-    known = int((pool.targets >= 0).sum())
-    return Reference(table, "people's votes", {"kind": "votes", "images": known})
+    None where the data set brings no votes. Nothing is trained or chosen by them.
+    """
+    from harness.training.data import load_pool, load_test
+
+    for part, load in (("training", load_pool), ("test", load_test)):
+        images = load(config)
+        if images.reference is not None:
+            table = class_table(images.reference.numpy(), images.targets.numpy(), images.classes)
+            known = int((images.targets >= 0).sum())
+            return Reference(table, "people's votes", {"kind": "votes", "part": part, "images": known})
+    return None
 
 
 def superclasses(file: Path, classes: int) -> Reference:

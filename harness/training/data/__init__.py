@@ -1,7 +1,7 @@
 """Four parts of the data, never mixed.
 
     train   noisy labels, learned          meta   clean, drives the labels
-    val     clean, drives the search       test   opened by a confirmation alone
+    val     clean, drives the search       test   opened by a confirmation; its votes, if any, by semantics
 
     digits · idx · torchvision_sets · own      readers: a data set as numpy arrays (`raw`), checked
     cache                                      what was read, as files that the trials of a node share

@@ -74,7 +74,7 @@ def load_pool(config: RunConfig) -> Images:
 
 
 def load_test(config: RunConfig) -> Images:
-    """The test part. Only a confirmation calls this."""
+    """The test part. A confirmation calls this, and who asks for people's votes on its images; no search does."""
     return _images(Source.of(config), "test")
 
 
