@@ -63,6 +63,7 @@ def config(arm: str, options: argparse.Namespace) -> RunConfig:
         epochs=10_000,
         amp="bf16" if on_gpu else "none",
         channels_last=on_gpu,
+        deterministic=not options.fast,
         **ARMS[arm],
     )
 
@@ -133,6 +134,7 @@ def provenance(options: argparse.Namespace) -> dict[str, Any]:
         "width": options.width,
         "batch": options.batch,
         "seconds": options.seconds,
+        "deterministic": not options.fast,
     }
 
 
@@ -142,6 +144,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--arm", choices=ARMS, action="append", help="default: all")
     parser.add_argument("--width", type=int, default=64, help="of the ResNet18")
     parser.add_argument("--batch", type=int, default=128, help="batch and meta batch")
+    parser.add_argument("--fast", action="store_true", help="deterministic: false")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the window")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args(arguments)

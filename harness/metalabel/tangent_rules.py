@@ -117,8 +117,9 @@ def _batch_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     shift = torch.zeros_like(mean) if bias_tangent is None else bias_tangent
     scale = inverse if weight is None else weight * inverse
     if training and moving is not None:
+        unit = torch.ones_like(mean) if weight is None else weight  # on CUDA the means are not had without one
         _, correlation, total = aten.native_batch_norm_backward.default(
-            moving, x, weight, None, None, mean, inverse, True, eps, [False, True, True]
+            moving, x, unit, None, None, mean, inverse, True, eps, [False, True, True]
         )
         count = x.numel() // x.shape[1]
         slope = slope - scale * (correlation / count)

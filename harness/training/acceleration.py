@@ -2,12 +2,15 @@
 
     channels_last    weights, and so activations, with channels innermost: what convolutions are fastest in
     amp: bf16        matrix products and convolutions in bfloat16 by autocast; weights, logits and labels in float32
+    deterministic    on a GPU, sums in one order: the same run to the same bits
     compile          passes through `torch.compile`, whole graphs with a batch size left open
 
 Channels-last and compiled runs differ from plain ones by rounding, bfloat16 by 2⁻⁹ of each number. A compiled graph is
 one opaque operation, so `harness.metalabel` runs the training pass of a label step uncompiled and its meta pass
 compiled; all steps without label updates, and evaluation, are compiled wholly.
 """
+
+import os
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +29,18 @@ class InBfloat16(nn.Module):
         with torch.autocast(inputs.device.type, torch.bfloat16):
             logits: Tensor = self.network(inputs)
         return logits.float()
+
+
+def in_one_order(asked: bool) -> None:
+    """Let what this process computes on GPUs be the same to the bit each time, or let it take the faster way.
+
+    An operation that cuDNN or torch can only do in the order in which threads come goes on so, with a warning. Before
+    the process first multiplies on a GPU: cuBLAS reads its workspace's size then.
+    """
+    if torch.cuda.is_available():
+        os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+        torch.utils.deterministic.fill_uninitialized_memory = False  # nothing here reads what it has not written
+        torch.use_deterministic_algorithms(asked, warn_only=True)
 
 
 def arranged(model: nn.Module, config: RunConfig) -> nn.Module:

@@ -141,6 +141,7 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         "auto", description="where to compute; auto: the GPU if there is one"
     )
+    deterministic: bool = Field(True, description="whether a GPU computes the same run to the same bits, as a CPU does")
     amp: Literal["none", "bf16"] = Field(
         "none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
     )

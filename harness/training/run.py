@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from harness.training.acceleration import arranged, compile_in_place
+from harness.training.acceleration import arranged, compile_in_place, in_one_order
 from harness.training.augment import augmented
 from harness.training.check import check_computing
 from harness.training.config import RunConfig
@@ -48,6 +48,7 @@ class Run:
     def __init__(self, config: RunConfig, parts: Parts | None = None) -> None:
         if problems := check_computing(config):
             raise DataError("\n".join(problems))
+        in_one_order(config.deterministic)
         self.config = config
         self.device = _device(config.device)
         self.parts = (load_parts(config) if parts is None else parts).to(self.device)

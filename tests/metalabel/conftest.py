@@ -18,7 +18,7 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-@pytest.fixture(autouse=True, scope="package")
+@pytest.fixture(autouse=True)
 def device() -> Iterator[str]:
     """Where tensors and models are made, by its name."""
     name = os.environ.get("TEST_DEVICE", "cpu")
@@ -28,5 +28,5 @@ def device() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def seeded() -> None:
+def seeded(device: str) -> None:
     torch.manual_seed(0)

@@ -36,22 +36,22 @@ def test_the_course_of_a_run_is_that_of_its_labels() -> None:
     found = run.course.arrays(run.parts.train)
     assert found["epochs"].tolist() == [0, 1, 2, 3, 4]
     assert (found["largest"].dtype, found["moved"].dtype) == (np.uint8, np.float16)
-    moved = np.stack([(labels - start).abs().sum(1).numpy() / 2 for labels in seen])
-    np.testing.assert_array_equal(found["largest"], np.stack([labels.argmax(1).numpy() for labels in seen]))
+    moved = np.stack([(labels - start).abs().sum(1).cpu().numpy() / 2 for labels in seen])
+    np.testing.assert_array_equal(found["largest"], np.stack([labels.argmax(1).cpu().numpy() for labels in seen]))
     np.testing.assert_allclose(found["moved"], moved, atol=5e-4)  # half precision
     assert moved[-1].max() > 0.1
     assert len(found["shown"]) == SHOWN
     assert moved[-1][found["shown"]].min() >= np.sort(moved[-1])[-SHOWN] - 1e-3
     assert found["pixels"].shape == (SHOWN, 1, 8, 8)
     assert (found["pixels"].min(), found["pixels"].max()) == (0, 255)
-    stored = run.parts.train.pixels.stored[run.parts.train.index[found["shown"]]]
+    stored = run.parts.train.pixels.stored[run.parts.train.index[found["shown"]]].cpu()
     np.testing.assert_array_equal(found["pixels"], (stored * (255 / 16)).round().byte())
 
 
 @pytest.mark.parametrize("settings", [{"labels": "class", "method": "learned"}, {"method": "online_label_smoothing"}])
 def test_of_class_labels_the_matrix_is_kept(settings: dict[str, object]) -> None:
     run = Run(QUICK.model_copy(update=settings))
-    start = run.method.class_labels()
+    start = run.method.class_labels().cpu()
     epochs(run, 4)
     assert run.course is not None
     found = run.course.arrays(run.parts.train)
@@ -59,8 +59,8 @@ def test_of_class_labels_the_matrix_is_kept(settings: dict[str, object]) -> None
     matrices = found["class_labels"]
     assert matrices.shape == (5, 10, 10)
     np.testing.assert_allclose(matrices[0], start, atol=1e-3)
-    np.testing.assert_allclose(matrices[-1], run.method.class_labels(), atol=1e-3)
-    np.testing.assert_array_equal(found["largest"][-1], matrices[-1].argmax(1)[run.parts.noisy])
+    np.testing.assert_allclose(matrices[-1], run.method.class_labels().cpu(), atol=1e-3)
+    np.testing.assert_array_equal(found["largest"][-1], matrices[-1].argmax(1)[run.parts.noisy.cpu()])
 
 
 @pytest.mark.parametrize("method", ["one_hot", "label_smoothing", "gce", "fine_tuning", "reweighting"])

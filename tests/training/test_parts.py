@@ -14,7 +14,7 @@ NOISY = RunConfig(noise="symmetric", noise_rate=0.4)
 
 def rows(images: Tensor) -> set[bytes]:
     """Each image as a value; all images of digits differ."""
-    return {image.numpy().tobytes() for image in images}
+    return {image.cpu().numpy().tobytes() for image in images}
 
 
 def drawn(parts: Parts) -> dict[str, set[bytes]]:
