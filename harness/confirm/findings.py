@@ -139,17 +139,20 @@ def _notes(space: Space, confirmed: Sequence[Confirmed], question: Question) -> 
     return notes
 
 
-def circumstances(missing: int, lost: Mapping[str, str], judged: Sequence[Mapping[str, Any]]) -> list[str]:
+def circumstances(
+    missing: Mapping[str, int], lost: Mapping[str, str], judged: Sequence[Mapping[str, Any]]
+) -> list[str]:
     """Notes on what the results do not show.
 
     Args:
-        missing: trials of the search that are still to be run.
+        missing: trials of the search that are still to be run, by arm.
         lost: runs that came to no result, and why.
         judged: at which `n`, and whether as a `sequential` look, the results were ever judged.
     """
     notes = []
-    if missing:
-        notes.append(f"the search is not at its end: {missing} of its trials are still to be run")
+    if any(missing.values()):
+        left = ", ".join(f"{count} of {arm}" for arm, count in missing.items() if count)
+        notes.append(f"the search is not at its end; trials that are still to be run: {left}")
     if lost:
         name, reason = next(iter(lost.items()))
         runs = f"{len(lost)} run{'s' if len(lost) > 1 else ''}"

@@ -169,7 +169,7 @@ def confirm(
         found = {"name": path.name, "study": space.study, **found}
         found["provenance"] = facts
         found["judged"] = judged = _judged(folder.findings, found["n"], extent.sequential)
-        found["notes"] += circumstances(ledger.missing, lost, judged)
+        found["notes"] += circumstances(ledger.missing_by_arm(), lost, judged)
         write_json(folder.findings, found)
         tracker.append(with_verdict(found, folder))
         tracker.append(dataclasses.replace(state_of_search, metrics=metrics(found), time=now_ms()))

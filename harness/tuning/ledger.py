@@ -177,7 +177,11 @@ class Ledger:
     @property
     def missing(self) -> int:
         """Trials that are still to be run, or run to their end, unless a rule stops the search before."""
-        return sum(self._due().values()) + len(self._orphans) + len(self._open)
+        return sum(self.missing_by_arm().values())
+
+    def missing_by_arm(self) -> dict[str, int]:
+        """The same, arm by arm."""
+        return {arm: due + self._under_way(arm) for arm, due in self._due().items()}
 
     def _due(self) -> dict[str, int]:
         """For each arm, trials of its share that were not asked for yet; 0 where a rule says that it had enough."""

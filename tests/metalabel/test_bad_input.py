@@ -77,7 +77,7 @@ def test_a_model_that_gives_no_plain_logits_is_told_so(
 ) -> None:
     problem = drawn(lambda: nn.Flatten(), shape, 3)
     with pytest.raises(ValueError, match=rf"model: expected logits \[batch, classes\], got {got}; wrap the model"):
-        label_gradient(model.double(), *problem.batches, lookahead_lr=0.1, method=method)
+        label_gradient(model.double().to(problem.inputs.device), *problem.batches, lookahead_lr=0.1, method=method)
 
 
 def test_meta_step_refuses_an_optimiser_whose_step_it_cannot_foresee() -> None:

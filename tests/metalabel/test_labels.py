@@ -71,9 +71,10 @@ def test_labels_start_from_one_hot_smoothed_or_given_ones(parametrisation: Param
 def test_a_step_moves_only_the_rows_it_names_and_stays_on_the_simplex(
     parametrisation: Parametrisation, dtype: torch.dtype
 ) -> None:
-    labels = InstanceLabels.from_classes(CLASSES, 3, parametrisation=parametrisation, dtype=dtype, momentum=0.5)
-    before = labels.as_tensor()
     index = torch.tensor([6, 1, 3])
+    classes = CLASSES.to(index.device)
+    labels = InstanceLabels.from_classes(classes, 3, parametrisation=parametrisation, dtype=dtype, momentum=0.5)
+    before = labels.as_tensor()
     for _ in range(3):
         labels.update(index, torch.randn(3, 3), label_lr=0.2, scale=2.0)
     after = labels.as_tensor()

@@ -234,17 +234,17 @@ def test_what_was_judged_more_than_once_is_told_with_the_chance_to_be_wrong() ->
     def look(n: int, sequential: bool = False) -> dict[str, Any]:
         return {"n": n, "sequential": sequential}
 
-    assert circumstances(0, {}, [look(10)]) == []
-    assert circumstances(0, {}, [look(4, True), look(9, True), look(20, True)]) == []
-    (twice,) = circumstances(0, {}, [look(10), look(20)])
+    assert circumstances({}, {}, [look(10)]) == []
+    assert circumstances({}, {}, [look(4, True), look(9, True), look(20, True)]) == []
+    (twice,) = circumstances({}, {}, [look(10), look(20)])
     assert twice.startswith("judged before at n = 10: with a chance of up to 10 %, not 5 %")
-    (mixed,) = circumstances(0, {}, [look(10), look(20), look(25, True)])
+    (mixed,) = circumstances({}, {}, [look(10), look(20), look(25, True)])
     assert mixed.startswith("judged before at n = 10, 20: with a chance of up to 15 %")
 
 
 def test_lost_runs_and_an_unfinished_search_are_told() -> None:
-    notes = circumstances(7, {"ours-1 seed 3": "worker lost: no memory"}, [])
-    assert notes[0] == "the search is not at its end: 7 of its trials are still to be run"
+    notes = circumstances({"ours": 5, "theirs": 0, "others": 2}, {"ours-1 seed 3": "worker lost: no memory"}, [])
+    assert notes[0] == "the search is not at its end; trials that are still to be run: 5 of ours, 2 of others"
     assert notes[1].startswith("1 run came to no result (ours-1 seed 3: worker lost: no memory)")
 
 
