@@ -148,12 +148,12 @@ def _entries(path: Path, space: Space) -> "list[Entry]":
         return Ledger(folder.journal, space).entries()
 
 
-def _missing(path: Path, space: Space) -> int:
-    """Trials that the sweep of the teachers has still to run."""
+def _missing(path: Path, space: Space) -> dict[str, int]:
+    """Trials that the sweep of the teachers has still to run, by arm."""
     from harness.tuning.ledger import Ledger
 
     with SweepFolder(path) as folder:
-        return Ledger(folder.journal, space).missing
+        return Ledger(folder.journal, space).missing_by_arm()
 
 
 def _check(teachers: "list[Configuration]") -> None:
