@@ -1,6 +1,7 @@
 """What a person sees of a sweep: one moving line while it runs, a table at its end.
 
-On a terminal the line is a bar that redraws itself; into a pipe or file it is a plain line now and then.
+On a terminal the line is a bar that redraws itself; into a pipe or file it is a plain line when something has ended,
+and one a minute where nothing has.
 """
 
 import math
@@ -17,6 +18,7 @@ from rich.table import Table
 from harness.tracking.spool import Measured, Record, Remarked, TrialEnded, TrialStarted
 
 PLAIN_LINE_SECONDS = 5.0
+SILENT_SECONDS = 60.0
 BAR_WIDTH = 16
 
 
@@ -33,7 +35,7 @@ class SweepProgress:
         noun: what is counted.
         ranked: whether a best so far is worth showing.
         quiet: show nothing.
-        every: seconds between plain lines.
+        every: seconds between plain lines, at least.
     """
 
     def __init__(
@@ -67,6 +69,7 @@ class SweepProgress:
         self.first_trial: float | None = None
         self.measured = False
         self.spoke = self.began
+        self.told = ended
         self.bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -160,9 +163,11 @@ class SweepProgress:
     def _show(self) -> None:
         if self.bar is not None:
             self.bar.update(self.task, completed=self.ended, description=self.line)
-        elif self.measured and time.monotonic() - self.spoke > self.every:
-            self.spoke = time.monotonic()
-            self.console.print(self.line, soft_wrap=True)
+        elif self.measured:
+            silent = time.monotonic() - self.spoke
+            if silent > (self.every if self.ended > self.told else max(self.every, SILENT_SECONDS)):
+                self.spoke, self.told = time.monotonic(), self.ended
+                self.console.print(self.line, soft_wrap=True)
 
 
 def results_table(summary: Mapping[str, Any]) -> Table:

@@ -65,3 +65,24 @@ def test_a_narrow_terminal_is_told_what_matters(width: int, failed: int) -> None
     assert line.startswith("3/6 trials")
     assert line.endswith("about 0 s left")
     assert ("1 failed" in line) == bool(failed)
+
+
+def test_a_pipe_hears_of_what_ended_and_else_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("harness.display.time.monotonic", lambda: now)
+    printed = io.StringIO()
+    shown = SweepProgress(3, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=80))
+    for number in (0, 1):
+        shown(TrialStarted(trial=number, name=f"learned-{number}", params={}, tags={}))
+    heard = []
+    for step in range(1, 31):  # a step every ten seconds; one trial ends at 100 s, the other goes on
+        now = 100.0 + 10 * step
+        shown(Measured(trial=1, step=step, metrics={"val_accuracy": 0.5}))
+        if step == 10:
+            shown(TrialEnded(trial=0, state="pruned", step=9))
+        if printed.tell():
+            heard.append((10 * step, printed.getvalue().splitlines()[-1][:28]))
+            printed.seek(0)
+            printed.truncate()
+    assert [at for at, _ in heard] == [10, 70, 100, 170, 240]
+    assert [line for _, line in heard[1:3]] == ["0/3 trials · 2 running · 0 f", "1/3 trials · 1 running · 0 f"]
