@@ -48,7 +48,7 @@ def test_a_share_that_a_trial_does_not_fit_into_is_refused_before_the_first(tmp_
     assert result.code == 0, result.all
 
 
-@pytest.mark.parametrize(("gpu", "held"), [(0.5, [0.5 - 0.6 / 80]), (0.005, [0.01]), (1.0, []), (2.0, []), (0.0, [])])
+@pytest.mark.parametrize(("gpu", "held"), [(0.5, [0.5 - 0.8 / 80]), (0.005, [0.01]), (1.0, []), (2.0, []), (0.0, [])])
 def test_a_worker_is_held_to_its_share_of_the_memory(
     monkeypatch: pytest.MonkeyPatch, gpu: float, held: list[float]
 ) -> None:
