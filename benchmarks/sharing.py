@@ -27,7 +27,7 @@ from harness.training.config import RunConfig
 from harness.training.data import Images, Parts
 from harness.training.run import Run
 
-IMAGES = 2048  # of a pass
+HELD = 512  # images of the meta set, and of validation
 MIB = 2**20
 ARMS: dict[str, dict[str, Any]] = {
     "one_hot": {"method": "one_hot"},
@@ -36,8 +36,8 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def parts() -> Parts:
-    """Random images, labels and all."""
+def parts(count: int) -> Parts:
+    """So many random images, labels and all."""
     draws = torch.Generator().manual_seed(0)
 
     def images(count: int) -> Images:
@@ -45,9 +45,8 @@ def parts() -> Parts:
             torch.randn(count, 3, 32, 32, generator=draws), torch.randint(10, (count,), generator=draws), 10
         )
 
-    train = images(IMAGES)
-    pool = images(512)
-    held = Images(train.pixels, train.index[:512], pool.targets, 10)
+    train = images(count)
+    held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], 10)
     return Parts(train, train.targets, held, held)
 
 
@@ -57,8 +56,8 @@ def config(arm: str, options: argparse.Namespace) -> RunConfig:
         model="resnet18",
         width=options.width,
         batch_size=options.batch,
-        meta_size=512,
-        meta_batch_size=min(512, options.batch),
+        meta_size=HELD,
+        meta_batch_size=min(HELD, options.batch),
         augment="crop_flip",
         epochs=10_000,
         amp="bf16" if on_gpu else "none",
@@ -71,7 +70,7 @@ def config(arm: str, options: argparse.Namespace) -> RunConfig:
 def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[dict[str, float]]") -> None:
     """One process: what it did in the window."""
     torch.set_num_threads(1)
-    run = Run(config(arm, options), parts())
+    run = Run(config(arm, options), parts(options.images))
     run.train_epoch()
     held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
     start.wait()
@@ -86,7 +85,7 @@ def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[di
         free, whole = torch.cuda.mem_get_info()
         outside = whole - free
     start.wait()
-    told.put({"images": passes * IMAGES / elapsed, "reserved": held / MIB, "device": outside / MIB})
+    told.put({"images": passes * options.images / elapsed, "reserved": held / MIB, "device": outside / MIB})
 
 
 def beside(arm: str, count: int, options: argparse.Namespace) -> dict[str, float]:
@@ -133,6 +132,7 @@ def provenance(options: argparse.Namespace) -> dict[str, Any]:
         "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU",
         "width": options.width,
         "batch": options.batch,
+        "images": options.images,
         "seconds": options.seconds,
         "deterministic": not options.fast,
     }
@@ -145,6 +145,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--width", type=int, default=64, help="of the ResNet18")
     parser.add_argument("--batch", type=int, default=128, help="batch and meta batch")
     parser.add_argument("--fast", action="store_true", help="deterministic: false")
+    parser.add_argument("--images", type=int, default=2048, help="of a pass")
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the window")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args(arguments)

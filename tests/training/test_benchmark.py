@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 @pytest.mark.slow
 def test_trials_side_by_side_are_counted_together(tmp_path: Path) -> None:
     written = tmp_path / "sharing.json"
-    size = ["--width", "2", "--batch", "256", "--seconds", "0.1"]
+    size = ["--width", "2", "--batch", "64", "--images", "64", "--seconds", "0.1"]
     command = [sys.executable, "benchmarks/sharing.py", *size, "--beside", "1", "2", "--arm", "learned, interval 4"]
     run = subprocess.run(
         [*command, "--json", str(written)],
