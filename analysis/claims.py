@@ -88,7 +88,7 @@ STUDIES = (
         "fashion_asymmetric",
         2,
         "The same images, 40 % of those of a class taken for one that looks like it.",
-        ("--top", "1", "--seeds", "5"),
+        ("--top", "1", "--seeds", "10"),
     ),
     Study(
         "cifar10_clean_full",
