@@ -66,7 +66,7 @@ class SweepProgress:
         self.latest: dict[int, float] = {}
         self.ended_before = ended
         self.began = began or time.monotonic()
-        self.first_trial: float | None = None
+        self.first_result: float | None = None
         self.measured = False
         self.spoke = self.began
         self.told = ended
@@ -96,9 +96,10 @@ class SweepProgress:
         match record:
             case TrialStarted():
                 self.running[record.trial] = record.name
-                self.first_trial = self.first_trial or time.monotonic()
             case Measured():
                 self.latest[record.trial] = record.metrics[self.metric]
+                # Before it there is the start of a worker, which later trials do not wait for.
+                self.first_result = self.first_result or time.monotonic()
                 if not self.measured:
                     self._first_result(record)
             case TrialEnded():
@@ -150,10 +151,10 @@ class SweepProgress:
 
     def _seconds_left(self) -> float | None:
         here = self.ended - self.ended_before
-        if self.first_trial is None or here == 0:
+        if self.first_result is None or here == 0:
             return None
         # Trials under way count as half done: else the estimate starts out far too long.
-        pace = (time.monotonic() - self.first_trial) / (here + 0.5 * len(self.running))
+        pace = (time.monotonic() - self.first_result) / (here + 0.5 * len(self.running))
         return pace * max(0.0, self.trials - self.ended - 0.5 * len(self.running))
 
     def _say(self, text: str) -> None:
