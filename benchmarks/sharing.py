@@ -12,8 +12,6 @@ process beside torch's own allocations is read off the device.
 import argparse
 import json
 import multiprocessing
-import platform
-import subprocess
 import time
 from collections.abc import Sequence
 from multiprocessing.queues import Queue
@@ -23,6 +21,7 @@ from typing import Any
 
 import torch
 
+from harness.tracking import provenance
 from harness.training.config import RunConfig
 from harness.training.data import Images, Parts
 from harness.training.run import Run
@@ -39,13 +38,8 @@ ARMS: dict[str, dict[str, Any]] = {
 def parts(count: int) -> Parts:
     """So many random images, labels and all."""
     draws = torch.Generator().manual_seed(0)
-
-    def images(count: int) -> Images:
-        return Images.of(
-            torch.randn(count, 3, 32, 32, generator=draws), torch.randint(10, (count,), generator=draws), 10
-        )
-
-    train = images(count)
+    pixels = torch.randn(count, 3, 32, 32, generator=draws)
+    train = Images.of(pixels, torch.randint(10, (count,), generator=draws), 10)
     held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], 10)
     return Parts(train, train.targets, held, held)
 
@@ -75,7 +69,7 @@ def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[di
     held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
     start.wait()
     passes, began = 0, time.perf_counter()
-    while (elapsed := time.perf_counter() - began) < options.seconds or not passes:
+    while not passes or time.perf_counter() - began < options.seconds:
         run.train_epoch()
         passes += 1
     elapsed = time.perf_counter() - began
@@ -124,20 +118,6 @@ def table(found: dict[str, dict[int, dict[str, float]]]) -> str:
     return "\n".join(lines)
 
 
-def provenance(options: argparse.Namespace) -> dict[str, Any]:
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    return {
-        "commit": commit.stdout.strip(),
-        "torch": torch.__version__,
-        "device": torch.cuda.get_device_name() if torch.cuda.is_available() else platform.processor() or "CPU",
-        "width": options.width,
-        "batch": options.batch,
-        "images": options.images,
-        "seconds": options.seconds,
-        "deterministic": not options.fast,
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="How many trials should share a GPU.")
     parser.add_argument("--beside", type=int, nargs="+", default=[1, 2, 4, 8], help="trials side by side")
@@ -151,7 +131,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     found = {arm: {count: beside(arm, count, options) for count in options.beside} for arm in options.arm or ARMS}
     print(table(found))
-    options.json.write_text(json.dumps({"provenance": provenance(options), "arms": found}, indent=2) + "\n")
+    facts = {**provenance.collect(), "deterministic": not options.fast}
+    options.json.write_text(json.dumps({"provenance": facts, "arms": found}, indent=2) + "\n")
 
 
 if __name__ == "__main__":

@@ -67,7 +67,6 @@ class SweepProgress:
         self.ended_before = ended
         self.began = began or time.monotonic()
         self.first_result: float | None = None
-        self.measured = False
         self.spoke = self.began
         self.told = ended
         self.bar: Progress | None = None
@@ -89,7 +88,7 @@ class SweepProgress:
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
-        elif self.measured and kind is None:
+        elif self.first_result is not None and kind is None:
             self.console.print(self.line, soft_wrap=True)
 
     def __call__(self, record: Record) -> None:
@@ -98,10 +97,8 @@ class SweepProgress:
                 self.running[record.trial] = record.name
             case Measured():
                 self.latest[record.trial] = record.metrics[self.metric]
-                # Before it there is the start of a worker, which later trials do not wait for.
-                self.first_result = self.first_result or time.monotonic()
-                if not self.measured:
-                    self._first_result(record)
+                if self.first_result is None:
+                    self._tell_first(record)
             case TrialEnded():
                 self._count(record)
             case Remarked():
@@ -128,9 +125,10 @@ class SweepProgress:
             del parts[least.pop(0)]
         return line
 
-    def _first_result(self, record: Measured) -> None:
-        self.measured = True
-        waited = time.monotonic() - self.began
+    def _tell_first(self, record: Measured) -> None:
+        # What comes before it is the start of a worker, which later trials do not wait for.
+        self.first_result = time.monotonic()
+        waited = self.first_result - self.began
         reached = f"{self.running[record.trial]}, epoch {record.step}, {self.metric} {self.latest[record.trial]:.3f}"
         self._say(f"first result after {waited:.1f} s: {reached}")
 
@@ -164,7 +162,7 @@ class SweepProgress:
     def _show(self) -> None:
         if self.bar is not None:
             self.bar.update(self.task, completed=self.ended, description=self.line)
-        elif self.measured:
+        elif self.first_result is not None:
             silent = time.monotonic() - self.spoke
             if silent > (self.every if self.ended > self.told else max(self.every, SILENT_SECONDS)):
                 self.spoke, self.told = time.monotonic(), self.ended

@@ -55,6 +55,10 @@ class Devices:
         """What of one a trial holds."""
         return need.cpu if self.cores else 1.0 if need.gpu is None else need.gpu
 
+    def fits(self, need: Resources) -> int:
+        """Trials that fit at once, where each holds some."""
+        return int(self.count / self.share(need) + 1e-9)
+
     def __str__(self) -> str:
         one = "core" if self.cores else self.kind
         return f"{self.count} {one}{'s' if self.count > 1 and one in ('core', 'GPU') else ''}"
@@ -63,10 +67,9 @@ class Devices:
 def room(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
     """A machine in words, and how many trials it has room for; where it has no GPU, none is held."""
     of_cores, of_gpus = Devices(cores, "CPU"), Devices(gpus, "GPU")
-    fits = int(cores / of_cores.share(need) + 1e-9)
     if not gpus or not of_gpus.share(need):
-        return str(of_cores), fits
-    return f"{of_cores} and {of_gpus}", min(fits, int(gpus / of_gpus.share(need) + 1e-9))
+        return str(of_cores), of_cores.fits(need)
+    return f"{of_cores} and {of_gpus}", min(of_cores.fits(need), of_gpus.fits(need))
 
 
 def check(space: Space, devices: Devices) -> None:
@@ -165,7 +168,7 @@ def _times(space: Space, trials: "list[Trial]", devices: Devices | None) -> list
         saved = "" if isinstance(space.search.pruner, NoPruner) else f", {duration(whole.seconds)} if none were stopped"
         return [f"{what}, {workers} at a time on {here} here: about {duration(expected.seconds)}{saved}"]
     share = devices.share(space.search.resources)
-    most = min(limit or len(trials), len(trials), int(devices.count / share + 1e-9))
+    most = min(limit or len(trials), len(trials), devices.fits(space.search.resources))
     expected_on = [forecast(space, costs, workers, STARTUP_SECONDS) for workers in sizes(most)]
     best = thriftiest(expected_on)
     unit = "core" if devices.cores else "GPU"
