@@ -44,7 +44,7 @@ notebooks: .venv/installed  ## run the notebooks on a study (STUDY=…, TRACKING
 	done
 
 claims: .venv/installed  ## measure the paper's claims, or go on with it; writes analysis/RESULTS.md (ARGS='--only STUDY')
-	$(BIN)/python -m analysis.claims $(ARGS)
+	$(BIN)/python -m analysis.paper.claims $(ARGS)
 
 constraints: .venv/installed  ## write down the versions that are installed
 	{ head -n 1 constraints.txt; $(BIN)/pip freeze --exclude-editable; } > constraints.new

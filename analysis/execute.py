@@ -17,8 +17,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from harness.tracking.reading import Server
-from harness.tracking.uri import TrackingError, resolve
+from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.mlflow_view.tracking_uri import TrackingError, resolve
 
 SECONDS = 300  # for one cell
 HOME = Path(__file__).parent.parent

@@ -19,7 +19,7 @@ from typing import Any
 
 import torch
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
 
 FILE = Path(__file__).with_suffix(".json")

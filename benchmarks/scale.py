@@ -23,14 +23,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from harness.tuning import sweep
+from harness.tuning.execution import executor
 
 SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
 WORKERS = "SCALE_WORKERS"  # a folder where each worker leaves a file of its own
 SETTINGS = ("baselines={}", "epochs=1", "search.pruner=none")
 
 
-class Sleeper(sweep.TrialTrainable):  # type: ignore[misc]  # ray ships no types for it
+class Sleeper(executor.TrialTrainable):  # type: ignore[misc]  # ray ships no types for it
     """Stands for the trainable of a sweep: one epoch, asleep, and a value that follows from the settings."""
 
     def setup(self, config: dict[str, Any]) -> None:
@@ -60,10 +60,10 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
     import harness.report
     from harness.search import search
     from harness.space import load
-    from harness.tracking.recorded import Recorded
+    from harness.tracking.spool.spooled_sweep import SpooledSweep
 
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
-    sweep.TrialTrainable = Sleeper  # type: ignore[misc]
+    executor.TrialTrainable = Sleeper  # type: ignore[misc]
     os.environ[SECONDS] = str(seconds)
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as workers:
         os.environ[WORKERS] = workers
@@ -74,7 +74,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         outcome = search(space, runs_dir=name, quiet=True)
         computed = time.process_time() - computed
         ray.shutdown()
-        ends = sorted(change.end_time or 0 for change in Recorded.read(outcome.folder).changes.values())
+        ends = sorted(change.end_time or 0 for change in SpooledSweep.read(outcome.folder).changes.values())
         started = len(os.listdir(workers))
         journal = (outcome.folder / "study.journal").stat().st_size
     assert len(ends) == trials == outcome.summary["states"]["complete"], (len(ends), outcome.summary["states"])

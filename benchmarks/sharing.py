@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from harness.tracking import provenance
-from harness.training.config import RunConfig
-from harness.training.data import Images, Parts
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataSplits, Images
 from harness.training.run import Run
 
 HELD = 512  # images of the meta set, and of validation
@@ -35,13 +35,13 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def parts(count: int) -> Parts:
+def parts(count: int) -> DataSplits:
     """So many random images, labels and all."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randn(count, 3, 32, 32, generator=draws)
     train = Images.of(pixels, torch.randint(10, (count,), generator=draws), 10)
     held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], 10)
-    return Parts(train, train.targets, held, held)
+    return DataSplits(train, train.targets, held, held)
 
 
 def config(arm: str, options: argparse.Namespace) -> RunConfig:

@@ -10,13 +10,13 @@ from typing import Any
 import optuna
 
 from benchmarks.tables import SETTINGS, Table
-from harness.tuning import simulated
-from harness.tuning.ledger import Ledger
+from harness.tuning.study import simulation
+from harness.tuning.study.sweep_study import SweepStudy
 
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
 
-Search = simulated.Search[dict[str, Any]]
+Search = simulation.Search[dict[str, Any]]
 
 
 class LedgerSearch:
@@ -24,7 +24,7 @@ class LedgerSearch:
 
     def __init__(self, table: Table, overrides: Sequence[str], folder: Path) -> None:
         self.metric = table.metric
-        self.ledger = Ledger(folder / "study.journal", table.space(overrides))
+        self.ledger = SweepStudy(folder / "study.journal", table.space(overrides))
         self.complete, self.prune = self.ledger.complete, self.ledger.prune
 
     def next(self) -> tuple[int, dict[str, Any]] | None:
@@ -103,7 +103,7 @@ def simulate(search: Search, table: Table, column: int, workers: int) -> list[En
         return Cell(table, column, cells[-1])
 
     return [
-        Ended(cells[trial.number], trial.epochs, trial.value) for trial in simulated.simulate(search, workers, live)
+        Ended(cells[trial.number], trial.epochs, trial.value) for trial in simulation.simulate(search, workers, live)
     ]
 
 

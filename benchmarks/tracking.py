@@ -41,10 +41,10 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import psutil
 from scipy import stats
 
-from harness.search import search, sitting
+from harness.search import run, search
 from harness.space import load
-from harness.tracking.service import Sent, Tracker
-from harness.tracking.spool import Measured, Record, Spool, SweepStarted, TrialStarted
+from harness.tracking.spool.event_log import EpochMetrics, Record, Spool, SweepStarted, TrialStarted
+from harness.tracking.tracker import Sent, Tracker
 
 METRICS = 14
 OURS, CALLBACK = 200, 12  # results of a round; the callback's take so much longer
@@ -115,7 +115,7 @@ def spooled(url: str, folder: Path) -> list[float]:
     tracker.append(SweepStarted(name="benchmark"))
     tracker.append(TrialStarted(trial=0, name="trial"))
     tracker.start()
-    seconds = timed(lambda step: tracker.append(Measured(trial=0, step=step, metrics=metrics(step))), OURS)
+    seconds = timed(lambda step: tracker.append(EpochMetrics(trial=0, step=step, metrics=metrics(step))), OURS)
     tracker.finish(timeout=60)
     return seconds
 
@@ -185,9 +185,9 @@ class Dropped:
 
 def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracked: bool) -> float:
     """Seconds of a sweep until its last result is in; what the report takes is left out."""
-    kept = sitting.Tracker
+    kept = run.Tracker
     if not tracked:
-        sitting.Tracker = Dropped  # type: ignore[assignment, misc]
+        run.Tracker = Dropped  # type: ignore[assignment, misc]
     try:
         outcome = search(
             load("label_lr.yaml", [*SWEEP, *overrides]),
@@ -198,7 +198,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
             quiet=True,
         )
     finally:
-        sitting.Tracker = kept  # type: ignore[misc]
+        run.Tracker = kept  # type: ignore[misc]
     return float(outcome.summary["wall_seconds"])
 
 

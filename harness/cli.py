@@ -6,11 +6,11 @@ import shutil
 import sys
 from pathlib import Path
 
-from harness.space.problems import printable
-from harness.training.secrets import scrub
-from harness.training.url import BadUrl, Url
-from harness.tuning.folder import DiskError
-from harness.tuning.runs import parse
+from harness.common.redaction import scrub
+from harness.common.urls import BadUrl, Url
+from harness.space.errors.problems import printable
+from harness.tuning.storage.runs_dir import parse
+from harness.tuning.storage.sweep_folder import DiskError
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 

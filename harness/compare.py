@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import cli
-from harness.tracking.uri import TrackingError, check, redact, resolve
-from harness.tuning.runs import here
+from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact, resolve
+from harness.tuning.storage.runs_dir import here
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.comparison import Relation, Side
+    from analysis.frames.comparison import Relation, Side
 
 EXAMPLES = """\
 examples:
@@ -50,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         sides = _sides(uri, options.names)
     except TrackingError as error:
         return cli.refuse(error)
-    from analysis import comparison
+    from analysis.frames import comparison
 
     table, relations = comparison.table(sides), comparison.relations(sides)
     _show(sides, table, relations)
@@ -68,8 +68,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _sides(uri: str, names: Sequence[str]) -> "list[Side]":
     # mlflow and pandas take seconds to import: not before the input is known to be good
-    from analysis import comparison
-    from harness.tracking.reading import Server
+    from analysis.frames import comparison
+    from harness.tracking.mlflow_view.reading import Server
 
     server = Server(uri)
     sweeps = [server.sweep(name) for name in names]
@@ -227,9 +227,9 @@ def _data(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
 
 
 def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[Relation]", where: str) -> str:
-    from analysis.markup import element
-    from analysis.markup import table as html_table
-    from analysis.page import listing, note, page, section
+    from analysis.report.markup import element
+    from analysis.report.markup import table as html_table
+    from analysis.report.page import listing, note, page, section
 
     def cell(value: str, interval: str) -> list[Any]:
         return [value, element("span", interval, class_="range") if interval else None]

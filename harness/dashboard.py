@@ -16,9 +16,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness import cli
 from harness.sync import sweep_folder
-from harness.tracking.spool import SpoolError
-from harness.tuning.folder import FolderError
-from harness.tuning.runs import Need, opened
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError
 
 HOST, PORT = "127.0.0.1", 8080
 
@@ -48,8 +48,8 @@ def server(folder: Path, port: int) -> WSGIServer:
     """
     from optuna_dashboard import wsgi  # seconds to import: not before the input is known to be good
 
-    from harness.tuning.folder import SweepFolder
-    from harness.tuning.onlooker import onlooker
+    from harness.tuning.storage.sweep_folder import SweepFolder
+    from harness.tuning.study.read_only import onlooker
 
     return make_server(HOST, port, wsgi(onlooker(SweepFolder(folder).journal)), _Server, _Quiet)
 

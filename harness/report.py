@@ -14,12 +14,12 @@ from pathlib import Path
 from typing import Any
 
 from harness import cli
+from harness.common.atomic_files import write_text
 from harness.sync import sweep_folder
-from harness.tracking.spool import SpoolError
-from harness.training.whole import write_text
-from harness.tuning.afar import shown
-from harness.tuning.folder import FolderError, read_json
-from harness.tuning.runs import Need, opened
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError, read_json
+from harness.tuning.storage.workspace import shown
 
 FILE = "report.html"
 TROUBLE = "report.error.txt"
@@ -66,14 +66,14 @@ def write(folder: Path, out: Path) -> Path:
 def render(folder: Path) -> str:
     """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
     # pandas and matplotlib take a second to import: not before a folder is there
-    from analysis import lessons, sections
-    from analysis import study as studies
-    from analysis.markup import element
-    from analysis.page import page
+    from analysis.frames import sweep_frame as studies
+    from analysis.report import distillation_sections, sections
+    from analysis.report.markup import element
+    from analysis.report.page import page
     from harness.space import SpaceError, load
-    from harness.tracking.recorded import Recorded
+    from harness.tracking.spool.spooled_sweep import SpooledSweep
 
-    study = studies.read(Recorded.read(folder))
+    study = studies.read(SpooledSweep.read(folder))
     facts = read_json(folder / "provenance.json") or {}
     findings = read_json(folder / "confirm.json")
     space_file = folder / "space.yaml"
@@ -87,12 +87,12 @@ def render(folder: Path) -> str:
         element("p", _subtitle(study), class_="under"),
         sections.verdict(study, findings, _of_search(folder)),
         sections.confirmed(findings),
-        lessons.taught(
+        distillation_sections.taught(
             read_json(folder / "distill.json") or read_json(folder.parent / f"{folder.name}-distill" / "distill.json")
         ),
-        lessons.alike(read_json(folder / "semantics.json")),
+        distillation_sections.alike(read_json(folder / "semantics.json")),
         sections.arms(study),
-        sections.pareto_front(study, read_json(folder / "summary.json")),
+        sections.pareto(study, read_json(folder / "summary.json")),
         sections.answers(study),
         sections.searching(study, space),
         sections.trials(study),
@@ -103,7 +103,7 @@ def render(folder: Path) -> str:
 
 
 def _subtitle(study: Any) -> str:
-    from analysis import study as studies
+    from analysis.frames import sweep_frame as studies
 
     sweep = study.sweep
     name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
@@ -112,7 +112,7 @@ def _subtitle(study: Any) -> str:
 
 def _of_search(folder: Path) -> str:
     """The sentence that the search ended with."""
-    from harness.display import verdict
+    from harness.console import verdict
 
     summary = read_json(folder / "summary.json")
     return verdict(summary) if summary else "the search is not at its end, and nothing is summed up yet."

@@ -16,11 +16,11 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness import cli
+from harness.common.redaction import scrub
+from harness.common.urls import Url
 from harness.space import SpaceError, load
 from harness.space.load import find
-from harness.training.secrets import scrub
-from harness.training.url import Url
-from harness.tuning.address import ClusterError
+from harness.tuning.cluster.address import ClusterError
 
 FORWARDED = ("MLFLOW_TRACKING_URI",)
 """Variables that go along where they are set."""
@@ -63,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = load(options.space, options.overrides)
         command = shlex.join(["python", "-m", "harness.search", *_search(options)])
         name = options.name or space.study
-        from harness.tuning.jobs import Jobs  # Ray takes seconds to import
+        from harness.tuning.cluster.jobs import Jobs  # Ray takes seconds to import
 
         jobs = Jobs(options.address)
         environment = {key: os.environ[key] for key in FORWARDED if key in os.environ} | dict(options.env)

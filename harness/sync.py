@@ -15,12 +15,12 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cli
-from harness.tracking import log, spool
-from harness.tracking.cursor import Cursor, cursor_path, exclusively, unsent
-from harness.tracking.spool import SpoolError
-from harness.tracking.uri import ServerAway, TrackingError, check, redact, resolve
-from harness.tuning.folder import FolderError, check_inside, check_links
-from harness.tuning.runs import Need, here, opened
+from harness.tracking.mlflow_view.tracking_uri import ServerAway, TrackingError, check, redact, resolve
+from harness.tracking.spool import event_log, writer_log
+from harness.tracking.spool.cursor import Cursor, cursor_path, exclusively, unsent
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.storage.runs_dir import Need, here, opened
+from harness.tuning.storage.sweep_folder import FolderError, check_inside, check_links
 
 WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
 PATIENCE = 10.0  # seconds that another process's sending is waited for
@@ -32,7 +32,7 @@ class NotSent(Exception):
 
 def sweep_folder(runs_dir: Path, name: str) -> Path:
     """The spool of the sweep `name`; SpoolError with the nearest names where there is none."""
-    names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{spool.FILE}"))
+    names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{event_log.FILE}"))
     folder = runs_dir / name / "spool"
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
@@ -43,7 +43,7 @@ def sweep_folder(runs_dir: Path, name: str) -> Path:
         check_links(folder.parent)
     except FolderError as error:
         raise SpoolError(str(error)) from error
-    spool.spool_id(folder)
+    event_log.spool_id(folder)
     return folder
 
 
@@ -53,15 +53,15 @@ def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
     NotSent where the server is away, or another process is still feeding it.
     """
     # mlflow takes seconds to import: not before the input is known to be good
-    from harness.tracking.mirror import Away
-    from harness.tracking.writer import Writer
+    from harness.tracking.mlflow_view.mlflow_writer import Away
+    from harness.tracking.mlflow_view.writer_process import Writer
 
     with exclusively(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
         if not alone:
             raise NotSent("another process is sending this sweep; try again when it has ended")
         if rebuild:
             cursor_path(folder, uri).unlink(missing_ok=True)
-        writer = Writer(folder, uri, log.log_to(folder), revive=rebuild, again=True)
+        writer = Writer(folder, uri, writer_log.log_to(folder), revive=rebuild, again=True)
         missing = unsent(folder, uri)
         waits = iter(WAITS)
         while (pause := next(waits, None)) is not None:
@@ -103,10 +103,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cursor = Cursor.load(folder, uri)
     print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
     if cursor.refused:
-        print(f"the server refused {cursor.refused} values or files, named in {folder / log.FILE}", file=sys.stderr)
+        print(
+            f"the server refused {cursor.refused} values or files, named in {folder / writer_log.FILE}", file=sys.stderr
+        )
     if cursor.aside:
         print(
-            f"the server fails on {cursor.aside} values or files, named in {folder / log.FILE}; they are kept: "
+            f"the server fails on {cursor.aside} values or files, named in {folder / writer_log.FILE}; they are kept: "
             "look at its log, then run this again",
             file=sys.stderr,
         )

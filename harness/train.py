@@ -11,10 +11,10 @@ from pathlib import Path
 
 from harness import cli
 from harness.space import Space, SpaceError, load
-from harness.tracking import spool
-from harness.tracking.spool import Measured, SpoolError, TrialStarted
-from harness.training.check import check_data
-from harness.training.config import RunConfig
+from harness.tracking.spool import event_log
+from harness.tracking.spool.event_log import EpochMetrics, SpoolError, TrialStarted
+from harness.training.config.checks import check_data
+from harness.training.config.run_config import RunConfig
 
 EXAMPLES = """\
 examples:
@@ -122,18 +122,18 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str,
     """
     if not (sweep / "spool").is_dir():
         raise LookupError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
-    spool.spool_id(sweep / "spool")
+    event_log.spool_id(sweep / "spool")
     config: RunConfig | None = None
     seeds = 1
     curve: dict[int, dict[str, float]] = {}
     numbers: set[int] = set()
-    for record, _ in spool.read(sweep / "spool"):
+    for record, _ in event_log.read(sweep / "spool"):
         if isinstance(record, TrialStarted):
             numbers.add(record.trial)
             if record.trial == trial:
                 config = RunConfig.model_validate(dict(record.params))
-                seeds = int(record.tags.get(spool.SEEDS, 1))
-        elif isinstance(record, Measured) and record.trial == trial:
+                seeds = int(record.tags.get(event_log.SEEDS, 1))
+        elif isinstance(record, EpochMetrics) and record.trial == trial:
             curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
     if config is None:
         there = f"0 to {max(numbers)}" if numbers else "none"

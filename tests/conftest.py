@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.nursery import ROOT, nursery
-from tests.stores import CREDENTIALS, S3, served
+from tests.support.nursery import ROOT, nursery
+from tests.support.stores import CREDENTIALS, S3, served
 
 READ_LATE = {"XDG_CACHE_HOME"}
 """Variables that no import reads."""

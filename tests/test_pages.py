@@ -16,10 +16,10 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.tracking.reading import Server, Sweep
+from harness.tracking.mlflow_view.reading import Server, Sweep
 from tests.analysis.test_notebook import FOLDER, outputs, printed
 from tests.conftest import ROOT, run, start
-from tests.devtools import visit
+from tests.support.devtools import visit
 from tests.tracking.conftest import free_port
 
 pytestmark = pytest.mark.slow

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.confirm.sitting import Extent, NothingToConfirm, Refused, confirm
+from harness.confirm.run import Extent, NothingToConfirm, Refused, confirm
 from harness.space import SpaceError
-from harness.tracking.spool import SpoolError
-from harness.tracking.uri import TrackingError
-from harness.tuning.address import ClusterError
-from harness.tuning.folder import FolderError, find_sweep
-from harness.tuning.runs import Need, opened
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.cluster.address import ClusterError
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError, find_sweep
 
 EXAMPLES = """\
 examples:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from harness.confirm.plan import Configuration, Result
 from harness.space import Space
 from harness.statistics import Rule
-from harness.tuning.confirmation import Configuration, Result
 
 ALPHA = 0.05
 POWER = 0.8
@@ -60,7 +60,7 @@ class Confirmed:
 
 
 @dataclass(frozen=True)
-class Question:
+class ComparisonSpec:
     """How the results are read. `looks`: configurations ever measured on the test part; `margin`: worth knowing of."""
 
     rule: Rule

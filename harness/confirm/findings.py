@@ -6,7 +6,7 @@ See the package's docstring for which data each number saw and why the compariso
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from harness.confirm.evidence import ALPHA, POWER, Confirmed, Question, bounds, grain, preferred
+from harness.confirm.evidence import ALPHA, POWER, ComparisonSpec, Confirmed, bounds, grain, preferred
 from harness.confirm.verdict import verdict
 from harness.space import Space
 from harness.statistics import estimate, holm, p_value
@@ -26,7 +26,7 @@ SAW_OF_SEVERAL = {
 }
 
 
-def findings(space: Space, confirmed: Sequence[Confirmed], question: Question) -> dict[str, Any]:
+def findings(space: Space, confirmed: Sequence[Confirmed], question: ComparisonSpec) -> dict[str, Any]:
     """The parts of `confirm.json` that follow from the results."""
     ours = [one for one in confirmed if one.configuration.role == "arm"]
     baselines = [one for one in confirmed if one.configuration.role == "baseline"]
@@ -41,7 +41,9 @@ def findings(space: Space, confirmed: Sequence[Confirmed], question: Question) -
     }
 
 
-def _arm(space: Space, role: str, name: str, confirmed: Sequence[Confirmed], question: Question) -> dict[str, Any]:
+def _arm(
+    space: Space, role: str, name: str, confirmed: Sequence[Confirmed], question: ComparisonSpec
+) -> dict[str, Any]:
     """The arm's preferred configuration, and below it every one; without any, None throughout."""
     own = [one for one in confirmed if one.configuration.arm == name]
     head = preferred(space, own) or next(iter(own), None)
@@ -69,7 +71,7 @@ _NOTHING: dict[str, Any] = {
 }
 
 
-def _configuration(space: Space, one: Confirmed, question: Question) -> dict[str, Any]:
+def _configuration(space: Space, one: Confirmed, question: ComparisonSpec) -> dict[str, Any]:
     values = one.test_accuracy
     found = estimate(values, question.rule, ALPHA, grain([one])) if values else None
     labels = [value for value in one.measured("label_accuracy") if value is not None]
@@ -93,7 +95,9 @@ def _configuration(space: Space, one: Confirmed, question: Question) -> dict[str
     }
 
 
-def _comparisons(ours: Sequence[Confirmed], baselines: Sequence[Confirmed], question: Question) -> list[dict[str, Any]]:
+def _comparisons(
+    ours: Sequence[Confirmed], baselines: Sequence[Confirmed], question: ComparisonSpec
+) -> list[dict[str, Any]]:
     """Every configuration of every arm against every baseline, on the seeds that both completed."""
     rows = []
     for baseline in baselines:
@@ -120,7 +124,7 @@ def _comparisons(ours: Sequence[Confirmed], baselines: Sequence[Confirmed], ques
     return sorted(rows, key=lambda row: (row["arm"], row["trial"]))
 
 
-def _notes(space: Space, confirmed: Sequence[Confirmed], question: Question) -> list[str]:
+def _notes(space: Space, confirmed: Sequence[Confirmed], question: ComparisonSpec) -> list[str]:
     notes = []
     if space.several:
         others = ", ".join(objective.metric for objective in space.objectives[1:])

@@ -10,10 +10,10 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import cli
-from harness.confirm.sitting import MOST_SEEDS, Confirmation
-from harness.display import on_test
-from harness.display import shown as objective
-from harness.tracking.uri import redact
+from harness.confirm.run import MOST_SEEDS, Confirmation
+from harness.console import on_test
+from harness.console import shown as objective
+from harness.tracking.mlflow_view.tracking_uri import redact
 
 
 def show(outcome: Confirmation, options: argparse.Namespace) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.tracking.service import Tracker
-from harness.tracking.spool import Record, SweepStarted, TrialEnded
-from harness.tuning.folder import SweepFolder
+from harness.tracking.spool.event_log import Record, SweepStarted, TrialEnded
+from harness.tracking.tracker import Tracker
+from harness.tuning.storage.sweep_folder import SweepFolder
 
 
 def with_verdict(found: Mapping[str, Any], folder: SweepFolder) -> SweepStarted:

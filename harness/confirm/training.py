@@ -2,18 +2,18 @@
 
 from collections.abc import Callable, Sequence
 
-from harness.tracking.spool import DataSeen, Measured, Record, Remarked, TrialEnded
-from harness.tuning import crew
-from harness.tuning.confirmation import Plan
-from harness.tuning.crew import Crew, Event
-from harness.tuning.signals import terminate_as_interrupt
+from harness.confirm.plan import Plan
+from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialEnded, TrialWarning
+from harness.tuning.execution import crew
+from harness.tuning.execution.crew import Crew, Event
+from harness.tuning.execution.signals import terminate_as_interrupt
 
 
 class Training:
     """Runs what is missing, on a crew that is hired when there is something to run.
 
     Args:
-        listeners: told of what happens, as the records of `harness.tracking.spool`.
+        listeners: told of what happens, as the records of `harness.tracking.spool.event_log`.
         hire: gives the crew.
     """
 
@@ -45,12 +45,12 @@ class Training:
             case crew.Started(job):
                 self._tell(job.start())
             case crew.Saw(job, parts):
-                self._tell(DataSeen(trial=job.number, parts=tuple(parts)))
-            case crew.Measured(job, epochs):
+                self._tell(DatasetUsed(trial=job.number, parts=tuple(parts)))
+            case crew.EpochMetrics(job, epochs):
                 for epoch, metrics in epochs:
-                    self._tell(Measured(trial=job.number, step=epoch, metrics=metrics))
-            case crew.Remarked(job, text):
-                self._tell(Remarked(trial=job.number, text=text))
+                    self._tell(EpochMetrics(trial=job.number, step=epoch, metrics=metrics))
+            case crew.TrialWarning(job, text):
+                self._tell(TrialWarning(trial=job.number, text=text))
             case crew.Ended(job, result):
                 results.put(job, result)
                 self._tell(results.end(job, result))

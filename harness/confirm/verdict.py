@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 from typing import Any, Literal
 
-from harness.confirm.evidence import POWER, Confirmed, Question, bounds, grain
+from harness.confirm.evidence import POWER, ComparisonSpec, Confirmed, bounds, grain
 from harness.statistics import Gain, estimate, gain_over_best, needed
 
 ENOUGH = 2
@@ -14,7 +14,7 @@ Outcome = Literal["better", "worse", "undecided", "not compared"]
 DECIDED = ("better", "worse")
 
 
-def verdict(winner: Confirmed | None, baselines: Sequence[Confirmed], question: Question) -> dict[str, Any]:
+def verdict(winner: Confirmed | None, baselines: Sequence[Confirmed], question: ComparisonSpec) -> dict[str, Any]:
     """`verdict`, a sentence; `outcome`, in a word or two; `gain`, the numbers of the sentence.
 
     Args:
@@ -48,7 +48,7 @@ def verdict(winner: Confirmed | None, baselines: Sequence[Confirmed], question: 
 
 
 def _comparison(
-    winner: Confirmed, baseline: Confirmed, gain: Gain, enough: int | None, question: Question
+    winner: Confirmed, baseline: Confirmed, gain: Gain, enough: int | None, question: ComparisonSpec
 ) -> tuple[Outcome, str]:
     ours, best = _subject(winner), f"the best baseline ({baseline.name})"
     points = f"{100 * abs(gain.mean):.1f} points"
@@ -63,7 +63,7 @@ def _comparison(
     return "undecided", f"no difference shown: {words}; {_remedy(gain, enough, question)}"
 
 
-def _reach(winner: Confirmed, question: Question) -> str:
+def _reach(winner: Confirmed, question: ComparisonSpec) -> str:
     found = estimate(winner.test_accuracy, question.rule, question.alpha, grain([winner]))
     interval = f" {_brackets(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
@@ -73,7 +73,7 @@ def _said(outcome: Outcome, sentence: str, gain: dict[str, Any] | None = None) -
     return {"outcome": outcome, "verdict": sentence, "gain": gain}
 
 
-def _remedy(gain: Gain, enough: int | None, question: Question) -> str:
+def _remedy(gain: Gain, enough: int | None, question: ComparisonSpec) -> str:
     margin = f"one of {100 * question.margin:g} points"
     if gain.n < ENOUGH:
         return "one seed tells nothing of the spread over seeds, run more"

@@ -6,14 +6,14 @@ from collections.abc import Sequence
 import harness.confirm
 import harness.search
 from harness import cli
-from harness.distill.sitting import SEEDS, NothingToDistill, Refused, distill
+from harness.distill.run import SEEDS, NothingToDistill, Refused, distill
 from harness.distill.students import Students
 from harness.space import SpaceError
-from harness.tracking.spool import SpoolError
-from harness.tracking.uri import TrackingError
-from harness.tuning.address import ClusterError
-from harness.tuning.folder import FolderError
-from harness.tuning.runs import Need, opened
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.cluster.address import ClusterError
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError
 
 EXAMPLES = """\
 examples:

@@ -20,10 +20,10 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from harness.confirm.evidence import ALPHA, Confirmed, bounds, grain
+from harness.confirm.plan import Configuration, Job, Result
 from harness.distill.students import UNTAUGHT
 from harness.space import Space
 from harness.statistics import FixedSize, estimate
-from harness.tuning.confirmation import Configuration, Job, Result
 
 RULE = FixedSize()
 

@@ -12,11 +12,11 @@ from typing import Any
 
 import yaml
 
+from harness.common.seeds import derive
+from harness.common.urls import Url
+from harness.confirm.plan import Configuration
 from harness.space import FloatParameter, IntParameter, Space, parse
-from harness.training.config import RunConfig
-from harness.training.seeds import derive
-from harness.training.url import Url
-from harness.tuning.confirmation import Configuration
+from harness.training.config.run_config import RunConfig
 
 UNTAUGHT = "untaught"
 

@@ -13,20 +13,20 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 
+from harness.confirm.plan import Configuration, Job, Plan, Result, Results
 from harness.confirm.tracked import starting
 from harness.confirm.training import Training
-from harness.display import SweepProgress
+from harness.console import SweepProgress
 from harness.space import Space
-from harness.tracking.service import Tracker
-from harness.tracking.spool import SweepEnded, SweepPaused, SweepStarted, now_ms
-from harness.training.places import TEACHING
-from harness.tuning import afar
-from harness.tuning.cluster import joined
-from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results
-from harness.tuning.crew import Crew, hire
-from harness.tuning.folder import SweepFolder
-from harness.tuning.ledger import Ledger
-from harness.tuning.relay import Relay
+from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted, now_ms
+from harness.tracking.tracker import Tracker
+from harness.training.data.readers.paths import TEACHING
+from harness.tuning.cluster.cluster import joined
+from harness.tuning.execution.crew import Crew, hire
+from harness.tuning.execution.event_logger import EventLogger
+from harness.tuning.storage import workspace
+from harness.tuning.storage.sweep_folder import SweepFolder
+from harness.tuning.study.sweep_study import SweepStudy
 
 
 class Lessons(Results):
@@ -69,13 +69,13 @@ class School:
             planned = plan(folder)
             if not planned.missing(seeds):
                 return {}
-            ledger = Ledger(folder.journal, self.space)
+            ledger = SweepStudy(folder.journal, self.space)
             state = SweepPaused() if ledger.missing else SweepEnded()
             tracker = Tracker(folder.spool, self.uri)
             for warning in [*ledger.warnings, *tracker.warnings]:
                 print(warning, file=sys.stderr)
             tracker.append(SweepStarted(name=self.path.name, tags={"study": self.space.study}))
-            relay = Relay(folder, tracker.append)
+            relay = EventLogger(folder, tracker.append)
             for job, result in planned.ended(seeds):
                 if not relay.has_end(job.number):  # a kill fell between the two writes
                     relay(planned.results.end(job, result))
@@ -93,7 +93,7 @@ class School:
             return training.lost
 
     def _hire(self, hired: ExitStack, *, tests: bool) -> Crew:
-        cluster = self.stack.enter_context(joined(self.address, afar.place(self.path), verbose=self.verbose))
+        cluster = self.stack.enter_context(joined(self.address, workspace.place(self.path), verbose=self.verbose))
         return hired.enter_context(hire(cluster, self.space.search, self.concurrency, tests=tests, teaches=True))
 
     def _progress(self, plan: Plan, seeds: int) -> SweepProgress:

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.distill.sitting import Distillation
+from harness.distill.run import Distillation
 
 
 def show(outcome: Distillation) -> None:

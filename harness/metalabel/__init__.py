@@ -11,6 +11,8 @@ function `label_gradient`. Forward mode rests on `pushforward`, a Jacobian-vecto
 autograd graph, with the rules of `tangent_rules`.
 """
 
+from harness.metalabel.gradients.estimators import MetaStep
+from harness.metalabel.gradients.tangent_rules import NoForwardRule
 from harness.metalabel.labels import (
     ClassLabels,
     Exponentiated,
@@ -24,11 +26,9 @@ from harness.metalabel.labels import (
     Start,
 )
 from harness.metalabel.losses import soft_cross_entropy
-from harness.metalabel.methods import MetaStep
 from harness.metalabel.schedule import LabelSchedule
 from harness.metalabel.simplex import project_onto_simplex
 from harness.metalabel.step import MethodName, label_gradient, meta_step
-from harness.metalabel.tangent_rules import NoForwardRule
 
 __all__ = [
     "ClassLabels",

@@ -15,12 +15,12 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from harness.metalabel.checks import check_batch, check_model, check_soft_labels, checked_rate
-from harness.metalabel.finite_difference import finite_difference
-from harness.metalabel.forward import forward, forward_recompute
+from harness.metalabel.gradients.double_backward import reverse
+from harness.metalabel.gradients.estimators import MetaStep, Method
+from harness.metalabel.gradients.finite_difference import finite_difference
+from harness.metalabel.gradients.forward_mode import forward, forward_recompute
 from harness.metalabel.lookahead import SGDLookahead, lookahead_of
-from harness.metalabel.methods import MetaStep, Method
 from harness.metalabel.model_state import RandomState, gradients_kept, lent_buffers
-from harness.metalabel.reverse import reverse
 
 MethodName = Literal["forward", "forward_recompute", "reverse", "finite_difference"]
 METHODS: dict[str, Method] = {

@@ -5,6 +5,6 @@ its command line, and `terminal` what that prints. `plan` says what a sweep woul
 `forecast` runs the sweep in simulated time. `warm_start` begins a sweep with the best of another.
 """
 
-from harness.search.sitting import Outcome, Refused, search
+from harness.search.run import Outcome, Refused, search
 
 __all__ = ["Outcome", "Refused", "search"]

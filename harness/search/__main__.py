@@ -7,15 +7,15 @@ from pathlib import Path
 
 from harness import cli
 from harness.search.plan import Devices, plan
-from harness.search.sitting import Refused, search
+from harness.search.run import Refused, search
 from harness.search.terminal import headline, show
 from harness.search.warm_start import NoWarmStart, named, warm_start
 from harness.space import SpaceError, load
-from harness.tracking.spool import SpoolError
-from harness.tracking.uri import TrackingError
-from harness.tuning.address import ClusterError
-from harness.tuning.folder import FolderError
-from harness.tuning.runs import Need, opened
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.spool.event_log import SpoolError
+from harness.tuning.cluster.address import ClusterError
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError
 
 EXAMPLES = """\
 examples:

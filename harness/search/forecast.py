@@ -11,11 +11,11 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from harness.common.seeds import derive
 from harness.space import Space
 from harness.space.strategies import Grid, Random
-from harness.training.seeds import derive
-from harness.tuning.ledger import Ledger, Trial
-from harness.tuning.simulated import simulate
+from harness.tuning.study.simulation import simulate
+from harness.tuning.study.sweep_study import SweepStudy, Trial
 
 HANDING_OVER = 0.2
 """Seconds between two trials of a worker, beside what the next one's own set-up takes: measured on two cores."""
@@ -55,7 +55,7 @@ class _Ranked:
     """A ledger whose trials are told their rank, the same at every epoch."""
 
     def __init__(self, space: Space, folder: Path) -> None:
-        self.ledger = Ledger(folder / "study.journal", space)
+        self.ledger = SweepStudy(folder / "study.journal", space)
         self.complete, self.prune = self.ledger.complete, self.ledger.prune
 
     def next(self) -> tuple[int, Trial] | None:

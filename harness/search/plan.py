@@ -12,16 +12,16 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any, Self
 
-from harness.display import duration
+from harness.console import duration
 from harness.space import Arm, CategoricalParameter, Resources, Space
 from harness.space.parameters import AnyParameter
 from harness.space.strategies import NoPruner, Nsga2
-from harness.training.config import RunConfig
-from harness.tuning.address import ClusterError
+from harness.training.config.run_config import RunConfig
+from harness.tuning.cluster.address import ClusterError
 
 if TYPE_CHECKING:
     from harness.search.forecast import Cost
-    from harness.tuning.ledger import Trial
+    from harness.tuning.study.sweep_study import Trial
 
 FIRST = 5
 PROBED = 3  # trials of each arm
@@ -139,10 +139,10 @@ def _values(settings: Mapping[str, Any]) -> str:
 
 def _suggestions(space: Space) -> "list[Trial]":
     """Every trial of the budget, as it would be suggested if no result came in."""
-    from harness.tuning.ledger import Ledger
+    from harness.tuning.study.sweep_study import SweepStudy
 
     with TemporaryDirectory() as folder:
-        ledger = Ledger(Path(folder) / "study.journal", space)
+        ledger = SweepStudy(Path(folder) / "study.journal", space)
         trials = []
         while (trial := ledger.next()) is not None:
             trials.append(trial)

@@ -7,7 +7,7 @@ passed over itself. Label steps are taken from the start, so that a warm-up does
 
 import time
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
 
 STEPS = (4, 12)  # model steps of the two small passes

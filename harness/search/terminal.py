@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from harness import cli
-from harness.search.sitting import Outcome
+from harness.search.run import Outcome
 from harness.space import Space
-from harness.tracking.uri import redact
+from harness.tracking.mlflow_view.tracking_uri import redact
 
 
 def headline(space: Space, path: Path) -> str:
@@ -23,7 +23,7 @@ def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
     """The table, the verdict, and the commands a user would type next."""
     from rich.console import Console
 
-    from harness.display import front_line, results_table, verdict
+    from harness.console import front_line, results_table, verdict
 
     summary = outcome.summary
     console = Console(highlight=False)

@@ -16,10 +16,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.parameters import AnyParameter, Value, same
-from harness.tuning.folder import FolderError, find_sweep, read_json
+from harness.tuning.storage.sweep_folder import FolderError, find_sweep, read_json
 
 if TYPE_CHECKING:
-    from harness.tuning.ledger import Entry
+    from harness.tuning.study.sweep_study import TrialRecord
 
 BEST = 3
 FLAG = "--warm-start"
@@ -112,11 +112,11 @@ def _with_points(space: Space, facts: dict[str, Any], left_out: Sequence[str] = 
 
 def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
     """Points of each arm that both spaces have, and what of them was left out."""
-    from harness.tuning.ledger import entries_of  # Optuna takes a second to import
+    from harness.tuning.study.sweep_study import read_trial_records  # Optuna takes a second to import
 
     try:
         before = load(earlier / "space.yaml")
-        entries = entries_of(earlier / "study.journal", before)
+        entries = read_trial_records(earlier / "study.journal", before)
     except (SpaceError, FolderError) as error:
         raise NoWarmStart(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
     there = {(arm.name, arm.method) for arm in before.arms}
@@ -136,7 +136,7 @@ def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[dic
 
 
 def _points(
-    space: Space, arm: Arm, entries: "Sequence[Entry]", best: int, left_out: list[str]
+    space: Space, arm: Arm, entries: "Sequence[TrialRecord]", best: int, left_out: list[str]
 ) -> Iterator[dict[str, Any]]:
     seen: list[dict[str, Value]] = []
     for entry in _ranked(space, arm, entries):
@@ -149,7 +149,7 @@ def _points(
             yield {"trial": entry.name, "point": point}
 
 
-def _ranked(space: Space, arm: Arm, entries: "Sequence[Entry]") -> "list[Entry]":
+def _ranked(space: Space, arm: Arm, entries: "Sequence[TrialRecord]") -> "list[TrialRecord]":
     """The arm's complete trials that kept their constraints, the best first, the earlier of equals first."""
     metric = space.objective.metric
     sign = 1 if space.objective.direction == "maximize" else -1
@@ -157,7 +157,7 @@ def _ranked(space: Space, arm: Arm, entries: "Sequence[Entry]") -> "list[Entry]"
     return sorted(own, key=lambda entry: -sign * entry.metrics[metric])
 
 
-def _taken(arm: Arm, entry: "Entry") -> tuple[dict[str, Value], list[str]]:
+def _taken(arm: Arm, entry: "TrialRecord") -> tuple[dict[str, Value], list[str]]:
     """What the arm's parameters take of a trial's, and words on what they do not."""
     point: dict[str, Value] = {}
     words = []

@@ -1,7 +1,7 @@
 """`python -m harness.semantics NAME`: do the labels that a sweep learned say which classes are alike?
 
 The labels at the end of each arm's best configuration, on all fresh seeds where it was confirmed, make a table of
-classes; a reference makes another; `analysis.semantics` holds them against each other by Mantel's test.
+classes; a reference makes another; `analysis.frames.class_similarity` holds them against each other by Mantel's test.
 
     references  votes: soft labels that people gave, where the data set brings them; never trained on
                 model: the mean prediction, for images of each class, of models trained one-hot on seeds of their own,
@@ -15,7 +15,7 @@ class. A model of the reference shares the pool of images with the sweep, not it
 of the pool alone, as in search_spaces/fashion_class_labels.yaml, few images are common. The test part stays closed.
 """
 
-from harness.semantics.references import Reference, ReferenceError
-from harness.semantics.sitting import NothingToRead, Semantics, semantics
+from harness.semantics.references import Reference, ReferenceLabelsError
+from harness.semantics.run import NothingToRead, Semantics, semantics
 
-__all__ = ["NothingToRead", "Reference", "ReferenceError", "Semantics", "semantics"]
+__all__ = ["NothingToRead", "Reference", "ReferenceLabelsError", "Semantics", "semantics"]

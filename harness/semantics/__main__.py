@@ -4,11 +4,11 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.semantics.references import KINDS, ReferenceError
-from harness.semantics.sitting import NothingToRead, semantics
+from harness.semantics.references import KINDS, ReferenceLabelsError
+from harness.semantics.run import NothingToRead, semantics
 from harness.space import SpaceError
-from harness.tuning.folder import FolderError
-from harness.tuning.runs import Need, opened
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError
 
 EXAMPLES = """\
 examples:
@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NothingToRead as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    except (FolderError, SpaceError, ReferenceError, DataError) as error:
+    except (FolderError, SpaceError, ReferenceLabelsError, DataError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the finished models are kept, the same command goes on", file=sys.stderr)

@@ -10,15 +10,15 @@ from typing import Any
 import numpy as np
 import yaml
 
-from analysis.semantics import Table, class_table, superclass_table
-from harness.training.config import RunConfig
-from harness.training.seeds import derive
-from harness.tuning.folder import write_json
+from analysis.frames.class_similarity import Table, class_table, superclass_table
+from harness.common.seeds import derive
+from harness.training.config.run_config import RunConfig
+from harness.tuning.storage.sweep_folder import write_json
 
 KINDS = ("votes", "model", "superclasses:FILE")
 
 
-class ReferenceError(Exception):
+class ReferenceLabelsError(Exception):
     """There is no such reference, or it does not fit; says what to do."""
 
 
@@ -32,12 +32,14 @@ class Reference:
 
 
 def check_reference(asked: str) -> None:
-    """Raises ReferenceError: what is asked for is none of the kinds, or its file is not there."""
+    """Raises ReferenceLabelsError: what is asked for is none of the kinds, or its file is not there."""
     kind, _, place = asked.partition(":")
     if asked not in ("votes", "model") and not (kind == "superclasses" and place):
-        raise ReferenceError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
+        raise ReferenceLabelsError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
     if place and not Path(place).is_file():
-        raise ReferenceError(f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path")
+        raise ReferenceLabelsError(
+            f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path"
+        )
 
 
 def votes(config: RunConfig) -> Reference | None:
@@ -60,23 +62,25 @@ def superclasses(file: Path, classes: int) -> Reference:
     """The groups of a file, NAME: [class, …] each.
 
     Raises:
-        ReferenceError: it is no such file.
+        ReferenceLabelsError: it is no such file.
     """
     try:
         groups = yaml.safe_load(file.read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ReferenceError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
+        raise ReferenceLabelsError(
+            f"{file}: expected a YAML file of groups, got the error: {error}; correct it"
+        ) from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
     if not isinstance(groups, dict) or not all(
         isinstance(members, list) and all(type(c) is int for c in members) for members in groups.values()
     ):
-        raise ReferenceError(f"{wanted}, got something else; write it so")
+        raise ReferenceLabelsError(f"{wanted}, got something else; write it so")
     try:
         table = superclass_table({str(name): members for name, members in groups.items()}, classes)
     except ValueError as error:
-        raise ReferenceError(f"{wanted}; {error}; correct the groups") from error
+        raise ReferenceLabelsError(f"{wanted}; {error}; correct the groups") from error
     if len(groups) in (1, classes):
-        raise ReferenceError(
+        raise ReferenceLabelsError(
             f"{wanted}, got {len(groups)} groups of {classes} classes: all pairs are the same; regroup"
         )
     return Reference(table, "the superclasses", {"kind": "superclasses", "file": str(file), "groups": groups})
@@ -111,7 +115,7 @@ def models(
         say: told of each model that is trained.
 
     Raises:
-        ReferenceError: a model diverged, or its data cannot be had.
+        ReferenceLabelsError: a model diverged, or its data cannot be had.
     """
     tables, accuracies = [], []
     for place in range(count):
@@ -146,20 +150,22 @@ def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
 def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
     import torch
 
-    from harness.tuning.checkpoint import discard
-    from harness.tuning.folder import CHECKPOINT
-    from harness.tuning.work import Work
+    from harness.tuning.storage.sweep_folder import CHECKPOINT
+    from harness.tuning.worker.checkpoint import discard
+    from harness.tuning.worker.runner import TrialRunner
 
-    work = Work(config.model_dump(), home)
+    work = TrialRunner(config.model_dump(), home)
     if work.failure:  # a checkpoint of other settings
         discard(home / CHECKPOINT)
-        work = Work(config.model_dump(), home)
+        work = TrialRunner(config.model_dump(), home)
     while not work.finished:
         for remark in work.advance()["remarks"]:
             print(remark, file=sys.stderr)
     run = work.run
     if work.failure or run is None:
-        raise ReferenceError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")
+        raise ReferenceLabelsError(
+            f"reference: expected a model, got a run that failed ({work.failure}); choose another"
+        )
     from harness.training.data import load_pool
 
     pool = load_pool(config).to(run.device)

@@ -6,7 +6,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from harness.semantics.sitting import Semantics, signed
+from harness.semantics.run import Semantics, signed
 
 
 def show(outcome: Semantics) -> None:

@@ -9,12 +9,12 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
-from harness.space.expression import Constraint
+from harness.space.constraints import Constraint
+from harness.space.errors.problems import Path, complaint, complaints
 from harness.space.parameters import Count, Frozen, Natural
-from harness.space.problems import Path, complaint, complaints
 from harness.space.settings import Parameters, Settings
 from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
-from harness.training.config import Method
+from harness.training.config.run_config import Method
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """A name that is a folder's too: it can neither leave its parent nor hide there."""
@@ -161,7 +161,7 @@ class Search(Frozen):
 Points = Annotated[
     tuple[Settings, ...],
     Field(strict=False),
-    # A path was replaced by the file's own list before anything is validated: see `harness.space.points`.
+    # A path was replaced by the file's own list before anything is validated: see `harness.space.yaml_file.points`.
     BeforeValidator(lambda value: value, json_schema_input_type=tuple[Settings, ...] | str),
 ]
 

@@ -8,14 +8,14 @@ from pydantic import ValidationError
 
 import harness
 from harness.space.document import Document
-from harness.space.explain import explain
-from harness.space.files import missing, reason, shown, text_of
-from harness.space.overrides import override, sections
-from harness.space.points import read_points
-from harness.space.problems import Origin, Problem, SpaceError
+from harness.space.errors.explain import explain
+from harness.space.errors.problems import Origin, Problem, SpaceError
 from harness.space.resolve import resolve
-from harness.space.source import Source, read
 from harness.space.spec import Space
+from harness.space.yaml_file.overrides import override, sections
+from harness.space.yaml_file.points import read_points
+from harness.space.yaml_file.source import Source, read
+from harness.space.yaml_file.text_files import missing, reason, shown, text_of
 
 FOLDER = "search_spaces"
 SUFFIXES = ("", ".yaml", ".yml")
@@ -29,7 +29,7 @@ def load(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Space:
     Args:
         path_or_name: a path, or the bare name (with or without .yaml) of a file in `search_spaces/`: the one in the
             current folder, else the one beside the package.
-        overrides: changes, each `key=value`, made in this order; see `harness.space.overrides`.
+        overrides: changes, each `key=value`, made in this order; see `harness.space.yaml_file.overrides`.
 
     Raises:
         SpaceError: the file cannot be had, or it or an override has problems; holds all of them.

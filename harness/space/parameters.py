@@ -25,7 +25,7 @@ from pydantic import (
 )
 from pydantic.json_schema import WithJsonSchema
 
-from harness.space.problems import complaint, complaints, nearest, quote
+from harness.space.errors.problems import complaint, complaints, nearest, quote
 
 Value = bool | int | float | str
 """A value of a setting."""

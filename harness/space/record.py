@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from harness.space.problems import Path, dotted
+from harness.space.errors.problems import Path, dotted
 from harness.space.spec import Arm, Space
 
 BUDGET: tuple[Path, ...] = (

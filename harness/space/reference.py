@@ -7,8 +7,8 @@ import json
 from functools import cache
 from typing import Any
 
+from harness.space.constraints import NAMES
 from harness.space.document import Document
-from harness.space.expression import NAMES
 from harness.space.settings import FIELDS
 
 Schema = dict[str, Any]

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 from pydantic_core import PydanticCustomError
 
 from harness.space.document import ArmEntry, Document, Search
+from harness.space.errors.problems import Path, complaint, complaints, quote
 from harness.space.parameters import AnyParameter, CategoricalParameter, FloatParameter, Value, same
-from harness.space.problems import Path, complaint, complaints, quote
 from harness.space.settings import FIELDS, METHOD
 from harness.space.spec import Arm, Role, Space
 from harness.space.strategies import CmaEs, NoPruner

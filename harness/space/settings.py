@@ -19,10 +19,10 @@ from pydantic.fields import FieldInfo
 from pydantic_core import PydanticCustomError, PydanticUndefined
 from typing_extensions import TypedDict
 
+from harness.space.errors.problems import Path, complaint, complaints, nearest, short
+from harness.space.errors.wording import in_words
 from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter, Value
-from harness.space.problems import Path, complaint, complaints, nearest, short
-from harness.space.wording import in_words
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 
 METHOD = "method"
 """The one setting that is an arm's own key: an arm is a method with settings."""

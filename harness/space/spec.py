@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 from pydantic import Field, field_validator
 
+from harness.space.constraints import Constraint
 from harness.space.document import ArmName, Name, Objective, Search
-from harness.space.expression import Constraint
 from harness.space.parameters import AnyParameter, CategoricalParameter, Frozen, IntParameter, Value
 from harness.space.settings import Parameters, Settings
-from harness.training.config import Method, RunConfig
+from harness.training.config.run_config import Method, RunConfig
 
 Role = Literal["arm", "baseline"]
 

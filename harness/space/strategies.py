@@ -10,8 +10,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Discriminator, Field, Tag
 
+from harness.space.errors.problems import complaint, complaints, nearest, quote
 from harness.space.parameters import Count, Frozen, Natural
-from harness.space.problems import complaint, complaints, nearest, quote
 
 Start = Annotated[
     Literal["sobol", "random"],

@@ -15,8 +15,8 @@ from harness.statistics.best_of import Gain, gain_over_best
 from harness.statistics.estimate import Estimate, estimate, p_value
 from harness.statistics.holm import holm
 from harness.statistics.mantel import Agreement, mantel
-from harness.statistics.needed import needed, power
-from harness.statistics.rules import AnyTime, FixedSize, Rule
+from harness.statistics.power import needed, power
+from harness.statistics.sequential import AnyTime, FixedSize, Rule
 
 __all__ = [
     "Agreement",

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.statistics.estimate import estimate
-from harness.statistics.rules import Rule
+from harness.statistics.sequential import Rule
 
 
 @dataclass(frozen=True)

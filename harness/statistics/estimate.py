@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.rules import Rule
+from harness.statistics.sequential import Rule
 
 
 @dataclass(frozen=True)

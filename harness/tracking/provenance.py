@@ -19,8 +19,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from harness.tracking.uri import redact
-from harness.training.secrets import HIDDEN, hide, names_secret
+from harness.common.redaction import HIDDEN, hide, names_secret
+from harness.tracking.mlflow_view.tracking_uri import redact
 
 PACKAGES = (
     *("soft-label-harness", "torch", "torchvision", "numpy", "scikit-learn", "scipy"),

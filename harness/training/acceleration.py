@@ -15,7 +15,7 @@ import os
 import torch
 from torch import Tensor, nn
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 
 
 class InBfloat16(nn.Module):

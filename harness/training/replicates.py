@@ -12,10 +12,10 @@ import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.training.config import RunConfig
+from harness.common.seeds import successive
+from harness.training.config.run_config import RunConfig
 from harness.training.metrics import Metrics
 from harness.training.run import Diverged, Run
-from harness.training.seeds import successive
 
 SPREAD = "val_"
 """Metrics whose spread over the seeds is told begin so."""

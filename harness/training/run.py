@@ -16,16 +16,16 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.training.acceleration import arranged, compile_in_place, in_one_order
-from harness.training.augment import augmented
-from harness.training.check import check_computing
-from harness.training.config import RunConfig
-from harness.training.course import Course
-from harness.training.data import DataError, Images, Parts, load_parts
-from harness.training.meta_set import MetaSet
+from harness.training.config.checks import check_computing
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataError, DataSplits, Images, load_splits
+from harness.training.data.augment import augmented
+from harness.training.data.meta_set import MetaSet
+from harness.training.label_history import LabelHistory
 from harness.training.methods import METHODS, Batch, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics, mistakes_auc
 from harness.training.models import build
-from harness.training.random import GlobalStream, generator
+from harness.training.rng import GlobalStream, generator
 
 STREAMS = ("order", "meta order", "augment")
 
@@ -45,13 +45,13 @@ class Run:
         DataError: data or model cannot be had, or do not fit; or it cannot be computed as `config` says.
     """
 
-    def __init__(self, config: RunConfig, parts: Parts | None = None) -> None:
+    def __init__(self, config: RunConfig, parts: DataSplits | None = None) -> None:
         if problems := check_computing(config):
             raise DataError("\n".join(problems))
         in_one_order(config.deterministic)
         self.config = config
         self.device = _device(config.device)
-        self.parts = (load_parts(config) if parts is None else parts).to(self.device)
+        self.parts = (load_splits(config) if parts is None else parts).to(self.device)
         self.epoch = 0
         self.model_steps = 0
         self.streams = {purpose: generator(config.seed, purpose) for purpose in STREAMS}
@@ -69,10 +69,10 @@ class Run:
             self.method = METHODS[config.method](task)
         self.task = task
         self.phases = self.method.phases()
-        self.course: Course | None = None
+        self.course: LabelHistory | None = None
         if self.method.labels_move:
             followed = generator(config.seed, "label course")
-            self.course = Course(self.soft_labels, self.method.class_labels(), config.epochs, followed)
+            self.course = LabelHistory(self.soft_labels, self.method.class_labels(), config.epochs, followed)
 
     @property
     def done(self) -> bool:
@@ -191,7 +191,7 @@ class Run:
         self.optimizer.state.clear()
 
 
-def _trained_on(parts: Parts) -> tuple[Images, Tensor, Tensor]:
+def _trained_on(parts: DataSplits) -> tuple[Images, Tensor, Tensor]:
     """All images that may be trained on, training then meta, their annotated classes, and which are of the meta set."""
     train, meta = parts.train, parts.meta
     images = Images(

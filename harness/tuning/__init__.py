@@ -41,6 +41,6 @@ Workers import this package too: keep this file free of imports that take time.
 
 import os
 
-from harness.tuning.address import environment
+from harness.tuning.cluster.address import environment
 
 os.environ |= environment()  # Ray reads it when it is imported, which any module of this package may be the first to do

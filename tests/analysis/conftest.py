@@ -2,9 +2,9 @@
 
 import pytest
 
-from analysis import style
-from analysis.study import Study, load, read
-from harness.tracking.recorded import Recorded
+from analysis.figures import style
+from analysis.frames.sweep_frame import Study, load, read
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import recorded, searched, sent
 from tests.tracking.conftest import empty_database, runs, store
 
@@ -24,4 +24,4 @@ def as_recorded(tmp_path_factory: pytest.TempPathFactory) -> Study:
     style.apply()
     folder = tmp_path_factory.mktemp("recorded") / "label_lr"
     recorded(folder, searched())
-    return read(Recorded.read(folder))
+    return read(SpooledSweep.read(folder))

@@ -9,9 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from harness.tracking.spool import Measured, Record, Spool, SweepEnded, SweepStarted, TrialEnded, TrialStarted
-from harness.tracking.writer import Writer
-from harness.training.config import RunConfig
+from harness.tracking.mlflow_view.writer_process import Writer
+from harness.tracking.spool.event_log import (
+    EpochMetrics,
+    Record,
+    Spool,
+    SweepEnded,
+    SweepStarted,
+    TrialEnded,
+    TrialStarted,
+)
+from harness.training.config.run_config import RunConfig
 
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 
@@ -42,7 +50,7 @@ def trial(
             right = (1 - math.exp(-epoch * config.label_lr / config.meta_interval)) if learned else 0.0
             metrics |= {"noisy_labels_corrected": right, "clean_labels_kept": 1 - 0.05 * right}
             metrics["label_accuracy"] = 0.6 + 0.4 * right * 0.95
-        yield Measured(trial=number, step=epoch, metrics=metrics, time=time)
+        yield EpochMetrics(trial=number, step=epoch, metrics=metrics, time=time)
     reason = {"complete": "", "pruned": f"pruned after epoch {stop}", "failed": "diverged"}[state]
     yield TrialEnded(trial=number, state=state, reason=reason, time=time + 1)  # type: ignore[arg-type]
 
@@ -90,7 +98,7 @@ def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str
     moved = np.linspace(0, 1, len(EPOCHS))[:, None] * (1 - labels[np.arange(IMAGES), given])
     shown = np.argsort(-moved[-1], kind="stable")[:48]
     np.savez_compressed(
-        folder / "label_course.npz",
+        folder / "label_history.npz",
         epochs=np.array(EPOCHS),
         rows=np.arange(IMAGES),
         largest=largest.astype(np.uint8),
@@ -98,7 +106,7 @@ def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str
         shown=shown,
         pixels=draw.integers(0, 256, (48, 1, 8, 8), dtype=np.uint8),
     )
-    return (str(folder / "labels.npz"), str(folder / "label_course.npz"))
+    return (str(folder / "labels.npz"), str(folder / "label_history.npz"))
 
 
 ALIKE = ((0, 3, 0.2), (1, 4, 0.1))
@@ -118,8 +126,8 @@ def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
     np.savez_compressed(folder / "labels.npz", labels=table[truth].astype(np.float32), given=truth, truth=truth)
     course = np.eye(5) + np.linspace(0, 1, 4)[:, None, None] * (table - np.eye(5))
     epochs = np.array([0, 4, 8, 12])
-    np.savez_compressed(folder / "label_course.npz", epochs=epochs, class_labels=course.astype(np.float16))
-    return (str(folder / "labels.npz"), str(folder / "label_course.npz"))
+    np.savez_compressed(folder / "label_history.npz", epochs=epochs, class_labels=course.astype(np.float16))
+    return (str(folder / "labels.npz"), str(folder / "label_history.npz"))
 
 
 def class_labelled(records: Iterable[Record], home: Path) -> Iterator[Record]:

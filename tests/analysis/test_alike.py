@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import alike, snapshots
-from analysis.alike import Tables
-from analysis.snapshots import Labels
-from analysis.study import Study, read
-from harness.tracking.recorded import Recorded
-from harness.tracking.spool import SweepStarted
+from analysis.figures.labels import class_similarity
+from analysis.figures.labels.class_similarity import Tables
+from analysis.frames import label_snapshots
+from analysis.frames.label_snapshots import Labels
+from analysis.frames.sweep_frame import Study, read
+from harness.tracking.spool.event_log import SweepStarted
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
 
 
@@ -21,13 +22,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A confirmed sweep with class labels, from its own folder."""
     folder = tmp_path_factory.mktemp("classes") / "label_lr"
     recorded(folder, iter([*class_labelled(searched(), folder), *confirmed(folder)]))
-    return read(Recorded.read(folder))
+    return read(SpooledSweep.read(folder))
 
 
 @pytest.fixture(scope="module")
 def found(swept: Study) -> Tables:
-    labels = snapshots.best(swept, "class")
-    tables = alike.tables(labels, snapshots.fresh(swept, labels))
+    labels = label_snapshots.best(swept, "class")
+    tables = class_similarity.tables(labels, label_snapshots.fresh(swept, labels))
     assert isinstance(tables, Tables)
     return tables
 
@@ -55,15 +56,15 @@ def test_the_order_of_the_classes_does_not_decide_the_tree(found: Tables) -> Non
 
 
 def test_pairs_have_their_range_over_the_seeds(found: Tables) -> None:
-    rows = alike.pairs(found, 2)
+    rows = class_similarity.pairs(found, 2)
     assert [tuple(row) for row in rows[["class", "and"]].to_numpy()] == [(0, 3), (1, 4)]
     assert list(rows["mutual_percent"]) == pytest.approx([20, 10], abs=0.001)
-    third = alike.pairs(found, 3).iloc[2]
+    third = class_similarity.pairs(found, 3).iloc[2]
     assert third["seeds_low"] < third["seeds_high"] < 1
 
 
 def test_the_figure_shows_the_matrix_in_that_order_without_its_diagonal(found: Tables) -> None:
-    drawn = alike.figure(found)
+    drawn = class_similarity.figure(found)
     axes = drawn.axes[1]
     shown = np.ma.filled(axes.images[0].get_array(), np.nan)
     assert np.isnan(np.diag(shown)).all()
@@ -75,13 +76,13 @@ def test_the_figure_shows_the_matrix_in_that_order_without_its_diagonal(found: T
 
 def test_seeds_that_say_the_same_agree_and_a_renamed_reference_does_not(found: Tables) -> None:
     renamed = [2, 3, 0, 1, 4]
-    rows = alike.agreements(found, {"itself": found.table, "renamed": found.table[np.ix_(renamed, renamed)]})
+    rows = class_similarity.agreements(found, {"itself": found.table, "renamed": found.table[np.ix_(renamed, renamed)]})
     assert list(rows["with"]) == [*(f"fresh seed {place}" for place in range(1, 5)), "itself", "renamed"]
     by = rows.set_index("with")
     assert by.loc["itself", "rho"] == pytest.approx(1)
     assert by.loc["renamed", "rho"] < 0.5
     assert by.loc["itself", "p_value"] < 0.05
-    axes = alike.agreement(found).axes[0]
+    axes = class_similarity.agreement(found).axes[0]
     assert [tick.get_text() for tick in axes.get_yticklabels()] == [f"fresh seed {place}" for place in range(4, 0, -1)]
 
 
@@ -92,44 +93,44 @@ def test_the_reference_is_the_one_that_was_asked_for(found: Tables, tmp_path: Pa
     (folder / "semantics.json").write_text(json.dumps({"reference": reference}))
     told = SweepStarted(name="label_lr", tags={}, artifacts=(str(folder / "semantics.json"),))
     recorded(folder, iter([*class_labelled(searched(), folder), told]))
-    study = read(Recorded.read(folder))
-    rows = alike.agreements(found, alike.references(study)).set_index("with")
+    study = read(SpooledSweep.read(folder))
+    rows = class_similarity.agreements(found, class_similarity.references(study)).set_index("with")
     assert rows.loc["people's votes", "rho"] == pytest.approx(1)
     (folder / "semantics.json").write_text("{cut")
-    assert alike.references(study) == {}
-    assert "votes" not in set(alike.agreements(found, {"votes": np.eye(4)})["with"]), "of other classes"
+    assert class_similarity.references(study) == {}
+    assert "votes" not in set(class_similarity.agreements(found, {"votes": np.eye(4)})["with"]), "of other classes"
 
 
 def test_the_course_ends_at_the_mean_mass(found: Tables) -> None:
-    axes = alike.course(found).axes[0]
+    axes = class_similarity.course(found).axes[0]
     mean = next(line for line in axes.lines if line.get_label() == "mean over classes")
     assert np.asarray(mean.get_ydata())[-1] == pytest.approx(100 * (1 - np.diag(found.table).mean()), abs=0.05)
     assert axes.get_ylabel().endswith("(%)")
-    assert "over 4 fresh seeds" in alike.words(found)
+    assert "over 4 fresh seeds" in class_similarity.words(found)
 
 
 def test_what_has_no_class_labels_is_told_so(as_recorded: Study, found: Tables, tmp_path: Path) -> None:
-    none = alike.tables(snapshots.best(as_recorded, "class"))
-    assert none == alike.NONE
-    for drawn in (alike.figure(none), alike.course(none), alike.agreement(none)):
-        assert drawn.axes[0].texts[0].get_text() == alike.NONE
-    assert alike.pairs(none).empty
-    assert alike.agreements(none).empty
+    none = class_similarity.tables(label_snapshots.best(as_recorded, "class"))
+    assert none == class_similarity.NONE
+    for drawn in (class_similarity.figure(none), class_similarity.course(none), class_similarity.agreement(none)):
+        assert drawn.axes[0].texts[0].get_text() == class_similarity.NONE
+    assert class_similarity.pairs(none).empty
+    assert class_similarity.agreements(none).empty
     labels = found.labels
     two = Labels("two", labels.labels[:, :2], labels.given % 2, labels.truth)
-    assert "2 classes" in str(alike.tables(two))
+    assert "2 classes" in str(class_similarity.tables(two))
     lacking = replace(labels, given=np.where(labels.given == 2, 1, labels.given))
-    assert "got none of class 2" in str(alike.tables(lacking))
-    alone = alike.tables(replace(labels, course=None))
+    assert "got none of class 2" in str(class_similarity.tables(lacking))
+    alone = class_similarity.tables(replace(labels, course=None))
     assert not isinstance(alone, str)
-    assert alike.agreement(alone).axes[0].texts[0].get_text() == alike.ALONE
-    assert alike.course(alone).axes[0].texts[0].get_text() == alike.UNKNOWN
-    assert "not confirmed" in alike.words(alone)
+    assert class_similarity.agreement(alone).axes[0].texts[0].get_text() == class_similarity.ALONE
+    assert class_similarity.course(alone).axes[0].texts[0].get_text() == class_similarity.UNKNOWN
+    assert "not confirmed" in class_similarity.words(alone)
 
 
 @pytest.mark.parametrize("count", [30, 60])
 def test_many_classes_can_be_drawn_too(count: int, found: Tables, tmp_path: Path) -> None:
     table = np.random.default_rng(2).dirichlet(np.ones(count), count)
-    drawn = alike.figure(Tables("many", table, [], found.labels))
+    drawn = class_similarity.figure(Tables("many", table, [], found.labels))
     drawn.savefig(tmp_path / "many.png")
-    assert len(drawn.axes[1].get_xticklabels()) == (count if count <= alike.NAMED else 0)
+    assert len(drawn.axes[1].get_xticklabels()) == (count if count <= class_similarity.NAMED else 0)

@@ -1,12 +1,12 @@
-"""`python -m analysis.claims`: every command of a study as a user runs it, and the page that comes of it."""
+"""`python -m analysis.paper.claims`: every command of a study as a user runs it, and the page that comes of it."""
 
 import json
 from pathlib import Path
 
 import pytest
 
-from analysis.claims import CLAIMS, STUDIES, chosen
-from analysis.results import write
+from analysis.paper.claims import CLAIMS, STUDIES, chosen
+from analysis.paper.results import write
 from harness.space import load
 from tests.conftest import ROOT, run
 
@@ -22,7 +22,7 @@ def test_every_study_has_a_space_of_its_name_and_baselines_to_beat(study) -> Non
 
 
 def test_a_study_that_is_not_there_is_refused_with_the_names_of_those_that_are() -> None:
-    result = run("analysis.claims", "--only", "digit_symmetric")
+    result = run("analysis.paper.claims", "--only", "digit_symmetric")
     assert result.code == 2
     for study in chosen(full=False, only=[]):
         assert study.name in result.err
@@ -49,7 +49,7 @@ def test_what_was_measured_stays_written_down_where_its_runs_are_not_at_hand(tmp
 @pytest.mark.slow
 def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path) -> None:
     arguments = ("--rehearse", "--only", "digits_class_labels", "--runs-dir", str(tmp_path))
-    result = run("analysis.claims", *arguments)
+    result = run("analysis.paper.claims", *arguments)
     assert result.code == 0, result.all
     found = json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())
     page = (tmp_path / "RESULTS.md").read_text()
@@ -66,6 +66,6 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
     write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text() == page
 
-    again = run("analysis.claims", *arguments)
+    again = run("analysis.paper.claims", *arguments)
     assert again.code == 0, again.all
     assert json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())["arms"] == found["arms"]

@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from analysis import confirmation
-from analysis.study import Study, load, read
-from harness.tracking.recorded import Recorded
+from analysis.figures import confirmation
+from analysis.frames.sweep_frame import Study, load, read
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import confirmed, findings, recorded, searched, sent
 
 
@@ -16,7 +16,7 @@ from tests.analysis.sweeps import confirmed, findings, recorded, searched, sent
 def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
     folder = tmp_path_factory.mktemp("confirmed") / "label_lr"
     recorded(folder, iter([*searched(), *confirmed(folder)]))
-    return read(Recorded.read(folder))
+    return read(SpooledSweep.read(folder))
 
 
 def test_the_server_gives_what_confirm_wrote(runs: Path, store: str) -> None:

@@ -10,14 +10,14 @@ from matplotlib.collections import PathCollection
 from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
-from analysis import correction, course, learning_curves, parallel, response, style, surface
-from analysis.study import Study, load
-from harness.tracking.spool import Record
-from harness.training.config import RunConfig
+from analysis.figures import correction, learning_curves, parallel, response, search_progress, style, surface
+from analysis.frames.sweep_frame import Study, load
+from harness.tracking.spool.event_log import Record
+from harness.training.config.run_config import RunConfig
 from tests.analysis.sweeps import searched, sent, trial
 
 FIGURES = (response.figure, learning_curves.figure, correction.figure)
-OTHERS = (parallel.figure, course.figure, surface.figure)
+OTHERS = (parallel.figure, search_progress.figure, surface.figure)
 
 
 def words(figure: Figure) -> str:

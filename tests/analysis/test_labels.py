@@ -9,11 +9,12 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from analysis import fates, gallery, mistakes, snapshots
-from analysis.snapshots import Course, Labels
-from analysis.study import Study, load, read
-from harness.tracking.recorded import Recorded
-from harness.tracking.spool import Record, TrialEnded, TrialStarted
+from analysis.figures.labels import fates, gallery, mistakes
+from analysis.frames import label_snapshots
+from analysis.frames.label_snapshots import LabelHistory, Labels
+from analysis.frames.sweep_frame import Study, load, read
+from harness.tracking.spool.event_log import Record, TrialEnded, TrialStarted
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
 
 
@@ -22,12 +23,12 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
     """A sweep whose learned trials left their labels, from its own folder."""
     folder = tmp_path_factory.mktemp("labelled") / "label_lr"
     recorded(folder, labelled(searched(), folder))
-    return read(Recorded.read(folder))
+    return read(SpooledSweep.read(folder))
 
 
 @pytest.fixture(scope="module")
 def labels(swept: Study) -> Labels:
-    found = snapshots.best(swept)
+    found = label_snapshots.best(swept)
     assert isinstance(found, Labels)
     return found
 
@@ -41,7 +42,7 @@ def test_the_labels_are_those_of_the_best_learned_trial(swept: Study, labels: La
 
 def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path, store: str) -> None:
     sent(store, runs, labelled(searched(), runs / "label_lr"))
-    told = snapshots.best(load({"TRACKING_URI": store}))
+    told = label_snapshots.best(load({"TRACKING_URI": store}))
     assert isinstance(told, Labels)
     np.testing.assert_array_equal(told.labels, labels.labels)
     assert told.course is not None
@@ -71,7 +72,7 @@ def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None
     assert labels.course is not None
     back = labels.course["largest"].copy()
     back[3, 0] = labels.given[0]  # right at the first snapshot, given again at the third, right at the end
-    once = replace(labels, course=Course({**labels.course.arrays, "largest": back}))
+    once = replace(labels, course=LabelHistory({**labels.course.arrays, "largest": back}))
     again = fates.for_good(once)
     assert again is not None
     assert again[0] == EPOCHS[4]
@@ -84,7 +85,7 @@ def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -
     part = {name: labels.course[name][:, rows] for name in ("largest", "moved")}
     pixels = labels.course["pixels"][:3]
     half = replace(
-        labels, course=Course({**labels.course.arrays, **part, "rows": rows, "shown": shown, "pixels": pixels})
+        labels, course=LabelHistory({**labels.course.arrays, **part, "rows": rows, "shown": shown, "pixels": pixels})
     )
     found = fates.course(half)
     assert found is not None
@@ -171,14 +172,14 @@ def fresh_records(home: Path, seeds: int) -> Iterator[Record]:
 def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Path) -> None:
     folder = tmp_path / "label_lr"
     recorded(folder, iter([*labelled(searched(), folder), *fresh_records(folder, 3)]))
-    study = read(Recorded.read(folder))
-    labels = snapshots.best(study)
-    others = snapshots.fresh(study, labels)
+    study = read(SpooledSweep.read(folder))
+    labels = label_snapshots.best(study)
+    others = label_snapshots.fresh(study, labels)
     assert [each.name for each in others] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
     assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in mistakes.words(labels, others)
     left = mistakes.figure(labels, others).axes[0]
     assert sum(line.get_linewidth() == 0.6 for line in left.lines) >= 6
-    assert "3 fresh seeds" in snapshots.headline(labels, others)
+    assert "3 fresh seeds" in label_snapshots.headline(labels, others)
 
 
 # What moved
@@ -214,7 +215,7 @@ def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -
 def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> None:
     folder = tmp_path / "older"
     recorded(folder, labelled(searched(), folder, course=False))
-    labels = snapshots.best(read(Recorded.read(folder)))
+    labels = label_snapshots.best(read(SpooledSweep.read(folder)))
     assert isinstance(labels, Labels)
     assert labels.course is None
     assert fates.UNKNOWN in fates.figure(labels).axes[0].texts[0].get_text()
@@ -225,25 +226,25 @@ def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> 
 
 
 def test_without_labels_every_part_says_so(as_recorded: Study) -> None:
-    labels = snapshots.best(as_recorded)
+    labels = label_snapshots.best(as_recorded)
     said = "learned-6 left no labels.npz that can be read"
     assert labels == said
-    assert snapshots.fresh(as_recorded, labels) == []
+    assert label_snapshots.fresh(as_recorded, labels) == []
     for drawn in (fates.figure(labels), mistakes.figure(labels), gallery.figure(labels)):
         assert drawn.axes[0].texts[0].get_text() == said
-    assert fates.words(labels) == mistakes.words(labels) == snapshots.headline(labels, []) == said
+    assert fates.words(labels) == mistakes.words(labels) == label_snapshots.headline(labels, []) == said
     assert mistakes.table(labels).empty
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     recorded(folder, labelled(searched(), folder))
-    (folder / "trials" / "6" / "label_course.npz").write_bytes(b"PK cut off")
-    found = snapshots.best(read(Recorded.read(folder)))
+    (folder / "trials" / "6" / "label_history.npz").write_bytes(b"PK cut off")
+    found = label_snapshots.best(read(SpooledSweep.read(folder)))
     assert isinstance(found, Labels)
     assert found.course is None
     (folder / "trials" / "6" / "labels.npz").write_bytes(b"")
-    assert isinstance(snapshots.best(read(Recorded.read(folder))), str)
+    assert isinstance(label_snapshots.best(read(SpooledSweep.read(folder))), str)
 
 
 def test_axes_are_named_with_their_units(labels: Labels) -> None:

@@ -8,8 +8,8 @@ import pytest
 from nbformat import NotebookNode
 
 from analysis import execute
-from analysis.study import Study
-from harness.tracking.spool import Record
+from analysis.frames.sweep_frame import Study
+from harness.tracking.spool.event_log import Record
 from tests.analysis.sweeps import class_labelled, confirmed, labelled, searched, sent
 
 FOLDER = Path(execute.__file__).parent

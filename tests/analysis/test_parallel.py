@@ -4,9 +4,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import parallel
-from analysis.parallel import Scale, outstanding
-from analysis.study import Study
+from analysis.figures import parallel
+from analysis.figures.parallel import Scale, outstanding
+from analysis.frames.sweep_frame import Study
 
 
 def test_a_scale_spans_its_values_and_is_logarithmic_over_a_decade() -> None:

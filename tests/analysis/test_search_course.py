@@ -8,20 +8,20 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import course
-from analysis.importance import FEWEST, TOGETHER, figure, importance, panel
-from analysis.study import Study, interval
+from analysis.figures import search_progress
+from analysis.figures.importance import FEWEST, TOGETHER, figure, importance, panel
+from analysis.frames.sweep_frame import Study, interval
 
 
 def test_the_best_so_far_never_falls_and_counts_complete_trials_alone(study: Study) -> None:
-    found = course.best_so_far(study, "learned")
+    found = search_progress.best_so_far(study, "learned")
     assert list(found["n"]) == list(range(1, 13))
     assert found["value"].is_monotonic_increasing
     assert found["value"].iloc[-1] == study.best("learned")["metrics.val_accuracy"].iloc[0]
 
 
 def test_half_the_budget_finds_the_best_of_the_first_half(study: Study) -> None:
-    halves = course.halves(study).set_index("arm")
+    halves = search_progress.halves(study).set_index("arm")
     # learned-5 is the best of trials 0 to 5, learned-6 that of all
     best = {row["trial"]: row["metrics.val_accuracy"] for _, row in study.best("learned", 2).iterrows()}
     assert halves.loc["learned", "half"] == best[5]
@@ -30,7 +30,7 @@ def test_half_the_budget_finds_the_best_of_the_first_half(study: Study) -> None:
 
 
 def test_pruning_saves_the_epochs_that_were_not_run(study: Study) -> None:
-    effort = course.effort(study).set_index("arm")
+    effort = search_progress.effort(study).set_index("arm")
     # twelve trials of 12 epochs: four pruned after 4, one failed after 2
     assert effort.loc["learned", "epochs"] == 7 * 12 + 4 * 4 + 2
     assert effort.loc["learned", "pruned_epochs"] == 4 * 4
@@ -40,7 +40,7 @@ def test_pruning_saves_the_epochs_that_were_not_run(study: Study) -> None:
 
 
 def test_the_course_has_a_line_for_each_arm_and_a_point_for_each_rise(study: Study) -> None:
-    for drawn in (course.figure(study), course.panels(study)[0]):
+    for drawn in (search_progress.figure(study), search_progress.panels(study)[0]):
         axes = drawn.axes[0]
         labels = [str(line.get_label()) for line in axes.lines]
         assert [label for label in labels if not label.startswith("_")][:3] == ["learned", "one_hot", "label_smoothing"]
@@ -48,7 +48,7 @@ def test_the_course_has_a_line_for_each_arm_and_a_point_for_each_rise(study: Stu
 
 
 def test_the_best_of_each_arm_has_the_interval_of_its_images(study: Study) -> None:
-    lines = course.panels(study)[0].axes[0].lines
+    lines = search_progress.panels(study)[0].axes[0].lines
     spans = [tuple(np.asarray(line.get_ydata()) / 100) for line in lines if len(set(line.get_xdata())) == 1]
     for arm in ("learned", "one_hot", "label_smoothing"):
         best = study.best(arm).iloc[0]
@@ -58,9 +58,9 @@ def test_the_best_of_each_arm_has_the_interval_of_its_images(study: Study) -> No
 
 
 def test_epochs_are_drawn_by_what_became_of_them(study: Study) -> None:
-    axes = course.figure(study).axes[1]
+    axes = search_progress.figure(study).axes[1]
     widths = {bars.get_label(): sum(bar.get_width() for bar in bars) for bars in axes.containers}
-    effort = course.effort(study)
+    effort = search_progress.effort(study)
     assert widths["pruned trials"] == effort["pruned_epochs"].sum() == 16
     assert widths["failed trials"] == 2
     assert widths["saved by pruning"] == 32

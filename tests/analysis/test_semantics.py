@@ -3,7 +3,14 @@
 import numpy as np
 import pytest
 
-from analysis.semantics import class_table, likeness, most_alike, off_diagonal_mass, superclass_table, symmetrised
+from analysis.frames.class_similarity import (
+    class_table,
+    likeness,
+    most_alike,
+    off_diagonal_mass,
+    superclass_table,
+    symmetrised,
+)
 
 GROUPS = {"round": [0, 3, 5], "straight": [1, 4], "other": [2]}
 

@@ -6,9 +6,9 @@ from pathlib import Path
 import pytest
 from scipy.stats import binomtest
 
-from analysis import study as studies
-from analysis.study import Study, interval, load, summary
-from harness.tracking.uri import TrackingError
+from analysis.frames import sweep_frame as studies
+from analysis.frames.sweep_frame import Study, interval, load, summary
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
 from tests.analysis.sweeps import searched, sent
 
 

@@ -6,9 +6,9 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from analysis import surface as surfaces
-from analysis.study import Study, Z
-from analysis.surface import FEWEST, surface
+from analysis.figures import surface as surfaces
+from analysis.figures.surface import FEWEST, surface
+from analysis.frames.sweep_frame import Study, Z
 
 IMAGES = 10_000
 

@@ -15,8 +15,8 @@ import pytest
 import torch
 
 from harness.space import dump, load
-from harness.tracking.spool import Spool, SweepEnded, SweepStarted
-from harness.tuning.ledger import Ledger
+from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import Result
 from tests.tuning.conftest import run_all
 
@@ -67,7 +67,7 @@ def finished(runs: Path, name: str = "label_lr") -> Path:
     folder = runs / name
     (folder / "spool").mkdir(parents=True)
     space = load("label_lr.yaml", SMALL)
-    run_all(Ledger(folder / "study.journal", space))
+    run_all(SweepStudy(folder / "study.journal", space))
     (folder / "space.yaml").write_text(dump(space))
     with Spool(folder / "spool") as spool:
         spool.append(SweepStarted(name=name, tags={"study": "label_lr"}))

@@ -12,10 +12,10 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.tracking import provenance
-from harness.tracking.uri import TrackingError, check, redact
+from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact
+from tests.commands.test_compare import swept
 from tests.conftest import finish, start
 from tests.security.conftest import again, call, finished
-from tests.test_compare import swept
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, server
 
 __all__ = ["empty_database", "server"]
@@ -56,7 +56,7 @@ def test_a_sweep_on_a_server_with_a_password_leaves_it_nowhere(tmp_path: Path, s
     result = finish(process)
     assert result.code == 0, result.all
     assert leaks(result.all) == []
-    assert any("harness.tracking.writer" in command for command in shown)
+    assert any("harness.tracking.mlflow_view.writer_process" in command for command in shown)
     assert [command for command in shown if leaks(command)] == []
     assert of_files(tmp_path) == {}
     client = MlflowClient(server)
@@ -84,7 +84,7 @@ def test_a_comparison_on_a_server_with_a_password_shows_it_nowhere(tmp_path: Pat
 def test_a_writer_whose_server_is_away_says_so_without_it(tmp_path: Path, kind: str) -> None:
     folder = finished(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "harness.tracking.writer", str(folder / "spool"), "--drain", "1"],
+        [sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(folder / "spool"), "--drain", "1"],
         env={**os.environ, "MLFLOW_TRACKING_URI": f"{kind}://{USER}127.0.0.1:{free_port()}/lab?password=S3cret"},
         capture_output=True,
         text=True,
@@ -198,10 +198,10 @@ def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:
 
 
 def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Path, empty_database: Path) -> None:
-    from harness.tracking.log import log_to
-    from harness.tracking.mirror import Away
-    from harness.tracking.spool import Measured, Spool, TrialStarted
-    from harness.tracking.writer import Writer
+    from harness.tracking.mlflow_view.mlflow_writer import Away
+    from harness.tracking.mlflow_view.writer_process import Writer
+    from harness.tracking.spool.event_log import EpochMetrics, Spool, TrialStarted
+    from harness.tracking.spool.writer_log import log_to
 
     folder = finished(tmp_path / "runs") / "spool"
     (tmp_path / "server").mkdir()
@@ -212,7 +212,7 @@ def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Pa
             pass
     with Spool(folder) as spool:
         spool.append(TrialStarted(trial=0, name="one"))
-        spool.append(Measured(trial=0, step=1, metrics={"val_accuracy": 0.5}))
+        spool.append(EpochMetrics(trial=0, step=1, metrics={"val_accuracy": 0.5}))
     with pytest.raises(Away) as caught:
         writer.send()
     assert leaks(str(caught.value)) == []

@@ -11,12 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from harness.tracking import models, spool
-from harness.training.config import RunConfig
+from harness.tracking.mlflow_view import logged_models
+from harness.tracking.spool import event_log
+from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
-from harness.training.teaching import learn_from
-from harness.tuning import checkpoint
-from harness.tuning.work import Work
+from harness.training.logits import learn_from
+from harness.tuning.worker import checkpoint
+from harness.tuning.worker.runner import TrialRunner
 from tests.conftest import ROOT
 from tests.security.conftest import Trap, call, finished, malicious_archive, malicious_npz
 
@@ -56,11 +57,11 @@ def test_a_tag_in_the_space_of_a_sweep_that_was_sent_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("text", ["{tag}", "[" * 100_000, "a: &a [1]\nb: *c\n", "a: 2026-13-45"])
 def test_a_file_of_groups_is_read_as_data(tmp_path: Path, trap: Trap, text: str) -> None:
-    from harness.semantics.references import ReferenceError, superclasses
+    from harness.semantics.references import ReferenceLabelsError, superclasses
 
     file = tmp_path / "groups.yaml"
     file.write_text(text.replace("{tag}", yaml_tag(trap)))
-    with pytest.raises(ReferenceError, match=r"groups\.yaml: expected a YAML file of groups"):
+    with pytest.raises(ReferenceLabelsError, match=r"groups\.yaml: expected a YAML file of groups"):
         superclasses(file, 10)
     assert not trap.sprung.exists()
 
@@ -80,7 +81,7 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_run_whoever_summed_it(
     if summed:
         content = file.read_bytes()
         file.write_bytes(content + checkpoint.MARK + b"%08x\n" % zlib.crc32(content))
-    trial = Work(CONFIG.model_dump(), file.parent)
+    trial = TrialRunner(CONFIG.model_dump(), file.parent)
     (remark,) = trial.remarks
     assert ("torch does not load as data" if summed else "without its checksum") in remark
     told = trial.advance()
@@ -93,13 +94,13 @@ def test_what_is_no_state_of_a_run_starts_it_anew(tmp_path: Path) -> None:
         torch.save(held, tmp_path / "checkpoint.pt")
         content = (tmp_path / "checkpoint.pt").read_bytes()
         (tmp_path / "checkpoint.pt").write_bytes(content + checkpoint.MARK + b"%08x\n" % zlib.crc32(content))
-        assert "the trial starts anew" in Work(CONFIG.model_dump(), tmp_path).remarks[0]
+        assert "the trial starts anew" in TrialRunner(CONFIG.model_dump(), tmp_path).remarks[0]
 
 
 def test_a_pickle_in_place_of_weights_is_not_run_when_models_are_logged(tmp_path: Path, trap: Trap) -> None:
-    malicious_archive(tmp_path / "0" / models.WEIGHTS, trap)
-    assert models.make(tmp_path, {0: CONFIG.model_dump()}) != ""
-    assert not (tmp_path / "0" / models.MODEL).exists()
+    malicious_archive(tmp_path / "0" / logged_models.WEIGHTS, trap)
+    assert logged_models.make(tmp_path, {0: CONFIG.model_dump()}) != ""
+    assert not (tmp_path / "0" / logged_models.MODEL).exists()
     assert not trap.sprung.exists()
 
 
@@ -120,16 +121,16 @@ def test_objects_in_a_teacher_s_file_are_refused(tmp_path: Path, trap: Trap) -> 
 
 
 def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Path, trap: Trap) -> None:
-    from tests.test_report import swept
+    from tests.commands.test_report import swept
 
     folder = swept(tmp_path / "label_lr")
     labels = ("labels", "given", "truth", "index", "steps", "course")
-    files = [folder / "trials" / "0" / name for name in ("labels.npz", "label_course.npz")]
+    files = [folder / "trials" / "0" / name for name in ("labels.npz", "label_history.npz")]
     for file in files:
         malicious_npz(file, trap, labels)
-    with spool.Spool(folder / "spool") as records:
+    with event_log.Spool(folder / "spool") as records:
         for number in range(12):
-            records.append(spool.FilesLeft(trial=number, artifacts=tuple(map(str, files))))
+            records.append(event_log.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
     result = call("report", "label_lr", "--runs-dir", str(tmp_path))
     assert "Traceback" not in result.all
     assert call("semantics", "label_lr", "--runs-dir", str(tmp_path)).code == 2
@@ -147,27 +148,27 @@ def line(body: bytes) -> bytes:
         b"no json",
         b"3",
         b"{}",
-        b'{"kind":"Measured"}',
-        b'{"kind":"Measured","trial":0,"step":1,"metrics":[1]}',
-        b'{"kind":"Measured","trial":0,"step":1,"metrics":{"val_accuracy":"__import__"}}',
+        b'{"kind":"EpochMetrics"}',
+        b'{"kind":"EpochMetrics","trial":0,"step":1,"metrics":[1]}',
+        b'{"kind":"EpochMetrics","trial":0,"step":1,"metrics":{"val_accuracy":"__import__"}}',
         b'{"kind":"TrialEnded","trial":0,"state":"complete","artifacts":3}',
         b'{"kind":"__class__"}',
-        b'{"kind":["Measured"]}',
+        b'{"kind":["EpochMetrics"]}',
     ],
 )
 def test_a_record_that_is_none_is_stepped_over_though_its_checksum_fits(tmp_path: Path, body: bytes) -> None:
-    from tests.test_report import swept
+    from tests.commands.test_report import swept
 
     folder = swept(tmp_path / "label_lr")
-    records = folder / "spool" / spool.FILE
-    whole = len(list(spool.read(folder / "spool")))
+    records = folder / "spool" / event_log.FILE
+    whole = len(list(event_log.read(folder / "spool")))
     records.write_bytes(records.read_bytes() + line(body))
-    assert [record for record, _ in spool.read(folder / "spool")][whole:] == [None]
+    assert [record for record, _ in event_log.read(folder / "spool")][whole:] == [None]
 
 
 def test_a_sweep_s_json_that_nests_without_end_is_taken_for_damaged(tmp_path: Path) -> None:
     from harness import report
-    from tests.test_report import swept
+    from tests.commands.test_report import swept
 
     folder = swept(tmp_path / "label_lr")
     for name in ("provenance", "confirm", "summary", "distill", "semantics"):

@@ -6,7 +6,7 @@ import pytest
 from rich.console import Console
 
 from harness.cli import refuse
-from harness.display import results_table
+from harness.console import results_table
 
 EVIL = "[/red] [link=http://evil]x[/link]"
 

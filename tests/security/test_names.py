@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.spool import Spool, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import Spool, TrialEnded, TrialStarted
 from tests.security.conftest import again, call, finished
 from tests.tracking.conftest import empty_database, runs, store
 
@@ -79,7 +79,7 @@ def test_a_link_in_a_sweep_that_was_sent_is_not_written_through(tmp_path: Path, 
 
 
 def test_links_within_a_sweep_are_its_own_affair(tmp_path: Path) -> None:
-    from harness.tuning.folder import SweepFolder
+    from harness.tuning.storage.sweep_folder import SweepFolder
 
     folder = finished(tmp_path / "runs")
     (folder / "notes").mkdir()
@@ -92,7 +92,7 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     """Records name files; those of a sweep that was sent may name any."""
     from mlflow import MlflowClient
 
-    from harness.tracking.writer import Writer
+    from harness.tracking.mlflow_view.writer_process import Writer
 
     (tmp_path / "key").write_text("private")
     home = runs / "label_lr"

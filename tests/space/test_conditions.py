@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from harness.space import Constraint, Space, SpaceError, parse
-from harness.space.expression import METRICS
+from harness.space.constraints import METRICS
 
 CONDITIONAL = """\
 study: conditional

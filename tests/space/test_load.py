@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.space import CategoricalParameter, FloatParameter, IntParameter, Space, SpaceError, load
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 
 
 def test_shared_settings_and_parameters_reach_every_arm(loaded: Callable[..., Space]) -> None:

@@ -10,12 +10,12 @@ import numpy as np
 import pytest
 from rich.console import Console
 
-from harness.confirm.evidence import Confirmed, Question
+from harness.confirm.evidence import ComparisonSpec, Confirmed
 from harness.confirm.findings import circumstances, findings
+from harness.confirm.plan import Configuration, Result
 from harness.confirm.terminal import results_table
 from harness.space import Space, parse
 from harness.statistics import AnyTime, FixedSize, Rule
-from harness.tuning.confirmation import Configuration, Result
 
 TEST_IMAGES = 2000
 
@@ -46,8 +46,8 @@ def confirmed(
     return Confirmed(configuration, {seed: result(seed, accuracy) for seed, accuracy in enumerate(test)})
 
 
-def question(looks: int, rule: Rule | None = None, margin: float = 0.005) -> Question:
-    return Question(rule or FixedSize(), looks, margin)
+def question(looks: int, rule: Rule | None = None, margin: float = 0.005) -> ComparisonSpec:
+    return ComparisonSpec(rule or FixedSize(), looks, margin)
 
 
 class World:

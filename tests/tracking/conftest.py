@@ -16,7 +16,7 @@ import pytest
 from mlflow import MlflowClient
 
 # The settings of the harness come before mlflow's first import.
-import harness.tracking.mirror  # noqa: F401
+import harness.tracking.mlflow_view.mlflow_writer  # noqa: F401
 from tests.tracking.faults import FaultProxy
 
 

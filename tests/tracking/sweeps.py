@@ -9,9 +9,9 @@ from mlflow import MlflowClient
 from mlflow.data import get_source
 from mlflow.entities import DatasetInput, ViewType
 
-from harness.tracking.spool import (
-    DataSeen,
-    Measured,
+from harness.tracking.spool.event_log import (
+    DatasetUsed,
+    EpochMetrics,
     Record,
     Spool,
     SweepEnded,
@@ -34,12 +34,12 @@ def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Record]:
         {"context": context, "name": "toy", "source": "data/toy", "digest": f"{context}-{trial % 2}", "images": 7}
         for context in ("train", "validation")
     )
-    yield DataSeen(trial=trial, parts=parts, time=start + 500)
+    yield DatasetUsed(trial=trial, parts=parts, time=start + 500)
     for epoch in range(1, epochs + 1):
         diverged = state == "failed" and epoch == epochs
         loss = math.nan if diverged else 2.0 / epoch + trial
         metrics = {"train_loss": loss, "val_accuracy": epoch / (epochs + trial + 1)}
-        yield Measured(trial=trial, step=epoch, metrics=metrics, time=start + 1000 * epoch)
+        yield EpochMetrics(trial=trial, step=epoch, metrics=metrics, time=start + 1000 * epoch)
     yield TrialEnded(
         trial=trial, state=state, reason="diverged" if state == "failed" else "", time=start + 1000 * (epochs + 1)
     )

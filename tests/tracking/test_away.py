@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.reading import Server
+from harness.tracking.mlflow_view.reading import Server
 from tests.conftest import finish, run, start
-from tests.kills import ended, wait_for_file
+from tests.support.kills import ended, wait_for_file
 from tests.tracking.conftest import free_port, mlflow_server
 
 

@@ -9,12 +9,11 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.cursor import Cursor
-from harness.tracking.log import FILE as LOG
-from harness.tracking.log import log_to
-from harness.tracking.spool import (
-    FilesLeft,
-    Measured,
+from harness.tracking.mlflow_view.writer_process import Writer
+from harness.tracking.spool.cursor import Cursor
+from harness.tracking.spool.event_log import (
+    ArtifactsAdded,
+    EpochMetrics,
     Record,
     Spool,
     SweepEnded,
@@ -23,7 +22,8 @@ from harness.tracking.spool import (
     TrialEnded,
     TrialStarted,
 )
-from harness.tracking.writer import Writer
+from harness.tracking.spool.writer_log import FILE as LOG
+from harness.tracking.spool.writer_log import log_to
 from tests.tracking.sweeps import BEGIN, EPOCHS, record, shown, sweep_records, trial_records
 
 Tell = Callable[[Iterable[Record]], dict[str, dict[str, Any]]]
@@ -146,7 +146,7 @@ def test_a_folder_that_a_trial_leaves_later_is_on_its_run(tell: Tell, spool_fold
     model.mkdir(parents=True)
     for name in ("MLmodel", "weights"):
         (model / name).write_text(name)
-    tell([*trial_records(0), FilesLeft(trial=0, artifacts=(str(model),))])
+    tell([*trial_records(0), ArtifactsAdded(trial=0, artifacts=(str(model),))])
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], "tags.trial = '0'")
     assert sorted(file.path for file in client.list_artifacts(run.info.run_id, "model")) == [
@@ -173,11 +173,11 @@ def test_sending_everything_again_changes_nothing(tell: Tell, spool_folder: Path
 def test_any_cut_into_batches_shows_the_same(
     spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
-    monkeypatch.setattr("harness.tracking.writer.BATCH", 4)
+    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", 4)
     in_small_batches = tell(sweep_records(3))
     for cursor in spool_folder.glob("cursor-*.json"):
         cursor.unlink()
-    monkeypatch.setattr("harness.tracking.writer.BATCH", 2000)
+    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", 2000)
     send(spool_folder, store)
     assert shown(store) == in_small_batches
 
@@ -198,7 +198,7 @@ def test_values_go_in_batches_never_one_a_call(tell: Tell, monkeypatch: pytest.M
 def test_more_values_than_one_call_may_hold_all_arrive(tell: Tell) -> None:
     params = {f"p{i:03d}": i for i in range(250)}
     tags = {f"t{i:03d}": str(i) for i in range(150)}
-    curve = [Measured(trial=0, step=s, metrics={"a": s / 7, "b": -s}, time=BEGIN + s) for s in range(1, 1200)]
+    curve = [EpochMetrics(trial=0, step=s, metrics={"a": s / 7, "b": -s}, time=BEGIN + s) for s in range(1, 1200)]
     run = tell([TrialStarted(trial=0, name="long", params=params, tags=tags, time=BEGIN), *curve])["long"]
     assert run["params"] == {key: str(value) for key, value in params.items()}
     assert tags.items() <= run["tags"].items()
@@ -218,9 +218,9 @@ def test_a_trial_taken_up_again_goes_on_in_its_own_run(tell: Tell) -> None:
 
 def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_again(tell: Tell) -> None:
     first, _, *points, _ = trial_records(0)
-    assert all(isinstance(point, Measured) for point in points)
+    assert all(isinstance(point, EpochMetrics) for point in points)
     tell([first, *points[:3]])
-    again = [replace(point, time=point.time + 9) for point in points if isinstance(point, Measured)]
+    again = [replace(point, time=point.time + 9) for point in points if isinstance(point, EpochMetrics)]
     final = dict(again[-1].metrics)
     runs = tell([first, *again, TrialEnded(trial=0, state="complete", metrics=final, step=EPOCHS, time=BEGIN + 99_000)])
     curve = runs["learned-000"]["curves"]["val_accuracy"]
@@ -260,7 +260,7 @@ def test_what_the_server_refuses_is_named_and_the_rest_arrives(tell: Tell, spool
         [
             SweepStarted(name="a study"),
             TrialStarted(trial=0, name="one", params={"fine": 1, "not a valid name?!": 2}),
-            Measured(trial=0, step=1, metrics={"loss": 1.0, "x" * 600: 2.0, "accuracy": 0.5}),
+            EpochMetrics(trial=0, step=1, metrics={"loss": 1.0, "x" * 600: 2.0, "accuracy": 0.5}),
             TrialEnded(trial=0, state="complete", artifacts=("gone.npz",)),
         ]
     )
@@ -287,7 +287,7 @@ def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(tell: Tell, store: 
     (deleted,) = client.search_runs([experiment], "tags.trial = '0'")
     client.delete_run(deleted.info.run_id)
 
-    record(spool_folder, iter([Measured(trial=0, step=9, metrics={"train_loss": 1.0})]))
+    record(spool_folder, iter([EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})]))
     send(spool_folder, store)
     assert client.search_runs([experiment], "tags.trial = '0'") == []
     assert "deleted by hand" in log_of(spool_folder)
@@ -332,8 +332,8 @@ def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, stor
 def test_every_limit_of_a_call_is_the_servers_own() -> None:
     from mlflow.utils import validation
 
-    from harness.tracking import mirror
+    from harness.tracking.mlflow_view import mlflow_writer
 
-    assert mirror.FACTS_PER_CALL <= validation.MAX_PARAMS_TAGS_PER_BATCH
-    assert mirror.METRICS_PER_CALL <= validation.MAX_METRICS_PER_BATCH
-    assert mirror.METRICS_PER_CALL + 2 * mirror.FACTS_PER_CALL <= validation.MAX_ENTITIES_PER_BATCH
+    assert mlflow_writer.FACTS_PER_CALL <= validation.MAX_PARAMS_TAGS_PER_BATCH
+    assert mlflow_writer.METRICS_PER_CALL <= validation.MAX_METRICS_PER_BATCH
+    assert mlflow_writer.METRICS_PER_CALL + 2 * mlflow_writer.FACTS_PER_CALL <= validation.MAX_ENTITIES_PER_BATCH

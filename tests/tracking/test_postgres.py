@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.reading import Server
-from harness.tracking.uri import check
+from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.mlflow_view.tracking_uri import check
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import record, shown, sweep_records
 from tests.tracking.test_mirror import send

@@ -6,10 +6,10 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking import reading
-from harness.tracking.reading import Server
-from harness.tracking.spool import Spool, SweepEnded, SweepStarted
-from harness.tracking.uri import TrackingError
+from harness.tracking.mlflow_view import reading
+from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
 from tests.tracking.sweeps import BEGIN, EPOCHS, record, sweep_records
 from tests.tracking.test_mirror import send
 

@@ -5,10 +5,10 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.tracking.reading import Server
-from harness.tracking.recorded import Recorded
-from harness.tracking.spool import Spool, SpoolError, SweepStarted, TrialEnded, TrialStarted
-from harness.tracking.uri import TrackingError
+from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.spool.event_log import Spool, SpoolError, SweepStarted, TrialEnded, TrialStarted
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.tracking.sweeps import EPOCHS, record, sweep_records
 from tests.tracking.test_mirror import send
 
@@ -20,7 +20,7 @@ def folder(spool_folder: Path) -> Path:
 
 def test_trials_and_curves_are_those_that_the_server_gives(folder: Path, store: str) -> None:
     send(folder / "spool", store)
-    told, recorded = Server(store).sweep(), Recorded.read(folder)
+    told, recorded = Server(store).sweep(), SpooledSweep.read(folder)
     ours, theirs = recorded.trials(), told.trials()
     assert set(theirs.columns) == set(ours.columns)
     pd.testing.assert_frame_equal(
@@ -32,7 +32,7 @@ def test_trials_and_curves_are_those_that_the_server_gives(folder: Path, store: 
 
 
 def test_curves_of_chosen_trials_alone(folder: Path) -> None:
-    recorded = Recorded.read(folder)
+    recorded = SpooledSweep.read(folder)
     trials = recorded.trials()
     chosen = recorded.curves(["val_accuracy"], trials[trials["state"] == "complete"])
     assert set(chosen["trial"]) == {0, 3}
@@ -43,7 +43,7 @@ def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> Non
     with Spool(folder / "spool") as spool:
         spool.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
         spool.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
-    recorded = Recorded.read(folder)
+    recorded = SpooledSweep.read(folder)
     assert list(recorded.trials()["trial"]) == [0, 1, 2, 3]
     assert list(recorded.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
 
@@ -51,7 +51,7 @@ def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> Non
 def test_a_trial_whose_start_was_lost_is_left_out(folder: Path) -> None:
     with Spool(folder / "spool") as spool:
         spool.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
-    assert list(Recorded.read(folder).trials()["trial"]) == [0, 1, 2, 3]
+    assert list(SpooledSweep.read(folder).trials()["trial"]) == [0, 1, 2, 3]
 
 
 def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) -> None:
@@ -63,11 +63,11 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
         spool.append(SweepStarted(name="a study", tags={}, artifacts=(str(own),)))
         spool.append(TrialStarted(trial=9, name="learned-9"))
         spool.append(TrialEnded(trial=9, state="complete", artifacts=(str(file),)))
-    recorded = Recorded.read(folder)
+    recorded = SpooledSweep.read(folder)
     run = recorded.trials().set_index("trial").loc[9, "run_id"]
     assert recorded.artifact("labels.npz", folder, str(run)) == file
     assert recorded.artifact("space.yaml", folder) == own
-    for name, of in (("confirm.json", None), ("label_course.npz", str(run))):
+    for name, of in (("confirm.json", None), ("label_history.npz", str(run))):
         with pytest.raises(TrackingError, match=f"expected a file '{name}'"):
             recorded.artifact(name, folder, of)
     file.unlink()
@@ -77,4 +77,4 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
 
 def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
     with pytest.raises(SpoolError, match="expected the records of a sweep"):
-        Recorded.read(tmp_path)
+        SpooledSweep.read(tmp_path)

@@ -14,14 +14,13 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tracking.spool import (
+from harness.tracking.spool.event_log import (
     CUT,
     FILE,
-    DataSeen,
-    FilesLeft,
-    Measured,
+    ArtifactsAdded,
+    DatasetUsed,
+    EpochMetrics,
     Record,
-    Remarked,
     Spool,
     SpoolError,
     SweepEnded,
@@ -29,6 +28,7 @@ from harness.tracking.spool import (
     SweepStarted,
     TrialEnded,
     TrialStarted,
+    TrialWarning,
     decode,
     encode,
     read,
@@ -48,9 +48,9 @@ files = st.lists(text, max_size=3).map(tuple)
 records = st.one_of(
     st.builds(SweepStarted, name=text, params=params, tags=tags, artifacts=files, time=numbers),
     st.builds(TrialStarted, trial=numbers, name=text, params=params, tags=tags, time=numbers),
-    st.builds(DataSeen, trial=numbers, parts=st.lists(params, max_size=3).map(tuple), time=numbers),
-    st.builds(FilesLeft, trial=numbers, artifacts=files, time=numbers),
-    st.builds(Measured, trial=numbers, step=numbers, metrics=metrics, time=numbers),
+    st.builds(DatasetUsed, trial=numbers, parts=st.lists(params, max_size=3).map(tuple), time=numbers),
+    st.builds(ArtifactsAdded, trial=numbers, artifacts=files, time=numbers),
+    st.builds(EpochMetrics, trial=numbers, step=numbers, metrics=metrics, time=numbers),
     st.builds(
         TrialEnded,
         trial=numbers,
@@ -61,7 +61,7 @@ records = st.one_of(
         artifacts=files,
         time=numbers,
     ),
-    st.builds(Remarked, trial=numbers, text=text, time=numbers),
+    st.builds(TrialWarning, trial=numbers, text=text, time=numbers),
     st.builds(SweepPaused, reason=text, metrics=metrics, time=numbers),
     st.builds(SweepEnded, metrics=metrics, tags=tags, artifacts=files, time=numbers),
 )
@@ -92,8 +92,8 @@ def test_a_changed_byte_is_noticed(original: Record, place: int, change: int) ->
 
 def test_numbers_that_json_has_not_survive() -> None:
     original = {"nan": math.nan, "up": math.inf, "down": -math.inf, "numpy": np.float32(0.5)}
-    found = decode(encode(Measured(trial=1, step=2, metrics=original, time=3)))
-    assert isinstance(found, Measured)
+    found = decode(encode(EpochMetrics(trial=1, step=2, metrics=original, time=3)))
+    assert isinstance(found, EpochMetrics)
     assert math.isnan(found.metrics.pop("nan"))  # type: ignore[attr-defined]
     assert found.metrics == {"up": math.inf, "down": -math.inf, "numpy": 0.5}
 
@@ -196,7 +196,7 @@ def test_an_append_takes_less_than_a_millisecond(tmp_path: Path) -> None:
         seconds = []
         for step in range(500):
             begin = time.perf_counter()
-            spool.append(Measured(trial=1, step=step, metrics=point))
+            spool.append(EpochMetrics(trial=1, step=step, metrics=point))
             seconds.append(time.perf_counter() - begin)
     assert statistics.median(seconds) < 1e-3
 
@@ -205,7 +205,7 @@ def test_the_driver_imports_the_standard_library_alone() -> None:
     """Of the modules that the driver imports for tracking, none is a third party's."""
     program = (
         "import sys; before = set(sys.modules)\n"
-        "import harness.tracking.service, harness.tracking.provenance\n"
+        "import harness.tracking.tracker, harness.tracking.provenance\n"
         "new = {name.split('.')[0] for name in set(sys.modules) - before}\n"
         "print(*sorted(new - set(sys.stdlib_module_names) - {'harness'}))"
     )

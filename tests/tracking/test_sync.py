@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness import sync
-from harness.tracking.cursor import cursor_path, exclusively, unsent
+from harness.tracking.spool.cursor import cursor_path, exclusively, unsent
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import record, shown, sweep_records, trial_records
 
@@ -123,9 +123,9 @@ def test_two_never_send_at_once(
 
 
 def test_what_the_server_refused_is_told(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.tracking.spool import Measured
+    from harness.tracking.spool.event_log import EpochMetrics
 
-    record(swept / "a study" / "spool", iter([Measured(trial=0, step=1, metrics={"x" * 600: 1.0})]))
+    record(swept / "a study" / "spool", iter([EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})]))
     assert command(swept, "a study") == 0
     assert "the server refused 1 values or files, named in" in capsys.readouterr().err
 

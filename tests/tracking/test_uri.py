@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.uri import (
+from harness.tracking.mlflow_view.tracking_uri import (
     ServerAway,
     TrackingError,
     artifact_root,

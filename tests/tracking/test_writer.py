@@ -19,13 +19,14 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from harness.sync import main as sync
-from harness.tracking import service
-from harness.tracking.cursor import Cursor, cursor_path, unsent
-from harness.tracking.log import FILE as LOG
-from harness.tracking.log import log_to
-from harness.tracking.service import Tracker
-from harness.tracking.spool import Measured, SweepEnded, SweepStarted, TrialStarted
-from harness.tracking.writer import Driver, Writer, main, run
+from harness.tracking import tracker
+from harness.tracking import tracker as tracker_module
+from harness.tracking.mlflow_view.writer_process import Driver, Writer, main, run
+from harness.tracking.spool.cursor import Cursor, cursor_path, unsent
+from harness.tracking.spool.event_log import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
+from harness.tracking.spool.writer_log import FILE as LOG
+from harness.tracking.spool.writer_log import log_to
+from harness.tracking.tracker import Tracker
 from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy
 from tests.tracking.sweeps import BEGIN, record, shown, sweep_records, trial_records
@@ -75,7 +76,7 @@ def numbered_sweep(folder: Path) -> Path:
     """A sweep of two trials with a file, in the spool `folder`."""
     (folder.parent / "trials").mkdir(parents=True)
     (folder.parent / "space.yaml").write_text("a: 1\n")
-    with service.Spool(folder) as spool:
+    with tracker.Spool(folder) as spool:
         spool.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
         for trial in (0, 2):
             for each in trial_records(trial):
@@ -140,7 +141,7 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
             raise error
 
     on_each_call(monkeypatch, act, after=False)
-    monkeypatch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
     log: list[str] = []
     assert run(Writer(spool_folder, store, log.append), Driver(None), every=0.01, drain=20)
     assert unsent(spool_folder, store) == 0
@@ -210,7 +211,7 @@ def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
     send_all(folder, calm)
     with monkeypatch.context() as patch:
         breaking_on(patch, method, poison)
-        patch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+        patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
         assert run(Writer(folder, store, log_to(folder)), Driver(None), every=0.01, drain=60)
     cursor = Cursor.load(folder, store)
     assert unsent(folder, store) == 0
@@ -234,7 +235,7 @@ def test_of_many_values_the_one_at_fault_alone_is_set_aside(
 ) -> None:
     record(spool_folder, sweep_records(3))
     breaking_on(monkeypatch, "log_batch", poisoned_point)
-    monkeypatch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
     assert run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=60)
     assert Cursor.load(spool_folder, store).aside == 1
     curves = shown(store)["learned-000"]["curves"]
@@ -249,7 +250,7 @@ def test_a_server_that_reads_and_does_not_write_is_away(
     with monkeypatch.context() as patch:
         for method in ("log_batch", "log_inputs", "set_terminated"):
             breaking_on(patch, method, lambda *_, **__: True)
-        patch.setattr("harness.tracking.writer.FIRST_WAIT", 0.01)
+        patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
         assert not run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=1.0)
     cursor = Cursor.load(spool_folder, store)
     assert (cursor.offset, cursor.aside) == (0, 0)
@@ -328,7 +329,7 @@ def test_the_writer_refuses_a_folder_without_a_spool(tmp_path: Path, capsys: pyt
 DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
-from harness.tracking.service import Tracker
+from harness.tracking.tracker import Tracker
 from tests.tracking.sweeps import sweep_records, trial_records
 
 tracker = Tracker(Path(sys.argv[1]), sys.argv[2], every=0.2)
@@ -367,7 +368,7 @@ def test_when_the_driver_is_killed_the_rest_is_sent_and_no_run_stays_running(
 def test_a_writer_killed_with_the_driver_alive_is_started_again(
     spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(service, "RESTART", 0.5)
+    monkeypatch.setattr(tracker_module, "RESTART", 0.5)
     tracker = Tracker(spool_folder, store, every=0.1)
     tracker.append(SweepStarted(name="a study", time=BEGIN))
     tracker.start()
@@ -375,7 +376,7 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
     for step in range(1, 160):
         if step == 1:
             tracker.append(TrialStarted(trial=0, name="learned-000", time=BEGIN))
-        tracker.append(Measured(trial=0, step=step, metrics={"loss": 1 / step}, time=BEGIN + step))
+        tracker.append(EpochMetrics(trial=0, step=step, metrics={"loss": 1 / step}, time=BEGIN + step))
         expected.append((step, 1 / step, BEGIN + step))
         if step % 50 == 0:
             assert tracker._writer is not None

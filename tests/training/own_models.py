@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from harness.training.models import Shape
-from harness.training.models.small import mlp
+from harness.training.models.small_networks import mlp
 
 
 def with_dropout(shape: Shape, classes: int, width: int) -> nn.Module:

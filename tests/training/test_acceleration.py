@@ -7,8 +7,8 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training.check import check_data
-from harness.training.config import RunConfig
+from harness.training.config.checks import check_data
+from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.run import Run
 from tests.training.runs import epochs, same_state, through_a_file

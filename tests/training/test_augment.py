@@ -3,8 +3,8 @@
 import torch
 from torch import Tensor
 
-from harness.training.augment import augmented, crop_flip, cutout
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
+from harness.training.data.augment import augmented, crop_flip, cutout
 from harness.training.run import Run
 from tests.training.runs import epochs
 

@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 from pydantic import ValidationError
 
-from harness.training.check import check_data
-from harness.training.config import RunConfig
-from harness.training.names import TORCHVISION
+from harness.training.config.checks import check_data
+from harness.training.config.names import TORCHVISION
+from harness.training.config.run_config import RunConfig
 from tests.conftest import ROOT
 from tests.training import files
 
@@ -94,7 +94,7 @@ def test_every_set_listed_is_one_of_torchvision() -> None:
 
 def test_neither_settings_nor_checks_import_torch() -> None:
     told = (
-        "import sys, harness.training.config, harness.training.check; "
+        "import sys, harness.training.config.run_config, harness.training.config.checks; "
         "print(sorted({'torch', 'torchvision', 'numpy', 'sklearn'} & sys.modules.keys()))"
     )
     done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, timeout=60)

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import torch
 
-from harness.training import course as course_module
-from harness.training.config import RunConfig
-from harness.training.course import SHOWN, SIDE, SNAPSHOTS, Course, marks
+from harness.training import label_history as course_module
+from harness.training.config.run_config import RunConfig
 from harness.training.data import Images, load_pool, pool_places
 from harness.training.data.sources import load_test
+from harness.training.label_history import SHOWN, SIDE, SNAPSHOTS, LabelHistory, marks
 from harness.training.run import Run
 from tests.training.runs import epochs, same_state, through_a_file
 
@@ -88,7 +88,7 @@ def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: py
     monkeypatch.setattr(course_module, "FOLLOWED", 30)
     draw = torch.Generator().manual_seed(1)
     start, end = (torch.rand(100, 300, generator=draw) for _ in range(2))
-    one, again = (Course(start, None, 2, torch.Generator().manual_seed(3)) for _ in range(2))
+    one, again = (LabelHistory(start, None, 2, torch.Generator().manual_seed(3)) for _ in range(2))
     one.note(2, end, None)
     images = Images.of(torch.rand(100, 3, 2 * SIDE, 2 * SIDE, generator=draw), torch.zeros(100).long(), 300)
     found = one.arrays(images)
@@ -103,13 +103,13 @@ def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: py
 def test_labels_that_stayed_where_they_were_show_no_images() -> None:
     start = torch.eye(3)
     images = Images.of(torch.rand(3, 1, 4, 4), torch.arange(3), 3)
-    course = Course(start, None, 5, torch.Generator())
+    course = LabelHistory(start, None, 5, torch.Generator())
     course.note(5, start, None)
     assert len(course.arrays(images)["shown"]) == 0
 
 
 def test_every_image_of_the_pool_is_found_in_the_data_set_by_its_place() -> None:
-    from harness.training.data import digits
+    from harness.training.data.readers import digits
 
     pool, test, places = load_pool(QUICK), load_test(QUICK), pool_places(QUICK)
     raw = digits.read()

@@ -2,7 +2,7 @@
 
 import pytest
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
 from tests.training.runs import epochs
 

@@ -9,10 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.training.check import check_data
-from harness.training.config import Method as MethodName
-from harness.training.config import RunConfig
+from harness.training.config.checks import check_data
+from harness.training.config.run_config import Method as MethodName
+from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
+from harness.training.data.readers.paths import teacher_file
+from harness.training.logits import teach
 from harness.training.methods import METHODS
 from harness.training.methods.bootstrapping import Bootstrapping
 from harness.training.methods.distillation import Distillation
@@ -23,9 +25,7 @@ from harness.training.methods.label_smoothing import LabelSmoothing
 from harness.training.methods.one_hot import OneHot
 from harness.training.methods.online_label_smoothing import OnlineLabelSmoothing
 from harness.training.methods.reweighting import Reweighting
-from harness.training.places import teacher_file
 from harness.training.run import Run
-from harness.training.teaching import teach
 from tests.training.runs import epochs
 from tests.training.tiny import CLASSES, IMAGES, TRUSTED, batch, gradient, logits_of, task
 

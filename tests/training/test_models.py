@@ -9,10 +9,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from harness.training.config import RunConfig
+from harness.training.config.names import MODELS
+from harness.training.config.run_config import RunConfig
 from harness.training.models import ModelError, build
 from harness.training.models.residual import Thinned
-from harness.training.names import MODELS
 from harness.training.run import Run
 from tests.training.runs import epochs
 

@@ -4,10 +4,19 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from harness.training.config import RunConfig
-from harness.training.data import DataError, Images, load_parts, load_pool
-from harness.training.noise import MAPS, asymmetric, class_map, instance, pair, simple_model, spoil, symmetric
-from harness.training.random import generator
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataError, Images, load_pool, load_splits
+from harness.training.data.noise import (
+    MAPS,
+    asymmetric,
+    class_map,
+    inject_noise,
+    instance,
+    pair,
+    simple_model,
+    symmetric,
+)
+from harness.training.rng import generator
 
 TARGETS = torch.randint(0, 7, (501,), generator=torch.Generator().manual_seed(5))
 
@@ -43,14 +52,14 @@ def test_noise_leaves_the_true_classes_as_they_are() -> None:
 @pytest.mark.parametrize("rate", [0.0, 0.25, 0.4])
 def test_digits_are_spoiled_by_exactly_the_rate(kind: str, rate: float) -> None:
     config = RunConfig().model_copy(update={"noise": kind, "noise_rate": rate})
-    first, again, other = (load_parts(config.model_copy(update={"seed": seed})) for seed in (0, 0, 1))
+    first, again, other = (load_splits(config.model_copy(update={"seed": seed})) for seed in (0, 0, 1))
     assert int((first.noisy != first.train.targets).sum()) == round(rate * len(first.train))
     assert torch.equal(first.noisy, again.noisy)
     assert not torch.equal(first.noisy, other.noisy)
 
 
 def test_without_noise_labels_are_the_true_classes() -> None:
-    parts = load_parts(RunConfig(noise="none", noise_rate=0.4))
+    parts = load_splits(RunConfig(noise="none", noise_rate=0.4))
     assert torch.equal(parts.noisy, parts.train.targets)
 
 
@@ -83,7 +92,7 @@ def test_classes_are_confused_as_is_usual_for_the_set_or_as_the_user_says_or_wit
 
 def test_a_class_map_of_classes_that_are_not_there_is_refused_in_words() -> None:
     with pytest.raises(DataError, match=r"noise_map: expected classes from 0 to 9, got 10, 12; correct '1>10 12>0'"):
-        load_parts(RunConfig(noise="asymmetric", noise_rate=0.4, noise_map="1>10 12>0"))
+        load_splits(RunConfig(noise="asymmetric", noise_rate=0.4, noise_map="1>10 12>0"))
 
 
 @pytest.mark.parametrize("text", ["1>2,2>1", "1->2", "a>b", ">1"])
@@ -120,7 +129,7 @@ def test_the_simple_model_knows_images_that_it_was_not_fitted_on() -> None:
 
 def test_instance_noise_on_digits_is_harder_than_symmetric() -> None:
     config = RunConfig(noise="instance", noise_rate=0.2)
-    parts = load_parts(config)
+    parts = load_splits(config)
     log_p = simple_model(parts.train.inputs, parts.train.targets, 10, generator(9, "another"))
     losses = -log_p[torch.arange(len(parts.train)), parts.train.targets]
     wrong = parts.noisy != parts.train.targets
@@ -130,4 +139,4 @@ def test_instance_noise_on_digits_is_harder_than_symmetric() -> None:
 def test_images_of_one_colour_can_be_spoiled_too() -> None:
     blank = Images.of(torch.zeros(40, 1, 12, 12), torch.arange(40) % 4, 4)
     config = RunConfig(noise="instance", noise_rate=0.5)
-    assert int((spoil(config, blank, generator(0, "noise")) != blank.targets).sum()) == 20
+    assert int((inject_noise(config, blank, generator(0, "noise")) != blank.targets).sum()) == 20

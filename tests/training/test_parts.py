@@ -4,8 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from harness.training.config import RunConfig
-from harness.training.data import DataError, Parts, cut, digits, load_parts, load_pool, load_test
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataError, DataSplits, cut, load_pool, load_splits, load_test
+from harness.training.data.readers import digits
 from harness.training.run import Run
 from tests.training.runs import tensors
 
@@ -17,19 +18,19 @@ def rows(images: Tensor) -> set[bytes]:
     return {image.cpu().numpy().tobytes() for image in images}
 
 
-def drawn(parts: Parts) -> dict[str, set[bytes]]:
+def drawn(parts: DataSplits) -> dict[str, set[bytes]]:
     return {name: rows(getattr(parts, name).inputs) for name in ("train", "meta", "val")}
 
 
 def test_four_parts_are_disjoint_and_make_up_the_data_set() -> None:
-    parts = [*drawn(load_parts(NOISY)).values(), rows(load_test(NOISY).inputs)]
+    parts = [*drawn(load_splits(NOISY)).values(), rows(load_test(NOISY).inputs)]
     assert [len(part) for part in parts] == [1438 - 150 - 250, 150, 250, 359]
     assert len(set.union(*parts)) == 1797 == sum(map(len, parts))
 
 
 @pytest.mark.parametrize("seed", [0, 7])
 def test_each_part_has_the_classes_in_proportion(seed: int) -> None:
-    parts = load_parts(NOISY.model_copy(update={"seed": seed}))
+    parts = load_splits(NOISY.model_copy(update={"seed": seed}))
     whole = load_pool(NOISY).targets
     for part in (parts.train, parts.meta, parts.val):
         expected = torch.bincount(whole) * len(part) / len(whole)
@@ -38,14 +39,14 @@ def test_each_part_has_the_classes_in_proportion(seed: int) -> None:
 
 
 def test_seeds_draw_train_meta_and_val_anew_and_the_same_seed_draws_them_again() -> None:
-    first, again, other = (drawn(load_parts(NOISY.model_copy(update={"seed": seed}))) for seed in (1, 1, 2))
+    first, again, other = (drawn(load_splits(NOISY.model_copy(update={"seed": seed}))) for seed in (1, 1, 2))
     assert first == again
     for name, part in first.items():
         assert part != other[name]
 
 
 def test_no_seed_moves_the_test_part() -> None:
-    pools = [set.union(*drawn(load_parts(NOISY.model_copy(update={"seed": seed}))).values()) for seed in range(3)]
+    pools = [set.union(*drawn(load_splits(NOISY.model_copy(update={"seed": seed}))).values()) for seed in range(3)]
     assert pools[0] == pools[1] == pools[2]
     assert pools[0].isdisjoint(rows(load_test(NOISY).inputs))
 
@@ -70,7 +71,7 @@ def test_cut_gives_what_was_asked_and_the_rest() -> None:
 
 def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
     with pytest.raises(DataError, match=r"meta_size 1200 \+ val_size 250: digits has 1438 images .* make one smaller"):
-        load_parts(NOISY.model_copy(update={"meta_size": 1200}))
+        load_splits(NOISY.model_copy(update={"meta_size": 1200}))
 
 
 def test_digits_are_those_of_scikit_learn() -> None:

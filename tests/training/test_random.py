@@ -2,11 +2,11 @@
 
 import torch
 
-from harness.training.config import RunConfig
-from harness.training.data import load_parts
-from harness.training.random import GlobalStream, generator
+from harness.common.seeds import derive
+from harness.training.config.run_config import RunConfig
+from harness.training.data import load_splits
+from harness.training.rng import GlobalStream, generator
 from harness.training.run import Run
-from harness.training.seeds import derive
 from tests.training.runs import same_state
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4)
@@ -31,7 +31,7 @@ def test_a_change_of_noise_leaves_split_weights_and_order_as_they_were() -> None
 
 
 def test_a_change_of_model_leaves_split_and_noise_as_they_were() -> None:
-    parts, other = load_parts(CONFIG), load_parts(CONFIG.model_copy(update={"model": "cnn", "labels": "class"}))
+    parts, other = load_splits(CONFIG), load_splits(CONFIG.model_copy(update={"model": "cnn", "labels": "class"}))
     assert torch.equal(parts.train.inputs, other.train.inputs)
     assert torch.equal(parts.noisy, other.noisy)
 

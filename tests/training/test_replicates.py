@@ -4,7 +4,7 @@ import statistics
 
 import pytest
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.replicates import Replicates, combined
 from harness.training.run import Diverged, Run
 from tests.training.runs import epochs, through_a_file

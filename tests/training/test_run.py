@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.run import Diverged, Run
 from tests.training.runs import epochs, same_state, through_a_file
 

@@ -4,20 +4,20 @@ from dataclasses import replace
 
 import pytest
 
-from harness.training.config import RunConfig
-from harness.training.data import Parts, load_parts
-from harness.training.data.seen import seen
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataSplits, load_splits
+from harness.training.data.description import seen
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
 
 
-def digests(config: RunConfig, parts: Parts | None = None) -> dict[str, str]:
-    told = seen(config, load_parts(config) if parts is None else parts)
+def digests(config: RunConfig, parts: DataSplits | None = None) -> dict[str, str]:
+    told = seen(config, load_splits(config) if parts is None else parts)
     return {each["context"]: each["digest"] for each in told}
 
 
 def test_the_parts_are_told_with_their_sizes() -> None:
-    told = {each.pop("context"): each for each in seen(CONFIG, load_parts(CONFIG))}
+    told = {each.pop("context"): each for each in seen(CONFIG, load_splits(CONFIG))}
     assert [(name, each["images"]) for name, each in told.items()] == [
         ("train", 200),
         ("meta", 150),
@@ -48,7 +48,7 @@ def test_other_data_have_other_digests(change: dict[str, object], others: tuple[
 
 
 def test_another_preprocessing_has_another_digest() -> None:
-    parts = load_parts(CONFIG)
+    parts = load_splits(CONFIG)
     pixels = parts.train.pixels
     brighter = replace(
         parts, train=replace(parts.train, pixels=type(pixels)(pixels.stored + 1, pixels.mean, pixels.std))

@@ -11,10 +11,10 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.training.config import RunConfig
-from harness.training.data import DataError, load_parts, load_pool, load_test
+from harness.training.config.run_config import RunConfig
+from harness.training.data import DataError, load_pool, load_splits, load_test
+from harness.training.data.readers.paths import DEBIAN
 from harness.training.data.sources import _arrays, _images
-from harness.training.places import DEBIAN
 from harness.training.run import Run
 from tests.training import files
 from tests.training.runs import epochs
@@ -101,7 +101,7 @@ class TestIdx:
         mean = pool.pixels.mean.item() / 255
         assert mean == pytest.approx(0.2860, abs=1e-4)  # as published with the set, and its deviation 0.3530
         assert pool.pixels.std.item() / 255 == pytest.approx(0.3530, abs=1e-4)
-        parts = load_parts(of)
+        parts = load_splits(of)
         assert torch.bincount(parts.train.targets).tolist() == [20] * 10
 
 
@@ -131,7 +131,7 @@ class TestTorchvision:
         of = config("CIFAR100", tmp_path, meta_size=100)
         torch.testing.assert_close(load_pool(of).inputs, shown(train, of), rtol=1e-4, atol=1e-5)
         assert (load_pool(of).classes, len(load_test(of))) == (100, 100)
-        assert torch.bincount(load_parts(of).meta.targets).tolist() == [1] * 100
+        assert torch.bincount(load_splits(of).meta.targets).tolist() == [1] * 100
 
     @pytest.mark.usefixtures("any_sum")
     def test_svhn(self, tmp_path: Path) -> None:
@@ -183,7 +183,7 @@ class TestNpz:
     def test_is_read_with_given_and_reference_labels(self, tmp_path: Path) -> None:
         held = write_npz(tmp_path / "mine.npz")
         of = config(f"npz:{tmp_path}/mine.npz", noise="given", reference_labels="human")
-        parts = load_parts(of)
+        parts = load_splits(of)
         whole = torch.tensor(held["y_train_given"])
         assert torch.equal(parts.noisy, whole[parts.train.index])
         assert 0 < (parts.noisy != parts.train.targets).sum() <= 30
@@ -221,7 +221,7 @@ class TestNpz:
         right = run.soft_labels.argmax(1) == run.parts.train.targets
         assert metrics["label_accuracy"] == pytest.approx(right[known].float().mean().item())
         with pytest.raises(DataError, match="noise symmetric: expected to know every true class, got 40 unknown"):
-            load_parts(config(f"npz:{tmp_path}/mine.npz"))
+            load_splits(config(f"npz:{tmp_path}/mine.npz"))
 
     def test_grey_images_of_real_numbers_will_do(self, tmp_path: Path) -> None:
         images = np.random.default_rng(0).normal(5.0, 2.0, (80, 6, 5))
@@ -284,10 +284,10 @@ class TestNpz:
     def test_a_class_that_no_meta_image_has_is_named(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "mine.npz", y_train=files.classes(80, 3) + (files.classes(80, 3) > 0))
         with pytest.raises(DataError, match=r"expected every class of .* in the meta set, got none of class 1; make"):
-            load_parts(config(f"npz:{tmp_path}/mine.npz"))
+            load_splits(config(f"npz:{tmp_path}/mine.npz"))
         write_npz(tmp_path / "other.npz")
         with pytest.raises(DataError, match=r"meta_size 2: .* got none of class \d, \d; make meta_size larger"):
-            load_parts(config(f"npz:{tmp_path}/other.npz", meta_size=2))
+            load_splits(config(f"npz:{tmp_path}/other.npz", meta_size=2))
 
     def test_that_is_absent_or_no_archive_is_refused_in_words(self, tmp_path: Path) -> None:
         with pytest.raises(DataError, match=r"absent.npz: expected an npz file, got nothing there; correct the path"):
@@ -306,12 +306,12 @@ class TestNpz:
     def test_given_noise_without_given_labels_is_refused_in_words(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "mine.npz", y_train_given=None)
         with pytest.raises(DataError, match=r"noise given: expected noisy labels in .*, got none; name their key in"):
-            load_parts(config(f"npz:{tmp_path}/mine.npz", noise="given"))
+            load_splits(config(f"npz:{tmp_path}/mine.npz", noise="given"))
 
     def test_too_large_a_train_size_is_refused_in_words(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "mine.npz")
         with pytest.raises(DataError, match=r"train_size: expected at most the 50 images .*, got 51; make one smaller"):
-            load_parts(config(f"npz:{tmp_path}/mine.npz", train_size=51))
+            load_splits(config(f"npz:{tmp_path}/mine.npz", train_size=51))
 
 
 def write_folder(folder: Path, part: str, each: int = 12, size: tuple[int, int] = (6, 5)) -> None:
@@ -358,7 +358,7 @@ class TestFolder:
         write_folder(tmp_path, "train")
         write_folder(tmp_path, "trusted", each=5)
         write_folder(tmp_path, "test", each=4)
-        parts = load_parts(config(f"folder:{tmp_path}", noise="given", meta_size=6, val_size=6))
+        parts = load_splits(config(f"folder:{tmp_path}", noise="given", meta_size=6, val_size=6))
         assert (parts.train.targets < 0).sum() == 36
         assert len(parts.train) == 36 + 15 - 12
         assert (parts.meta.targets >= 0).all()
@@ -407,7 +407,7 @@ class TestCache:
         of = config(f"npz:{tmp_path}/mine.npz")
         first = load_pool(of).inputs
         forget()
-        monkeypatch.setattr("harness.training.data.own.read_npz", None)
+        monkeypatch.setattr("harness.training.data.readers.user_files.read_npz", None)
         assert torch.equal(load_pool(of).inputs, first)
 
     def test_a_changed_file_is_read_anew(self, tmp_path: Path) -> None:

@@ -3,9 +3,9 @@
 import torch
 from torch import Tensor, nn
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.data import Images
-from harness.training.meta_set import MetaSet
+from harness.training.data.meta_set import MetaSet
 from harness.training.methods import Batch, Task
 
 IMAGES, TRUSTED, META, CLASSES, PIXELS = 7, 2, 5, 3, 4

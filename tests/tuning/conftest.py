@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from harness.space import Space, parse
-from harness.tracking.spool import Record
-from harness.tuning.ledger import Ledger, Trial
+from harness.tracking.spool.event_log import Record
+from harness.tuning.study.sweep_study import SweepStudy, Trial
 
 SPACE = """
 study: toy
@@ -43,7 +43,7 @@ def measured(value: float) -> dict[str, float]:
     return {"val_accuracy": value, "val_loss": 1 - value, "seconds": 0.01}
 
 
-def run_to_end(ledger: Ledger, trial: Trial, curve: Curve = rising) -> str:
+def run_to_end(ledger: SweepStudy, trial: Trial, curve: Curve = rising) -> str:
     """Train `trial` as a worker would; returns how it ended."""
     for epoch in range(1, trial.config.epochs + 1):
         if ledger.report(trial.number, epoch, measured(curve(trial, epoch))):
@@ -53,7 +53,7 @@ def run_to_end(ledger: Ledger, trial: Trial, curve: Curve = rising) -> str:
     return "complete"
 
 
-def run_all(ledger: Ledger, curve: Curve = rising, most: int = 1000) -> list[Trial]:
+def run_all(ledger: SweepStudy, curve: Curve = rising, most: int = 1000) -> list[Trial]:
     trials: list[Trial] = []
     while len(trials) < most and (trial := ledger.next()) is not None:
         trials.append(trial)

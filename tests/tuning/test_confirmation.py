@@ -5,18 +5,18 @@ from pathlib import Path
 
 import pytest
 
+from harness.confirm.plan import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
 from harness.space import Space
-from harness.tuning.confirmation import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
-from harness.tuning.folder import FolderError
-from harness.tuning.ledger import Ledger, pareto_front
+from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.study.sweep_study import SweepStudy, pareto_front
 from tests.tuning.conftest import run_all, run_to_end, space
 
 EPOCHS = [f"{arm}.parameters.epochs={{type: int, low: 2, high: 9}}" for arm in ("arms.learned", "baselines.one_hot")]
 RESULT = Result("complete", 9, {"val_accuracy": 0.9}, {"test_accuracy": 0.8, "test_loss": 0.5}, 360, 1.5)
 
 
-def searched(journal: Path, where: Space) -> Ledger:
-    ledger = Ledger(journal, where)
+def searched(journal: Path, where: Space) -> SweepStudy:
+    ledger = SweepStudy(journal, where)
     run_all(ledger)
     return ledger
 
@@ -56,7 +56,7 @@ def test_of_several_objectives_an_arms_own_front_is_chosen_the_best_in_the_first
 
 def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> None:
     where = space("constraints=[meta_interval <= 4]", "search.trials=20")
-    ledger = Ledger(journal, where)
+    ledger = SweepStudy(journal, where)
     fates = itertools.cycle([ledger.prune, lambda number: ledger.fail(number, "diverged: nan"), None])
     while (trial := ledger.next()) is not None:
         fate = next(fates)
@@ -151,7 +151,9 @@ def test_a_result_of_other_settings_is_not_taken_for_these(plan: Plan) -> None:
 def test_configurations_stay_counted_when_they_are_no_longer_chosen(plan: Plan) -> None:
     for job in plan.missing(2):
         plan.results.put(job, RESULT)
-    assert plan.results.looked_at() == {"learned-4"}, "baselines are no looks: they are not what is to be shown"
+    assert plan.results.tested_configurations() == {"learned-4"}, (
+        "baselines are no looks: they are not what is to be shown"
+    )
 
 
 def test_the_records_tell_a_confirmation_from_a_search(plan: Plan, tmp_path: Path) -> None:

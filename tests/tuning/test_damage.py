@@ -8,21 +8,21 @@ from types import SimpleNamespace
 import pytest
 from rich.console import Console
 
-from harness.display import SweepProgress
-from harness.tracking import spool
-from harness.tracking.changes import fold
-from harness.tracking.spool import Remarked
-from harness.tuning.ledger import Ledger
-from harness.tuning.scheduler import LedgerScheduler
+from harness.console import SweepProgress
+from harness.tracking.mlflow_view.changes import fold
+from harness.tracking.spool import event_log
+from harness.tracking.spool.event_log import TrialWarning
+from harness.tuning.execution.scheduler import LedgerScheduler
+from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import finish, run, start
-from tests.kills import OFTEN, ended, wait_for_file
+from tests.support.kills import OFTEN, ended, wait_for_file
 from tests.tuning.conftest import Recorder, measured, space
 
 
 def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
     heard = Recorder()
     printed = io.StringIO()
-    ledger = Ledger(journal, space())
+    ledger = SweepStudy(journal, space())
     progress = SweepProgress(
         8, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=200), every=1e9
     )
@@ -33,9 +33,9 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
     result = {"busy": 1.0, "epochs": [(1, measured(0.5))], "failure": "", "finished": False, "remarks": [remark]}
     LedgerScheduler(ledger)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
     assert remark in printed.getvalue()
-    (told,) = heard.of(Remarked)
+    (told,) = heard.of(TrialWarning)
     assert (told.trial, told.text) == (trial.number, remark)
-    assert spool.decode(spool.encode(told)) == told
+    assert event_log.decode(event_log.encode(told)) == told
     assert fold([told])[trial.number].tags == {"remark": remark}
 
 
@@ -59,12 +59,12 @@ def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Pa
         "on from the one before it"
     )
     assert said in result.out
-    records = [record for record, _ in spool.read(tmp_path / "label_lr" / "spool")]
-    assert [record.text for record in records if isinstance(record, Remarked)] == [said]
+    records = [record for record, _ in event_log.read(tmp_path / "label_lr" / "spool")]
+    assert [record.text for record in records if isinstance(record, TrialWarning)] == [said]
     summary = json.loads((tmp_path / "label_lr" / "summary.json").read_text())
     assert summary["states"] == {"complete": 1, "pruned": 0, "failed": 0}
 
-    from harness.tracking.reading import Server
+    from harness.tracking.mlflow_view.reading import Server
 
     curves = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
     assert sorted(curves["step"]) == list(range(1, 251))

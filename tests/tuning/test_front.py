@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from harness.tuning.front import Point, as_good, dominates, front
+from harness.tuning.study.pareto import Point, as_good, dominates, front
 
 
 def clouds() -> list[list[Point]]:

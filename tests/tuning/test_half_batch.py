@@ -6,21 +6,21 @@ import numpy as np
 import pytest
 import torch
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.metrics import Metrics
 from harness.training.run import Run
-from harness.tuning import work
-from harness.tuning.terms import Terms
-from harness.tuning.work import Work
+from harness.tuning.worker import runner
+from harness.tuning.worker.options import WorkerOptions
+from harness.tuning.worker.runner import TrialRunner
 
 WHOLE = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
 HALF = WHOLE | {"batch_size": WHOLE["batch_size"] // 2, "meta_batch_size": WHOLE["meta_batch_size"] // 2}
-HALVING = Terms(half_batch=True, checkpoint_seconds=0)
+HALVING = WorkerOptions(half_batch=True, checkpoint_seconds=0)
 
 
 @pytest.fixture(autouse=True)
 def an_epoch_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)
 
 
 def hold(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
@@ -35,7 +35,7 @@ def hold(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
     monkeypatch.setattr(Run, "train_epoch", train_or_refuse)
 
 
-def to_its_end(trial: Work) -> list[str]:
+def to_its_end(trial: TrialRunner) -> list[str]:
     """Returns its remarks."""
     remarks: list[str] = []
     while not trial.finished:
@@ -50,8 +50,8 @@ def labels(folder: Path) -> np.ndarray:
 
 def test_it_ends_as_one_that_had_half_the_batch_from_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(monkeypatch, HALF["batch_size"])
-    assert to_its_end(Work(HALF, tmp_path / "half")) == []
-    trial = Work(WHOLE, tmp_path / "tried", terms=HALVING)
+    assert to_its_end(TrialRunner(HALF, tmp_path / "half")) == []
+    trial = TrialRunner(WHOLE, tmp_path / "tried", terms=HALVING)
     assert to_its_end(trial) == ["memory ran out at batch_size 64: tried again, from its start, with 32"]
     assert trial.failure == ""
     np.testing.assert_array_equal(labels(tmp_path / "tried"), labels(tmp_path / "half"))
@@ -59,21 +59,23 @@ def test_it_ends_as_one_that_had_half_the_batch_from_its_start(tmp_path: Path, m
 
 def test_a_lost_one_goes_on_with_half_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(monkeypatch, HALF["batch_size"])
-    to_its_end(Work(WHOLE, tmp_path / "calm", terms=HALVING))
-    lost = Work(WHOLE, tmp_path / "lost", terms=HALVING)
+    to_its_end(TrialRunner(WHOLE, tmp_path / "calm", terms=HALVING))
+    lost = TrialRunner(WHOLE, tmp_path / "lost", terms=HALVING)
     while not lost.advance()["remarks"]:
         pass
     lost.advance()
-    taken_up = Work(WHOLE, tmp_path / "lost", terms=HALVING)
+    taken_up = TrialRunner(WHOLE, tmp_path / "lost", terms=HALVING)
     assert taken_up.run is not None
     assert (taken_up.run.config.batch_size, taken_up.run.epoch) == (32, 1)
     to_its_end(taken_up)
     np.testing.assert_array_equal(labels(tmp_path / "lost"), labels(tmp_path / "calm"))
 
 
-@pytest.mark.parametrize(("most", "terms"), [(1, HALVING), (32, Terms())], ids=["half is too much", "not asked for"])
-def test_it_is_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, terms: Terms) -> None:
+@pytest.mark.parametrize(
+    ("most", "terms"), [(1, HALVING), (32, WorkerOptions())], ids=["half is too much", "not asked for"]
+)
+def test_it_is_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, terms: WorkerOptions) -> None:
     hold(monkeypatch, most)
-    trial = Work(WHOLE, tmp_path, terms=terms)
+    trial = TrialRunner(WHOLE, tmp_path, terms=terms)
     to_its_end(trial)
     assert trial.failure == "out of memory: CUDA out of memory."

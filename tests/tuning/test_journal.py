@@ -16,10 +16,10 @@ from optuna.storages.journal import JournalFileBackend
 from optuna.trial import TrialState
 
 from harness.space import load
-from harness.tracking.spool import Spool
-from harness.tuning.journal import FORMAT, _Lines, _NoLock
-from harness.tuning.ledger import Ledger, LedgerError, entries_of
-from harness.tuning.onlooker import onlooker
+from harness.tracking.spool.event_log import Spool
+from harness.tuning.study.journal import FORMAT, _Lines, _NoLock
+from harness.tuning.study.read_only import onlooker
+from harness.tuning.study.sweep_study import JournalError, SweepStudy, read_trial_records
 from tests.conftest import run
 from tests.tuning.conftest import measured, run_all, run_to_end, space
 
@@ -29,17 +29,17 @@ SMALL = ("search.trials=4", "epochs=2")
 @pytest.fixture
 def lines(journal: Path) -> list[bytes]:
     """Those of a finished sweep's journal."""
-    run_all(Ledger(journal, space(*SMALL)))
+    run_all(SweepStudy(journal, space(*SMALL)))
     return journal.read_bytes().splitlines(keepends=True)
 
 
 def refused(journal: Path, written: list[bytes]) -> str:
     journal.write_bytes(b"".join(written))
-    with pytest.raises(LedgerError) as refusal:
-        Ledger(journal, space(*SMALL))
+    with pytest.raises(JournalError) as refusal:
+        SweepStudy(journal, space(*SMALL))
     assert journal.read_bytes() == b"".join(written), "nothing was changed"
-    with pytest.raises(LedgerError) as other:
-        entries_of(journal, space(*SMALL))
+    with pytest.raises(JournalError) as other:
+        read_trial_records(journal, space(*SMALL))
     assert str(other.value) == str(refusal.value), "the words name the file that was meant"
     return str(refusal.value)
 
@@ -73,9 +73,9 @@ def test_a_journal_says_its_format(lines: list[bytes]) -> None:
 def test_a_journal_of_before_formats_is_gone_on_with(journal: Path, lines: list[bytes]) -> None:
     said = formats(lines)
     journal.write_bytes(b"".join(line for place, line in enumerate(lines) if place not in said))
-    entries = Ledger(journal, space(*SMALL)).entries()
+    entries = SweepStudy(journal, space(*SMALL)).entries()
     assert [entry.state for entry in entries] == ["complete"] * 4
-    assert len(run_all(Ledger(journal, space("search.trials=6", "epochs=2")))) == 2
+    assert len(run_all(SweepStudy(journal, space("search.trials=6", "epochs=2")))) == 2
     assert len(formats(journal.read_bytes().splitlines())) == 2
 
 
@@ -117,8 +117,8 @@ def test_a_damaged_line_in_the_middle_is_told_with_its_number(journal: Path, lin
 
 def test_what_the_words_advise_works(journal: Path, lines: list[bytes]) -> None:
     journal.write_bytes(b"".join(lines[:7]))
-    run_all(Ledger(journal, space(*SMALL)))
-    assert [entry.state for entry in Ledger(journal, space(*SMALL)).entries()] == ["complete"] * 4
+    run_all(SweepStudy(journal, space(*SMALL)))
+    assert [entry.state for entry in SweepStudy(journal, space(*SMALL)).entries()] == ["complete"] * 4
 
 
 def test_a_search_refuses_a_damaged_journal_and_changes_nothing(tmp_path: Path) -> None:
@@ -163,16 +163,16 @@ def test_a_line_without_a_checksum_after_lines_with_one_is_damaged(journal: Path
 def test_a_journal_of_before_checksums_is_gone_on_with(journal: Path, lines: list[bytes], until: int | None) -> None:
     head = [unsummed(line) for line in lines[:until]]
     journal.write_bytes(b"".join([*head, *lines[len(head) :]]))
-    ledger = Ledger(journal, space(*SMALL))
+    ledger = SweepStudy(journal, space(*SMALL))
     assert [entry.state for entry in ledger.entries()] == ["complete"] * 4
-    assert len(run_all(Ledger(journal, space("search.trials=6", "epochs=2")))) == 2
+    assert len(run_all(SweepStudy(journal, space("search.trials=6", "epochs=2")))) == 2
     after = journal.read_bytes().splitlines(keepends=True)
     assert after[: len(head)] == head, "what was written stays as it was"
     assert [operation(line) for line in after[len(head) :]] == after[len(head) :]
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "inject_noise",
     [
         lambda last: last[:-5],
         lambda last: last.replace(b'"op_code":', b'"op_kode":'),
@@ -183,14 +183,14 @@ def test_a_journal_of_before_checksums_is_gone_on_with(journal: Path, lines: lis
     ],
 )
 def test_a_damaged_end_is_put_aside_and_told_and_what_it_said_is_asked_for_again(
-    journal: Path, lines: list[bytes], spoil: Callable[[bytes], bytes]
+    journal: Path, lines: list[bytes], inject_noise: Callable[[bytes], bytes]
 ) -> None:
-    wanted = Ledger(journal, space(*SMALL)).entries()
-    damaged = spoil(lines[-1])
+    wanted = SweepStudy(journal, space(*SMALL)).entries()
+    damaged = inject_noise(lines[-1])
     journal.write_bytes(b"".join([*lines[:-1], damaged]))
-    assert entries_of(journal, space(*SMALL))[:-1] == wanted[:-1], "who only looks changes nothing"
+    assert read_trial_records(journal, space(*SMALL))[:-1] == wanted[:-1], "who only looks changes nothing"
     assert journal.read_bytes() == b"".join([*lines[:-1], damaged])
-    ledger = Ledger(journal, space(*SMALL))
+    ledger = SweepStudy(journal, space(*SMALL))
     assert ledger.warnings == [
         f"{journal}: expected an operation of Optuna's journal after line {len(lines) - 1}, got a damaged end of "
         f"{len(damaged)} bytes; it is kept in {journal.name}.cut, and what it told is asked for again"
@@ -198,19 +198,19 @@ def test_a_damaged_end_is_put_aside_and_told_and_what_it_said_is_asked_for_again
     assert journal.with_name(f"{journal.name}.cut").read_bytes() == damaged + b"\n"
     assert journal.read_bytes() == b"".join(lines[:-1])
     run_all(ledger)
-    again = Ledger(journal, space(*SMALL))
+    again = SweepStudy(journal, space(*SMALL))
     assert again.warnings == []
     assert again.entries() == wanted
 
 
 def test_a_digit_that_was_flipped_in_the_last_line_is_not_believed(journal: Path, lines: list[bytes]) -> None:
-    wanted = Ledger(journal, space(*SMALL)).entries()
+    wanted = SweepStudy(journal, space(*SMALL)).entries()
     last = re.sub(rb'"values":\[0\.(.)', lambda found: b'"values":[0.' + bytes([found[1][0] ^ 1]), lines[-1])
     assert last != lines[-1]
     journal.write_bytes(b"".join([*lines[:-1], last]))
-    assert Ledger(journal, space(*SMALL)).entries()[-1].state == "running"
-    run_all(Ledger(journal, space(*SMALL)))
-    assert Ledger(journal, space(*SMALL)).entries() == wanted
+    assert SweepStudy(journal, space(*SMALL)).entries()[-1].state == "running"
+    run_all(SweepStudy(journal, space(*SMALL)))
+    assert SweepStudy(journal, space(*SMALL)).entries() == wanted
 
 
 def test_lines_of_a_newer_format_are_not_taken_for_a_damaged_end(journal: Path, lines: list[bytes]) -> None:
@@ -221,7 +221,7 @@ def test_lines_of_a_newer_format_are_not_taken_for_a_damaged_end(journal: Path, 
 
 
 def test_optuna_and_its_dashboard_read_the_same_as_the_harness(journal: Path, lines: list[bytes]) -> None:
-    known = Ledger(journal, space(*SMALL)).entries()
+    known = SweepStudy(journal, space(*SMALL)).entries()
     for storage in (JournalStorage(JournalFileBackend(str(journal))), onlooker(journal)):
         studies = [optuna.load_study(study_name=name, storage=storage) for name in ("learned", "one_hot")]
         values = {trial._trial_id: trial.value for study in studies for trial in study.trials}
@@ -247,7 +247,7 @@ def test_a_checksum_costs_less_than_a_tenth_of_a_millisecond(journal: Path, monk
 def test_a_search_says_what_was_damaged(tmp_path: Path) -> None:
     journal, records = tmp_path / "label_lr" / "study.journal", tmp_path / "label_lr" / "spool" / "records.log"
     records.parent.mkdir(parents=True)
-    run_all(Ledger(journal, load("label_lr.yaml", ["epochs=1", "search.trials=3"])))
+    run_all(SweepStudy(journal, load("label_lr.yaml", ["epochs=1", "search.trials=3"])))
     Spool(records.parent).close()
     for file in (journal, records):
         file.write_bytes(file.read_bytes() + b'0123 {"cut sho')
@@ -262,7 +262,7 @@ def test_a_search_says_what_was_damaged(tmp_path: Path) -> None:
 
 def test_its_trials_are_those_that_optuna_itself_reads(journal: Path) -> None:
     """They are kept in order as they are written, not gathered anew."""
-    ledger = Ledger(journal, space("search.trials=12", "search.pruner={type: median, startup_trials: 2}"))
+    ledger = SweepStudy(journal, space("search.trials=12", "search.pruner={type: median, startup_trials: 2}"))
     for at in range(12):
         trial = ledger.next()
         assert trial is not None

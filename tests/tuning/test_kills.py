@@ -14,8 +14,8 @@ import pytest
 from optuna.storages.journal import JournalFileBackend
 
 from harness.space import Space
-from harness.tracking.spool import Record, TrialEnded
-from harness.tuning.ledger import Entry, Ledger
+from harness.tracking.spool.event_log import Record, TrialEnded
+from harness.tuning.study.sweep_study import SweepStudy, TrialRecord
 from tests.tuning.conftest import Recorder, measured, rising, space
 
 PRUNERS = [
@@ -48,7 +48,7 @@ def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
         yield through
 
 
-def drive(ledger: Ledger) -> None:
+def drive(ledger: SweepStudy) -> None:
     """To the end of the budget, as the searcher and the scheduler do."""
     ledger.settle()
     while (trial := ledger.next()) is not None:
@@ -72,13 +72,13 @@ def sweep(pruner: str) -> Space:
     )
 
 
-def noted(ledger: Ledger) -> list[dict[str, Any]]:
+def noted(ledger: SweepStudy) -> list[dict[str, Any]]:
     """What the pruner wrote down beside the trials, from which it judges the next ones."""
     trials = ledger._studies["learned"].get_trials()
     return [{k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")} for trial in trials]
 
 
-def outcome(ledger: Ledger) -> tuple[list[Entry], list[dict[str, Any]]]:
+def outcome(ledger: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
     return ledger.entries(), noted(ledger)
 
 
@@ -86,24 +86,24 @@ def outcome(ledger: Ledger) -> tuple[list[Entry], list[dict[str, Any]]]:
 def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str) -> None:
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # a kill of the process, not of the power
     searched = sweep(pruner)
-    calm = Ledger(tmp_path / "calm", searched)
+    calm = SweepStudy(tmp_path / "calm", searched)
     with killed_before(-1, monkeypatch) as writes:
         drive(calm)
     if pruner != "none":
         assert "pruned" in {entry.state for entry in calm.entries()}, "the pruner has something to decide"
-    wanted = outcome(Ledger(tmp_path / "calm", searched))
+    wanted = outcome(SweepStudy(tmp_path / "calm", searched))
     assert wanted == outcome(calm)
     for write in range(writes[0] + 4):  # and those that begin the journal
         journal = tmp_path / f"killed{write}"
         with killed_before(write, monkeypatch) as through:
             try:
-                drive(Ledger(journal, searched))
+                drive(SweepStudy(journal, searched))
             except Killed:
                 pass
             else:
                 assert through[0] <= write, "the last ones were never reached"
         heard = Recorder()
-        again = Ledger(journal, searched, [heard])
+        again = SweepStudy(journal, searched, [heard])
         drive(again)
         assert outcome(again) == wanted, f"killed before write {write}"
         assert again.missing == 0
@@ -115,7 +115,7 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched = sweep(PRUNERS[0])
-    ledger = Ledger(journal, searched)
+    ledger = SweepStudy(journal, searched)
     pruned = None
     while pruned is None:
         trial = ledger.next()
@@ -128,7 +128,7 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
             ledger.complete(trial.number)
     trial, epoch = pruned
     heard: list[Record] = []
-    after = Ledger(journal, searched, [heard.append])
+    after = SweepStudy(journal, searched, [heard.append])
     assert after.entries()[-1].state == "running"
     after.settle()
     (end,) = heard

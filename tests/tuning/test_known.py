@@ -7,24 +7,24 @@ import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.tuning import known
-from harness.tuning.known import Known
+from harness.tuning.study import trial_index
+from harness.tuning.study.trial_index import TrialIndex
 
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
 def few(trials: list[FrozenTrial], sign: int) -> list[FrozenTrial]:
     """The latest, and the best of the rest."""
-    latest, older = trials[-known.LATEST :], trials[: -known.LATEST]
+    latest, older = trials[-trial_index.LATEST :], trials[: -trial_index.LATEST]
     complete = [(sign * trial.values[0], trial.number) for trial in older if trial.state == TrialState.COMPLETE]
-    return [*(trials[number] for _, number in heapq.nlargest(known.BEST, complete)), *latest]
+    return [*(trials[number] for _, number in heapq.nlargest(trial_index.BEST, complete)), *latest]
 
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
 def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "LATEST", 6)
-    monkeypatch.setattr(known, "BEST", 3)
+    monkeypatch.setattr(trial_index, "LATEST", 6)
+    monkeypatch.setattr(trial_index, "BEST", 3)
     rng = random.Random(seed)
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=seed))
     under_way: list[optuna.Trial] = []
@@ -39,7 +39,7 @@ def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, m
         if rng.random() < 0.3:
             continue  # several things happen between two looks
 
-        found = known.known(study)
+        found = trial_index.known(study)
         trials = study.get_trials(deepcopy=False)
         assert found.few() == few(trials, 1 if direction == "maximize" else -1)
         assert all(found.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
@@ -51,11 +51,11 @@ def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, m
 
 
 def test_all_are_learned_from_where_a_best_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(known, "LATEST", 6)
+    monkeypatch.setattr(trial_index, "LATEST", 6)
     study = optuna.create_study(directions=["maximize", "minimize"])
     for value in range(20):
         study.tell(study.ask(), [value, value])
-    assert len(known.known(study).few()) == 20
+    assert len(trial_index.known(study).few()) == 20
 
 
 def test_one_is_not_true() -> None:
@@ -67,6 +67,6 @@ def test_one_is_not_true() -> None:
             value=0,
         )
     )
-    found: Known = known.known(study)
+    found: TrialIndex = trial_index.known(study)
     assert found.tried({"nesterov": True}, but=-1)
     assert not found.tried({"nesterov": 1}, but=-1)

@@ -8,49 +8,49 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from harness.tracking.spool import Measured, TrialEnded, TrialStarted
-from harness.tuning.ledger import Ledger, best
+from harness.tracking.spool.event_log import EpochMetrics, TrialEnded, TrialStarted
+from harness.tuning.study.sweep_study import SweepStudy, best
 from tests.tuning.conftest import Recorder, measured, rising, run_all, run_to_end, space
 
 
 def test_the_budget_is_shared_evenly_and_in_turn(journal: Path) -> None:
-    trials = run_all(Ledger(journal, space()))
+    trials = run_all(SweepStudy(journal, space()))
     assert [trial.arm for trial in trials] == ["learned", "one_hot"] * 4
     assert [trial.number for trial in trials] == list(range(8))
 
 
 def test_a_larger_budget_goes_on_and_a_smaller_one_takes_nothing_back(journal: Path) -> None:
-    run_all(Ledger(journal, space()))
-    longer = Ledger(journal, space("search.trials=11"))
+    run_all(SweepStudy(journal, space()))
+    longer = SweepStudy(journal, space("search.trials=11"))
     assert longer.missing == 3
     assert [trial.number for trial in run_all(longer)] == [8, 9, 10]
-    shorter = Ledger(journal, space("search.trials=4"))
+    shorter = SweepStudy(journal, space("search.trials=4"))
     assert shorter.missing == 0
     assert shorter.next() is None
     assert len(shorter.entries()) == 11
 
 
 def test_suggestions_do_not_depend_on_restarts(tmp_path: Path) -> None:
-    straight = run_all(Ledger(tmp_path / "straight", space()))
-    pieces = [run_all(Ledger(tmp_path / "pieces", space()), most=1)[0] for _ in range(8)]
+    straight = run_all(SweepStudy(tmp_path / "straight", space()))
+    pieces = [run_all(SweepStudy(tmp_path / "pieces", space()), most=1)[0] for _ in range(8)]
     assert [trial.params for trial in pieces] == [trial.params for trial in straight]
     assert len({str(trial.params) for trial in straight}) == 8
 
 
 def test_another_seed_gives_other_suggestions(tmp_path: Path) -> None:
-    one = run_all(Ledger(tmp_path / "one", space()))
-    other = run_all(Ledger(tmp_path / "other", space("search.seed=6")))
+    one = run_all(SweepStudy(tmp_path / "one", space()))
+    other = run_all(SweepStudy(tmp_path / "other", space("search.seed=6")))
     assert [trial.params for trial in one] != [trial.params for trial in other]
 
 
 def test_a_running_trial_is_taken_up_under_its_number_before_anything_new(journal: Path) -> None:
-    killed = Ledger(journal, space())
+    killed = SweepStudy(journal, space())
     first, second = killed.next(), killed.next()
     assert first is not None
     assert second is not None
     killed.report(first.number, 1, measured(0.3))
     recorder = Recorder()
-    after = Ledger(journal, space(), [recorder])
+    after = SweepStudy(journal, space(), [recorder])
     assert after.missing == 8
     again = after.next()
     assert again == first
@@ -64,25 +64,27 @@ def test_a_running_trial_is_taken_up_under_its_number_before_anything_new(journa
 
 
 def test_a_torn_tail_costs_only_itself(journal: Path) -> None:
-    run_all(Ledger(journal, space()), most=3)
+    run_all(SweepStudy(journal, space()), most=3)
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code":4,"worker_id":"x","study')
-    ledger = Ledger(journal, space())
+    ledger = SweepStudy(journal, space())
     assert journal.read_bytes() == whole
     run_all(ledger)
-    assert [entry.state for entry in Ledger(journal, space()).entries()] == ["complete"] * 8
+    assert [entry.state for entry in SweepStudy(journal, space()).entries()] == ["complete"] * 8
 
 
 def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) -> None:
     """A kill at any byte: the next driver ends with every trial once, and with the same suggestions."""
     small = ["search.trials=4", "epochs=2"]
-    run_all(Ledger(tmp_path / "whole", space(*small)))
+    run_all(SweepStudy(tmp_path / "whole", space(*small)))
     whole = (tmp_path / "whole").read_bytes()
-    wanted = [(entry.arm, entry.params, entry.value) for entry in Ledger(tmp_path / "whole", space(*small)).entries()]
+    wanted = [
+        (entry.arm, entry.params, entry.value) for entry in SweepStudy(tmp_path / "whole", space(*small)).entries()
+    ]
     for cut in range(0, len(whole), 97):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(whole[:cut])
-        ledger = Ledger(journal, space(*small))
+        ledger = SweepStudy(journal, space(*small))
         run_all(ledger)
         found = [(entry.arm, entry.params, entry.value) for entry in ledger.entries()]
         assert found == wanted, f"cut at byte {cut}"
@@ -90,7 +92,7 @@ def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) ->
 
 def test_states_are_told_as_they_are(journal: Path) -> None:
     recorder = Recorder()
-    ledger = Ledger(journal, space(), [recorder])
+    ledger = SweepStudy(journal, space(), [recorder])
     done, pruned, failed = ledger.next(), ledger.next(), ledger.next()
     assert done is not None
     assert pruned is not None
@@ -110,7 +112,7 @@ def test_states_are_told_as_they_are(journal: Path) -> None:
 
 
 def test_the_value_is_that_of_the_last_epoch_not_the_best(journal: Path) -> None:
-    ledger = Ledger(journal, space("search.trials=2"))
+    ledger = SweepStudy(journal, space("search.trials=2"))
     trial = ledger.next()
     assert trial is not None
     run_to_end(ledger, trial, lambda trial, epoch: 0.9 if epoch == 2 else 0.5)
@@ -119,7 +121,7 @@ def test_the_value_is_that_of_the_last_epoch_not_the_best(journal: Path) -> None
 
 def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Path) -> None:
     halving = "search.pruner={type: successive_halving, min_epochs: 2, reduction_factor: 2}"
-    ledger = Ledger(journal, space(halving, "search.trials=12", "search.sampler=random"))
+    ledger = SweepStudy(journal, space(halving, "search.trials=12", "search.sampler=random"))
 
     def curve(trial: object, epoch: int) -> float:
         return 0.9 if getattr(trial, "arm", "") == "one_hot" else rising(trial, epoch)  # type: ignore[arg-type]
@@ -145,7 +147,7 @@ def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Pat
 )
 def test_the_first_rung_is_at_two_fifths_of_the_longest_run(journal: Path, epochs: str, rungs: set[int]) -> None:
     halving = ["baselines={}", "search.pruner=successive_halving", "search.trials=16", "search.sampler=random"]
-    ledger = Ledger(journal, space(*halving, epochs))
+    ledger = SweepStudy(journal, space(*halving, epochs))
     run_all(ledger)
     pruned = {max(entry.curve) for entry in ledger.entries() if entry.state == "pruned"}
     assert min(rungs) in pruned
@@ -154,7 +156,7 @@ def test_the_first_rung_is_at_two_fifths_of_the_longest_run(journal: Path, epoch
 
 def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(journal: Path) -> None:
     lengths = "baselines.one_hot.parameters.epochs={type: int, low: 4, high: 9}"
-    ledger = Ledger(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
+    ledger = SweepStudy(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
     run_all(ledger)
     entries = ledger.entries()
     learned = [entry for entry in entries if entry.arm == "learned"]
@@ -168,14 +170,14 @@ def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(jo
 
 def test_points_come_first(journal: Path) -> None:
     points = "arms.learned.points=[{label_lr: 0.25, meta_interval: 3}, {label_lr: 2.0}]"
-    trials = [trial for trial in run_all(Ledger(journal, space(points))) if trial.arm == "learned"]
+    trials = [trial for trial in run_all(SweepStudy(journal, space(points))) if trial.arm == "learned"]
     assert trials[0].params == {"label_lr": 0.25, "meta_interval": 3}
     assert trials[1].params["label_lr"] == 2.0
     assert 1 <= trials[1].params["meta_interval"] <= 8
 
 
 def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
-    ledger = Ledger(journal, space("constraints=[label_lr * meta_interval >= 1]", "search.trials=12"))
+    ledger = SweepStudy(journal, space("constraints=[label_lr * meta_interval >= 1]", "search.trials=12"))
     run_all(ledger)
     entries = ledger.entries()
     kept = [entry for entry in entries if entry.arm == "learned" and entry.feasible]
@@ -188,20 +190,20 @@ def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
 
 
 def test_an_epoch_budget_ends_each_arm_at_its_share(journal: Path) -> None:
-    ledger = Ledger(journal, space("search.epoch_budget=36"))
+    ledger = SweepStudy(journal, space("search.epoch_budget=36"))
     run_all(ledger)
     assert [entry.arm for entry in ledger.entries()] == ["learned", "one_hot"] * 2
 
 
 def test_no_gain_for_n_trials_ends_an_arm(journal: Path) -> None:
-    ledger = Ledger(journal, space("search.trials=40", "search.stop_when={no_gain_trials: 3}"))
+    ledger = SweepStudy(journal, space("search.trials=40", "search.stop_when={no_gain_trials: 3}"))
     run_all(ledger, lambda trial, epoch: 0.5)
     assert [entry.arm for entry in ledger.entries()] == ["learned", "one_hot"] * 4
 
 
 def test_a_small_expected_improvement_ends_an_arm(journal: Path) -> None:
     rule = "search.stop_when={expected_improvement_below: 0.5}"
-    ledger = Ledger(journal, space("search.trials=80", "search.sampler=random", rule))
+    ledger = SweepStudy(journal, space("search.trials=80", "search.sampler=random", rule))
     run_all(ledger)
     assert 40 <= len(ledger.entries()) < 80
 
@@ -212,7 +214,7 @@ def test_every_sampler_keeps_to_inclusive_bounds_and_types(journal: Path, sample
         "arms.learned.parameters.meta_interval={type: int, low: 3, high: 4, log: true}",
         "arms.learned.parameters.label_lr={type: float, low: 0.5, high: 1.0, step: 0.25}",
     ]
-    trials = run_all(Ledger(journal, space(*tight, f"search.sampler={sampler}", "search.trials=24")))
+    trials = run_all(SweepStudy(journal, space(*tight, f"search.sampler={sampler}", "search.trials=24")))
     learned = [trial for trial in trials if trial.arm == "learned"]
     assert {trial.params["meta_interval"] for trial in learned} == {3, 4}
     assert {trial.params["label_lr"] for trial in learned} <= {0.5, 0.75, 1.0}
@@ -228,7 +230,7 @@ def test_the_grid_tries_every_combination_once(journal: Path) -> None:
         "search.sampler=grid",
         "search.trials=4",
     ]
-    tried = [tuple(sorted(trial.params.items())) for trial in run_all(Ledger(journal, space(*grid)))]
+    tried = [tuple(sorted(trial.params.items())) for trial in run_all(SweepStudy(journal, space(*grid)))]
     assert len(set(tried)) == len(tried) == 4
 
 
@@ -238,7 +240,7 @@ def test_a_conditional_parameter_exists_only_under_its_condition(journal: Path) 
         "arms.learned.parameters.label_smoothing={type: float, low: 0.1, high: 0.2, when: {labels: class}}",
         "search.trials=30",
     ]
-    learned = [t for t in run_all(Ledger(journal, space(*conditional))) if t.arm == "learned"]
+    learned = [t for t in run_all(SweepStudy(journal, space(*conditional))) if t.arm == "learned"]
     assert {trial.params["labels"] for trial in learned} == {"instance", "class"}
     assert all(("label_smoothing" in trial.params) == (trial.params["labels"] == "class") for trial in learned)
 
@@ -250,19 +252,19 @@ def test_metrics_are_told_before_they_are_written_down(journal: Path) -> None:
         pass
 
     def full(record: object) -> None:
-        if isinstance(record, Measured):
+        if isinstance(record, EpochMetrics):
             raise Full
 
-    ledger = Ledger(journal, space(), [full])
+    ledger = SweepStudy(journal, space(), [full])
     trial = ledger.next()
     assert trial is not None
     with pytest.raises(Full):
         ledger.report(trial.number, 1, measured(0.5))
-    assert Ledger(journal, space()).entries()[0].curve == {}
+    assert SweepStudy(journal, space()).entries()[0].curve == {}
 
 
 def test_minimising_takes_the_smallest(journal: Path) -> None:
-    ledger = Ledger(journal, space("objective={metric: val_loss, direction: minimize}"))
+    ledger = SweepStudy(journal, space("objective={metric: val_loss, direction: minimize}"))
     run_all(ledger)
     top = best(ledger.entries(), ledger.space)
     assert top is not None
@@ -270,17 +272,17 @@ def test_minimising_takes_the_smallest(journal: Path) -> None:
 
 
 def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
-    ledger = Ledger(journal, space("search.trials=4"))
+    ledger = SweepStudy(journal, space("search.trials=4"))
     first = ledger.next()
     assert first is not None
     ledger.report(first.number, 1, measured(0.2))
     ledger.fail(first.number, "OutOfMemoryError: no")
     run_all(ledger)
-    assert Ledger(journal, space("search.trials=4")).missing == 0
-    again = Ledger(journal, space("search.trials=4"))
+    assert SweepStudy(journal, space("search.trials=4")).missing == 0
+    again = SweepStudy(journal, space("search.trials=4"))
     assert again.retry_failed() == [0]
     assert again.missing == 1
-    killed = Ledger(journal, space("search.trials=4"))
+    killed = SweepStudy(journal, space("search.trials=4"))
     assert [trial.number for trial in run_all(killed)] == [0]
     entries = killed.entries()
     assert [entry.number for entry in entries] == [0, 1, 2, 3]
@@ -290,7 +292,7 @@ def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
 
 
 def test_an_epoch_budget_counts_the_epochs_of_every_seed(journal: Path) -> None:
-    ledger = Ledger(journal, space("search.epoch_budget=36", "search.seeds_per_trial=2"))
+    ledger = SweepStudy(journal, space("search.epoch_budget=36", "search.seeds_per_trial=2"))
     trials = run_all(ledger)
     assert [trial.arm for trial in trials] == ["learned", "one_hot"], "two seeds of nine epochs are an arm's share"
     assert {trial.seeds for trial in trials} == {2}

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
-from harness.training.url import Url
-from harness.tuning import afar, lease, mirror, runs
-from harness.tuning.folder import FolderError, SweepFolder
-from harness.tuning.lease import Lease, TakenOver
-from harness.tuning.mirror import Mirror
-from harness.tuning.runs import Need, opened
-from harness.tuning.store import Store
+from harness.common.urls import Url
+from harness.tuning.storage import lease, object_store_sync, runs_dir, workspace
+from harness.tuning.storage.lease import Lease, TakenOver
+from harness.tuning.storage.object_store import Store
+from harness.tuning.storage.object_store_sync import ObjectStoreSync
+from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.sweep_folder import FolderError, SweepFolder
 
 NEW = Need("toy", exists=False, argument="--name")
 
@@ -32,7 +32,7 @@ def on_machine(name: str, home: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def append(folder: Path, *lines: str) -> None:
-    for name in mirror.GROWING:
+    for name in object_store_sync.GROWING:
         file = folder / name
         file.parent.mkdir(parents=True, exist_ok=True)
         with file.open("a") as stream:
@@ -40,7 +40,7 @@ def append(folder: Path, *lines: str) -> None:
 
 
 def held(folder: Path) -> dict[str, str]:
-    return {name: (folder / name).read_text() for name in mirror.GROWING}
+    return {name: (folder / name).read_text() for name in object_store_sync.GROWING}
 
 
 def stored(url: Url) -> set[str]:
@@ -52,8 +52,8 @@ def sit(url: Url, need: Need = NEW) -> None:
         pass
 
 
-def by_hand(url: Url) -> Mirror:
-    return Mirror(Store(url), url.copy, "toy")
+def by_hand(url: Url) -> ObjectStoreSync:
+    return ObjectStoreSync(Store(url), url.copy, "toy")
 
 
 def test_what_a_sitting_left_is_there_on_another_machine(
@@ -168,42 +168,42 @@ def test_what_a_full_disk_took_back_is_taken_back_in_the_store(url: Url) -> None
     carrier.push()
     append(carrier.folder, "c")
     carrier.push()
-    other = Mirror(Store(url), url.copy.parent / "other", "toy")
+    other = ObjectStoreSync(Store(url), url.copy.parent / "other", "toy")
     other.pull()
     assert held(other.folder) == held(carrier.folder)
 
 
 def test_many_segments_are_put_together(url: Url, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(mirror, "SEGMENTS", 3)
+    monkeypatch.setattr(object_store_sync, "SEGMENTS", 3)
     carrier = by_hand(url)
     for line in "abcdefgh":
         append(carrier.folder, line)
         carrier.push()
     assert len([name for name in stored(url) if name.startswith("tail/")]) <= 3
-    other = Mirror(Store(url), url.copy.parent / "other", "toy")
+    other = ObjectStoreSync(Store(url), url.copy.parent / "other", "toy")
     other.pull()
     assert held(other.folder) == held(carrier.folder)
 
 
-@pytest.mark.parametrize("spoil", ["remove", "damage"])
-def test_a_segment_that_is_missing_or_damaged_is_told(url: Url, tmp_path: Path, spoil: str) -> None:
+@pytest.mark.parametrize("inject_noise", ["remove", "damage"])
+def test_a_segment_that_is_missing_or_damaged_is_told(url: Url, tmp_path: Path, inject_noise: str) -> None:
     killed = by_hand(url)
     for line in "abc":
         append(killed.folder, line)
         killed.push()
     tail = sorted((tmp_path / "store" / "runs" / "toy" / "tail").iterdir())
-    if spoil == "remove":
+    if inject_noise == "remove":
         tail[1].unlink()
     else:
         tail[1].write_bytes(tail[1].read_bytes().replace(b"b of", b"x of"))
-    with pytest.raises(FolderError, match="is missing" if spoil == "remove" else f"{tail[1].name}.*checksum"):
-        Mirror(Store(url), url.copy.parent / "other", "toy").pull()
+    with pytest.raises(FolderError, match="is missing" if inject_noise == "remove" else f"{tail[1].name}.*checksum"):
+        ObjectStoreSync(Store(url), url.copy.parent / "other", "toy").pull()
 
 
 def test_names_that_lead_out_of_the_folder_are_refused() -> None:
     for name in ("../x", "/etc/x", "trials/../../x", ""):
         with pytest.raises(FolderError, match="leads out of it"):
-            mirror._inside(Path("/runs/toy"), name)
+            object_store_sync._inside(Path("/runs/toy"), name)
 
 
 def test_what_a_trial_left_is_forgotten_in_the_store_too(url: Url) -> None:
@@ -212,7 +212,7 @@ def test_what_a_trial_left_is_forgotten_in_the_store_too(url: Url) -> None:
         store.write("toy/trials/3/checkpoint.pt", b"a worker's")
         store.write("toy/trials/3/error.txt", b"a worker's")
         folder = SweepFolder(here / "toy")
-        afar.bring(folder.trial(3))
+        workspace.bring(folder.trial(3))
         assert not (folder.trial(3) / "checkpoint.pt").exists(), "a driver has no use for it"
         assert (folder.trial(3) / "error.txt").exists()
         folder.forget(3)
@@ -223,7 +223,7 @@ def test_what_a_trial_left_is_forgotten_in_the_store_too(url: Url) -> None:
 def test_who_follows_a_sweep_sees_what_its_driver_adds(
     url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runs, "FOLLOW_SECONDS", 0.01)
+    monkeypatch.setattr(runs_dir, "FOLLOW_SECONDS", 0.01)
     driver = by_hand(url)
     append(driver.folder, "a")
     driver.push()
@@ -290,7 +290,7 @@ def test_of_two_that_begin_at_once_one_is_refused(url: Url) -> None:
 
 
 def test_a_driver_whose_sweep_was_taken_over_stops(url: Url, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runs, "PUSH_SECONDS", 0.01)
+    monkeypatch.setattr(runs_dir, "PUSH_SECONDS", 0.01)
     monkeypatch.setattr(lease, "BEAT", 0.0)
     monkeypatch.setattr(Lease.beat, "__defaults__", (0.0,))
 

@@ -6,19 +6,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from harness.training.url import Url
-from harness.tuning import work
-from harness.tuning.scratch import Scratch
-from harness.tuning.store import Store, StoreError
-from harness.tuning.work import Work
+from harness.common.urls import Url
+from harness.tuning.storage.object_store import Store, StoreError
+from harness.tuning.worker import runner
+from harness.tuning.worker.runner import TrialRunner
+from harness.tuning.worker.scratch import Scratch
 from tests.tuning.test_work import CONFIG, OFTEN, members, to_its_end
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     on_node("one", tmp_path, monkeypatch)
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
-    monkeypatch.setattr(work, "CARRYING", 1e9)
+    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)  # an epoch a call
+    monkeypatch.setattr(runner, "CARRYING", 1e9)
     return f"file://{tmp_path}/store/toy/trials/0"
 
 
@@ -26,12 +26,12 @@ def on_node(name: str, home: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("XDG_CACHE_HOME", str(home / name))
 
 
-def begun(place: str, **config: object) -> Work:
-    folder, scratch = work.at(place)
-    return Work({**CONFIG, **config}, folder, terms=OFTEN, scratch=scratch)
+def begun(place: str, **config: object) -> TrialRunner:
+    folder, scratch = runner.at(place)
+    return TrialRunner({**CONFIG, **config}, folder, terms=OFTEN, scratch=scratch)
 
 
-def lost_after(place: str, epochs: int) -> Work:
+def lost_after(place: str, epochs: int) -> TrialRunner:
     trial = begun(place)
     for _ in range(epochs):
         assert not trial.advance()["remarks"]
@@ -49,7 +49,7 @@ def names(folder: Path) -> set[str]:
 def test_a_trial_goes_on_on_another_node_from_what_is_in_the_store(
     place: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to_its_end(Work(CONFIG, tmp_path / "calm"))
+    to_its_end(TrialRunner(CONFIG, tmp_path / "calm"))
     lost = lost_after(place, 3)
     assert names(stored(place)) == {"checkpoint.pt", "checkpoint.previous.pt"}
     on_node("two", tmp_path, monkeypatch)
@@ -58,8 +58,8 @@ def test_a_trial_goes_on_on_another_node_from_what_is_in_the_store(
     assert taken_up.run is not None
     assert taken_up.run.epoch == 3
     to_its_end(taken_up)
-    assert names(stored(place)) == {"label_course.npz", "labels.npz"}, "what only the run needed is taken away"
-    for name in ("labels.npz", "label_course.npz"):
+    assert names(stored(place)) == {"label_history.npz", "labels.npz"}, "what only the run needed is taken away"
+    for name in ("labels.npz", "label_history.npz"):
         assert members(stored(place) / name) == members(tmp_path / "calm" / name)
     taken_up.leave()
     assert not taken_up.folder.exists()
@@ -118,11 +118,11 @@ def test_a_store_that_is_away_is_a_remark_on_the_way_and_stops_the_driver_at_the
 
 
 def test_a_student_finds_its_teacher_in_the_store(place: str, tmp_path: Path) -> None:
-    teacher = Work(CONFIG, tmp_path / "teacher")
+    teacher = TrialRunner(CONFIG, tmp_path / "teacher")
     to_its_end(teacher)
     run = teacher.run
     assert run is not None
-    from harness.training.teaching import teach
+    from harness.training.logits import teach
 
     told = stored(place).parent.parent / "distill" / "learned-3" / str(CONFIG["seed"]) / "logits.npz"
     told.parent.mkdir(parents=True)

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tuning.segments import BadSegments, Segment, decode, join
+from harness.tuning.storage.segments import BadSegments, Segment, decode, join
 
 CONTENTS = st.tuples(st.binary(max_size=60), st.binary(max_size=60))
 

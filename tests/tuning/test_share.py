@@ -7,15 +7,15 @@ from types import SimpleNamespace
 import pytest
 import torch
 
-from harness.tuning import work
-from harness.tuning.terms import Terms
+from harness.tuning.worker import runner
+from harness.tuning.worker.options import WorkerOptions
 from tests.conftest import ROOT, run
-from tests.faulty import GOOD, GREEDY
-from tests.heads import head
+from tests.support.faulty import GOOD, GREEDY
+from tests.support.heads import head
 
 SPACE = """
 study: shared
-fixed: {dataset: digits, model: "tests.faulty:network", epochs: 1}
+fixed: {dataset: digits, model: "tests.support.faulty:network", epochs: 1}
 arms:
   ours:
     method: one_hot
@@ -57,5 +57,5 @@ def test_a_worker_is_held_to_its_share_of_the_memory(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", asked.append)
-    work.settle(Terms(threads=torch.get_num_threads(), gpu=gpu))
+    runner.settle(WorkerOptions(threads=torch.get_num_threads(), gpu=gpu))
     assert asked == pytest.approx(held)

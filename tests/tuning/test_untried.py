@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness.space import parse
-from harness.tuning.ledger import Ledger
-from harness.tuning.untried import combinations
+from harness.tuning.study.deduplicating_sampler import combinations
+from harness.tuning.study.sweep_study import SweepStudy
 from tests.tuning.conftest import measured, run_all, run_to_end, space
 
 COUNTED = [
@@ -21,7 +21,7 @@ COUNTED = [
 
 
 def tried(journal: Path, *overrides: str) -> list[str]:
-    return [json.dumps(trial.params) for trial in run_all(Ledger(journal, space(*overrides)))]
+    return [json.dumps(trial.params) for trial in run_all(SweepStudy(journal, space(*overrides)))]
 
 
 @pytest.mark.parametrize("sampler", ["{type: tpe, startup_trials: 4}", "{type: tpe, start: random}"])
@@ -51,7 +51,7 @@ def test_what_does_not_exist_makes_no_difference(journal: Path) -> None:
 
 
 def test_a_failed_trial_was_tried_and_so_was_a_running_one(journal: Path) -> None:
-    ledger = Ledger(journal, space(*COUNTED, "search.trials=12"))
+    ledger = SweepStudy(journal, space(*COUNTED, "search.trials=12"))
     params = []
     for failing in itertools.cycle([True, False, False]):
         trial = ledger.next()
@@ -66,7 +66,7 @@ def test_a_failed_trial_was_tried_and_so_was_a_running_one(journal: Path) -> Non
 def test_the_first_trials_leave_no_region_out(journal: Path) -> None:
     """Of the first eight points of a Sobol sequence, each eighth of each parameter holds one, scrambled or not."""
     start = ["search.sampler={type: tpe, startup_trials: 8}", "search.trials=16"]
-    learned = [trial.params for trial in run_all(Ledger(journal, space(*start))) if trial.arm == "learned"]
+    learned = [trial.params for trial in run_all(SweepStudy(journal, space(*start))) if trial.arm == "learned"]
     assert sorted(params["meta_interval"] for params in learned) == list(range(1, 9))
     decades = math.log10(10.0 / 0.001)
     eighths = [int(8 * math.log10(params["label_lr"] / 0.001) / decades) for params in learned]
@@ -83,13 +83,13 @@ def test_arms_and_seeds_have_sequences_of_their_own(tmp_path: Path) -> None:
 def test_a_kill_after_any_write_changes_no_suggestion(tmp_path: Path) -> None:
     """With a model that has trials to learn from, and few enough values that it would repeat some."""
     overrides = [*COUNTED, "epochs=1", "search.trials=9"]
-    run_all(Ledger(tmp_path / "whole", space(*overrides)))
+    run_all(SweepStudy(tmp_path / "whole", space(*overrides)))
     lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
-    wanted = [entry.params for entry in Ledger(tmp_path / "whole", space(*overrides)).entries()]
+    wanted = [entry.params for entry in SweepStudy(tmp_path / "whole", space(*overrides)).entries()]
     for cut in range(len(lines) // 2, len(lines)):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(b"".join(lines[:cut]))
-        ledger = Ledger(journal, space(*overrides))
+        ledger = SweepStudy(journal, space(*overrides))
         run_all(ledger)
         assert [entry.params for entry in ledger.entries()] == wanted, f"cut after line {cut}"
 
@@ -103,7 +103,7 @@ def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:
 
 def test_an_arm_without_parameters_runs_as_often_as_it_is_asked_for(journal: Path) -> None:
     nothing = parse("study: toy\nfixed: {epochs: 1}\narms: {a: {method: one_hot}}\nsearch: {trials: 3}", "toy.yaml")
-    ledger = Ledger(journal, nothing)
+    ledger = SweepStudy(journal, nothing)
     for _ in range(3):
         trial = ledger.next()
         assert trial is not None
@@ -114,7 +114,7 @@ def test_an_arm_without_parameters_runs_as_often_as_it_is_asked_for(journal: Pat
 def test_a_model_learns_where_trials_diverge(journal: Path) -> None:
     """The higher the label_lr the better, until it diverges at 0.1: what is suggested stays below, and comes close."""
     fixed = ("baselines={}", "search.sampler={type: tpe, startup_trials: 8}", "search.trials=40")
-    ledger = Ledger(journal, space(*fixed))
+    ledger = SweepStudy(journal, space(*fixed))
     diverged = []
     while (trial := ledger.next()) is not None:
         rate = trial.params["label_lr"]

@@ -7,8 +7,8 @@ import pytest
 
 from harness.search.warm_start import NoWarmStart, WarmStart, warm_start
 from harness.space import Space, dump, parse
-from harness.tuning.folder import FolderError
-from harness.tuning.ledger import Ledger, best, entries_of
+from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.study.sweep_study import SweepStudy, best, read_trial_records
 from tests.tuning.conftest import rising, run_all, space
 
 
@@ -16,7 +16,7 @@ def sweep(runs: Path, name: str, searched: Space) -> Path:
     folder = runs / name
     folder.mkdir()
     (folder / "space.yaml").write_text(dump(searched))
-    run_all(Ledger(folder / "study.journal", searched))
+    run_all(SweepStudy(folder / "study.journal", searched))
     return folder
 
 
@@ -32,9 +32,9 @@ def started(runs: Path, searched: Space, text: str = "old") -> WarmStart:
 
 
 def test_the_best_of_each_arm_come_first_the_best_before_the_next(runs: Path) -> None:
-    entries = entries_of(runs / "old" / "study.journal", space())
+    entries = read_trial_records(runs / "old" / "study.journal", space())
     warm = started(runs, space("arms.learned.points=[{label_lr: 0.5}]"), "old:2")
-    trials = run_all(Ledger(runs / "journal", warm.space))
+    trials = run_all(SweepStudy(runs / "journal", warm.space))
     for arm in ("learned", "one_hot"):
         ranked = sorted((e for e in entries if e.arm == arm), key=lambda e: -(e.value or 0))
         assert [t.params for t in trials if t.arm == arm][:2] == [entry.params for entry in ranked[:2]]
@@ -55,7 +55,7 @@ def test_the_points_are_part_of_the_space(runs: Path) -> None:
 
 
 def test_values_outside_the_new_bounds_are_left_out_with_a_word(runs: Path) -> None:
-    top = best(entries_of(runs / "old" / "study.journal", space()), space())
+    top = best(read_trial_records(runs / "old" / "study.journal", space()), space())
     assert top is not None
     narrow = "arms.learned.parameters.label_lr={type: float, low: 20.0, high: 30.0}"
     warm = started(runs, space(narrow), "old:1")
@@ -75,7 +75,7 @@ def test_a_parameter_that_only_one_of_the_two_has_is_left_to_be_suggested(runs: 
 def test_trials_that_broke_a_constraint_or_failed_are_no_start(runs: Path) -> None:
     bound = space("constraints=[meta_interval >= 4]", "search.trials=16")
     folder = sweep(runs, "bound", bound)
-    entries = entries_of(folder / "study.journal", bound)
+    entries = read_trial_records(folder / "study.journal", bound)
     assert any(entry.arm == "learned" and not entry.feasible for entry in entries)
     points = started(runs, space(), "bound:8").space.arm("learned").points
     assert points
@@ -87,7 +87,7 @@ def test_the_same_words_take_the_same_points_whatever_became_of_the_earlier_swee
     (runs / "new").mkdir()
     (runs / "new" / "provenance.json").write_text(json.dumps({"warm_start": first.facts}))
     longer = space("search.trials=40")
-    run_all(Ledger(runs / "old" / "study.journal", longer), lambda trial, epoch: 2 * rising(trial, epoch))
+    run_all(SweepStudy(runs / "old" / "study.journal", longer), lambda trial, epoch: 2 * rising(trial, epoch))
     assert started(runs, space()).space == first.space
     assert started(runs, space(), "old:2").space != first.space
     (runs / "old").rename(runs / "gone")

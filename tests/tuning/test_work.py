@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import torch
 
-from harness.training.config import RunConfig
+from harness.training.config.run_config import RunConfig
 from harness.training.replicates import Replicates
-from harness.tuning import checkpoint, limit, work
-from harness.tuning.terms import Terms
-from harness.tuning.work import Work
+from harness.tuning.worker import checkpoint, runner, time_limit
+from harness.tuning.worker.options import WorkerOptions
+from harness.tuning.worker.runner import TrialRunner
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
-OFTEN = Terms(checkpoint_seconds=0)
+OFTEN = WorkerOptions(checkpoint_seconds=0)
 
 
-def to_its_end(trial: Work) -> Work:
+def to_its_end(trial: TrialRunner) -> TrialRunner:
     while not trial.finished:
         assert trial.advance()["failure"] == ""
     return trial
@@ -33,59 +33,59 @@ def members(file: Path) -> dict[str, bytes]:
 def test_a_trial_taken_up_from_its_checkpoint_leaves_the_same_files_bit_for_bit(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    to_its_end(Work(CONFIG, tmp_path / "calm"))
+    to_its_end(TrialRunner(CONFIG, tmp_path / "calm"))
     with monkeypatch.context() as patch:
-        patch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
-        lost = Work(CONFIG, tmp_path / "lost", terms=OFTEN)
+        patch.setattr(runner, "REPORT_SECONDS", 1e-4)  # an epoch a call
+        lost = TrialRunner(CONFIG, tmp_path / "lost", terms=OFTEN)
         for _ in range(3):
             lost.advance()
     assert (tmp_path / "lost" / "checkpoint.pt").exists()
-    taken_up = Work(CONFIG, tmp_path / "lost")
+    taken_up = TrialRunner(CONFIG, tmp_path / "lost")
     assert taken_up.run is not None
     assert taken_up.run.epoch == 3
     to_its_end(taken_up)
-    assert sorted(path.name for path in (tmp_path / "lost").iterdir()) == ["label_course.npz", "labels.npz"]
-    for name in ("labels.npz", "label_course.npz"):
+    assert sorted(path.name for path in (tmp_path / "lost").iterdir()) == ["label_history.npz", "labels.npz"]
+    for name in ("labels.npz", "label_history.npz"):
         assert members(tmp_path / "calm" / name) == members(tmp_path / "lost" / name)
 
 
 def test_labels_say_where_in_the_data_set_their_images_are(tmp_path: Path) -> None:
-    from harness.training.data import digits
+    from harness.training.data.readers import digits
 
-    to_its_end(Work(CONFIG | {"method": "one_hot", "epochs": 1}, tmp_path))
+    to_its_end(TrialRunner(CONFIG | {"method": "one_hot", "epochs": 1}, tmp_path))
     labels = np.load(tmp_path / "labels.npz")
     assert len(np.unique(labels["index"])) == 200
     np.testing.assert_array_equal(digits.read().truth[labels["index"]], labels["truth"])
-    assert not (tmp_path / "label_course.npz").exists()
+    assert not (tmp_path / "label_history.npz").exists()
 
 
 def test_a_trial_of_several_seeds_is_taken_up_whole_and_tells_again_what_nobody_may_have_heard(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)
 
-    def told(trial: Work) -> list[tuple[int, dict[str, float]]]:
+    def told(trial: TrialRunner) -> list[tuple[int, dict[str, float]]]:
         curve: list[tuple[int, dict[str, float]]] = []
         while not trial.finished:
             curve += trial.advance()["epochs"]
         return [(epoch, {**metrics, "seconds": 0}) for epoch, metrics in curve]
 
-    calm = told(Work(CONFIG, tmp_path / "calm", seeds=2))
+    calm = told(TrialRunner(CONFIG, tmp_path / "calm", seeds=2))
     assert [epoch for epoch, _ in calm] == [1, 2, 3, 4, 5, 6]
-    lost = Work(CONFIG, tmp_path / "lost", seeds=2, terms=OFTEN)
+    lost = TrialRunner(CONFIG, tmp_path / "lost", seeds=2, terms=OFTEN)
     for _ in range(3):
         lost.advance()  # its results went down with the driver
-    assert told(Work(CONFIG, tmp_path / "lost", seeds=2)) == calm
+    assert told(TrialRunner(CONFIG, tmp_path / "lost", seeds=2)) == calm
     assert members(tmp_path / "calm" / "labels.npz") == members(tmp_path / "lost" / "labels.npz")
-    to_its_end(Work(CONFIG, tmp_path / "first"))
+    to_its_end(TrialRunner(CONFIG, tmp_path / "first"))
     assert members(tmp_path / "first" / "labels.npz") == members(tmp_path / "calm" / "labels.npz"), "of the first seed"
 
 
 @pytest.fixture
 def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The folder of a trial that was lost after its second epoch, with a checkpoint of each."""
-    monkeypatch.setattr(work, "REPORT_SECONDS", 1e-4)  # an epoch a call
-    trial = Work(CONFIG, tmp_path / "lost", terms=OFTEN)
+    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)  # an epoch a call
+    trial = TrialRunner(CONFIG, tmp_path / "lost", terms=OFTEN)
     for _ in range(2):
         trial.advance()
     return tmp_path / "lost"
@@ -93,7 +93,7 @@ def lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def epochs_and_remarks(folder: Path) -> tuple[int, list[str]]:
     """Where a trial goes on from, and what it says of that."""
-    again = Work(CONFIG, folder, terms=OFTEN)
+    again = TrialRunner(CONFIG, folder, terms=OFTEN)
     assert again.run is not None
     epoch = again.run.epoch
     told = again.advance()
@@ -143,7 +143,7 @@ def test_of_a_damaged_checkpoint_the_one_before_is_taken_and_that_is_told(lost: 
 
 def test_a_damaged_checkpoint_does_not_drive_out_the_last_whole_one(lost: Path) -> None:
     flip(lost / "checkpoint.pt", 2000)
-    Work(CONFIG, lost, terms=OFTEN).advance()  # it goes on from the one before, and writes another
+    TrialRunner(CONFIG, lost, terms=OFTEN).advance()  # it goes on from the one before, and writes another
     flip(lost / "checkpoint.pt", 2000)
     assert epochs_and_remarks(lost)[0] == 1
 
@@ -191,15 +191,15 @@ def test_the_checksum_costs_next_to_nothing(lost: Path) -> None:
 
 
 def test_a_trial_that_ends_leaves_no_checkpoint(lost: Path) -> None:
-    to_its_end(Work(CONFIG, lost))
-    assert sorted(path.name for path in lost.iterdir()) == ["label_course.npz", "labels.npz"]
+    to_its_end(TrialRunner(CONFIG, lost))
+    assert sorted(path.name for path in lost.iterdir()) == ["label_history.npz", "labels.npz"]
 
 
 def test_a_trial_over_its_limit_that_comes_to_itself_is_failed_and_keeps_its_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(limit, "GRACE", 600)
-    trial = Work(CONFIG, tmp_path, terms=Terms(limit_seconds=1e-6))
+    monkeypatch.setattr(time_limit, "GRACE", 600)
+    trial = TrialRunner(CONFIG, tmp_path, terms=WorkerOptions(limit_seconds=1e-6))
     assert trial.advance()["failure"] == "time limit: not done after 1e-06 s of computing, between two epochs"
     assert trial.finished
     assert list(tmp_path.iterdir()) == []
@@ -211,9 +211,9 @@ def test_a_trial_that_was_ended_for_its_limit_is_failed_once_and_may_then_be_tri
         'Thread 0x02 (most recent call first):\n  File "/a/mine.py", line 12 in forward\n'
         '  File "/a/work.py", line 9 in attempt\n'
     )
-    ended = Work(CONFIG, tmp_path, terms=Terms(limit_seconds=60))
+    ended = TrialRunner(CONFIG, tmp_path, terms=WorkerOptions(limit_seconds=60))
     assert ended.advance()["failure"] == "time limit: not done after 60 s of computing, in forward (mine.py:12)"
-    to_its_end(Work(CONFIG, tmp_path, terms=Terms(limit_seconds=60)))
+    to_its_end(TrialRunner(CONFIG, tmp_path, terms=WorkerOptions(limit_seconds=60)))
     assert not (tmp_path / "hung.txt").exists()
 
 
@@ -221,7 +221,7 @@ def test_memory_that_ran_out_is_told_as_such_and_given_back(tmp_path: Path, monk
     def too_much(*_: object) -> None:
         raise RuntimeError("[enforce fail at alloc_cpu.cpp:119] DefaultCPUAllocator: can't allocate memory")
 
-    trial = Work(CONFIG, tmp_path)
+    trial = TrialRunner(CONFIG, tmp_path)
     monkeypatch.setattr(Replicates, "train_epoch", too_much)
     assert trial.advance()["failure"].startswith("out of memory: [enforce fail")
     assert trial.runs is None

@@ -14,9 +14,9 @@ see it. A seed re-draws the other three, class by class, so that every part has 
 """
 
 from harness.training.data.errors import DataError
-from harness.training.data.images import Images, Parts, Pixels
-from harness.training.data.parts import load_parts
-from harness.training.data.proportion import cut
+from harness.training.data.images import DataSplits, Images, Pixels
 from harness.training.data.sources import load_pool, load_test, pool_places
+from harness.training.data.splits import load_splits
+from harness.training.data.stratified import cut
 
-__all__ = ["DataError", "Images", "Parts", "Pixels", "cut", "load_parts", "load_pool", "load_test", "pool_places"]
+__all__ = ["DataError", "DataSplits", "Images", "Pixels", "cut", "load_pool", "load_splits", "load_test", "pool_places"]

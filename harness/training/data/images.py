@@ -92,7 +92,7 @@ class Images:
 
 
 @dataclass(frozen=True)
-class Parts:
+class DataSplits:
     """What a run sees. `noisy` are the labels trained on; `train.targets`, the truth, serve measuring alone."""
 
     train: Images
@@ -100,5 +100,5 @@ class Parts:
     meta: Images
     val: Images
 
-    def to(self, device: torch.device) -> "Parts":
-        return Parts(self.train.to(device), self.noisy.to(device), self.meta.to(device), self.val.to(device))
+    def to(self, device: torch.device) -> "DataSplits":
+        return DataSplits(self.train.to(device), self.noisy.to(device), self.meta.to(device), self.val.to(device))

@@ -14,14 +14,14 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from harness.training.config import RunConfig
-from harness.training.data import digits, idx, own, torchvision_sets
-from harness.training.data.cache import Arrays, cached
+from harness.training.config.run_config import RunConfig
 from harness.training.data.errors import DataError
 from harness.training.data.images import Images, Pixels
-from harness.training.data.proportion import cut
-from harness.training.data.raw import Raw, resized
-from harness.training.places import IDX_SETS, idx_folder
+from harness.training.data.readers import digits, idx, torchvision_sets, user_files
+from harness.training.data.readers.cache import Arrays, cached
+from harness.training.data.readers.paths import IDX_SETS, idx_folder
+from harness.training.data.readers.raw import Raw, resized
+from harness.training.data.stratified import cut
 
 TEST_SHARE = 0.2
 TEST_SEED = 200909496  # of arXiv:2009.09496; any constant would do, but it may never change
@@ -121,9 +121,9 @@ def _files(source: Source) -> Iterator[Path]:
 
 def _read(source: Source) -> tuple[Raw, Raw | None]:
     if source.kind == "npz":
-        return own.read_npz(source.place, source.given_labels, source.reference_labels)
+        return user_files.read_npz(source.place, source.given_labels, source.reference_labels)
     if source.kind == "folder":
-        return own.read_folder(source.place, source.image_size)
+        return user_files.read_folder(source.place, source.image_size)
     if source.dataset == "digits":
         return digits.read(), None
     if source.dataset in IDX_SETS:

@@ -9,8 +9,8 @@ first term shrinks as 1/T², which the factor makes up for. An image's label her
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.logits import learn_from
 from harness.training.methods.protocol import Batch, Method, Task
-from harness.training.teaching import learn_from
 
 
 class Distillation(Method):

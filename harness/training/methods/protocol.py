@@ -12,8 +12,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
-from harness.training.config import RunConfig
-from harness.training.meta_set import MetaSet
+from harness.training.config.run_config import RunConfig
+from harness.training.data.meta_set import MetaSet
 
 
 @dataclass(frozen=True)

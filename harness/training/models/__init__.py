@@ -1,6 +1,6 @@
 """Networks by name: a function (shape of one image, classes, width) → module, for one's own as for those here.
 
-The registry is `harness.training.names.MODELS`, which needs no torch: a name there, or a user's own
+The registry is `harness.training.config.names.MODELS`, which needs no torch: a name there, or a user's own
 `module:function`, says where the function stands. `torchvision:NAME` is any classification network of torchvision,
 made for the classes at hand.
 """
@@ -13,9 +13,9 @@ from pathlib import Path
 import torch
 from torch import nn
 
+from harness.training.config.names import MODELS
 from harness.training.data import DataError
 from harness.training.models.shape import Shape
-from harness.training.names import MODELS
 
 __all__ = ["ModelError", "Shape", "build"]
 

@@ -1,0 +1,141 @@
+"""The labels that a learned trial left behind: where they ended, and the course they took, read from its artifacts.
+
+    labels.npz          labels [N, C], given [N], truth [N] (-1: not known)
+    label_history.npz    epochs [S], rows [n] (which of the N are followed), largest [S, n] (the class with the largest
+                        entry), moved [S, n] (total variation from the start); shown [K] (places among the N of the
+                        images whose label moved most), pixels [K, …]; for class labels class_labels [S, C, C]
+
+A sweep of an earlier version lacks the second file, a sweep on a server that keeps no files lacks both: what is missing
+is a sentence, and what can be shown without it is shown.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+from zipfile import BadZipFile
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from analysis.frames.sweep_frame import VALUE, Study
+from harness.tracking.mlflow_view.tracking_uri import TrackingError
+
+FRESH = 10  # runs of a confirmation that are read, at most
+UNREADABLE = (TrackingError, OSError, ValueError, EOFError, BadZipFile)
+NO_TRIAL = "no learned trial ran to its end"
+Arrays = Mapping[str, NDArray[Any]]
+
+
+@dataclass(frozen=True)
+class LabelHistory:
+    """What is known of the way: `epochs` [S], and with it `largest` and `moved` [S, n] or `class_labels` [S, C, C]."""
+
+    arrays: Arrays
+
+    @property
+    def epochs(self) -> NDArray[Any]:
+        return self.arrays["epochs"]
+
+    @property
+    def rows(self) -> NDArray[np.int64]:
+        """Which labels are followed [n], ascending."""
+        rows: NDArray[np.int64] = self.arrays["rows"].astype(np.int64)
+        return rows
+
+    def __contains__(self, name: str) -> bool:
+        return name in self.arrays
+
+    def __getitem__(self, name: str) -> NDArray[Any]:
+        return self.arrays[name]
+
+
+@dataclass(frozen=True)
+class Labels:
+    """Where the labels [N, C] of the run `name` ended, beside those it was `given` [N] and the `truth` [N].
+
+    `course` is None where it was not kept.
+    """
+
+    name: str
+    labels: NDArray[np.float64]
+    given: NDArray[np.int64]
+    truth: NDArray[np.int64]
+    course: LabelHistory | None = None
+
+    @property
+    def classes(self) -> int:
+        return int(self.labels.shape[1])
+
+    @cached_property
+    def known(self) -> NDArray[np.bool_]:
+        known: NDArray[np.bool_] = self.truth >= 0
+        return known
+
+    @cached_property
+    def wrong(self) -> NDArray[np.bool_]:
+        """Which labels are known to be wrong."""
+        wrong: NDArray[np.bool_] = self.known & (self.given != self.truth)
+        return wrong
+
+    @cached_property
+    def suspicion(self) -> NDArray[np.float64]:
+        """How much of each label [N] has left the class it was given."""
+        return 1 - self.labels[np.arange(len(self.given)), self.given]
+
+    def followed(self) -> LabelHistory | None:
+        """The course of single labels, where it was kept."""
+        course = self.course
+        return course if course is not None and "largest" in course and "rows" in course else None
+
+
+def best(study: Study, kind: str = "") -> Labels | str:
+    """The labels of the best complete learned trial, of those with `kind` labels where it says so; else why not."""
+    rows = [study.best(arm) for arm in study.learned]
+    chosen = [row.iloc[0] for row in rows if len(row) and (not kind or row.iloc[0].get("params.labels") == kind)]
+    if not chosen:
+        return f"{NO_TRIAL} with {kind} labels" if kind else NO_TRIAL
+    return of(study, max(chosen, key=lambda row: float(row[VALUE])))
+
+
+def of(study: Study, trial: "pd.Series[Any]") -> Labels | str:
+    """The labels of one run, a row of the study's trials; else why not."""
+    with TemporaryDirectory() as folder:
+        into = Path(folder)
+        try:
+            arrays = _arrays(study, "labels.npz", str(trial["run_id"]), into)
+            final = [arrays[name] for name in ("labels", "given", "truth")]
+        except (*UNREADABLE, KeyError):
+            return f"{trial['name']} left no labels.npz that can be read"
+        try:
+            course = LabelHistory(_arrays(study, "label_history.npz", str(trial["run_id"]), into))
+        except UNREADABLE:
+            course = None
+    labels, given, truth = final
+    return Labels(str(trial["name"]), labels.astype(np.float64), given.astype(int), truth.astype(int), course)
+
+
+def fresh(study: Study, labels: Labels | str) -> list[Labels]:
+    """The labels of the runs in which a confirmation trained the same trial anew, each on a seed of its own."""
+    runs = study.sweep.trials("confirmation")
+    if isinstance(labels, str) or runs.empty:
+        return []
+    chosen = runs[(runs["state"] == "complete") & runs["name"].str.startswith(f"{labels.name} seed ")]
+    found = [of(study, row) for _, row in chosen.head(FRESH).iterrows()]
+    return [one for one in found if isinstance(one, Labels)]
+
+
+def headline(labels: Labels | str, others: Sequence[Labels]) -> str:
+    """Whose labels are shown."""
+    if isinstance(labels, str):
+        return labels
+    seeds = f", and {len(others)} fresh seeds of its configuration" if others else ", not confirmed on fresh seeds"
+    return f"{labels.name}: {len(labels.given)} labels of {labels.classes} classes{seeds}"
+
+
+def _arrays(study: Study, name: str, run_id: str, into: Path) -> Arrays:
+    with np.load(study.sweep.artifact(name, into, run_id), allow_pickle=False) as file:
+        return dict(file)

@@ -1,0 +1,159 @@
+"""One study as data frames: its trials, their curves, and what each arm came to.
+
+Which one is named by two environment variables, so that a notebook runs on anyone's server without an edit:
+TRACKING_URI (default: SQLite in ./runs) and STUDY (a study, sweep or run id; default: the newest sweep).
+"""
+
+import math
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Protocol
+
+import pandas as pd
+
+from harness.tracking.mlflow_view.tracking_uri import resolve
+from harness.tracking.spool.event_log import SEEDS
+
+VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
+CURVES = ("val_accuracy", "noisy_labels_corrected", "clean_labels_kept")
+Z = 1.959964  # standard deviations on either side that hold 95% of a normal distribution
+TABLE = ["arm", "trials", "complete", "pruned", "failed", "val_accuracy", "label_accuracy", "parameters"]
+
+
+class Source(Protocol):
+    """A sweep that can be read: `reading.Sweep` from a server, `recorded.SpooledSweep` from its folder."""
+
+    @property
+    def run_id(self) -> str: ...
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def study(self) -> str: ...
+
+    @property
+    def state(self) -> str: ...
+
+    @property
+    def started(self) -> int: ...
+
+    @property
+    def tags(self) -> Mapping[str, str]: ...
+
+    def trials(self, kind: str = "trial") -> pd.DataFrame: ...
+
+    def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame: ...
+
+    def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path: ...
+
+
+@dataclass(frozen=True)
+class Study:
+    """A sweep's trials, one a row, and the points of `CURVES`: trial, metric, step (the epoch), value.
+
+    `learned` and `baselines` are the names of the arms, in the order of their first trials.
+    """
+
+    sweep: Source
+    trials: pd.DataFrame
+    curves: pd.DataFrame
+
+    @property
+    def learned(self) -> list[str]:
+        return self._arms(self.trials["params.method"] == "learned")
+
+    @property
+    def baselines(self) -> list[str]:
+        return self._arms(self.trials["params.method"] != "learned")
+
+    def _arms(self, chosen: "pd.Series[bool]") -> list[str]:
+        return [str(arm) for arm in self.trials.loc[chosen, "arm"].unique()]
+
+    def best(self, arm: str, count: int = 1) -> pd.DataFrame:
+        """The `count` best of the trials of `arm` that ran to their end, the best first; of equals the earlier."""
+        complete = self.trials[(self.trials["arm"] == arm) & (self.trials["state"] == "complete")]
+        return complete.dropna(subset=VALUE).sort_values(VALUE, ascending=False, kind="stable").head(count)
+
+    def curve(self, trial: int, metric: str) -> pd.DataFrame:
+        """The points (step, value) of one curve; none where the metric was not measured."""
+        chosen = (self.curves["trial"] == trial) & (self.curves["metric"] == metric)
+        return self.curves.loc[chosen, ["step", "value"]]
+
+    def images(self, trial: "pd.Series[Any]") -> int:
+        """Draws of validation images that decided the trial's accuracy, over all its seeds."""
+        return int(trial["params.val_size"]) * int(self.sweep.tags.get(SEEDS, 1))
+
+    def varied(self, arm: str) -> list[str]:
+        """The parameters that differ between the trials of `arm`."""
+        rows = self.trials[self.trials["arm"] == arm]
+        names = [column for column in rows.columns if column.startswith("params.") and rows[column].nunique() > 1]
+        return [name.removeprefix("params.") for name in names]
+
+
+def load(environ: Mapping[str, str] = os.environ) -> Study:
+    """The study that `environ` names; TrackingError, with the nearest names, where there is none such."""
+    from harness.tracking.mlflow_view.reading import (
+        Server,  # mlflow takes seconds to import: not for a study of a folder
+    )
+
+    uri = resolve(environ.get("TRACKING_URI"), Path("runs"))
+    sweep = Server(uri).sweep(environ.get("STUDY") or None)
+    return read(sweep)
+
+
+def read(sweep: Source, curves: Sequence[str] = CURVES) -> Study:
+    """`sweep` as data frames, with the points of `curves`."""
+    trials = sweep.trials()
+    for column in (VALUE, "metrics.label_accuracy", "params.method"):
+        if column not in trials:  # a sweep without a measured trial
+            trials[column] = pd.Series(index=trials.index, dtype=object if column == "params.method" else float)
+    return Study(sweep, trials, sweep.curves(curves, trials))
+
+
+def summary(study: Study) -> pd.DataFrame:
+    """One row an arm, the best first: how its trials ended, and its best one. Accuracies as fractions."""
+    rows = []
+    for arm, trials in study.trials.groupby("arm", sort=False):
+        best = study.best(str(arm))
+        states = trials["state"].value_counts()
+        row = {"arm": arm, "trials": len(trials)}
+        row |= {state: int(states.get(state, 0)) for state in ("complete", "pruned", "failed")}
+        if len(best):
+            winner = best.iloc[0]
+            parameters = [f"{name} = {short(winner[f'params.{name}'])}" for name in study.varied(str(arm))]
+            row |= {"val_accuracy": winner[VALUE], "label_accuracy": winner["metrics.label_accuracy"]}
+            row["parameters"] = ", ".join(parameters)
+        rows.append(row)
+    table = pd.DataFrame(rows, columns=TABLE)
+    return table.sort_values("val_accuracy", ascending=False, kind="stable", ignore_index=True)
+
+
+def interval(share: float, images: int) -> tuple[float, float]:
+    """Wilson's 95% interval of a share measured on so many images (Wilson 1927): what another draw of them may give.
+
+    It knows nothing of what another seed would give, nor that the best of many trials was picked.
+    """
+    middle = (share + Z**2 / (2 * images)) / (1 + Z**2 / images)
+    half = Z / (1 + Z**2 / images) * math.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))
+    return middle - half, middle + half
+
+
+def short(value: object) -> str:
+    """A setting as a table shows it: numbers to three digits."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def headline(study: Study) -> str:
+    """Which sweep this is: its name, server, state, trials and code."""
+    sweep = study.sweep
+    commit = sweep.tags.get("commit", "")[:10]
+    code = f", commit {commit}{' with changes' if sweep.tags.get('dirty') == 'True' else ''}" if commit else ""
+    return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {begun(study)}{code}; run {sweep.run_id}"
+
+
+def begun(study: Study) -> str:
+    return datetime.fromtimestamp(study.sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

@@ -1,0 +1,102 @@
+"""A place in an object store, as s3://BUCKET/PREFIX?endpoint_override=…, and where its copy is on a machine.
+
+    s3://bucket/runs?region=eu-west-1    →    ~/.cache/soft-label-harness/FINGERPRINT/runs
+
+The fingerprint stands for the store alone, so that the copy of what lies below a place lies below the place's copy.
+Nothing here looks at a store. An address that could hold a secret is refused, so what is one can be shown anywhere.
+"""
+
+import hashlib
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path, PurePosixPath
+from typing import Self
+from urllib.parse import parse_qsl, quote, unquote, urlsplit
+
+from harness.common.redaction import names_secret, scrub
+
+SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
+EXPECTED = "a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, abfs://CONTAINER/PREFIX, file:///PATH"
+OPTIONS_OF_S3 = ("region", "scheme", "endpoint_override", "force_virtual_addressing", "tls_ca_file_path")
+"""What may stand behind the `?` of an address of S3; of other stores, what pyarrow takes."""
+
+
+class BadUrl(ValueError):
+    """No address of a place that files can be kept at; says what was expected, without what may be a secret."""
+
+
+@dataclass(frozen=True)
+class Url:
+    """`authority`: the bucket; `path`: decoded, from the slash on; `query` as given."""
+
+    scheme: str
+    authority: str
+    path: PurePosixPath
+    query: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Self:
+        """Raises:
+        BadUrl: it is none, or holds what may be a secret.
+        """
+        shown = f"'{scrub(text).partition('?')[0]}'"
+        try:
+            parts = urlsplit(text)
+        except ValueError:
+            raise BadUrl(f"expected {EXPECTED}, got {shown}") from None
+        scheme = parts.scheme.lower()
+        anonymous = scheme in ("gs", "gcs") and parts.netloc.startswith("anonymous@")
+        if "@" in text + unquote(parts.query) and not (anonymous and text.count("@") == 1):
+            raise BadUrl(
+                f"expected an address without user and password, got {shown} after one; leave them out: credentials "
+                "are looked for where the store's own tools do (AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, "
+                "~/.aws/credentials, the machine's role), on every node"
+            )
+        if scheme not in SCHEMES:
+            raise BadUrl(f"expected {EXPECTED}, got {shown}")
+        if (scheme == "file") == bool(parts.netloc):
+            raise BadUrl(f"expected {EXPECTED}, got {shown}, without a {'path' if scheme == 'file' else 'bucket'}")
+        names = [name for name in unquote(parts.path).split("/") if name]
+        if any(name in (".", "..") or not name.isprintable() for name in names) or parts.fragment:
+            raise BadUrl(f"expected a path without . and .. and #, got {shown}; write it out")
+        _check_options(scheme, parts.query)
+        return cls(scheme, parts.netloc, PurePosixPath("/", *names), parts.query)
+
+    def __str__(self) -> str:
+        path = quote(str(self.path)) if self.path.name else ""
+        return f"{self.scheme}://{self.authority}{path}" + (f"?{self.query}" if self.query else "")
+
+    def __truediv__(self, name: str | PurePosixPath) -> Self:
+        return replace(self, path=self.path / name)
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def parent(self) -> Self:
+        return replace(self, path=self.path.parent)
+
+    @property
+    def copy(self) -> Path:
+        """Where the copy of what is there belongs on this machine."""
+        store = hashlib.sha256(f"{self.scheme}://{self.authority}?{self.query}".encode()).hexdigest()[:12]
+        return cache() / store / self.path.relative_to("/")
+
+
+def is_url(text: str) -> bool:
+    return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
+
+
+def cache() -> Path:
+    """This project's folder among those of things that can be had again."""
+    named = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(named) if os.path.isabs(named) else Path.home() / ".cache") / "soft-label-harness"
+
+
+def _check_options(scheme: str, query: str) -> None:
+    for name, _ in parse_qsl(query, keep_blank_values=True):
+        if names_secret(name) or (scheme == "s3" and name not in OPTIONS_OF_S3) or scheme == "file":
+            known = {"s3": f"one of {', '.join(OPTIONS_OF_S3)}", "file": "nothing"}.get(scheme, "no secret")
+            raise BadUrl(f"expected {known} behind the ?, got '{scrub(name)}'; leave it out")

@@ -1,0 +1,78 @@
+"""The three parts of the pool that a run may see, drawn by its seed, and the noise on its training labels.
+
+    train   noisy labels, learned          meta   clean, drives the labels          val   clean, drives the search
+
+Each part has all classes in proportion. Images whose true class is unknown can only be trained on.
+"""
+
+import torch
+
+from harness.training.config.run_config import RunConfig
+from harness.training.data.errors import DataError
+from harness.training.data.images import DataSplits, Images
+from harness.training.data.noise import inject_noise
+from harness.training.data.sources import load_pool
+from harness.training.data.stratified import cut
+from harness.training.rng import generator
+
+
+def load_splits(config: RunConfig) -> DataSplits:
+    """The three parts, as `config` draws and spoils them.
+
+    Raises:
+        DataError: the data cannot be read, or cannot serve the sizes, the classes or the noise asked of them.
+    """
+    pool = load_pool(config)
+    known = (pool.targets >= 0).nonzero().flatten()
+    taken = config.meta_size + config.val_size
+    left = len(pool) - taken
+    if len(known) < taken or left < pool.classes:
+        unknown = f", {len(pool) - len(known)} of them of unknown class," if len(known) < len(pool) else ""
+        raise DataError(
+            f"meta_size {config.meta_size} + val_size {config.val_size}: {config.dataset} has {len(pool)} "
+            f"images{unknown} besides its test part, expected"
+            f" at least {pool.classes} of them left to train on; make one smaller"
+        )
+    if config.train_size > left:
+        raise DataError(
+            f"train_size: expected at most the {left} images of {config.dataset} that meta_size {config.meta_size} and "
+            f"val_size {config.val_size} leave, got {config.train_size}; make one smaller"
+        )
+    split = generator(config.seed, "split")
+    meta, val, train = (known[each] for each in cut(pool.targets[known], [config.meta_size, config.val_size], split))
+    train = torch.cat([train, (pool.targets < 0).nonzero().flatten()])
+    if config.train_size:
+        train = train[cut(_annotated(pool)[train], [config.train_size], split)[0]]
+    _check_meta(config, pool[meta])
+    truth = pool[train]
+    return DataSplits(truth, _noisy(config, truth), pool[meta], pool[val])
+
+
+def _annotated(images: Images) -> torch.Tensor:
+    return images.targets if images.given is None else images.given
+
+
+def _check_meta(config: RunConfig, meta: Images) -> None:
+    absent = (torch.bincount(meta.targets, minlength=meta.classes) == 0).nonzero().flatten().tolist()
+    if absent:
+        raise DataError(
+            f"meta_size {config.meta_size}: expected every class of {config.dataset} in the meta set, got none of "
+            f"class {', '.join(map(str, absent))}; make meta_size larger, or number the classes without gaps"
+        )
+
+
+def _noisy(config: RunConfig, train: Images) -> torch.Tensor:
+    if config.noise == "given":
+        if train.given is None:
+            raise DataError(
+                f"noise given: expected noisy labels in {config.dataset}, got none; name their key in given_labels "
+                "(npz), write given.csv (folder), or choose another noise"
+            )
+        return train.given
+    unknown = int((train.targets < 0).sum())
+    if unknown:
+        raise DataError(
+            f"noise {config.noise}: expected to know every true class, got {unknown} unknown; set noise: given, which "
+            "trains on the labels that came with the data"
+        )
+    return inject_noise(config, train, generator(config.seed, "noise"))

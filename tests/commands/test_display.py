@@ -1,0 +1,88 @@
+"""The line of a sweep that runs, and what the sentence under its table says about chance."""
+
+import io
+import math
+import re
+from typing import Any
+
+import pytest
+from rich.console import Console
+from scipy.stats import t
+
+from harness.console import BAR_WIDTH, SweepProgress, verdict
+from harness.tracking.spool.event_log import EpochMetrics, TrialEnded, TrialStarted
+
+
+def summary(seeds: int, spread: float | None) -> dict[str, Any]:
+    def arm(role: str, accuracy: float) -> dict[str, Any]:
+        return {"role": role, "val_accuracy": accuracy, "val_accuracy_std": spread, "val_images": 250}
+
+    return {"seeds_per_trial": seeds, "arms": {"learned": arm("arm", 0.95), "one_hot": arm("baseline", 0.93)}}
+
+
+BINOMIAL = 0.95 * 0.05 + 0.93 * 0.07
+
+
+@pytest.mark.parametrize(
+    ("seeds", "spread", "of", "chance"),
+    [
+        (1, None, "one seed", 1.96 * math.sqrt(BINOMIAL / 250)),
+        (4, 0.002, "each of 4 seeds", 1.96 * math.sqrt(BINOMIAL / 1000)),  # the images alone move it further
+        (4, 0.03, "each of 4 seeds", t.ppf(0.975, 6) * 0.03 * math.sqrt(2 / 4)),  # the seeds do
+    ],
+)
+def test_chance_is_told_over_images_and_seeds(seeds: int, spread: float | None, of: str, chance: float) -> None:
+    said = verdict(summary(seeds, spread))
+    assert f"learned is 2.0 points above the best baseline, one_hot, on 250 validation images of {of}; " in said
+    told = re.search(r"by up to (\d+\.\d) points", said)
+    assert told is not None
+    assert float(told[1]) == pytest.approx(100 * chance, abs=0.05)
+
+
+def progress(width: int, failed: int = 0) -> SweepProgress:
+    """A sweep of several objectives, three of whose six trials are through; a terminal is so wide."""
+    console = Console(file=io.StringIO(), force_terminal=True, width=width)
+    shown = SweepProgress(
+        6, metric="val_accuracy", direction="maximize", several=True, ended=2, failed=failed, console=console
+    )
+    for number in (3, 4):
+        shown(TrialStarted(trial=number, name=f"label_smoothing-{number}", params={}, tags={}))
+    shown(EpochMetrics(trial=3, step=1, metrics={"val_accuracy": 0.9}))
+    shown(TrialEnded(trial=3, state="complete", step=1))
+    return shown
+
+
+def test_all_is_told_where_there_is_room() -> None:
+    told = r"3/6 trials · 1 running · 0 failed · best val_accuracy 0\.900 \(label_smoothing-3\) · about 0 s left"
+    assert re.fullmatch(told, progress(200).line)
+
+
+@pytest.mark.parametrize("width", [60, 80, 100])
+@pytest.mark.parametrize("failed", [0, 1])
+def test_a_narrow_terminal_is_told_what_matters(width: int, failed: int) -> None:
+    line = progress(width, failed).line
+    assert BAR_WIDTH + 1 + len(line) <= width
+    assert line.startswith("3/6 trials")
+    assert line.endswith("about 0 s left")
+    assert ("1 failed" in line) == bool(failed)
+
+
+def test_a_pipe_hears_of_what_ended_and_else_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    now = 100.0
+    monkeypatch.setattr("harness.console.time.monotonic", lambda: now)
+    printed = io.StringIO()
+    shown = SweepProgress(3, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=80))
+    for number in (0, 1):
+        shown(TrialStarted(trial=number, name=f"learned-{number}", params={}, tags={}))
+    heard = []
+    for step in range(1, 31):  # a step every ten seconds; one trial ends at 100 s, the other goes on
+        now = 100.0 + 10 * step
+        shown(EpochMetrics(trial=1, step=step, metrics={"val_accuracy": 0.5}))
+        if step == 10:
+            shown(TrialEnded(trial=0, state="pruned", step=9))
+        if printed.tell():
+            heard.append((10 * step, printed.getvalue().splitlines()[-1][:28]))
+            printed.seek(0)
+            printed.truncate()
+    assert [at for at, _ in heard] == [10, 70, 100, 170, 240]
+    assert [line for _, line in heard[1:3]] == ["0/3 trials · 2 running · 0 f", "1/3 trials · 1 running · 0 f"]

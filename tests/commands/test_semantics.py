@@ -1,0 +1,203 @@
+"""`python -m harness.semantics` on sweeps whose labels were written by hand, so that what they say is known."""
+
+import json
+import re
+import shutil
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from analysis.frames.class_similarity import superclass_table
+from harness.semantics.__main__ import main
+from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from tests.commands.test_confirm import Sweep, pretended
+
+GROUPS = {"round": [0, 6, 8, 9], "straight": [1, 4, 7], "both": [2, 3, 5]}
+IMAGES = 60
+
+
+def rows(groups: dict[str, list[int]], seed: int = 0) -> np.ndarray:
+    """Class labels that give classes of one group more than others, each pair a little different."""
+    classes = sum(map(len, groups.values()))
+    generator = np.random.default_rng(seed)
+    likeness = 0.02 * superclass_table(groups, classes) + 0.01 * generator.random((classes, classes))
+    np.fill_diagonal(likeness, 0)
+    table: np.ndarray = likeness + np.diag(1 - likeness.sum(1))
+    return table
+
+
+def leave(folder: Path, table: np.ndarray) -> None:
+    """`labels.npz` as a run with these class labels leaves it."""
+    given = np.arange(IMAGES) % len(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    np.savez(folder / "labels.npz", labels=table[given].astype(np.float32), given=given, truth=given)
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Sweep:
+    """Of the trials 0, 1, 2: learned, one_hot and label_smoothing."""
+    made = pretended(tmp_path / "runs", "unused", "labels=class", "train_size=300")
+    leave(made.folder / "trials" / "0", rows(GROUPS))
+    leave(made.folder / "trials" / "1", np.eye(10))
+    leave(made.folder / "trials" / "2", 0.8 * np.eye(10) + 0.02)
+    return made
+
+
+@pytest.fixture
+def groups(tmp_path: Path) -> Path:
+    file = tmp_path / "groups.yaml"
+    file.write_text(json.dumps(GROUPS))
+    return file
+
+
+def ask(sweep: Sweep, *arguments: str) -> int:
+    return main(["label_lr", "--runs-dir", str(sweep.runs), *arguments])
+
+
+def told(sweep: Sweep) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads((sweep.folder / "semantics.json").read_text())
+    return found
+
+
+def test_labels_that_follow_the_groups_are_said_to(
+    sweep: Sweep, groups: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
+    out = capsys.readouterr().out
+    found = told(sweep)
+    assert found["shown"]
+    assert found["sentence"].startswith(
+        "learned labels (learned-0) take the same classes to be alike as the superclasses: rank correlation 0.7"
+    )
+    assert re.search(r"over 45 pairs of 10 classes, p = 0\.00\d+, 1 run$", found["sentence"])
+    assert found["sentence"] in " ".join(out.split())
+    assert all(len(line.rstrip()) <= 80 for line in out.split("all numbers:")[0].splitlines()), out
+    learned = found["arms"]["learned"]
+    assert learned["mass"] == pytest.approx(1 - np.diag(rows(GROUPS)).mean(), abs=1e-6)
+    assert learned["symmetric"]["ci95"][0] > 0
+    assert learned["directed"] is None
+    assert np.allclose(learned["table"], rows(GROUPS))
+    inside = {(i, j) for members in GROUPS.values() for i in members for j in members}
+    assert {(i, j) for i, j, _ in learned["most_alike"]} <= inside
+    assert found["reference"]["groups"] == GROUPS
+    flat = found["arms"]["label_smoothing"]
+    assert (flat["symmetric"]["rho"], flat["symmetric"]["p_value"]) == (None, None)
+    assert flat["mass"] == pytest.approx(0.18)
+
+
+def test_labels_of_other_groups_are_not(sweep: Sweep, groups: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    apart = {"a": [0, 1, 2], "b": [6, 4, 3], "c": [8, 7, 5], "d": [9]}
+    leave(sweep.folder / "trials" / "0", rows(apart))
+    assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
+    assert not told(sweep)["shown"]
+    assert "not shown that learned labels (learned-0) take" in " ".join(capsys.readouterr().out.split())
+
+
+def test_where_the_sweep_was_confirmed_all_seeds_of_the_preferred_one_are_read(sweep: Sweep, groups: Path) -> None:
+    arms = {"learned": {"trial": 0}, "one_hot": {"trial": None}}
+    (sweep.folder / "confirm.json").write_text(json.dumps({"arms": arms}))
+    for seed in range(3):
+        leave(sweep.folder / "confirm" / "learned-0" / str(seed), rows(GROUPS, 1 + seed))
+    assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
+    learned = told(sweep)["arms"]["learned"]
+    assert learned["runs"] == len(learned["by_seed"]) == 3
+    assert np.allclose(learned["table"], np.mean([rows(GROUPS, 1 + seed) for seed in range(3)], axis=0))
+    assert told(sweep)["arms"]["one_hot"]["runs"] == 1
+
+
+def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
+    sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert ask(sweep, "--reference", "model", "--models", "2") == 0
+    assert capsys.readouterr().out.splitlines()[:2] == [
+        "reference: model 1 of 2, 3 epochs",
+        "reference: model 2 of 2, 3 epochs",
+    ]
+    first = told(sweep)
+    files = sorted((sweep.folder / "semantics").glob("model-*/predictions.json"))
+    configs = [json.loads(file.read_text())["config"] for file in files]
+    assert len({config["seed"] for config in configs} - {0}) == 2
+    assert {(config["method"], config["noise"], config["train_size"]) for config in configs} == {
+        ("one_hot", "none", 300)
+    }
+    # 1,438 images besides the test part, less 300 trained on and 150 of the meta set
+    assert {json.loads(file.read_text())["images"] for file in files} == {988}
+    table = np.array(first["reference"]["table"])
+    assert table.sum(1) == pytest.approx(np.ones(10))
+    assert first["reference"]["accuracy"] > 0.3
+    assert first["arms"]["learned"]["directed"]["pairs"] == 90
+    shutil.rmtree(files[0].parent)  # as if the first sitting had been cut short
+    kept = files[1].stat().st_mtime_ns
+    assert ask(sweep, "--reference", "model", "--models", "2") == 0
+    assert capsys.readouterr().out.count("reference: model") == 1
+    assert files[1].stat().st_mtime_ns == kept
+    assert told(sweep) == first, "a model follows from its seed"
+
+
+@pytest.mark.parametrize("part", ["training", "test"])
+def test_people_s_votes_are_taken_where_the_data_have_them(part: str, tmp_path: Path) -> None:
+    """Of the test part alone, as CIFAR-10H has them, where the images that may be trained on have none."""
+    groups = {"a": [0, 3], "b": [1, 2, 4]}
+    generator = np.random.default_rng(0)
+    truth = np.arange(300) % 5
+    votes = generator.multinomial(40, rows(groups, 5)[truth])
+    file = tmp_path / "voted.npz"
+    images = generator.integers(0, 255, (300, 8, 8), dtype=np.uint8)
+    other = {"x": generator.integers(0, 255, (200, 8, 8), dtype=np.uint8), "y": truth[:200]}
+    asked, rest = ("train", "test") if part == "training" else ("test", "train")
+    arrays = {f"x_{asked}": images, f"y_{asked}": truth, f"reference_{asked}": votes}
+    np.savez(file, **arrays, **{f"{name}_{rest}": array for name, array in other.items()})
+    sizes = ("meta_size=20", "val_size=20", "noise=none", "noise_rate=0.0")
+    sweep = pretended(tmp_path / "runs", "unused", "labels=class", f"dataset=npz:{file}", *sizes)
+    leave(sweep.folder / "trials" / "0", rows(groups))
+    assert ask(sweep) == 0
+    found = told(sweep)
+    reference = found["reference"]
+    assert (reference["kind"], reference["part"], reference["images"]) == ("votes", part, 300)
+    shares = votes / votes.sum(1, keepdims=True)
+    assert np.allclose(found["reference"]["table"][3], shares[truth == 3].mean(0), atol=1e-6)
+    assert "as people's votes: rank correlation" in found["sentence"]
+
+
+def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wrong, odd, all_one = (tmp_path / name for name in ("wrong.yaml", "odd.yaml", "all_one.yaml"))
+    wrong.write_text("a: [0, 1, 2]\nb: [2, 3]\n")
+    odd.write_text("[shoes, hats]\n")
+    all_one.write_text("a: [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]\n")
+    before = sorted(path for path in sweep.runs.rglob("*") if path.name != "driver.lock")
+    for reference, said in (
+        ("people", "--reference: expected one of votes, model, superclasses:FILE, got 'people'"),
+        ("superclasses:", "--reference: expected one of votes, model, superclasses:FILE, got 'superclasses:'"),
+        ("superclasses:none.yaml", "--reference: expected a YAML file of groups, got nothing at none.yaml"),
+        (f"superclasses:{wrong}", "expected each class from 0 to 9 in one group, got [0, 1, 2, 2, 3]"),
+        (f"superclasses:{odd}", "expected NAME: [class, …] for each group, classes by their number, got something"),
+        (f"superclasses:{all_one}", "got 1 groups of 10 classes: all pairs are the same"),
+        ("votes", "--reference votes: expected soft reference labels in digits, got none"),
+    ):
+        assert ask(sweep, "--reference", reference) == 2
+        assert said in capsys.readouterr().err
+    assert main(["label_rl", "--runs-dir", str(sweep.runs)]) == 2
+    assert f"expected a sweep in {sweep.runs}/, got 'label_rl'; did you mean label_lr?" in capsys.readouterr().err
+    shutil.rmtree(sweep.folder / "trials" / "0")
+    assert ask(sweep) == 1
+    assert "no arm has left labels yet" in capsys.readouterr().err
+    after = sorted(path for path in sweep.runs.rglob("*") if path.name != "driver.lock")
+    assert [path for path in before if "trials/0" not in str(path)] == after
+
+
+@pytest.mark.slow
+def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Path) -> None:
+    with Spool(sweep.folder / "spool") as spool:
+        spool.append(SweepStarted(name="label_lr", tags={"study": "label_lr"}))
+        spool.append(SweepEnded())
+    assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
+    told_by = Server(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
+    assert told_by.tags["semantics"] == told(sweep)["sentence"]
+    file = told_by.artifact("semantics.json", sweep.runs.parent)
+    assert json.loads(file.read_text()) == told(sweep)
+    assert told_by.state in ("complete", "paused")

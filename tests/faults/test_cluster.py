@@ -1,0 +1,214 @@
+"""Clusters of several nodes: real raylets on this machine, some of them in a file system of their own."""
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import pytest
+
+from tests.conftest import ROOT, finish, run, start
+from tests.support.heads import QUIET, alive, growing, head
+from tests.support.kills import OFTEN, ended, wait_for_file
+from tests.support.stores import S3, names
+
+SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
+OPEN = {
+    "RAY_AUTH_MODE": "disabled",
+    "PYTHONPATH": str(ROOT),
+}
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    environment = {**OPEN, "XDG_CACHE_HOME": str(tmp_path_factory.mktemp("head"))}
+    with head(environment, num_cpus=2) as address:
+        yield address
+
+
+@contextmanager
+def node(address: str, log: Path, *, own: Path | None = None, **environment: str) -> Iterator[None]:
+    """One more node while this lasts; `own`: a folder that is another one to it."""
+    ray = [str(Path(sys.executable).parent / "ray"), "start", f"--address={address}", "--num-cpus=1", "--block"]
+    if own is not None:
+        words = " ".join(ray)
+        ray = ["unshare", "--mount", "sh", "-c", f"mount -t tmpfs none '{own}' && exec {words}"]
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            ray, stdout=out, stderr=out, env={**os.environ, **QUIET, **OPEN, **environment}, start_new_session=True
+        )
+        try:
+            wait_for(lambda: alive(address) == 2, log)
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+            wait_for(lambda: alive(address) == 1, log)
+
+
+def wait_for(so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
+    until = time.monotonic() + seconds
+    while not so():
+        assert time.monotonic() < until, log.read_text(errors="replace")
+        time.sleep(0.1)
+
+
+def reached(address: str) -> bool:
+    """Whether a cluster listens there by now."""
+    host, _, port = address.rpartition(":")
+    with suppress(OSError), socket.create_connection((host, int(port)), timeout=1):
+        return True
+    return False
+
+
+def can_unshare() -> bool:
+    """Whether this user may give a process a file system of its own."""
+    if shutil.which("unshare") is None:
+        return False
+    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+@pytest.mark.slow
+def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path: Path) -> None:
+    """They want no token, and there may be one here: it is left where it is."""
+    with node(address, tmp_path / "node.log"):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+    assert not list(tmp_path.glob("runs/*/.shared-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    with node(address, tmp_path / "node.log", own=runs):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs))
+    assert result.code == 2, result.all
+    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
+    assert os.uname().nodename in result.err
+    assert "mount the same file system" in result.err
+    assert "Traceback" not in result.all
+    assert not list(runs.glob("*/.shared-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_words(
+    address: str, tmp_path: Path
+) -> None:
+    runs = tmp_path / "runs"
+    runs.mkdir()
+    long = (*SMALL, *OFTEN, "--set", "epochs=2000", "--set", "search.pruner=none", "--concurrency", "1")
+    with ended(start("harness.search", *long, "--address", address, "--runs-dir", str(runs))) as process:
+        wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
+        with node(address, tmp_path / "node.log", own=runs):
+            result = finish(process)
+    assert result.code == 2, result.all
+    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
+    assert "Traceback" not in result.all
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str, tmp_path: Path, s3: S3) -> None:
+    own, url = tmp_path / "own", s3.url()
+    own.mkdir()
+    where = {"XDG_CACHE_HOME": str(own / "cache")}  # of that name on both, and to each its own
+    with node(address, tmp_path / "node.log", own=own, **where):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", url, **OPEN, **where)
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+    there = names(url)
+    assert {f"label_lr/trials/{number}/labels.npz" for number in range(3)} <= there
+    assert not [name for name in there if ".shared" in name or "lock" in name]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+def test_a_store_that_a_node_does_not_reach_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
+    store = tmp_path / "store"
+    store.mkdir()
+    where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with node(address, tmp_path / "node.log", own=store):
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **OPEN, **where)
+    assert result.code == 2, result.all
+    assert f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr" in result.err
+    assert os.uname().nodename in result.err
+    assert "what the driver wrote cannot be read there" in result.err
+    assert "give every node the credentials" in result.err
+    assert "Traceback" not in result.all
+    assert not [name for name in names(f"file://{store}") if ".shared" in name or "lock" in name]
+
+
+@pytest.mark.slow
+def test_a_sweep_waits_for_the_nodes_of_a_cluster_that_grows(tmp_path: Path) -> None:
+    waiting = ("search.concurrency=2", "search.resources={gpu: 0, wait_for_nodes: true}")
+    with head(OPEN, num_cpus=0) as address:
+        command = (*SMALL, *(word for one in waiting for word in ("--set", one)), "--address", address)
+        with ended(start("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))) as process:
+            wait_for_file(tmp_path / "runs", "*/trials", process)
+            with node(address, tmp_path / "node.log"):
+                result = finish(process)
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+
+
+@pytest.mark.slow
+def test_an_autoscaler_brings_nodes_for_a_sweep_and_takes_them_away_after_it(tmp_path: Path) -> None:
+    waiting = ("search.concurrency=2", "search.resources={gpu: 0, wait_for_nodes: true}")
+    words = (*SMALL, *(word for one in waiting for word in ("--set", one)), "--trials", "6")
+    log, most = tmp_path / "head.log", 0
+    with growing(tmp_path, cpus=1, most=2, idle_seconds=6) as address:
+        wait_for(lambda: reached(address) and alive(address) == 1, log)
+        command = (*words, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        with ended(start("harness.search", *command, **OPEN)) as process:
+            while process.poll() is None:
+                most = max(most, alive(address) - 1)
+                time.sleep(0.5)
+            result = finish(process)
+        wait_for(lambda: alive(address) == 1, log)
+    assert result.code == 0, result.all
+    assert "6/6 trials" in result.out
+    assert most == 2
+
+
+TOKENS = {"none": (None, "one that wants a token, and there is none here"), "another": ("0" * 64, "another token")}
+
+
+@pytest.mark.parametrize("here", TOKENS)
+def test_a_cluster_that_wants_a_token_which_is_not_here_is_told_in_words(
+    ray_address: str, tmp_path: Path, here: str
+) -> None:
+    token, words = TOKENS[here]
+    home = tmp_path / "home"
+    (home / ".ray").mkdir(parents=True)
+    if token is not None:
+        (home / ".ray" / "auth_token").write_text(token)
+    runs = tmp_path / "runs"
+    result = run("harness.search", *SMALL, "--address", ray_address, "--runs-dir", str(runs), HOME=str(home))
+    assert result.code == 2, result.all
+    assert f"--address {ray_address}: expected a Ray cluster, got: " in result.err
+    assert words in result.err
+    assert "~/.ray/auth_token" in result.err
+    assert "Traceback" not in result.all
+    assert not runs.exists()
+
+
+def test_what_listens_and_is_no_cluster_is_told_from_one(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        address = f"127.0.0.1:{server.server_port}"
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        server.shutdown()
+    assert result.code == 2, result.all
+    assert f"--address {address}: expected a Ray cluster, got: something that does not answer as one" in result.err
+    assert list(tmp_path.iterdir()) == []

@@ -1,0 +1,110 @@
+"""What goes wrong in a trial, for real: that trial is failed with its reason, and all else goes on."""
+
+import json
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.conftest import Result, run
+from tests.support.faulty import DIES, GOOD, GREEDY, HANGS
+from tests.support.outcomes import entries
+
+pytestmark = pytest.mark.slow
+
+SPACE = f"""
+study: faulty
+fixed: {{dataset: digits, noise: symmetric, noise_rate: 0.4, model: "tests.support.faulty:network", epochs: 2}}
+arms:
+  ours:
+    method: one_hot
+    parameters:
+      width: {{type: categorical, choices: [{HANGS}, {GREEDY}, {DIES}, {GOOD}]}}
+search: {{trials: 4, sampler: grid, pruner: none, resources: {{limit_seconds: 12}}}}
+"""
+
+
+def write_space(folder: Path) -> str:
+    file = folder / "faulty.yaml"
+    file.write_text(SPACE)
+    return str(file)
+
+
+def read(file: Path) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(file.read_text())
+    return found
+
+
+class Faulty:
+    """A sweep of one good trial and three that go wrong, a way each."""
+
+    def __init__(self, runs: Path, address: str) -> None:
+        self.folder = runs / "faulty"
+        self.words = ("--space", write_space(runs), "--address", address, "--runs-dir", str(runs))
+        self.result = run("harness.search", *self.words)
+
+    def trial(self, width: int) -> int:
+        (number,) = [entry.number for entry in entries(self.folder) if entry.params["width"] == width]
+        return number
+
+    def reason(self, width: int) -> str:
+        return str(read(self.folder / "summary.json")["failures"][str(self.trial(width))])
+
+
+@pytest.fixture(scope="module")
+def faulty(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Faulty:
+    return Faulty(tmp_path_factory.mktemp("runs"), ray_address)
+
+
+def test_trials_that_go_wrong_are_failed_and_their_neighbour_lives(faulty: Faulty) -> None:
+    assert faulty.result.code == 0, faulty.result.all
+    assert faulty.result.err == ""
+    found = read(faulty.folder / "summary.json")
+    assert found["states"] == {"complete": 1, "pruned": 0, "failed": 3}
+    assert found["best"]["params"] == {"width": GOOD}
+
+
+def test_a_trial_that_hangs_in_c_is_ended_at_its_limit_and_says_where_it_was(faulty: Faulty) -> None:
+    reason = faulty.reason(HANGS)
+    assert re.fullmatch(r"time limit: not done after 12 s of computing, in match \(__init__.py:\d+\)", reason), reason
+    left = faulty.folder / "trials" / str(faulty.trial(HANGS))
+    assert not (left / "hung.txt").exists()
+    assert "faulty.py" in (left / "time_limit.txt").read_text(), "who called it"
+
+
+def test_a_trial_that_runs_out_of_the_device_s_memory_says_so(faulty: Faulty) -> None:
+    assert faulty.reason(GREEDY) == "out of memory: CUDA out of memory. Tried to allocate 20.00 GiB."
+
+
+def test_a_trial_that_takes_its_worker_down_each_time_is_given_up_with_a_likely_reason(faulty: Faulty) -> None:
+    words = "worker lost, 4 times in a row: its process died, or was killed as the system does where memory runs out"
+    assert faulty.reason(DIES) == words
+
+
+def test_what_failed_is_not_run_again_unless_it_is_asked_for(faulty: Faulty) -> None:
+    again = run("harness.search", *faulty.words)
+    assert again.code == 0, again.all
+    assert "first result" not in again.out
+
+
+def test_a_confirmation_gives_a_run_up_that_hangs_and_goes_on_with_the_others(tmp_path: Path, ray_address: str) -> None:
+    """The journal says that both were complete, on a machine where they did not hang."""
+    from harness.space import dump, load
+    from harness.tuning.storage.sweep_folder import SweepFolder
+    from harness.tuning.study.sweep_study import SweepStudy
+
+    widths = f"arms.ours.parameters.width={{type: categorical, choices: [{HANGS}, {GOOD}]}}"
+    space = load(write_space(tmp_path), [widths, "search.trials=2"])
+    with SweepFolder(tmp_path / "faulty") as folder:
+        folder.space.write_text(dump(space))
+        ledger = SweepStudy(folder.journal, space)
+        while (trial := ledger.next()) is not None:
+            ledger.report(trial.number, trial.config.epochs, {"val_accuracy": 0.9, "val_loss": 0.1})
+            ledger.complete(trial.number)
+    words = ("faulty", "--seeds", "1", "--top", "2", "--runs-dir", str(tmp_path), "--address", ray_address)
+    result: Result = run("harness.confirm", *words)
+    assert result.code == 0, result.all
+    found = read(tmp_path / "faulty" / "confirm.json")
+    assert any("time limit: not done after 12 s of computing" in note for note in found["notes"]), found["notes"]
+    assert sorted(one["n"] for one in found["arms"]["ours"]["configurations"].values()) == [0, 1]
