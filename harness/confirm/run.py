@@ -134,7 +134,7 @@ def confirm(
 
     with SweepFolder(path) as folder:
         ledger = SweepStudy(folder.journal, space)
-        plan = _plan(space, ledger.entries(), folder, extent.top)
+        plan = _plan(space, ledger.trial_records(), folder, extent.top)
         most = max(extent.most(len(plan.configurations)), plan.covered())
         state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)

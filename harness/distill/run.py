@@ -145,7 +145,7 @@ def _entries(path: Path, space: Space) -> "list[TrialRecord]":
     if not (path / "study.journal").exists():
         return []
     with SweepFolder(path) as folder:
-        return SweepStudy(folder.journal, space).entries()
+        return SweepStudy(folder.journal, space).trial_records()
 
 
 def _missing(path: Path, space: Space) -> dict[str, int]:

@@ -15,7 +15,8 @@ from harness.common.seeds import derive
 from harness.space import Space
 from harness.space.strategies import Grid, Random
 from harness.tuning.study.simulation import simulate
-from harness.tuning.study.sweep_study import SweepStudy, Trial
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.trial import Trial
 
 HANDING_OVER = 0.2
 """Seconds between two trials of a worker, beside what the next one's own set-up takes: measured on two cores."""

@@ -21,7 +21,7 @@ from harness.tuning.cluster.address import ClusterError
 
 if TYPE_CHECKING:
     from harness.search.forecast import Cost
-    from harness.tuning.study.sweep_study import Trial
+    from harness.tuning.trial import Trial
 
 FIRST = 5
 PROBED = 3  # trials of each arm

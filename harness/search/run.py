@@ -118,8 +118,8 @@ def search(
         for warning in [*ledger.warnings, *tracker.warnings]:
             print(warning, file=sys.stderr)
         ledger.listeners.append(relay)
-        ledger.settle()
-        relay.catch_up(ledger.entries())
+        ledger.apply_pending_prunings()
+        relay.catch_up(ledger.trial_records())
         for number in ledger.retry_failed() if retry_failed else []:
             folder.forget(number)
         try:
@@ -183,7 +183,7 @@ def _run(
     from harness.tuning.study.sweep_study import best
 
     search = space.search
-    entries = ledger.entries()
+    entries = ledger.trial_records()
     top = best(entries, space)
     progress = SweepProgress(
         ledger.missing + sum(1 for entry in entries if entry.state != "running"),
@@ -310,5 +310,5 @@ def _sum_up(space: Space, folder: SweepFolder, ledger: "SweepStudy", seconds: fl
         earlier = json.loads(folder.summary.read_text())["wall_seconds"]
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
         earlier = 0.0
-    summary = {"name": folder.path.name, "study": space.study, **summarise(space, ledger.entries())}
+    summary = {"name": folder.path.name, "study": space.study, **summarise(space, ledger.trial_records())}
     return {**summary, "wall_seconds": round(earlier + seconds, 3)}

@@ -96,7 +96,7 @@ def semantics(
 
     with SweepFolder(path) as folder:
         ledger = SweepStudy(folder.journal, space)
-        entries = ledger.entries()
+        entries = ledger.trial_records()
         confirmed = _confirmed(folder)
         chosen: dict[str, Configuration] = {}
         for one in choose(space, entries, len(entries)):

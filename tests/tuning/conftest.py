@@ -7,7 +7,8 @@ import pytest
 
 from harness.space import Space, parse
 from harness.tracking.spool.event_log import Record
-from harness.tuning.study.sweep_study import SweepStudy, Trial
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.trial import Trial
 
 SPACE = """
 study: toy

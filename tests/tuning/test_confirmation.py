@@ -23,7 +23,7 @@ def searched(journal: Path, where: Space) -> SweepStudy:
 
 def test_the_best_of_each_arm_and_one_of_each_baseline_are_chosen(journal: Path) -> None:
     where = space("search.trials=12")
-    entries = searched(journal, where).entries()
+    entries = searched(journal, where).trial_records()
     chosen = choose(where, entries, top=3)
     best = {
         arm: sorted((entry for entry in entries if entry.arm == arm), key=lambda entry: -(entry.value or 0))
@@ -36,7 +36,7 @@ def test_the_best_of_each_arm_and_one_of_each_baseline_are_chosen(journal: Path)
 
 def test_the_least_is_the_best_where_the_objective_is_a_loss(journal: Path) -> None:
     where = space("objective.metric=val_loss", "objective.direction=minimize")
-    entries = searched(journal, where).entries()
+    entries = searched(journal, where).trial_records()
     chosen = choose(where, entries, top=1)
     assert chosen[0].value == min(
         entry.value for entry in entries if entry.arm == "learned" and entry.value is not None
@@ -45,7 +45,7 @@ def test_the_least_is_the_best_where_the_objective_is_a_loss(journal: Path) -> N
 
 def test_of_several_objectives_an_arms_own_front_is_chosen_the_best_in_the_first_before_others(journal: Path) -> None:
     where = space("objectives=[{metric: val_accuracy}, {metric: epochs}]", "search.trials=16", *EPOCHS)
-    entries = searched(journal, where).entries()
+    entries = searched(journal, where).trial_records()
     for arm in where.arms:
         own = [entry for entry in entries if entry.arm == arm.name]
         front = [entry.number for entry in pareto_front(own, where)]
@@ -65,8 +65,8 @@ def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> No
         else:
             ledger.report(trial.number, 1, {"val_accuracy": 0.99, "val_loss": 0.01, "seconds": 0.01})
             fate(trial.number)
-    chosen = choose(where, ledger.entries(), top=20)
-    by_number = {entry.number: entry for entry in ledger.entries()}
+    chosen = choose(where, ledger.trial_records(), top=20)
+    by_number = {entry.number: entry for entry in ledger.trial_records()}
     ours = [by_number[one.trial] for one in chosen if one.role == "arm"]
     assert ours
     assert all(entry.state == "complete" and entry.params["meta_interval"] <= 4 for entry in ours)
@@ -74,13 +74,13 @@ def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> No
 
 def test_equal_settings_are_one_configuration(journal: Path) -> None:
     where = space("arms.learned.parameters={label_lr: {type: categorical, choices: [0.1, 0.2]}}", "search.trials=20")
-    chosen = choose(where, searched(journal, where).entries(), top=10)
+    chosen = choose(where, searched(journal, where).trial_records(), top=10)
     assert sorted(one.params["label_lr"] for one in chosen if one.arm == "learned") == [0.1, 0.2]
 
 
 def test_fresh_seeds_are_the_same_again_and_none_of_the_search_s(journal: Path) -> None:
     where = space()
-    entries = searched(journal, where).entries()
+    entries = searched(journal, where).trial_records()
     first = list(itertools.islice(fresh_seeds(where, entries), 40))
     assert list(itertools.islice(fresh_seeds(where, entries), 20)) == first[:20]
     assert len(set(first)) == 40
@@ -91,7 +91,7 @@ def test_fresh_seeds_are_the_same_again_and_none_of_the_search_s(journal: Path) 
 def test_a_seed_that_the_search_had_is_stepped_over(journal: Path) -> None:
     unused = next(fresh_seeds(space(), []))
     where = space(f"fixed.seed={unused}")
-    entries = searched(journal, where).entries()
+    entries = searched(journal, where).trial_records()
     assert unused not in itertools.islice(fresh_seeds(where, entries), 20)
 
 
@@ -172,10 +172,10 @@ def test_the_records_tell_a_confirmation_from_a_search(plan: Plan, tmp_path: Pat
 
 def test_no_seed_of_a_trial_of_several_is_taken_for_a_fresh_one(journal: Path) -> None:
     where = space("search.trials=4")
-    fresh = list(itertools.islice(fresh_seeds(where, searched(journal, where).entries()), 3))
+    fresh = list(itertools.islice(fresh_seeds(where, searched(journal, where).trial_records()), 3))
     # A search whose trials' second seed is what would be the first fresh one.
     several = space("search.trials=4", "search.seeds_per_trial=2", f"seed={fresh[0] - 1}")
-    entries = searched(journal.with_name("several"), several).entries()
+    entries = searched(journal.with_name("several"), several).trial_records()
     assert list(itertools.islice(fresh_seeds(several, entries), 2)) == fresh[1:]
 
 

@@ -73,7 +73,7 @@ def test_a_journal_says_its_format(lines: list[bytes]) -> None:
 def test_a_journal_of_before_formats_is_gone_on_with(journal: Path, lines: list[bytes]) -> None:
     said = formats(lines)
     journal.write_bytes(b"".join(line for place, line in enumerate(lines) if place not in said))
-    entries = SweepStudy(journal, space(*SMALL)).entries()
+    entries = SweepStudy(journal, space(*SMALL)).trial_records()
     assert [entry.state for entry in entries] == ["complete"] * 4
     assert len(run_all(SweepStudy(journal, space("search.trials=6", "epochs=2")))) == 2
     assert len(formats(journal.read_bytes().splitlines())) == 2
@@ -118,7 +118,7 @@ def test_a_damaged_line_in_the_middle_is_told_with_its_number(journal: Path, lin
 def test_what_the_words_advise_works(journal: Path, lines: list[bytes]) -> None:
     journal.write_bytes(b"".join(lines[:7]))
     run_all(SweepStudy(journal, space(*SMALL)))
-    assert [entry.state for entry in SweepStudy(journal, space(*SMALL)).entries()] == ["complete"] * 4
+    assert [entry.state for entry in SweepStudy(journal, space(*SMALL)).trial_records()] == ["complete"] * 4
 
 
 def test_a_search_refuses_a_damaged_journal_and_changes_nothing(tmp_path: Path) -> None:
@@ -164,7 +164,7 @@ def test_a_journal_of_before_checksums_is_gone_on_with(journal: Path, lines: lis
     head = [unsummed(line) for line in lines[:until]]
     journal.write_bytes(b"".join([*head, *lines[len(head) :]]))
     ledger = SweepStudy(journal, space(*SMALL))
-    assert [entry.state for entry in ledger.entries()] == ["complete"] * 4
+    assert [entry.state for entry in ledger.trial_records()] == ["complete"] * 4
     assert len(run_all(SweepStudy(journal, space("search.trials=6", "epochs=2")))) == 2
     after = journal.read_bytes().splitlines(keepends=True)
     assert after[: len(head)] == head, "what was written stays as it was"
@@ -185,7 +185,7 @@ def test_a_journal_of_before_checksums_is_gone_on_with(journal: Path, lines: lis
 def test_a_damaged_end_is_put_aside_and_told_and_what_it_said_is_asked_for_again(
     journal: Path, lines: list[bytes], inject_noise: Callable[[bytes], bytes]
 ) -> None:
-    wanted = SweepStudy(journal, space(*SMALL)).entries()
+    wanted = SweepStudy(journal, space(*SMALL)).trial_records()
     damaged = inject_noise(lines[-1])
     journal.write_bytes(b"".join([*lines[:-1], damaged]))
     assert read_trial_records(journal, space(*SMALL))[:-1] == wanted[:-1], "who only looks changes nothing"
@@ -200,17 +200,17 @@ def test_a_damaged_end_is_put_aside_and_told_and_what_it_said_is_asked_for_again
     run_all(ledger)
     again = SweepStudy(journal, space(*SMALL))
     assert again.warnings == []
-    assert again.entries() == wanted
+    assert again.trial_records() == wanted
 
 
 def test_a_digit_that_was_flipped_in_the_last_line_is_not_believed(journal: Path, lines: list[bytes]) -> None:
-    wanted = SweepStudy(journal, space(*SMALL)).entries()
+    wanted = SweepStudy(journal, space(*SMALL)).trial_records()
     last = re.sub(rb'"values":\[0\.(.)', lambda found: b'"values":[0.' + bytes([found[1][0] ^ 1]), lines[-1])
     assert last != lines[-1]
     journal.write_bytes(b"".join([*lines[:-1], last]))
-    assert SweepStudy(journal, space(*SMALL)).entries()[-1].state == "running"
+    assert SweepStudy(journal, space(*SMALL)).trial_records()[-1].state == "running"
     run_all(SweepStudy(journal, space(*SMALL)))
-    assert SweepStudy(journal, space(*SMALL)).entries() == wanted
+    assert SweepStudy(journal, space(*SMALL)).trial_records() == wanted
 
 
 def test_lines_of_a_newer_format_are_not_taken_for_a_damaged_end(journal: Path, lines: list[bytes]) -> None:
@@ -221,7 +221,7 @@ def test_lines_of_a_newer_format_are_not_taken_for_a_damaged_end(journal: Path, 
 
 
 def test_optuna_and_its_dashboard_read_the_same_as_the_harness(journal: Path, lines: list[bytes]) -> None:
-    known = SweepStudy(journal, space(*SMALL)).entries()
+    known = SweepStudy(journal, space(*SMALL)).trial_records()
     for storage in (JournalStorage(JournalFileBackend(str(journal))), onlooker(journal)):
         studies = [optuna.load_study(study_name=name, storage=storage) for name in ("learned", "one_hot")]
         values = {trial._trial_id: trial.value for study in studies for trial in study.trials}

@@ -50,10 +50,10 @@ def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
 
 def drive(ledger: SweepStudy) -> None:
     """To the end of the budget, as the searcher and the scheduler do."""
-    ledger.settle()
+    ledger.apply_pending_prunings()
     while (trial := ledger.next()) is not None:
         for epoch in range(1, trial.config.epochs + 1):
-            ledger.spent(trial.number, 0.5 * epoch)
+            ledger.record_seconds(trial.number, 0.5 * epoch)
             if ledger.report(trial.number, epoch, measured(rising(trial, epoch))):
                 ledger.prune(trial.number)
                 break
@@ -79,7 +79,7 @@ def noted(ledger: SweepStudy) -> list[dict[str, Any]]:
 
 
 def outcome(ledger: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
-    return ledger.entries(), noted(ledger)
+    return ledger.trial_records(), noted(ledger)
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
@@ -90,7 +90,7 @@ def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: py
     with killed_before(-1, monkeypatch) as writes:
         drive(calm)
     if pruner != "none":
-        assert "pruned" in {entry.state for entry in calm.entries()}, "the pruner has something to decide"
+        assert "pruned" in {entry.state for entry in calm.trial_records()}, "the pruner has something to decide"
     wanted = outcome(SweepStudy(tmp_path / "calm", searched))
     assert wanted == outcome(calm)
     for write in range(writes[0] + 4):  # and those that begin the journal
@@ -129,11 +129,11 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
     trial, epoch = pruned
     heard: list[Record] = []
     after = SweepStudy(journal, searched, [heard.append])
-    assert after.entries()[-1].state == "running"
-    after.settle()
+    assert after.trial_records()[-1].state == "running"
+    after.apply_pending_prunings()
     (end,) = heard
     assert isinstance(end, TrialEnded)
     assert (end.trial, end.state, end.reason) == (trial.number, "pruned", f"pruned after epoch {epoch}")
-    entry = after.entries()[-1]
+    entry = after.trial_records()[-1]
     assert (entry.state, entry.metrics) == ("pruned", measured(rising(trial, epoch)))
-    assert after.missing == 6 - len(after.entries())
+    assert after.missing == 6 - len(after.trial_records())

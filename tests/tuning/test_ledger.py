@@ -27,7 +27,7 @@ def test_a_larger_budget_goes_on_and_a_smaller_one_takes_nothing_back(journal: P
     shorter = SweepStudy(journal, space("search.trials=4"))
     assert shorter.missing == 0
     assert shorter.next() is None
-    assert len(shorter.entries()) == 11
+    assert len(shorter.trial_records()) == 11
 
 
 def test_suggestions_do_not_depend_on_restarts(tmp_path: Path) -> None:
@@ -58,7 +58,7 @@ def test_a_running_trial_is_taken_up_under_its_number_before_anything_new(journa
     run_to_end(after, first)
     assert after.next() == second
     assert [record.trial for record in recorder.of(TrialStarted)] == [0, 1]
-    entry = after.entries()[0]
+    entry = after.trial_records()[0]
     assert entry.state == "complete"
     assert sorted(entry.curve) == list(range(1, 10))
 
@@ -70,7 +70,7 @@ def test_a_torn_tail_costs_only_itself(journal: Path) -> None:
     ledger = SweepStudy(journal, space())
     assert journal.read_bytes() == whole
     run_all(ledger)
-    assert [entry.state for entry in SweepStudy(journal, space()).entries()] == ["complete"] * 8
+    assert [entry.state for entry in SweepStudy(journal, space()).trial_records()] == ["complete"] * 8
 
 
 def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) -> None:
@@ -79,14 +79,15 @@ def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) ->
     run_all(SweepStudy(tmp_path / "whole", space(*small)))
     whole = (tmp_path / "whole").read_bytes()
     wanted = [
-        (entry.arm, entry.params, entry.value) for entry in SweepStudy(tmp_path / "whole", space(*small)).entries()
+        (entry.arm, entry.params, entry.value)
+        for entry in SweepStudy(tmp_path / "whole", space(*small)).trial_records()
     ]
     for cut in range(0, len(whole), 97):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(whole[:cut])
         ledger = SweepStudy(journal, space(*small))
         run_all(ledger)
-        found = [(entry.arm, entry.params, entry.value) for entry in ledger.entries()]
+        found = [(entry.arm, entry.params, entry.value) for entry in ledger.trial_records()]
         assert found == wanted, f"cut at byte {cut}"
 
 
@@ -103,7 +104,7 @@ def test_states_are_told_as_they_are(journal: Path) -> None:
     ledger.fail(failed.number, "diverged: train_loss is nan after epoch 1")
     study = optuna.load_study(study_name="learned", storage=JournalStorage(JournalFileBackend(str(journal))))
     assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE", "FAIL"]
-    entries = {entry.number: entry for entry in ledger.entries()}
+    entries = {entry.number: entry for entry in ledger.trial_records()}
     assert entries[0].value == pytest.approx(rising(done, 9))
     assert (entries[1].state, entries[1].value) == ("pruned", None)
     assert entries[2].reason == "diverged: train_loss is nan after epoch 1"
@@ -116,7 +117,7 @@ def test_the_value_is_that_of_the_last_epoch_not_the_best(journal: Path) -> None
     trial = ledger.next()
     assert trial is not None
     run_to_end(ledger, trial, lambda trial, epoch: 0.9 if epoch == 2 else 0.5)
-    assert ledger.entries()[0].value == 0.5
+    assert ledger.trial_records()[0].value == 0.5
 
 
 def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Path) -> None:
@@ -127,7 +128,7 @@ def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Pat
         return 0.9 if getattr(trial, "arm", "") == "one_hot" else rising(trial, epoch)  # type: ignore[arg-type]
 
     run_all(ledger, curve)
-    entries = ledger.entries()
+    entries = ledger.trial_records()
     learned = [entry for entry in entries if entry.arm == "learned"]
     assert {entry.state for entry in learned} == {"complete", "pruned"}
     assert all(max(entry.curve) in (2, 4, 8) for entry in learned if entry.state == "pruned")
@@ -149,7 +150,7 @@ def test_the_first_rung_is_at_two_fifths_of_the_longest_run(journal: Path, epoch
     halving = ["baselines={}", "search.pruner=successive_halving", "search.trials=16", "search.sampler=random"]
     ledger = SweepStudy(journal, space(*halving, epochs))
     run_all(ledger)
-    pruned = {max(entry.curve) for entry in ledger.entries() if entry.state == "pruned"}
+    pruned = {max(entry.curve) for entry in ledger.trial_records() if entry.state == "pruned"}
     assert min(rungs) in pruned
     assert pruned <= rungs
 
@@ -158,7 +159,7 @@ def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(jo
     lengths = "baselines.one_hot.parameters.epochs={type: int, low: 4, high: 9}"
     ledger = SweepStudy(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
     run_all(ledger)
-    entries = ledger.entries()
+    entries = ledger.trial_records()
     learned = [entry for entry in entries if entry.arm == "learned"]
     pruned = [entry for entry in learned if entry.state == "pruned"]
     top = best(learned, ledger.space)
@@ -179,7 +180,7 @@ def test_points_come_first(journal: Path) -> None:
 def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
     ledger = SweepStudy(journal, space("constraints=[label_lr * meta_interval >= 1]", "search.trials=12"))
     run_all(ledger)
-    entries = ledger.entries()
+    entries = ledger.trial_records()
     kept = [entry for entry in entries if entry.arm == "learned" and entry.feasible]
     assert 0 < len(kept) < 6
     assert all(entry.params["label_lr"] * entry.params["meta_interval"] >= 1 for entry in kept)
@@ -192,20 +193,20 @@ def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
 def test_an_epoch_budget_ends_each_arm_at_its_share(journal: Path) -> None:
     ledger = SweepStudy(journal, space("search.epoch_budget=36"))
     run_all(ledger)
-    assert [entry.arm for entry in ledger.entries()] == ["learned", "one_hot"] * 2
+    assert [entry.arm for entry in ledger.trial_records()] == ["learned", "one_hot"] * 2
 
 
 def test_no_gain_for_n_trials_ends_an_arm(journal: Path) -> None:
     ledger = SweepStudy(journal, space("search.trials=40", "search.stop_when={no_gain_trials: 3}"))
     run_all(ledger, lambda trial, epoch: 0.5)
-    assert [entry.arm for entry in ledger.entries()] == ["learned", "one_hot"] * 4
+    assert [entry.arm for entry in ledger.trial_records()] == ["learned", "one_hot"] * 4
 
 
 def test_a_small_expected_improvement_ends_an_arm(journal: Path) -> None:
     rule = "search.stop_when={expected_improvement_below: 0.5}"
     ledger = SweepStudy(journal, space("search.trials=80", "search.sampler=random", rule))
     run_all(ledger)
-    assert 40 <= len(ledger.entries()) < 80
+    assert 40 <= len(ledger.trial_records()) < 80
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes", "nsga2"])
@@ -260,15 +261,15 @@ def test_metrics_are_told_before_they_are_written_down(journal: Path) -> None:
     assert trial is not None
     with pytest.raises(Full):
         ledger.report(trial.number, 1, measured(0.5))
-    assert SweepStudy(journal, space()).entries()[0].curve == {}
+    assert SweepStudy(journal, space()).trial_records()[0].curve == {}
 
 
 def test_minimising_takes_the_smallest(journal: Path) -> None:
     ledger = SweepStudy(journal, space("objective={metric: val_loss, direction: minimize}"))
     run_all(ledger)
-    top = best(ledger.entries(), ledger.space)
+    top = best(ledger.trial_records(), ledger.space)
     assert top is not None
-    assert top.value == min(entry.value if entry.value is not None else math.inf for entry in ledger.entries())
+    assert top.value == min(entry.value if entry.value is not None else math.inf for entry in ledger.trial_records())
 
 
 def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
@@ -284,7 +285,7 @@ def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
     assert again.missing == 1
     killed = SweepStudy(journal, space("search.trials=4"))
     assert [trial.number for trial in run_all(killed)] == [0]
-    entries = killed.entries()
+    entries = killed.trial_records()
     assert [entry.number for entry in entries] == [0, 1, 2, 3]
     assert {entry.state for entry in entries} == {"complete"}
     assert entries[0].params == first.params

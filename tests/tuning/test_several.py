@@ -7,7 +7,8 @@ import pytest
 
 from harness.space import Space
 from harness.tuning.study.pareto import dominates
-from harness.tuning.study.sweep_study import SweepStudy, Trial, TrialRecord, best, pareto_front
+from harness.tuning.study.sweep_study import SweepStudy, TrialRecord, best, pareto_front
+from harness.tuning.trial import Trial
 from tests.tuning.conftest import measured, run_all, space
 
 ACCURACY_AND_CALIBRATION = "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}]"
@@ -19,7 +20,7 @@ def train(ledger: SweepStudy, trial: Trial, seconds: float = 1.0) -> None:
     lr = trial.params.get("label_lr", 5.0)
     accuracy = 1 / (1 + abs(lr - 0.1)) + 0.01 * trial.params.get("meta_interval", 0)
     for epoch in range(1, trial.config.epochs + 1):
-        ledger.spent(trial.number, epoch * seconds)
+        ledger.record_seconds(trial.number, epoch * seconds)
         metrics = measured(accuracy * (1 - 0.5**epoch)) | {"val_calibration_error": lr / 10}
         assert not ledger.report(trial.number, epoch, metrics), "no study of several is ever pruned"
     ledger.complete(trial.number)
@@ -31,7 +32,7 @@ def train_all(ledger: SweepStudy) -> None:
 
 
 def told(ledger: SweepStudy) -> list[tuple[str, dict[str, object], tuple[float, ...]]]:
-    return [(entry.arm, entry.params, entry.values) for entry in ledger.entries()]
+    return [(entry.arm, entry.params, entry.values) for entry in ledger.trial_records()]
 
 
 def points(entries: list[TrialRecord], where: Space) -> list[tuple[float, ...]]:
@@ -50,7 +51,7 @@ def test_every_sampler_leaves_a_front(journal: Path, sampler: str) -> None:
     where = space(ACCURACY_AND_CALIBRATION, "search.trials=14", "epochs=2", *countable)
     ledger = SweepStudy(journal, where)
     train_all(ledger)
-    entries = ledger.entries()
+    entries = ledger.trial_records()
     members = pareto_front(entries, where)
     assert len(entries) == 14
     assert 0 < len(members) < 14
@@ -67,7 +68,7 @@ def test_values_are_those_of_the_last_epoch_and_what_the_trial_cost(journal: Pat
     trial = ledger.next()
     assert trial is not None
     train(ledger, trial, seconds=0.5)
-    entry = SweepStudy(journal, where).entries()[0]
+    entry = SweepStudy(journal, where).trial_records()[0]
     assert entry.values == (entry.metrics["val_loss"], 9, 4.5)
     assert entry.value == entry.values[0]
     assert sorted(entry.curve) == list(range(1, 10)), "the first objective has its curve, as one alone has"
@@ -78,7 +79,7 @@ def test_a_trial_that_breaks_a_constraint_is_on_no_front(journal: Path) -> None:
     where = space(ACCURACY_AND_CALIBRATION, kept, "search.trials=24", "epochs=2")
     ledger = SweepStudy(journal, where)
     train_all(ledger)
-    learned = [entry for entry in ledger.entries() if entry.arm == "learned"]
+    learned = [entry for entry in ledger.trial_records() if entry.arm == "learned"]
     members = pareto_front(learned, where)
     assert members
     assert all(entry.params["label_lr"] * entry.params["meta_interval"] >= 1 for entry in members)
@@ -118,11 +119,11 @@ def test_generations_learn_from_those_before(journal: Path) -> None:
     where = space(ACCURACY_AND_CALIBRATION, NSGA2, "search.trials=40", "epochs=1", "baselines={}")
     ledger = SweepStudy(journal, where)
     train_all(ledger)
-    values = [entry.params["label_lr"] for entry in ledger.entries()]
+    values = [entry.params["label_lr"] for entry in ledger.trial_records()]
     first, rest = values[:4], values[4:]
     assert len(set(first)) == 4
     assert len(set(rest)) < len(rest) * 3 / 4, "handed down"
-    tried = [str(entry.params) for entry in ledger.entries()]
+    tried = [str(entry.params) for entry in ledger.trial_records()]
     assert len(set(tried)) >= 0.9 * len(tried), "a mutation alone may come to what was tried"
 
 
@@ -131,7 +132,7 @@ def test_points_tried_first_are_of_the_first_generation(journal: Path) -> None:
     where = space(ACCURACY_AND_CALIBRATION, NSGA2, tried, "search.trials=40", "epochs=1", "baselines={}")
     ledger = SweepStudy(journal, where)
     train_all(ledger)
-    later = [entry.params for entry in ledger.entries()][4:]
+    later = [entry.params for entry in ledger.trial_records()][4:]
     assert any(params["label_lr"] == 0.1 or params["meta_interval"] == 8 for params in later)
 
 
@@ -145,17 +146,17 @@ def test_nothing_new_on_the_front_for_n_trials_ends_an_arm(journal: Path) -> Non
         ledger.report(trial.number, 1, measured(accuracy) | {"val_calibration_error": error})
         ledger.complete(trial.number)
     # learned: two new to the front, then three that are equal to these; one_hot: one, then three.
-    arms = [entry.arm for entry in ledger.entries()]
+    arms = [entry.arm for entry in ledger.trial_records()]
     assert (arms.count("learned"), arms.count("one_hot")) == (5, 4)
 
 
 def test_an_epoch_budget_holds_for_several(journal: Path) -> None:
     ledger = SweepStudy(journal, space(ACCURACY_AND_CALIBRATION, "search.epoch_budget=36"))
     train_all(ledger)
-    assert [entry.arm for entry in ledger.entries()] == ["learned", "one_hot"] * 2
+    assert [entry.arm for entry in ledger.trial_records()] == ["learned", "one_hot"] * 2
 
 
 def test_one_objective_is_a_front_of_its_best(journal: Path) -> None:
     ledger = SweepStudy(journal, space())
     run_all(ledger)
-    assert pareto_front(ledger.entries(), ledger.space)[0] == best(ledger.entries(), ledger.space)
+    assert pareto_front(ledger.trial_records(), ledger.space)[0] == best(ledger.trial_records(), ledger.space)

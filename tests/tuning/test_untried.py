@@ -85,13 +85,13 @@ def test_a_kill_after_any_write_changes_no_suggestion(tmp_path: Path) -> None:
     overrides = [*COUNTED, "epochs=1", "search.trials=9"]
     run_all(SweepStudy(tmp_path / "whole", space(*overrides)))
     lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
-    wanted = [entry.params for entry in SweepStudy(tmp_path / "whole", space(*overrides)).entries()]
+    wanted = [entry.params for entry in SweepStudy(tmp_path / "whole", space(*overrides)).trial_records()]
     for cut in range(len(lines) // 2, len(lines)):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(b"".join(lines[:cut]))
         ledger = SweepStudy(journal, space(*overrides))
         run_all(ledger)
-        assert [entry.params for entry in ledger.entries()] == wanted, f"cut after line {cut}"
+        assert [entry.params for entry in ledger.trial_records()] == wanted, f"cut after line {cut}"
 
 
 def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:
@@ -126,4 +126,4 @@ def test_a_model_learns_where_trials_diverge(journal: Path) -> None:
             ledger.complete(trial.number)
     assert sum(diverged[:8]) >= 3
     assert sum(diverged[20:]) <= 12, "of 20; without the lesson it is 20, 19 and 20 at the seeds 5 to 7"
-    assert max(entry.value or 0 for entry in ledger.entries()) > 0.05
+    assert max(entry.value or 0 for entry in ledger.trial_records()) > 0.05

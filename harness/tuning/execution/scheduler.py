@@ -41,11 +41,11 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         number = trial.config["number"]
         if not self.ledger.is_open(number):
             return False
-        self.ledger.spent(number, result["busy"])
+        self.ledger.record_seconds(number, result["busy"])
         if result.get("data"):
-            self.ledger.saw(number, result["data"])
+            self.ledger.record_dataset(number, result["data"])
         for remark in result.get("remarks", ()):
-            self.ledger.remark(number, remark)
+            self.ledger.record_warning(number, remark)
         if result.get("trouble"):
             raise OSError(*result["trouble"])  # of a disk that takes nothing: the sweep ends, the trial stays open
         for epoch, metrics in result["epochs"]:

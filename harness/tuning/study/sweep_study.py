@@ -35,11 +35,11 @@ from harness.tracking.spool.event_log import (
     TrialStarted,
     TrialWarning,
 )
-from harness.training.config.run_config import RunConfig
 from harness.tuning.study.journal import Journal, JournalError
 from harness.tuning.study.optuna_adapters import ask, complete, pruner, sampler
 from harness.tuning.study.pareto import front
 from harness.tuning.study.stopping import PLACE, ArmStopping, violation
+from harness.tuning.trial import Trial
 
 Listener = Callable[[Record], None]
 State = Literal["running", "complete", "pruned", "failed"]
@@ -56,21 +56,6 @@ STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One configuration of one arm, about to be run or under way, on so many seeds from its own up."""
-
-    number: int
-    arm: str
-    params: dict[str, Any]
-    config: RunConfig
-    seeds: int = 1
-
-    @property
-    def name(self) -> str:
-        return f"{self.arm}-{self.number}"
 
 
 @dataclass(frozen=True)
@@ -155,7 +140,7 @@ class SweepStudy:
 
     # What to run
 
-    def settle(self) -> None:
+    def apply_pending_prunings(self) -> None:
         """Carry out what the pruner had decided when a former driver was killed."""
         for orphan in list(self._orphans):
             arm, frozen = orphan
@@ -165,15 +150,14 @@ class SweepStudy:
             self._note(frozen._trial_id, judged["notes"])
             if judged["prune"]:
                 self._orphans.remove(orphan)
-                params = dict(frozen.params)
-                trial = Trial(_number(frozen), arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
+                trial = self._trial(arm, frozen)
                 handle = self._handle(arm, frozen)
                 self._open[trial.number] = _Open(trial, handle, judged["seconds"], judged["epoch"], judged["metrics"])
                 self.prune(trial.number)
 
     def next(self) -> Trial | None:
         """The next trial to run, or None when the budget is asked for."""
-        self.settle()
+        self.apply_pending_prunings()
         if self._orphans:
             return self._begin(*self._take_up())
         arm = self._arm_due()
@@ -238,14 +222,18 @@ class SweepStudy:
         return optuna.Trial(study, frozen._trial_id)
 
     def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
-        params = dict(handle.params)
         frozen = self._storage.get_trial(handle._trial_id)
-        trial = Trial(_number(frozen), arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
+        trial = self._trial(arm, frozen)
         self._open[trial.number] = _Open(trial, handle, step=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
         tags[event_log.SEEDS] = str(trial.seeds)
         self._tell(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
+
+    def _trial(self, arm: Arm, frozen: FrozenTrial) -> Trial:
+        number, params = _number(frozen), dict(frozen.params)
+        name = f"{arm.name}-{number}"
+        return Trial(number, name, arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
 
     # What came of it
 
@@ -266,7 +254,7 @@ class SweepStudy:
             self._storage.set_trial_intermediate_value(entry.handle._trial_id, step, value)
             return False
         # A kill may come between any two of these writes. Before the value is there, the epoch is judged again; once it
-        # is, `settle` finds the decision.
+        # is, `apply_pending_prunings` finds the decision.
         prune, notes = self._judge(entry, value)
         if prune or notes:
             decision = {"epoch": step, "prune": prune, "notes": notes}
@@ -289,11 +277,11 @@ class SweepStudy:
         for key, value in notes.items():
             self._storage.set_trial_system_attr(trial_id, key, value)
 
-    def saw(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
+    def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
         """Tell what data a trial works with; after a restart it is told again."""
         self._tell(DatasetUsed(trial=number, parts=tuple(parts)))
 
-    def remark(self, number: int, text: str) -> None:
+    def record_warning(self, number: int, text: str) -> None:
         """Tell what a user should know of a trial's files."""
         self._tell(TrialWarning(trial=number, text=text))
 
@@ -314,7 +302,7 @@ class SweepStudy:
     def is_open(self, number: int) -> bool:
         return number in self._open
 
-    def spent(self, number: int, seconds: float) -> None:
+    def record_seconds(self, number: int, seconds: float) -> None:
         """Say for how many seconds the trial has been computing in all."""
         self._open[number].seconds = seconds
 
@@ -343,7 +331,7 @@ class SweepStudy:
 
     # What is known
 
-    def entries(self) -> list[TrialRecord]:
+    def trial_records(self) -> list[TrialRecord]:
         """All trials, by number."""
         entries = [self._entry(arm, frozen) for arm in self.space.arms for frozen in self._trials(arm)]
         return sorted(entries, key=lambda entry: entry.number)
@@ -397,7 +385,7 @@ def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
         except OSError as error:
             raise JournalError(f"{journal}: expected a journal that can be read, got: {error.strerror}") from error
         try:
-            return SweepStudy(copied, space).entries()
+            return SweepStudy(copied, space).trial_records()
         except JournalError as error:
             raise JournalError(str(error).replace(str(copied), str(journal))) from error
 

@@ -1,0 +1,30 @@
+"""One configuration to be trained, as every `TrialSource` hands it out and every worker receives it."""
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.training.config.run_config import RunConfig
+
+EndAction = Literal["evaluate_test", "export_logits"]
+"""What a worker does once the last epoch of a trial is over: measure it on the test part, write its logits."""
+
+
+@dataclass(frozen=True)
+class Trial:
+    """A trial about to be run or running.
+
+    Attributes:
+        number: unique within the sweep.
+        name: what people read, such as `learned-12`.
+        params: the searched parameters alone; `config` holds all settings.
+        seeds: runs of the trial, from the seed of `config` up; its metrics are their means.
+        at_end: none for a trial of a search, which never sees the test part.
+    """
+
+    number: int
+    name: str
+    arm: str
+    params: dict[str, Any]
+    config: RunConfig
+    seeds: int = 1
+    at_end: tuple[EndAction, ...] = ()
