@@ -1,0 +1,64 @@
+"""Numbers as text: accuracies, percentages, intervals, p-values, durations. A missing number is an en dash."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+MISSING = "–"
+
+
+def is_missing(value: float | None) -> bool:
+    return value is None or math.isnan(value)
+
+
+def accuracy(value: float | None) -> str:
+    """`0.968`"""
+    return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
+
+
+def percent(fraction: float | None, digits: int = 0) -> str:
+    """`97 %`"""
+    return MISSING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
+
+
+def points(difference: float) -> str:
+    """`2.1 points`, without the sign, of a difference of two fractions."""
+    return f"{100 * abs(difference):.1f} points"
+
+
+def p_value(value: float | None) -> str:
+    """`0.012`, two significant digits."""
+    return MISSING if value is None or math.isnan(value) else f"{value:.2g}"
+
+
+def correlation(value: float | None) -> str:
+    """`0.45`, with no minus before a zero."""
+    return MISSING if value is None or math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
+
+
+def interval(ends: Sequence[float | None] | None, *, scale: float = 1, digits: int = 3, missing: str = MISSING) -> str:
+    """`[0.951, 0.973]`; `missing` where an end is not known or infinite.
+
+    Args:
+        scale: 100 for an interval in points or percent.
+    """
+    low, high = ends or (None, None)
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return missing
+    return f"[{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+
+
+def setting(value: object) -> str:
+    """The value of a parameter: a float to three significant digits, anything else as it is."""
+    return f"{value:.3g}" if isinstance(value, float) else str(value)
+
+
+def settings(params: Mapping[str, object], equals: str = " ") -> list[str]:
+    """`label_lr 0.164` for each parameter."""
+    return [f"{name}{equals}{setting(value)}" for name, value in params.items()]
+
+
+def duration(seconds: float) -> str:
+    """`45 s`, `12 min` or `3.4 h`."""
+    if seconds < 90:
+        return f"{seconds:.0f} s"
+    return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"

@@ -1,0 +1,125 @@
+"""What holds of a search on fresh seeds and the test part: results by configuration, comparisons, the verdict."""
+
+from typing import Any, ClassVar, Literal
+
+from pydantic import Field, PrivateAttr
+
+from harness.results.measurement import ConfigurationResults, Interval, PairedDifference
+from harness.results.result_file import ResultFile, ResultPart
+from harness.results.summary import Role, TrackingStatus
+
+Outcome = Literal["better", "worse", "undecided", "not compared"]
+
+
+class ArmConfirmation(ResultPart):
+    """The configurations of one arm that were confirmed."""
+
+    role: Role
+    best_name: str | None = Field(description="configuration with the best mean on the seeds' validation parts")
+    configurations: dict[str, ConfigurationResults] = Field(description="by ARM-TRIAL")
+
+    @property
+    def best(self) -> ConfigurationResults | None:
+        """Results of that configuration; None where nothing of the arm was confirmed."""
+        return None if self.best_name is None else self.configurations[self.best_name]
+
+
+class Comparison(PairedDifference):
+    """A configuration of an arm minus one of a baseline."""
+
+    arm: str
+    trial: int
+    baseline: str
+    baseline_trial: int
+    ci95_corrected: Interval = Field(description="holds for all configurations that were tested, together")
+    p_value: float = Field(description="corrected by Holm's method, one family per baseline")
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.trial}"
+
+    @property
+    def baseline_name(self) -> str:
+        return f"{self.baseline}-{self.baseline_trial}"
+
+
+class Gain(PairedDifference):
+    """The numbers of the verdict: a configuration minus the best of the baselines."""
+
+    arm: str
+    trial: int
+    baseline: str
+    baseline_trial: int
+    required_n: int | None = Field(description="undecided: seeds that would show a difference worth knowing of")
+
+
+class DecisionRule(ResultPart):
+    """How a difference is judged."""
+
+    name: str
+    alpha: float = Field(description="chance of a wrong verdict, at most")
+    n_comparisons: int = Field(description="configurations of the sweep that were ever measured on the test part")
+    power: float = Field(description="chance to show a difference worth knowing of, for required_n")
+
+
+class Evaluation(ResultPart):
+    """One number of seeds at which the results were judged."""
+
+    n: int
+    sequential: bool
+
+
+class Confirmation(ResultFile):
+    """A confirmation's result: the `verdict`, its numbers in `gain`, and what each configuration came to in `arms`."""
+
+    FILE: ClassVar[str] = "confirm.json"
+    FORMAT: ClassVar[int] = 1
+    WRITTEN_BY: ClassVar[str] = "harness.confirm"
+
+    name: str
+    study: str
+    n: int = Field(description="fresh seeds")
+    sequential: bool = Field(description="whether seeds were added until the verdict was clear")
+    rule: DecisionRule
+    data_used: dict[str, str] = Field(description="for each number, which part of the data it was measured on")
+    arms: dict[str, ArmConfirmation]
+    comparisons: list[Comparison]
+    outcome: Outcome
+    verdict: str = Field(description="one sentence")
+    gain: Gain | None = Field(description="None where nothing was compared")
+    notes: list[str]
+    provenance: dict[str, Any] = {}
+    evaluations: list[Evaluation] = Field(default=[], description="every time the results were judged, the last now")
+
+    _lost: dict[str, str] = PrivateAttr(default_factory=dict)
+    _mlflow: TrackingStatus | None = PrivateAttr(None)
+
+    @property
+    def lost(self) -> dict[str, str]:
+        """Runs of this call without a result, by name, and why. Not saved."""
+        return self._lost
+
+    @property
+    def mlflow(self) -> TrackingStatus | None:
+        """How much MLflow had at the end of this call. Not saved."""
+        return self._mlflow
+
+    def ranked(self) -> list[tuple[str, str, ConfigurationResults]]:
+        """(arm, name, results) of each configuration: arms before baselines, the best on validation first."""
+        return [
+            item
+            for role in ("arm", "baseline")
+            for item in sorted(
+                (
+                    (arm, name, results)
+                    for arm, each in self.arms.items()
+                    if each.role == role
+                    for name, results in each.configurations.items()
+                ),
+                key=lambda item: -(item[2].val_accuracy_mean or 0.0),
+            )
+        ]
+
+    def __repr__(self) -> str:
+        gain = "" if self.gain is None else f", {100 * self.gain.mean_difference:+.1f} points"
+        return f"Confirmation({self.name}: {self.outcome}{gain}, {self.n} seeds)"
