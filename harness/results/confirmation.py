@@ -88,7 +88,7 @@ class Confirmation(ResultFile):
     verdict: str = Field(description="one sentence")
     gain: Gain | None = Field(description="None where nothing was compared")
     notes: list[str]
-    provenance: dict[str, Any] = {}
+    provenance: dict[str, Any] = Field(default={}, description="code, libraries and machine")
     evaluations: list[Evaluation] = Field(default=[], description="every time the results were judged, the last now")
 
     _lost: dict[str, str] = PrivateAttr(default_factory=dict)
