@@ -18,6 +18,7 @@ class Trial:
         name: what people read, such as `learned-12`.
         params: the searched parameters alone; `config` holds all settings.
         seeds: runs of the trial, from the seed of `config` up; its metrics are their means.
+        folder: where its files lie, relative to the sweep's folder.
         at_end: none for a trial of a search, which never sees the test part.
     """
 
@@ -26,5 +27,6 @@ class Trial:
     arm: str
     params: dict[str, Any]
     config: RunConfig
+    folder: str
     seeds: int = 1
     at_end: tuple[EndAction, ...] = ()

@@ -233,7 +233,8 @@ class SweepStudy:
     def _trial(self, arm: Arm, frozen: FrozenTrial) -> Trial:
         number, params = _number(frozen), dict(frozen.params)
         name = f"{arm.name}-{number}"
-        return Trial(number, name, arm.name, params, arm.config(params), self.space.search.seeds_per_trial)
+        seeds = self.space.search.seeds_per_trial
+        return Trial(number, name, arm.name, params, arm.config(params), f"trials/{number}", seeds)
 
     # What came of it
 
@@ -284,6 +285,10 @@ class SweepStudy:
     def record_warning(self, number: int, text: str) -> None:
         """Tell what a user should know of a trial's files."""
         self._tell(TrialWarning(trial=number, text=text))
+
+    def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
+        """Refuse a measurement on the test part: no trial of a search may make one."""
+        raise AssertionError(f"trial {number}: a search measured the test part")
 
     def complete(self, number: int) -> None:
         self._end(number, TrialState.COMPLETE, "")
