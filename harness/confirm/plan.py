@@ -21,7 +21,7 @@ from harness.space import Space
 from harness.tracking.spool.event_log import TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import FolderError, label_files, write_json
-from harness.tuning.study.sweep_study import TrialRecord, pareto_front
+from harness.tuning.study.trial_record import TrialRecord, pareto_front
 
 Kind = Literal["confirmation", "teacher"]
 

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from harness.confirm.training import Training
     from harness.console import SweepProgress
     from harness.tuning.execution.crew import Crew
-    from harness.tuning.study.sweep_study import TrialRecord
+    from harness.tuning.study.trial_record import TrialRecord
 
 
 SEEDS = 10

@@ -27,7 +27,7 @@ from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Configuration, Plan
-    from harness.tuning.study.sweep_study import TrialRecord
+    from harness.tuning.study.trial_record import TrialRecord
 
 SEEDS = 10
 FILE = "distill.json"

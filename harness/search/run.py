@@ -180,11 +180,11 @@ def _run(
     from harness.tuning.cluster.cluster import joined
     from harness.tuning.execution.executor import run_sweep
     from harness.tuning.execution.gpu_share import check_share
-    from harness.tuning.study.sweep_study import best
+    from harness.tuning.study.trial_record import best_trial
 
     search = space.search
     entries = ledger.trial_records()
-    top = best(entries, space)
+    top = best_trial(entries, space)
     progress = SweepProgress(
         ledger.missing + sum(1 for entry in entries if entry.state != "running"),
         metric=space.objective.metric,

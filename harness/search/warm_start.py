@@ -19,7 +19,7 @@ from harness.space.parameters import AnyParameter, Value, same
 from harness.tuning.storage.sweep_folder import FolderError, find_sweep, read_json
 
 if TYPE_CHECKING:
-    from harness.tuning.study.sweep_study import TrialRecord
+    from harness.tuning.study.trial_record import TrialRecord
 
 BEST = 3
 FLAG = "--warm-start"

@@ -4,7 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from harness.tuning.study.sweep_study import TrialRecord
+    from harness.tuning.study.trial_record import TrialRecord
 
 
 def entries(folder: Path) -> "list[TrialRecord]":

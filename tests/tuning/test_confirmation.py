@@ -8,7 +8,8 @@ import pytest
 from harness.confirm.plan import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
 from harness.space import Space
 from harness.tuning.storage.sweep_folder import FolderError
-from harness.tuning.study.sweep_study import SweepStudy, pareto_front
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.study.trial_record import pareto_front
 from tests.tuning.conftest import run_all, run_to_end, space
 
 EPOCHS = [f"{arm}.parameters.epochs={{type: int, low: 2, high: 9}}" for arm in ("arms.learned", "baselines.one_hot")]

@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from harness.tuning.study.pareto import Point, as_good, dominates, front
+from harness.tuning.study.pareto import Point, dominates, front_indices, weakly_dominates
 
 
 def clouds() -> list[list[Point]]:
@@ -21,8 +21,8 @@ def clouds() -> list[list[Point]]:
 
 @pytest.mark.parametrize("points", clouds())
 def test_no_member_is_dominated_and_every_other_is_by_a_member(points: list[Point]) -> None:
-    members = [points[place] for place in front(points)]
-    others = [point for place, point in enumerate(points) if place not in set(front(points))]
+    members = [points[place] for place in front_indices(points)]
+    others = [point for place, point in enumerate(points) if place not in set(front_indices(points))]
     assert members
     assert not any(dominates(point, member) for member in members for point in points)
     assert all(any(dominates(member, other) for member in members) for other in others)
@@ -30,18 +30,18 @@ def test_no_member_is_dominated_and_every_other_is_by_a_member(points: list[Poin
 
 @pytest.mark.parametrize("points", clouds()[:10])
 def test_the_front_comes_best_first_and_of_equals_in_their_order(points: list[Point]) -> None:
-    places = front(points)
+    places = front_indices(points)
     assert [points[place] for place in places] == sorted((points[place] for place in places), reverse=True)
     assert all(a < b for a, b in itertools.pairwise(places) if points[a] == points[b])
 
 
 def test_with_one_coordinate_the_front_is_the_best_and_its_equals() -> None:
-    assert front([(1.0,), (3.0,), (2.0,), (3.0,)]) == [1, 3]
+    assert front_indices([(1.0,), (3.0,), (2.0,), (3.0,)]) == [1, 3]
 
 
-def test_dominance_is_strict_and_being_as_good_is_not() -> None:
-    assert as_good((1.0, 2.0), (1.0, 2.0))
+def test_dominance_is_strict_and_weak_dominance_is_not() -> None:
+    assert weakly_dominates((1.0, 2.0), (1.0, 2.0))
     assert not dominates((1.0, 2.0), (1.0, 2.0))
     assert dominates((1.0, 2.0), (1.0, 1.0))
-    assert not as_good((1.0, 2.0), (0.0, 3.0))
-    assert front([]) == []
+    assert not weakly_dominates((1.0, 2.0), (0.0, 3.0))
+    assert front_indices([]) == []

@@ -15,7 +15,8 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness.space import Space
 from harness.tracking.spool.event_log import Record, TrialEnded
-from harness.tuning.study.sweep_study import SweepStudy, TrialRecord
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.study.trial_record import TrialRecord
 from tests.tuning.conftest import Recorder, measured, rising, space
 
 PRUNERS = [

@@ -9,7 +9,8 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness.tracking.spool.event_log import EpochMetrics, TrialEnded, TrialStarted
-from harness.tuning.study.sweep_study import SweepStudy, best
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.study.trial_record import best_trial
 from tests.tuning.conftest import Recorder, measured, rising, run_all, run_to_end, space
 
 
@@ -162,7 +163,7 @@ def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(jo
     entries = ledger.trial_records()
     learned = [entry for entry in entries if entry.arm == "learned"]
     pruned = [entry for entry in learned if entry.state == "pruned"]
-    top = best(learned, ledger.space)
+    top = best_trial(learned, ledger.space)
     assert top is not None
     assert 0 < len(pruned) < len(learned)
     assert all(max(entry.curve) >= 3 for entry in pruned), "the test needs a few epochs to tell"
@@ -185,7 +186,7 @@ def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
     assert 0 < len(kept) < 6
     assert all(entry.params["label_lr"] * entry.params["meta_interval"] >= 1 for entry in kept)
     learned = [entry for entry in entries if entry.arm == "learned"]
-    top = best(learned, ledger.space)
+    top = best_trial(learned, ledger.space)
     assert top is not None
     assert top.value == max(entry.value or 0 for entry in kept)
 
@@ -267,7 +268,7 @@ def test_metrics_are_told_before_they_are_written_down(journal: Path) -> None:
 def test_minimising_takes_the_smallest(journal: Path) -> None:
     ledger = SweepStudy(journal, space("objective={metric: val_loss, direction: minimize}"))
     run_all(ledger)
-    top = best(ledger.trial_records(), ledger.space)
+    top = best_trial(ledger.trial_records(), ledger.space)
     assert top is not None
     assert top.value == min(entry.value if entry.value is not None else math.inf for entry in ledger.trial_records())
 

@@ -7,7 +7,8 @@ import pytest
 
 from harness.space import Space
 from harness.tuning.study.pareto import dominates
-from harness.tuning.study.sweep_study import SweepStudy, TrialRecord, best, pareto_front
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.study.trial_record import TrialRecord, best_trial, pareto_front
 from harness.tuning.trial import Trial
 from tests.tuning.conftest import measured, run_all, space
 
@@ -59,7 +60,7 @@ def test_every_sampler_leaves_a_front(journal: Path, sampler: str) -> None:
     assert not any(dominates(point, member) for member in on for point in every)
     off = [entry for entry in entries if entry not in members]
     assert all(any(dominates(member, point) for member in on) for point in points(off, where))
-    assert best(entries, where) == members[0], "the best by the first objective is the first of the front"
+    assert best_trial(entries, where) == members[0], "the best by the first objective is the first of the front"
 
 
 def test_values_are_those_of_the_last_epoch_and_what_the_trial_cost(journal: Path) -> None:
@@ -159,4 +160,4 @@ def test_an_epoch_budget_holds_for_several(journal: Path) -> None:
 def test_one_objective_is_a_front_of_its_best(journal: Path) -> None:
     ledger = SweepStudy(journal, space())
     run_all(ledger)
-    assert pareto_front(ledger.trial_records(), ledger.space)[0] == best(ledger.trial_records(), ledger.space)
+    assert pareto_front(ledger.trial_records(), ledger.space)[0] == best_trial(ledger.trial_records(), ledger.space)

@@ -8,7 +8,8 @@ import pytest
 from harness.search.warm_start import NoWarmStart, WarmStart, warm_start
 from harness.space import Space, dump, parse
 from harness.tuning.storage.sweep_folder import FolderError
-from harness.tuning.study.sweep_study import SweepStudy, best, read_trial_records
+from harness.tuning.study.sweep_study import SweepStudy, read_trial_records
+from harness.tuning.study.trial_record import best_trial
 from tests.tuning.conftest import rising, run_all, space
 
 
@@ -55,7 +56,7 @@ def test_the_points_are_part_of_the_space(runs: Path) -> None:
 
 
 def test_values_outside_the_new_bounds_are_left_out_with_a_word(runs: Path) -> None:
-    top = best(read_trial_records(runs / "old" / "study.journal", space()), space())
+    top = best_trial(read_trial_records(runs / "old" / "study.journal", space()), space())
     assert top is not None
     narrow = "arms.learned.parameters.label_lr={type: float, low: 20.0, high: 30.0}"
     warm = started(runs, space(narrow), "old:1")

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from harness.tracking.spool import event_log
 from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialEnded, TrialStarted
 from harness.tuning.storage.sweep_folder import SweepFolder, label_files
-from harness.tuning.study.sweep_study import TrialRecord
+from harness.tuning.study.trial_record import TrialRecord
 
 
 class EventLogger:
@@ -54,7 +54,7 @@ class EventLogger:
         """Append the ends that the journal holds and the spool lacks."""
         for entry in entries:
             if entry.state != "running" and entry.number not in self._ended:
-                self(entry.end())
+                self(entry.end_event())
 
     def has_end(self, number: int) -> bool:
         """Whether the spool says how this trial ended."""

@@ -1,7 +1,8 @@
-"""The Pareto front of points whose every coordinate is better the larger it is.
+"""The Pareto front of points, where a larger coordinate is better.
 
-a dominates b   ⇔   a_k ≥ b_k for every k, and a_k > b_k for one
-front           =   the points that no other dominates; equal points are on it together, or not at all
+a weakly dominates b   ⇔   a_k ≥ b_k for every k
+a dominates b          ⇔   a weakly dominates b, and a ≠ b
+front                  =   the points that no other dominates; equal points are all on it, or none is
 """
 
 from collections.abc import Sequence
@@ -9,23 +10,22 @@ from collections.abc import Sequence
 Point = tuple[float, ...]
 
 
-def as_good(one: Point, other: Point) -> bool:
-    """Whether `one` is at least as good as `other` in every coordinate."""
-    return all(mine >= theirs for mine, theirs in zip(one, other, strict=True))
+def weakly_dominates(a: Point, b: Point) -> bool:
+    return all(x >= y for x, y in zip(a, b, strict=True))
 
 
-def dominates(one: Point, other: Point) -> bool:
-    return one != other and as_good(one, other)
+def dominates(a: Point, b: Point) -> bool:
+    return a != b and weakly_dominates(a, b)
 
 
-def front(points: Sequence[Point]) -> list[int]:
-    """The places of the points on the front: best first in the first coordinate, then the next; of equals the first.
+def front_indices(points: Sequence[Point]) -> list[int]:
+    """Indices of the points on the front, in descending order of the points; of equal points the first comes first.
 
-    In that order a point can be dominated by an earlier one alone, and so, dominance being transitive, by one that was
-    kept: len(points) × len(front) comparisons.
+    In that order only an earlier point can dominate a later one. Dominance is transitive, so comparing with the front
+    found so far is enough: len(points) × len(front) comparisons.
     """
-    kept: list[int] = []
-    for place in sorted(range(len(points)), key=lambda place: points[place], reverse=True):
-        if not any(dominates(points[member], points[place]) for member in kept):
-            kept.append(place)
-    return kept
+    front: list[int] = []
+    for index in sorted(range(len(points)), key=points.__getitem__, reverse=True):
+        if not any(dominates(points[member], points[index]) for member in front):
+            front.append(index)
+    return front

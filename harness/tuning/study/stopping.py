@@ -14,7 +14,7 @@ from harness.space import Arm, Constraint, Space
 from harness.space.strategies import Grid
 from harness.training.config.run_config import RunConfig
 from harness.tuning.study.optuna_adapters import grid
-from harness.tuning.study.pareto import Point, as_good
+from harness.tuning.study.pareto import Point, weakly_dominates
 
 MODEL_TRIALS = 20
 """Complete trials of an arm before its expected improvement is looked at: the model needs some to stand on."""
@@ -86,8 +86,8 @@ def _without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
         if trial.state != TrialState.COMPLETE:
             continue
         point = space.gains(trial.values)
-        if not any(as_good(member, point) for member in front):
-            front = [*(member for member in front if not as_good(point, member)), point]
+        if not any(weakly_dominates(member, point) for member in front):
+            front = [*(member for member in front if not weakly_dominates(point, member)), point]
             since = 0
     return since if front else 0
 

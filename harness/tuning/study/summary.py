@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from harness.space import Space
-from harness.tuning.study.sweep_study import TrialRecord, best, pareto_front
+from harness.tuning.study.trial_record import TrialRecord, best_trial, pareto_front
 
 SHOWN_METRICS = ("val_accuracy", "label_accuracy", "noisy_labels_corrected", "clean_labels_kept")
 
@@ -23,7 +23,7 @@ def summarise(space: Space, entries: Sequence[TrialRecord]) -> dict[str, Any]:
     arms: dict[str, Any] = {}
     for arm in space.arms:
         own = [entry for entry in entries if entry.arm == arm.name]
-        winner = best(own, space)
+        winner = best_trial(own, space)
         arms[arm.name] = {
             "role": arm.role,
             "trials": len(own),
@@ -36,7 +36,7 @@ def summarise(space: Space, entries: Sequence[TrialRecord]) -> dict[str, Any]:
         }
         if space.several:
             arms[arm.name]["front"] = [entry.number for entry in pareto_front(own, space)]
-    top = best(entries, space)
+    top = best_trial(entries, space)
     several = {
         "objectives": [objective.model_dump() for objective in space.objectives],
         "front": [_member(space, entry) for entry in pareto_front(entries, space)],

@@ -16,11 +16,11 @@ What happens is told to listeners as the records of `harness.tracking.spool.even
 
 import copy
 import shutil
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
@@ -31,18 +31,16 @@ from harness.tracking.spool.event_log import (
     DatasetUsed,
     EpochMetrics,
     Record,
-    TrialEnded,
     TrialStarted,
     TrialWarning,
 )
 from harness.tuning.study.journal import Journal, JournalError
 from harness.tuning.study.optuna_adapters import ask, complete, pruner, sampler
-from harness.tuning.study.pareto import front
 from harness.tuning.study.stopping import PLACE, ArmStopping, violation
+from harness.tuning.study.trial_record import State, TrialRecord, trial_ended
 from harness.tuning.trial import Trial
 
 Listener = Callable[[Record], None]
-State = Literal["running", "complete", "pruned", "failed"]
 
 RETRIES = "retries"
 """Attribute of a trial of Optuna's: which trial of ours it tries again."""
@@ -56,40 +54,6 @@ STATES: dict[TrialState, State] = {
     TrialState.PRUNED: "pruned",
     TrialState.FAIL: "failed",
 }
-
-
-@dataclass(frozen=True)
-class TrialRecord:
-    """What the journal says of one trial.
-
-    `values` are the objectives where the trial is complete, else none; `feasible`: it kept every constraint; `curve`:
-    the first objective after each epoch; `costs`: objectives that no epoch measures, known at the end.
-    """
-
-    number: int
-    arm: str
-    state: State
-    params: dict[str, Any]
-    values: tuple[float, ...]
-    feasible: bool
-    metrics: dict[str, float]
-    reason: str
-    seconds: float
-    curve: dict[int, float]
-    costs: dict[str, float]
-
-    @property
-    def name(self) -> str:
-        return f"{self.arm}-{self.number}"
-
-    @property
-    def value(self) -> float | None:
-        """The only objective, or the first of several."""
-        return self.values[0] if self.values else None
-
-    def end(self) -> TrialEnded:
-        """The record of how it ended."""
-        return _ended(self.number, self.state, self.reason, max(self.curve, default=0), self.costs)
 
 
 @dataclass
@@ -322,7 +286,7 @@ class SweepStudy:
         end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs, PLACE: place}
         entry.handle.set_user_attr("end", end)
         study.tell(entry.handle, list(values.values()) or None, state)
-        self._tell(_ended(number, STATES[state], reason, entry.step, costs))
+        self._tell(trial_ended(number, STATES[state], reason, entry.step, costs))
 
     def _under_way(self, arm: str) -> int:
         """Trials of an arm that have begun and are not at their end, in somebody's hands or not."""
@@ -393,23 +357,3 @@ def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
             return SweepStudy(copied, space).trial_records()
         except JournalError as error:
             raise JournalError(str(error).replace(str(copied), str(journal))) from error
-
-
-def best(entries: Iterable[TrialRecord], space: Space) -> TrialRecord | None:
-    """The complete trial with the best objective among those that kept the constraints; the first of equals.
-
-    Of several objectives the first, then the next where trials are equal: the first trial of `pareto_front`.
-    """
-    complete = [entry for entry in entries if entry.values and entry.feasible]
-    return max(complete, key=lambda entry: space.gains(entry.values), default=None)
-
-
-def pareto_front(entries: Iterable[TrialRecord], space: Space) -> list[TrialRecord]:
-    """The complete trials that kept the constraints and that no other such one dominates, as `front` orders them."""
-    complete = [entry for entry in entries if entry.values and entry.feasible]
-    return [complete[place] for place in front([space.gains(entry.values) for entry in complete])]
-
-
-def _ended(number: int, state: State, reason: str, step: int, costs: Mapping[str, float]) -> TrialEnded:
-    assert state != "running"
-    return TrialEnded(trial=number, state=state, reason=reason, step=step, metrics=costs)

@@ -1,0 +1,75 @@
+"""What the journal holds of one trial; the best trials of several. Needs no Optuna."""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from harness.space import Space
+from harness.tracking.spool.event_log import TrialEnded
+from harness.tuning.study.pareto import front_indices
+
+State = Literal["running", "complete", "pruned", "failed"]
+
+
+@dataclass(frozen=True)
+class TrialRecord:
+    """One trial of a sweep, as the journal holds it.
+
+    Attributes:
+        values: the objectives, in order; empty unless the trial is complete.
+        feasible: whether it satisfies every constraint.
+        metrics: of the last epoch.
+        reason: of a pruned or failed trial.
+        seconds: time computed.
+        curve: the first objective by epoch, from 1.
+        costs: objectives known only at the end, such as `busy_seconds`.
+    """
+
+    number: int
+    arm: str
+    state: State
+    params: dict[str, Any]
+    values: tuple[float, ...]
+    feasible: bool
+    metrics: dict[str, float]
+    reason: str
+    seconds: float
+    curve: dict[int, float]
+    costs: dict[str, float]
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.number}"
+
+    @property
+    def value(self) -> float | None:
+        """The only objective, or the first of several."""
+        return self.values[0] if self.values else None
+
+    def end_event(self) -> TrialEnded:
+        """The event of its end."""
+        return trial_ended(self.number, self.state, self.reason, max(self.curve, default=0), self.costs)
+
+
+def trial_ended(number: int, state: State, reason: str, epoch: int, costs: Mapping[str, float]) -> TrialEnded:
+    assert state != "running"
+    return TrialEnded(trial=number, state=state, reason=reason, step=epoch, metrics=costs)
+
+
+def best_trial(records: Iterable[TrialRecord], space: Space) -> TrialRecord | None:
+    """The feasible complete trial with the best objective; the first of equals.
+
+    Several objectives are compared in order, so that this is the first trial of `pareto_front`.
+    """
+    candidates = _candidates(records)
+    return max(candidates, key=lambda record: space.gains(record.values), default=None)
+
+
+def pareto_front(records: Iterable[TrialRecord], space: Space) -> list[TrialRecord]:
+    """The feasible complete trials that no other one dominates, best first by the first objective."""
+    candidates = _candidates(records)
+    return [candidates[index] for index in front_indices([space.gains(record.values) for record in candidates])]
+
+
+def _candidates(records: Iterable[TrialRecord]) -> list[TrialRecord]:
+    return [record for record in records if record.values and record.feasible]
