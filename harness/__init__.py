@@ -1,19 +1,66 @@
 """A hyperparameter research harness for *Learning Soft Labels via Meta Learning* (arXiv:2009.09496).
 
 Labels are parameters: beside every few steps of the model, the training labels themselves take a step down the
-gradient of the loss on a small trusted *meta set*. The harness searches the knobs of that scheme, tracks every run,
-and tells whether the winner beats well-tuned baselines.
+gradient of the loss on a small trusted *meta set*. The harness searches the hyperparameters of that method, tracks
+every run, and tells whether the winner beats well-tuned baselines.
 
-The packages are layers; each imports only what stands below it:
+    space = harness.load_space("label_lr.yaml")
+    result = harness.search(space)                    # a sweep: Optuna proposes, Ray Tune places, MLflow shows
+    harness.confirm("label_lr")                       # its winner against the baselines, on fresh seeds
+    harness.compare("label_lr", "wide")               # sweeps side by side
+    harness.train(harness.RunConfig(label_lr=0.3))    # one run, here and now
 
-    distill                   whether what a sweep found teaches well
-    search · confirm          a sweep; and whether its winner really wins, on fresh seeds and the test images
-    semantics                 whether the labels it learned say which classes are alike
-    compare · report          sweeps side by side; one sweep as a page (figures in the package `analysis`)
+Everything named here is imported on its first use. `python -m harness` lists the commands.
+
+The packages are layers; each imports only those below it:
+
+    distill                   do the classifiers of a sweep teach well?
+    search · confirm          a sweep; its winner on fresh seeds and the test images
+    semantics                 do its labels say which classes are alike?
+    compare · report          sweeps side by side; one sweep as a page (figures: the package `analysis`)
     train · sync              one run alone; send what a tracking server lacks
-    tuning                    Optuna's study is the truth, Ray Tune the muscle
-    tracking                  a durable spool on disk, and MLflow as a view of it
+    tuning                    Optuna's study holds every trial; Ray Tune places trials
+    tracking                  a durable event log on disk, and MLflow as a view of it
     space                     a YAML file → one frozen, validated `Space`
     training                  one run: its configuration, data, model and loop
     metalabel · statistics    the maths: of labels (torch), of intervals (NumPy, SciPy)
+    common                    what every layer may use
 """
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from harness.compare import compare_sweeps as compare
+    from harness.confirm.run import Confirmation, confirm
+    from harness.search.run import search
+    from harness.space.load import load as load_space
+    from harness.space.spec import Space
+    from harness.train import train
+    from harness.training.config.run_config import RunConfig
+
+__all__ = ["Confirmation", "RunConfig", "Space", "compare", "confirm", "load_space", "search", "train"]
+
+_LOCATIONS = {
+    "Confirmation": ("harness.confirm.run", "Confirmation"),
+    "RunConfig": ("harness.training.config.run_config", "RunConfig"),
+    "Space": ("harness.space.spec", "Space"),
+    "load_space": ("harness.space.load", "load"),
+}
+"""Public name → module and its name there."""
+
+_CALLABLE_MODULES = ("compare", "confirm", "search", "train")
+"""Submodules that are called as functions; see `harness.common.callable_module`."""
+
+
+def __getattr__(name: str) -> Any:
+    if name in _CALLABLE_MODULES:
+        return importlib.import_module(f"harness.{name}")
+    if name in _LOCATIONS:
+        module, attribute = _LOCATIONS[name]
+        return getattr(importlib.import_module(module), attribute)
+    raise AttributeError(f"module 'harness' has no attribute '{name}'")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

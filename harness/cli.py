@@ -6,11 +6,10 @@ import shutil
 import sys
 from pathlib import Path
 
+from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
-from harness.common.urls import BadUrl, Url
+from harness.common.urls import BadUrl, Url, parse_place
 from harness.space.errors.problems import printable
-from harness.tuning.storage.runs_dir import parse
-from harness.tuning.storage.sweep_folder import DiskError
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
 
@@ -66,7 +65,7 @@ def add_runs_dir(arguments: argparse.ArgumentParser | argparse._MutuallyExclusiv
 
 def runs_dir(text: str) -> Path | Url:
     try:
-        return parse(text)
+        return parse_place(text)
     except BadUrl as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -96,7 +95,7 @@ def whole_number(text: str) -> int:
 def refuse(error: Exception) -> int:
     """Say what was wrong, a problem a line, and nothing else."""
     say(str(error))
-    return STOPPED if isinstance(error, DiskError) else BAD_INPUT
+    return error.exit_code if isinstance(error, HarnessError) else BAD_INPUT
 
 
 def say(text: str) -> None:

@@ -10,10 +10,13 @@ import json
 import math
 import sys
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import cli
+from harness.common.callable_module import make_callable
+from harness.common.urls import Url, parse_place
 from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact, resolve
 from harness.tuning.storage.runs_dir import here
 
@@ -29,6 +32,35 @@ examples:
 
 exit codes: 0 done · 2 bad input"""
 TERMINAL_WIDTH = 80
+
+
+@dataclass(frozen=True)
+class SweepComparison:
+    """Sweeps side by side: `table` has one row per arm of a sweep, `relations` one entry per sweep after the first."""
+
+    table: "pd.DataFrame"
+    relations: "list[Relation]"
+
+
+def compare_sweeps(
+    *names: str, runs_dir: Path | Url | str = "runs", tracking_uri: str | None = None
+) -> SweepComparison:
+    """Compare sweeps that were tracked; the first is the one that the others are held against.
+
+    Args:
+        names: sweeps, studies (the newest sweep of each) or run ids.
+        runs_dir: the folder whose SQLite database is read, if `tracking_uri` is not given.
+        tracking_uri: of an MLflow server.
+
+    Raises:
+        TrackingError: there is no such server or sweep.
+    """
+    uri = resolve(tracking_uri, here(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
+    check(uri)
+    sides = _sides(uri, names)
+    from analysis.frames import comparison
+
+    return SweepComparison(comparison.table(sides), comparison.relations(sides))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -287,6 +319,8 @@ def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[R
         section("Sweeps", html_table(["sweep", "study", "state", "begun", "code", "run"], about)),
     )
 
+
+make_callable(__name__, "compare_sweeps")
 
 if __name__ == "__main__":
     sys.exit(main())

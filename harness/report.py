@@ -15,10 +15,11 @@ from typing import Any
 
 from harness import cli
 from harness.common.atomic_files import write_text
+from harness.common.json_files import read_json
 from harness.sync import sweep_folder
 from harness.tracking.spool.event_log import SpoolError
 from harness.tuning.storage.runs_dir import Need, opened
-from harness.tuning.storage.sweep_folder import FolderError, read_json
+from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import shown
 
 FILE = "report.html"

@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from harness import cli
+from harness.common.errors import HarnessError
 from harness.tracking.mlflow_view.tracking_uri import ServerAway, TrackingError, check, redact, resolve
 from harness.tracking.spool import event_log, writer_log
 from harness.tracking.spool.cursor import Cursor, cursor_path, exclusively, unsent
@@ -26,7 +27,7 @@ WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
 PATIENCE = 10.0  # seconds that another process's sending is waited for
 
 
-class NotSent(Exception):
+class NotSent(HarnessError):
     """The server does not have everything; the message says why."""
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from harness import cli
+from harness.common.callable_module import make_callable
 from harness.space import Space, SpaceError, load
 from harness.tracking.spool import event_log
 from harness.tracking.spool.event_log import EpochMetrics, SpoolError, TrialStarted
@@ -183,6 +184,8 @@ def _print_epoch(epoch: int, metrics: Mapping[str, float]) -> None:
     cells = (f"{metrics[name]:15.4f}" if name in metrics else f"{'–':>15}" for name in COLUMNS)
     print(f"{epoch:5d}  " + "  ".join(cells), flush=True)
 
+
+make_callable(__name__, "train")
 
 if __name__ == "__main__":
     try:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from analysis.figures import confirmation, style
 from analysis.frames.sweep_frame import short
 from analysis.report.sections import as_typed
-from harness.tuning.storage.sweep_folder import read_json
+from harness.common.json_files import read_json
 
 if TYPE_CHECKING:
     from analysis.paper.claims import Study

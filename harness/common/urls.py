@@ -7,13 +7,14 @@ Nothing here looks at a store. An address that could hold a secret is refused, s
 """
 
 import hashlib
-import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
+from harness.common.cache_dir import cache_dir
+from harness.common.errors import HarnessError
 from harness.common.redaction import names_secret, scrub
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
@@ -22,7 +23,7 @@ OPTIONS_OF_S3 = ("region", "scheme", "endpoint_override", "force_virtual_address
 """What may stand behind the `?` of an address of S3; of other stores, what pyarrow takes."""
 
 
-class BadUrl(ValueError):
+class BadUrl(HarnessError, ValueError):
     """No address of a place that files can be kept at; says what was expected, without what may be a secret."""
 
 
@@ -82,17 +83,20 @@ class Url:
     def copy(self) -> Path:
         """Where the copy of what is there belongs on this machine."""
         store = hashlib.sha256(f"{self.scheme}://{self.authority}?{self.query}".encode()).hexdigest()[:12]
-        return cache() / store / self.path.relative_to("/")
+        return cache_dir() / store / self.path.relative_to("/")
+
+
+def parse_place(text: str) -> Path | Url:
+    """Return the local folder or the place in an object store that `text` names.
+
+    Raises:
+        BadUrl: it is an address that cannot be used.
+    """
+    return Url.parse(text) if is_url(text) else Path(text)
 
 
 def is_url(text: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
-
-
-def cache() -> Path:
-    """This project's folder among those of things that can be had again."""
-    named = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(named) if os.path.isabs(named) else Path.home() / ".cache") / "soft-label-harness"
 
 
 def _check_options(scheme: str, query: str) -> None:

@@ -35,6 +35,9 @@ until the interval is clear of zero or the budget is spent, under a rule that al
 number of seeds, adds some and judges again has two such chances; `judged` keeps count, and a note says so.
 """
 
+from harness.common.callable_module import make_callable
 from harness.confirm.run import Confirmation, Extent, NothingToConfirm, Refused, confirm
 
 __all__ = ["Confirmation", "Extent", "NothingToConfirm", "Refused", "confirm"]
+
+make_callable(__name__, "confirm")

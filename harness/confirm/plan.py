@@ -16,11 +16,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
+from harness.common.json_files import write_json
 from harness.common.seeds import derive, successive
 from harness.space import Space
 from harness.tracking.spool.event_log import TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
-from harness.tuning.storage.sweep_folder import FolderError, label_files, write_json
+from harness.tuning.storage.sweep_folder import FolderError, label_files
 from harness.tuning.study.trial_record import TrialRecord, pareto_front
 
 Kind = Literal["confirmation", "teacher"]

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.common.errors import HarnessError
+from harness.common.json_files import write_json
 from harness.confirm.tracked import metrics, starting, with_verdict
 from harness.space import Space, load
 from harness.tracking import provenance
@@ -22,7 +24,7 @@ from harness.tracking.tracker import Sent, Tracker
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage import workspace
 from harness.tuning.storage.runs_dir import local
-from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Plan, Result
@@ -39,11 +41,11 @@ FIRST_LOOK = 3
 """Seeds before a sequence is looked at."""
 
 
-class NothingToConfirm(Exception):
+class NothingToConfirm(HarnessError):
     """The search has nothing to offer yet; says what to do."""
 
 
-class Refused(Exception):
+class Refused(HarnessError):
     """Bad input that shows beside what is there already. Nothing was changed."""
 
 

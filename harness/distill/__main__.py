@@ -3,17 +3,12 @@
 import sys
 from collections.abc import Sequence
 
-import harness.confirm
-import harness.search
 from harness import cli
-from harness.distill.run import SEEDS, NothingToDistill, Refused, distill
+from harness.common.errors import HarnessError
+from harness.confirm.run import NothingToConfirm
+from harness.distill.run import SEEDS, NothingToDistill, distill
 from harness.distill.students import Students
-from harness.space import SpaceError
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
-from harness.tracking.spool.event_log import SpoolError
-from harness.tuning.cluster.address import ClusterError
 from harness.tuning.storage.runs_dir import Need, opened
-from harness.tuning.storage.sweep_folder import FolderError
 
 EXAMPLES = """\
 examples:
@@ -91,13 +86,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 concurrency=options.concurrency,
                 verbose=options.verbose,
             )
-    except (NothingToDistill, harness.confirm.NothingToConfirm) as error:
+    except (NothingToDistill, NothingToConfirm) as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    except (
-        *(Refused, harness.search.Refused, harness.confirm.Refused),
-        *(FolderError, SpaceError, TrackingError, ClusterError, SpoolError),
-    ) as error:
+    except HarnessError as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)

@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
+from harness.common.errors import HarnessError
+from harness.common.json_files import write_json
 from harness.confirm import Extent, confirm
 from harness.distill.students import Students, Unlike, students_of, students_seed
 from harness.search import search
@@ -23,7 +25,7 @@ from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage import workspace
 from harness.tuning.storage.runs_dir import local
-from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Configuration, Plan
@@ -33,11 +35,11 @@ SEEDS = 10
 FILE = "distill.json"
 
 
-class NothingToDistill(Exception):
+class NothingToDistill(HarnessError):
     """There is nothing to teach with, or nothing was learned; says what to do."""
 
 
-class Refused(Exception):
+class Refused(HarnessError):
     """Bad input that shows beside what is there already. Nothing was changed."""
 
 

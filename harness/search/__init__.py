@@ -5,6 +5,9 @@ its command line, and `terminal` what that prints. `plan` says what a sweep woul
 `forecast` runs the sweep in simulated time. `warm_start` begins a sweep with the best of another.
 """
 
+from harness.common.callable_module import make_callable
 from harness.search.run import Outcome, Refused, search
 
 __all__ = ["Outcome", "Refused", "search"]
+
+make_callable(__name__, "search")

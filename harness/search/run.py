@@ -14,6 +14,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.common.atomic_files import write_text
+from harness.common.errors import HarnessError
+from harness.common.json_files import write_json
 from harness.search.warm_start import WarmStart
 from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
@@ -33,13 +35,13 @@ from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage import workspace
 from harness.tuning.storage.runs_dir import local
-from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, write_json
+from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
 
 if TYPE_CHECKING:
     from harness.tuning.study.sweep_study import SweepStudy
 
 
-class Refused(Exception):
+class Refused(HarnessError):
     """Bad input that shows beside what is there already. Nothing was changed."""
 
 

@@ -14,9 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.common.errors import HarnessError
+from harness.common.json_files import read_json
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.parameters import AnyParameter, Value, same
-from harness.tuning.storage.sweep_folder import FolderError, find_sweep, read_json
+from harness.tuning.storage.sweep_folder import FolderError, find_sweep
 
 if TYPE_CHECKING:
     from harness.tuning.study.trial_record import TrialRecord
@@ -25,7 +27,7 @@ BEST = 3
 FLAG = "--warm-start"
 
 
-class NoWarmStart(Exception):
+class NoWarmStart(HarnessError):
     """The earlier sweep gives nothing to start from; says what to do."""
 
 

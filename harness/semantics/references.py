@@ -11,14 +11,15 @@ import numpy as np
 import yaml
 
 from analysis.frames.class_similarity import Table, class_table, superclass_table
+from harness.common.errors import HarnessError
+from harness.common.json_files import write_json
 from harness.common.seeds import derive
 from harness.training.config.run_config import RunConfig
-from harness.tuning.storage.sweep_folder import write_json
 
 KINDS = ("votes", "model", "superclasses:FILE")
 
 
-class ReferenceLabelsError(Exception):
+class ReferenceLabelsError(HarnessError):
     """There is no such reference, or it does not fit; says what to do."""
 
 

@@ -20,6 +20,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from analysis.frames.class_similarity import Likeness, class_table, likeness, most_alike
+from harness.common.errors import HarnessError
+from harness.common.json_files import write_json
 from harness.semantics.references import (
     Reference,
     ReferenceLabelsError,
@@ -33,7 +35,7 @@ from harness.tracking.mlflow_view.tracking_uri import resolve
 from harness.tracking.spool import event_log
 from harness.tracking.tracker import Tracker
 from harness.tuning.storage.runs_dir import local
-from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on, write_json
+from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Configuration
@@ -51,7 +53,7 @@ SAW = {
 }
 
 
-class NothingToRead(Exception):
+class NothingToRead(HarnessError):
     """No arm has left labels; says what to do."""
 
 

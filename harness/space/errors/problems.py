@@ -12,6 +12,7 @@ from typing import Any
 
 from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
 
+from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 
 LONGEST_QUOTE = 60
@@ -47,7 +48,7 @@ class Problem:
         return printable(scrub(": ".join([*where, f"expected {self.expected}, got {self.got}; {self.remedy}"])))
 
 
-class SpaceError(Exception):
+class SpaceError(HarnessError):
     """A space that cannot be used; `problems` holds everything that is wrong with it, in the order of the file."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:

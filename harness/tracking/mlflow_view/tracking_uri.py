@@ -12,6 +12,7 @@ import urllib.request
 from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
+from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 
 DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
@@ -19,7 +20,7 @@ SQLITE_MAGIC = b"SQLite format 3\x00"
 EXPECTED = "http(s)://HOST:PORT, sqlite:////PATH/mlflow.db, or postgresql://, mysql://, mssql://"
 
 
-class TrackingError(Exception):
+class TrackingError(HarnessError):
     """A tracking server that cannot be used; the message says what was expected, what came and what to do."""
 
 

@@ -25,6 +25,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Literal, Self, get_args
 
+from harness.common.errors import HarnessError
+
 Scalar = str | int | float | bool
 
 FILE = "records.log"
@@ -35,7 +37,7 @@ SEEDS = "seeds_per_trial"
 """Tag of a sweep and of its trials: the runs of each trial, from its seed up, of which its metrics are the means."""
 
 
-class SpoolError(Exception):
+class SpoolError(HarnessError):
     """A spool that cannot be read or written; the message says what to do."""
 
 

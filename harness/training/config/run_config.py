@@ -46,108 +46,132 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    method: Method = Field("learned", description="how labels are treated: learned by meta-gradient, or a baseline")
+    method: Method = Field(
+        default="learned", description="how labels are treated: learned by meta-gradient, or a baseline"
+    )
 
     dataset: DatasetName = Field(
-        "digits",
+        default="digits",
         description="digits (ships with scikit-learn), a set of torchvision by name, npz:FILE or folder:DIR",
     )
-    data_root: str = Field("data", description="folder that holds the files of torchvision's sets")
-    download: bool = Field(False, description="whether torchvision may download a set that is not in data_root")
-    image_size: CountOrNone = Field(0, description="height and width that images are scaled to; 0: as they are")
-    train_size: CountOrNone = Field(0, description="images to train on, of those left; 0: all")
-    meta_size: Count = Field(150, description="clean images that drive the labels (or train the baselines)")
-    val_size: Count = Field(250, description="clean images that drive the search")
+    data_root: str = Field(default="data", description="folder that holds the files of torchvision's sets")
+    download: bool = Field(default=False, description="whether torchvision may download a set that is not in data_root")
+    image_size: CountOrNone = Field(default=0, description="height and width that images are scaled to; 0: as they are")
+    train_size: CountOrNone = Field(default=0, description="images to train on, of those left; 0: all")
+    meta_size: Count = Field(default=150, description="clean images that drive the labels (or train the baselines)")
+    val_size: Count = Field(default=250, description="clean images that drive the search")
     noise: Literal["none", "symmetric", "asymmetric", "pair", "instance", "given"] = Field(
-        "none", description="how training labels are spoiled; given: the data set's own noisy labels"
+        default="none", description="how training labels are spoiled; given: the data set's own noisy labels"
     )
     noise_rate: UnitInterval = Field(
-        0.0, description="share of training labels made wrong; asymmetric: of those in each class that has a target"
+        default=0.0,
+        description="share of training labels made wrong; asymmetric: of those in each class that has a target",
     )
     noise_map: NoiseMap = Field(
-        "", description="asymmetric: which class is taken for which, as in '2>7 3>8'; empty: as is usual, or c>c+1"
+        default="",
+        description="asymmetric: which class is taken for which, as in '2>7 3>8'; empty: as is usual, or c>c+1",
     )
-    given_labels: str = Field("y_train_given", description="npz: key of the noisy labels")
+    given_labels: str = Field(default="y_train_given", description="npz: key of the noisy labels")
     reference_labels: str = Field(
-        "reference", description="npz: key, before _train or _test, of soft labels to compare with"
+        default="reference", description="npz: key, before _train or _test, of soft labels to compare with"
     )
     augment: Literal["none", "crop_flip", "crop_flip_cutout"] = Field(
-        "none", description="how training images are varied: shifted by up to an eighth, mirrored, a square cut out"
+        default="none",
+        description="how training images are varied: shifted by up to an eighth, mirrored, a square cut out",
     )
 
-    model: ModelName = Field("mlp", description="network by name, torchvision:NAME, or module:function of your own")
+    model: ModelName = Field(
+        default="mlp", description="network by name, torchvision:NAME, or module:function of your own"
+    )
     width: Count = Field(
-        128, description="hidden units of the MLP, channels of the first block of cnn and resnet, factor k of wrn28"
+        default=128,
+        description="hidden units of the MLP, channels of the first block of cnn and resnet, factor k of wrn28",
     )
 
-    labels: Literal["instance", "class"] = Field("instance", description="one soft label per image, or one per class")
+    labels: Literal["instance", "class"] = Field(
+        default="instance", description="one soft label per image, or one per class"
+    )
     label_form: Literal["simplex", "softmax", "exponentiated"] = Field(
-        "simplex",
+        default="simplex",
         description="what is learned: the label, projected onto the simplex, or logits whose softmax it is; "
         "exponentiated: the label, each entry multiplied by what speaks for it",
     )
-    label_lr: Rate = Field(0.1, description="label learning rate, in the batch- and rate-free unit of metalabel")
-    label_schedule: Literal["constant", "model"] = Field(
-        "constant", description="course of the label learning rate; model: it falls as the model's does"
+    label_lr: Rate = Field(
+        default=0.1, description="label learning rate, in the batch- and rate-free unit of metalabel"
     )
-    label_momentum: UnitInterval = Field(0.0, description="momentum of the label steps")
-    label_decay: UnitInterval = Field(0.0, description="share of the way back to its start that each label step goes")
-    label_warmup_epochs: CountOrNone = Field(0, description="epochs before the first label step")
+    label_schedule: Literal["constant", "model"] = Field(
+        default="constant", description="course of the label learning rate; model: it falls as the model's does"
+    )
+    label_momentum: UnitInterval = Field(default=0.0, description="momentum of the label steps")
+    label_decay: UnitInterval = Field(
+        default=0.0, description="share of the way back to its start that each label step goes"
+    )
+    label_warmup_epochs: CountOrNone = Field(default=0, description="epochs before the first label step")
     label_method: Literal["forward", "forward_recompute", "reverse", "finite_difference"] = Field(
-        "forward",
+        default="forward",
         description="how the label gradient is computed; forward_recompute: a pass more, and the activations of one "
         "batch at a time; reverse: double backward; finite_difference: close, for operations that have neither",
     )
-    meta_interval: Count = Field(1, description="model steps between two label updates")
-    meta_batch_size: Count = Field(150, description="meta images per label update, at most meta_size are used")
-    meta_balanced: bool = Field(False, description="whether a meta batch holds the classes equally often")
+    meta_interval: Count = Field(default=1, description="model steps between two label updates")
+    meta_batch_size: Count = Field(default=150, description="meta images per label update, at most meta_size are used")
+    meta_balanced: bool = Field(default=False, description="whether a meta batch holds the classes equally often")
     retrain_share: UnitInterval = Field(
-        0.0, description="share of the epochs, the last, that train a fresh model on the learned labels"
+        default=0.0, description="share of the epochs, the last, that train a fresh model on the learned labels"
     )
-    train_on_meta: bool = Field(False, description="whether the meta set's images are trained on too")
+    train_on_meta: bool = Field(default=False, description="whether the meta set's images are trained on too")
 
-    label_smoothing: UnitInterval = Field(0.0, description="mass spread evenly over all classes")
+    label_smoothing: UnitInterval = Field(default=0.0, description="mass spread evenly over all classes")
     fine_tune_share: UnitInterval = Field(
-        0.25, description="fine_tuning: share of the epochs, the last, that train on the meta set alone"
+        default=0.25, description="fine_tuning: share of the epochs, the last, that train on the meta set alone"
     )
-    fine_tune_lr: Rate = Field(0.005, description="fine_tuning: model learning rate of those epochs at their start")
-    bootstrap_weight: Share = Field(0.95, description="bootstrapping: weight of the given label in the target")
+    fine_tune_lr: Rate = Field(
+        default=0.005, description="fine_tuning: model learning rate of those epochs at their start"
+    )
+    bootstrap_weight: Share = Field(default=0.95, description="bootstrapping: weight of the given label in the target")
     gce_q: Annotated[float, Field(gt=0, le=1)] = Field(
-        0.7, description="gce: from cross-entropy (near 0) to mean absolute error (1)"
+        default=0.7, description="gce: from cross-entropy (near 0) to mean absolute error (1)"
     )
-    elr_momentum: UnitInterval = Field(0.7, description="elr: share of the running target kept at each step")
-    elr_weight: Annotated[float, Field(ge=0)] = Field(3.0, description="elr: weight of the regulariser")
-    ols_weight: Share = Field(0.5, description="online_label_smoothing: weight of the given label in the target")
-    weight_net_lr: Rate = Field(1e-3, description="reweighting: learning rate of the weighting network (Adam)")
-    weight_net_width: Count = Field(100, description="reweighting: hidden units of the weighting network")
-    teacher: str = Field("", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed")
+    elr_momentum: UnitInterval = Field(default=0.7, description="elr: share of the running target kept at each step")
+    elr_weight: Annotated[float, Field(ge=0)] = Field(default=3.0, description="elr: weight of the regulariser")
+    ols_weight: Share = Field(
+        default=0.5, description="online_label_smoothing: weight of the given label in the target"
+    )
+    weight_net_lr: Rate = Field(default=1e-3, description="reweighting: learning rate of the weighting network (Adam)")
+    weight_net_width: Count = Field(default=100, description="reweighting: hidden units of the weighting network")
+    teacher: str = Field(
+        default="", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed"
+    )
     distill_temperature: Rate = Field(
-        4.0, description="distillation: what both logits are divided by before teacher and student are compared"
+        default=4.0, description="distillation: what both logits are divided by before teacher and student are compared"
     )
-    distill_weight: Share = Field(0.9, description="distillation: weight of the teacher beside the given label")
+    distill_weight: Share = Field(default=0.9, description="distillation: weight of the teacher beside the given label")
 
-    epochs: Count = Field(40, description="passes over the training images")
-    batch_size: Count = Field(64, description="images per model step")
-    optimizer: Literal["sgd", "adam", "adamw"] = Field("sgd", description="what steps the model")
-    lr: Rate = Field(0.05, description="model learning rate at the start of its schedule")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="course of the model learning rate")
-    momentum: UnitInterval = Field(0.9, description="momentum of SGD; first moment's decay of Adam and AdamW")
-    nesterov: bool = Field(False, description="Nesterov's form of SGD's momentum")
+    epochs: Count = Field(default=40, description="passes over the training images")
+    batch_size: Count = Field(default=64, description="images per model step")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="what steps the model")
+    lr: Rate = Field(default=0.05, description="model learning rate at the start of its schedule")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="course of the model learning rate")
+    momentum: UnitInterval = Field(default=0.9, description="momentum of SGD; first moment's decay of Adam and AdamW")
+    nesterov: bool = Field(default=False, description="Nesterov's form of SGD's momentum")
     weight_decay: Annotated[float, Field(ge=0, le=1e30)] = Field(
-        5e-4, description="L2 penalty of SGD and Adam, decoupled decay of AdamW"
+        default=5e-4, description="L2 penalty of SGD and Adam, decoupled decay of AdamW"
     )
 
-    seed: Annotated[int, Field(ge=0)] = Field(0, description="draws split, noise, initial weights and order")
+    seed: Annotated[int, Field(ge=0)] = Field(default=0, description="draws split, noise, initial weights and order")
     device: Literal["auto", "cpu", "cuda"] = Field(
-        "auto", description="where to compute; auto: the GPU if there is one"
+        default="auto", description="where to compute; auto: the GPU if there is one"
     )
-    deterministic: bool = Field(True, description="whether a GPU computes the same run to the same bits, as a CPU does")
+    deterministic: bool = Field(
+        default=True, description="whether a GPU computes the same run to the same bits, as a CPU does"
+    )
     amp: Literal["none", "bf16"] = Field(
-        "none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
+        default="none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
     )
-    channels_last: bool = Field(False, description="whether images and activations hold their channels innermost")
+    channels_last: bool = Field(
+        default=False, description="whether images and activations hold their channels innermost"
+    )
     compile: bool = Field(
-        False,
+        default=False,
         description="whether passes go through torch.compile (needs a C++ compiler); the training pass of a label "
         "update does not",
     )

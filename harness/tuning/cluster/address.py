@@ -5,6 +5,7 @@ import socket
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from harness.common.errors import HarnessError
 from harness.tuning.cluster import auth
 
 CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # where `ray start` says what `auto` means
@@ -17,7 +18,7 @@ def environment() -> dict[str, str]:
     return wanted | {name: os.environ[name] for name in wanted.keys() & os.environ.keys()}
 
 
-class ClusterError(Exception):
+class ClusterError(HarnessError):
     """No cluster could be started or reached, or it cannot run a trial; says what to do."""
 
 

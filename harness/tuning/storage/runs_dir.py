@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.common.atomic_files import disk_error
-from harness.common.urls import BadUrl, Url, is_url
+from harness.common.urls import BadUrl, Url, is_url, parse_place
 from harness.tracking.spool.cursor import exclusively
 from harness.tuning.storage import workspace
 from harness.tuning.storage.sweep_folder import DiskError, FolderError, no_such
@@ -51,15 +51,6 @@ class Need:
     argument: str = "NAME"
 
 
-def parse(text: str) -> Path | Url:
-    """A value of --runs-dir.
-
-    Raises:
-        BadUrl: it is an address, and none that can be used.
-    """
-    return Url.parse(text) if is_url(text) else Path(text)
-
-
 def local(runs_dir: Path | str) -> Path:
     """The folder that a function of this package is given.
 
@@ -87,7 +78,7 @@ def opened(runs_dir: Path | Url | str, *needs: Need) -> Iterator[Path]:
         DiskError: the store took nothing more. What is new is in the working copy; the same command goes on.
     """
     try:
-        place = parse(runs_dir) if isinstance(runs_dir, str) else runs_dir
+        place = parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir
     except BadUrl as error:
         raise FolderError(f"--runs-dir: {error}") from error
     if isinstance(place, Path):

@@ -7,16 +7,17 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
 import contextlib
 import difflib
 import fcntl
-import json
 import os
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Any, Self
+from typing import IO, Self
 
-from harness.common.atomic_files import disk_error, write_text
+from harness.common.atomic_files import disk_error
+from harness.common.errors import HarnessError
+from harness.common.json_files import read_json
 from harness.common.urls import Url, is_url
 from harness.tuning.storage import workspace
 
@@ -31,12 +32,14 @@ HUNG_TOLD = "time_limit.txt"
 """The same, once it was told."""
 
 
-class FolderError(Exception):
+class FolderError(HarnessError):
     """The folder cannot be used; says why and what to do."""
 
 
 class DiskError(FolderError):
     """The disk takes nothing more. What was told before is kept, and the same command goes on once there is space."""
+
+    exit_code = 3
 
 
 class SweepFolder:
@@ -152,11 +155,9 @@ def label_files(trial: Path) -> tuple[str, ...]:
 
 def tracked_on(path: Path) -> str | None:
     """The server that the search named, but for SQLite, whose file may have moved with the runs folder."""
-    try:
-        uri = str(json.loads((path / "summary.json").read_text())["mlflow"]["tracking_uri"])
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    return None if uri.startswith("sqlite:") else uri
+    summary = read_json(path / "summary.json") or {}
+    uri = (summary.get("mlflow") or {}).get("tracking_uri")
+    return None if uri is None or uri.startswith("sqlite:") else uri
 
 
 def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
@@ -209,16 +210,3 @@ def check_links(folder: Path) -> None:
                         f"{entry.path}: expected a file or folder of the sweep, got a link to "
                         f"{Path(entry.path).resolve()}; remove it"
                     )
-
-
-def write_json(path: Path, value: Any) -> None:
-    write_text(path, json.dumps(value, indent=2, allow_nan=False) + "\n")
-
-
-def read_json(path: Path) -> dict[str, Any] | None:
-    """The mapping that a file holds; None where it is missing, damaged or holds something else."""
-    try:
-        content = json.loads(path.read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) else None

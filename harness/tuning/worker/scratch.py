@@ -11,8 +11,9 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
+from harness.common.cache_dir import cache_dir
 from harness.common.seeds import successive
-from harness.common.urls import Url, cache, is_url
+from harness.common.urls import Url, is_url
 from harness.training.data.readers.paths import TEACHING, teacher_file
 from harness.tuning.storage.object_store import Store, StoreError
 from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS
@@ -28,7 +29,7 @@ class Scratch:
 
     def __init__(self, url: Url) -> None:
         self.url = url
-        self.folder = cache() / "scratch" / url.copy.relative_to(cache())
+        self.folder = cache_dir() / "scratch" / url.copy.relative_to(cache_dir())
         self._store = Store(url)
         self._known: dict[str, State] = {}
 

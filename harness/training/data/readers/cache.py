@@ -6,7 +6,6 @@ read from: files that change give another folder. It is written whole or not at 
 
 import contextlib
 import hashlib
-import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -14,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.common.cache_dir import cache_dir
 from harness.training.data.readers.raw import Array
 
 Arrays = dict[str, Array]
@@ -27,7 +27,7 @@ def cached(asked: Iterable[str], files: Iterable[Path], read: Callable[[], Array
 
     Where the cache cannot be written, the arrays are this process's own.
     """
-    folder = _root() / _name(asked, files)
+    folder = cache_dir() / _name(asked, files)
     if not folder.is_dir():
         arrays = read()
         with contextlib.suppress(OSError):
@@ -36,11 +36,6 @@ def cached(asked: Iterable[str], files: Iterable[Path], read: Callable[[], Array
             return arrays
     # Copy on write: torch wants memory that it may write to, and pages stay shared as nobody does.
     return {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
-
-
-def _root() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME")
-    return (Path(base) if base else Path.home() / ".cache") / "soft-label-harness"
 
 
 def _name(asked: Iterable[str], files: Iterable[Path]) -> str:
