@@ -16,7 +16,7 @@ from harness.tuning.study.sweep_study import SweepStudy
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
 
-Search = simulation.Search[dict[str, Any]]
+Search = simulation.SimulatedSearch[dict[str, Any]]
 
 
 class LedgerSearch:

@@ -1,10 +1,9 @@
-"""Optuna's dashboard on a sweep, while it runs or afterwards: one study an arm, on this machine alone.
+"""Optuna's dashboard for a running or finished sweep, with one study per arm, on this machine only.
 
     python -m harness.dashboard NAME [--runs-dir runs] [--port 8080]
 
-The dashboard can look and not change: what its buttons would write (a rename, a note, a deletion) is refused, as the
-journal is the sweep. Needs the package optuna-dashboard, which `make` installs.
-Exit codes: 0 done, 2 the input is wrong.
+The dashboard is read-only: a rename, a note or a deletion is refused. Needs the package optuna-dashboard, which `make`
+installs. Exit codes: 0 done, 2 bad input.
 """
 
 import argparse
@@ -34,55 +33,54 @@ class _Server(ThreadingMixIn, WSGIServer):
     daemon_threads = True
 
 
-class _Quiet(WSGIRequestHandler):
+class _QuietHandler(WSGIRequestHandler):
     def log_message(self, *words: object) -> None:
-        """Not a line a request."""
+        """Print nothing for a request."""
 
 
-def server(folder: Path, port: int) -> WSGIServer:
-    """What answers on 127.0.0.1:`port` (0: any that is free) for the sweep in `folder`.
+def make_dashboard(folder: Path, port: int) -> WSGIServer:
+    """The server of the dashboard for the sweep in `folder`, on 127.0.0.1:`port` (0: any free port).
 
     Raises:
         ImportError: optuna-dashboard is not installed.
         OSError: the folder holds no journal, or the port is taken.
     """
-    from optuna_dashboard import wsgi  # seconds to import: not before the input is known to be good
+    from optuna_dashboard import wsgi  # takes seconds to import
 
     from harness.tuning.storage.sweep_folder import SweepFolder
-    from harness.tuning.study.read_only import onlooker
+    from harness.tuning.study.journal import ReadOnlyStorage
 
-    return make_server(HOST, port, wsgi(onlooker(SweepFolder(folder).journal)), _Server, _Quiet)
+    return make_server(HOST, port, wsgi(ReadOnlyStorage(SweepFolder(folder).journal)), _Server, _QuietHandler)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.dashboard", "Optuna's dashboard on a sweep: it looks, and changes nothing.", EXAMPLES)
+    parser = cli.parser("harness.dashboard", "Optuna's dashboard for a sweep, read-only.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
     parser.add_argument("--port", type=cli.positive_int, default=PORT, metavar="N", help=f"default: {PORT}")
     options = parser.parse_args(arguments)
     try:
         with opened(options.runs_dir, Need(options.name, writes=False, follows=True)) as runs:
-            return _serve(server(sweep_folder(runs, options.name).parent, options.port), options)
+            return _serve(make_dashboard(sweep_folder(runs, options.name).parent, options.port), options)
     except (SpoolError, FolderError) as error:
         return cli.refuse(error)
     except ImportError:
-        needed = "expected the package optuna-dashboard, which is not installed: pip install optuna-dashboard"
-        print(needed, file=sys.stderr)
+        print("expected the package optuna-dashboard, found none: pip install optuna-dashboard", file=sys.stderr)
         return cli.BAD_INPUT
     except FileNotFoundError as error:
         print(f"NAME: expected the journal of a sweep at {error}, found none; run the search", file=sys.stderr)
         return cli.BAD_INPUT
     except (OSError, OverflowError) as error:
-        told = f"--port: expected one that is free on {HOST}, got {options.port}: {error}; take another"
-        print(told, file=sys.stderr)
+        message = f"--port: expected a free port on {HOST}, got {options.port}: {error}; choose another"
+        print(message, file=sys.stderr)
         return cli.BAD_INPUT
 
 
-def _serve(serving: WSGIServer, options: argparse.Namespace) -> int:
-    print(f"{options.name}: http://{HOST}:{options.port}/dashboard/ (it changes nothing; Ctrl-C ends it)", flush=True)
-    with serving:
+def _serve(server: WSGIServer, options: argparse.Namespace) -> int:
+    print(f"{options.name}: http://{HOST}:{options.port}/dashboard/ (read-only; Ctrl-C ends it)", flush=True)
+    with server:
         try:
-            serving.serve_forever()
+            server.serve_forever()
         except KeyboardInterrupt:
             print()
     return cli.DONE

@@ -213,6 +213,6 @@ def test_optunas_dashboard_shows_every_arm_and_its_trials(swept: Swept, tmp_path
     finally:
         os.killpg(dashboard.pid, signal.SIGINT)
         out, _ = dashboard.communicate(timeout=30)
-    assert out.startswith(f"label_lr: {address}/ (it changes nothing")
+    assert out.startswith(f"label_lr: {address}/ (read-only")
     assert dashboard.returncode == 0
     assert journal.read_bytes() == before

@@ -25,14 +25,14 @@ def crc32_hex(content: bytes) -> str:
     return f"{zlib.crc32(content):08x}"
 
 
-def compact_json(value: Mapping[str, Any]) -> bytes:
-    """JSON of `value` without spaces; ValueError for NaN and infinity."""
-    return json.dumps(value, separators=(",", ":"), allow_nan=False).encode()
+def compact_json(value: Mapping[str, Any], *, allow_nan: bool = False) -> bytes:
+    """JSON of `value` without spaces; ValueError for NaN and infinity unless `allow_nan`."""
+    return json.dumps(value, separators=(",", ":"), allow_nan=allow_nan).encode()
 
 
-def encode_line(value: Mapping[str, Any]) -> bytes:
+def encode_line(value: Mapping[str, Any], *, allow_nan: bool = False) -> bytes:
     """Encode a non-empty object as one line of JSON that ends with its checksum."""
-    body = compact_json(value)
+    body = compact_json(value, allow_nan=allow_nan)
     return body[:-1] + _LINE_MARK + crc32_hex(body).encode() + _LINE_END
 
 

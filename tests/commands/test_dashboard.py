@@ -15,7 +15,7 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
 from harness import dashboard
-from harness.tuning.study.read_only import ReadOnly, onlooker
+from harness.tuning.study.journal import ReadOnlyError, ReadOnlyStorage
 from tests.analysis.sweeps import recorded, searched
 
 
@@ -37,7 +37,7 @@ def folder(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def address(folder: Path) -> Iterator[str]:
-    with dashboard.server(folder, 0) as server:
+    with dashboard.make_dashboard(folder, 0) as server:
         thread = threading.Thread(target=server.serve_forever)
         thread.start()
         yield f"http://127.0.0.1:{server.server_port}"
@@ -86,15 +86,15 @@ def test_what_would_change_the_sweep_is_refused(
     capfd.readouterr()  # the refusal's traceback
 
 
-def test_an_onlooker_reads_and_does_not_write(folder: Path) -> None:
+def test_a_read_only_storage_reads_and_does_not_write(folder: Path) -> None:
     before = (folder / "study.journal").read_bytes()
-    storage = onlooker(folder / "study.journal")
+    storage = ReadOnlyStorage(folder / "study.journal")
     assert len(optuna.load_study(study_name="learned", storage=storage).trials) == 3
-    with pytest.raises(ReadOnly, match="its driver's alone"):
+    with pytest.raises(ReadOnlyError, match="only the driver"):
         storage.delete_study(0)
     assert (folder / "study.journal").read_bytes() == before
     (folder / "study.journal").write_bytes(before + b'{"op_code": 4')  # the driver is in the middle of a line
-    assert len(optuna.load_study(study_name="one_hot", storage=onlooker(folder / "study.journal")).trials) == 3
+    assert len(optuna.load_study(study_name="one_hot", storage=ReadOnlyStorage(folder / "study.journal")).trials) == 3
 
 
 def test_bad_input_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -105,8 +105,8 @@ def test_bad_input_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
         port = str(taken.getsockname()[1])
         for words, expected in [
             (["label_rl", *runs], "did you mean label_lr"),
-            (["label_lr", *runs, "--port", port], f"--port: expected one that is free on 127.0.0.1, got {port}"),
-            (["label_lr", *runs, "--port", "99999"], "--port: expected one that is free"),
+            (["label_lr", *runs, "--port", port], f"--port: expected a free port on 127.0.0.1, got {port}"),
+            (["label_lr", *runs, "--port", "99999"], "--port: expected a free port"),
         ]:
             assert dashboard.main(words) == 2
             assert expected in capsys.readouterr().err

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from optuna.storages.journal import JournalFileBackend
 
 from harness.space import Space
 from harness.tracking.spool.event_log import Record, TrialEnded
+from harness.tuning.study.journal import _JournalFile
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import TrialRecord
 from tests.tuning.conftest import Recorder, measured, rising, space
@@ -36,16 +36,16 @@ class Killed(BaseException):
 def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Kill the driver before its write number `write`, from 0; yields the count of those that were let through."""
     through = [0]
-    append = JournalFileBackend.append_logs
+    append = _JournalFile.append_logs
 
-    def counted(self: JournalFileBackend, logs: list[dict[str, Any]]) -> None:
+    def counted(self: _JournalFile, logs: list[dict[str, Any]]) -> None:
         if through[0] == write:
             raise Killed
         through[0] += 1
         append(self, logs)
 
     with monkeypatch.context() as patch:
-        patch.setattr(JournalFileBackend, "append_logs", counted)
+        patch.setattr(_JournalFile, "append_logs", counted)
         yield through
 
 

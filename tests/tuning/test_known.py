@@ -39,15 +39,15 @@ def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, m
         if rng.random() < 0.3:
             continue  # several things happen between two looks
 
-        found = trial_index.known(study)
+        found = trial_index.trial_index(study)
         trials = study.get_trials(deepcopy=False)
-        assert found.few() == few(trials, 1 if direction == "maximize" else -1)
+        assert found.training_subset() == few(trials, 1 if direction == "maximize" else -1)
         assert all(found.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
         for width in range(31):
             those = [trial.number for trial in trials if trial.params["width"] == width]
-            assert found.tried({"width": width}, but=-1) == bool(those)
+            assert found.contains({"width": width}, except_number=-1) == bool(those)
             running = [number for number in those if trials[number].state == TrialState.RUNNING]
-            assert not running or found.tried({"width": width}, but=running[0]) == (len(those) > 1)
+            assert not running or found.contains({"width": width}, except_number=running[0]) == (len(those) > 1)
 
 
 def test_all_are_learned_from_where_a_best_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -55,7 +55,7 @@ def test_all_are_learned_from_where_a_best_cannot_be_told(monkeypatch: pytest.Mo
     study = optuna.create_study(directions=["maximize", "minimize"])
     for value in range(20):
         study.tell(study.ask(), [value, value])
-    assert len(trial_index.known(study).few()) == 20
+    assert len(trial_index.trial_index(study).training_subset()) == 20
 
 
 def test_one_is_not_true() -> None:
@@ -67,6 +67,6 @@ def test_one_is_not_true() -> None:
             value=0,
         )
     )
-    found: TrialIndex = trial_index.known(study)
-    assert found.tried({"nesterov": True}, but=-1)
-    assert not found.tried({"nesterov": 1}, but=-1)
+    found: TrialIndex = trial_index.trial_index(study)
+    assert found.contains({"nesterov": True}, except_number=-1)
+    assert not found.contains({"nesterov": 1}, except_number=-1)

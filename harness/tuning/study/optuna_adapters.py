@@ -1,8 +1,8 @@
-"""A space in Optuna's words: its parameters, its sampler, its pruner.
+"""A space's parameters, sampler and pruner as Optuna's objects.
 
-Bounds are inclusive on both sides, here as there. A sampler is made anew for each trial, its randomness derived from
-the sweep's seed, the arm and the trial's place in it, and for each value that is drawn apart, from the parameter too:
-what it knows it reads from the study.
+Bounds are inclusive on both sides, here as in Optuna. Each trial gets a new sampler, which reads all it needs from the
+study. Its seed is derived from the sweep's seed, the arm and the trial's index in the arm, and for parameters that are
+drawn independently from the parameter's name too.
 """
 
 import random
@@ -33,48 +33,51 @@ from harness.space.strategies import (
     Wilcoxon,
 )
 from harness.tuning.study.deduplicating_sampler import DeduplicatingSampler, combinations
+from harness.tuning.study.optuna_internals import initialize_brackets
 
-BREEDS = 20
-"""Children bred before one that was tried already is tried again."""
+MAX_CHILDREN = 20
+"""Children that NSGA-II breeds until one is new."""
 
 FIRST_RUNG = 0.4
-"""Of an arm's most epochs, where a space does not say; measured in benchmarks/search_efficiency.md."""
+"""Default first rung of successive halving, in parts of the arm's longest run (benchmarks/search_efficiency.md)."""
 
 
-def ask(study: optuna.Study, space: Space, arm: Arm, place: int) -> optuna.Trial:
-    """Trial number `place` (from 0) of `arm`, with all its parameters."""
-    first = grid(arm, space.search.seed) if isinstance(space.search.sampler, Grid) else arm.points
-    study.sampler = sampler(space, arm, str(place))
-    if place < len(first):
-        study.enqueue_trial(dict(first[place]), skip_if_exists=True)
-    return complete(study, space, arm, study.ask(), place)
-
-
-def complete(study: optuna.Study, space: Space, arm: Arm, trial: optuna.Trial, place: int) -> optuna.Trial:
-    """Give `trial` a value for each parameter that it has none of yet, after a kill in the midst of it say."""
-
-    # What is drawn together comes from one stream, whichever of it a former driver had written down; each of the rest
-    # from a stream of its own: what was drawn before a kill does not move the others.
-    study.sampler = sampler(space, arm, str(place))
-    together = trial.relative_params
-
-    def pick(name: str, parameter: AnyParameter) -> Any:
-        if name not in together:
-            study.sampler = sampler(space, arm, f"{place}:{name}")
-        return _value(trial, name, parameter)
-
-    arm.draw(pick)
+def ask(study: optuna.Study, space: Space, arm: Arm, index: int) -> optuna.Trial:
+    """Create trial number `index` (from 0) of `arm`, with a value for every parameter."""
+    points = grid(arm, space.search.seed) if isinstance(space.search.sampler, Grid) else arm.points
+    study.sampler = make_sampler(space, arm, str(index))
+    if index < len(points):
+        study.enqueue_trial(dict(points[index]), skip_if_exists=True)
+    trial = study.ask()
+    suggest_missing(study, space, arm, trial, index)
     return trial
 
 
+def suggest_missing(study: optuna.Study, space: Space, arm: Arm, trial: optuna.Trial, index: int) -> None:
+    """Suggest the parameters that `trial` lacks, such as those that a killed driver had not written yet.
+
+    Parameters that the sampler draws jointly come from one random stream. Each other parameter has a stream of its
+    own, so that its value does not depend on which ones a killed driver had drawn.
+    """
+    study.sampler = make_sampler(space, arm, str(index))
+    joint = trial.relative_params
+
+    def suggest(name: str, parameter: AnyParameter) -> Any:
+        if name not in joint:
+            study.sampler = make_sampler(space, arm, f"{index}:{name}")
+        return _suggest(trial, name, parameter)
+
+    arm.draw(suggest)
+
+
 def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
-    """Every combination of the arm's parameters once, in an order drawn by the seed."""
-    every = combinations(arm)
-    random.Random(_seed(seed, f"grid:{arm.name}")).shuffle(every)
-    return every
+    """Every combination of the arm's parameters once, in random order."""
+    shuffled = combinations(arm)
+    random.Random(_derive(seed, f"grid:{arm.name}")).shuffle(shuffled)
+    return shuffled
 
 
-def _value(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
+def _suggest(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
     match parameter:
         case FloatParameter():
             return trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log, step=parameter.step)
@@ -84,59 +87,54 @@ def _value(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
             return trial.suggest_categorical(name, list(parameter.choices))
 
 
-def sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
-    """The sampler of `arm`, its randomness derived from `purpose`, but for sequences that are one for the whole arm."""
+def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
+    """The sampler of `arm`, seeded for `purpose`; low-discrepancy sequences have one seed for the whole arm."""
+    seed = _derive(space.search.seed, f"{arm.name}:{purpose}")
+    sequence_seed = _derive(space.search.seed, arm.name)
     with warnings.catch_warnings():
-        warnings.simplefilter(
-            "ignore", ExperimentalWarning
-        )  # of `group`: Optuna's version is bounded, and tests use it
-        return _sampler(space, arm, _seed(space.search.seed, f"{arm.name}:{purpose}"))
+        warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's version is bounded, and tests use each of them
+        match space.search.sampler:
+            case Tpe() as tpe:
+                model: samplers.BaseSampler = samplers.TPESampler(
+                    n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.conditional, seed=seed
+                )
+                learns_from = (TrialState.COMPLETE, TrialState.PRUNED)
+                return DeduplicatingSampler(arm, tpe, model, learns_from, sequence_seed, seed)
+            case Gp() as gp:
+                model = samplers.GPSampler(n_startup_trials=0, deterministic_objective=gp.deterministic, seed=seed)
+                return DeduplicatingSampler(arm, gp, model, (TrialState.COMPLETE,), sequence_seed, seed)
+            case Random() | Grid():
+                return samplers.RandomSampler(seed=seed)
+            case Qmc() as qmc:
+                return samplers.QMCSampler(
+                    qmc_type=qmc.sequence, scramble=qmc.scramble, seed=sequence_seed, warn_independent_sampling=False
+                )
+            case CmaEs() as cmaes:
+                return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
+            case Nsga2() as nsga2:
+                return _Nsga2(
+                    population_size=nsga2.population_size,
+                    mutation_prob=nsga2.mutation_prob,
+                    crossover_prob=nsga2.crossover_prob,
+                    swapping_prob=nsga2.swapping_prob,
+                    seed=seed,
+                )
 
 
-def _sampler(space: Space, arm: Arm, seed: int) -> samplers.BaseSampler:
-    once = _seed(space.search.seed, arm.name)
-    match space.search.sampler:
-        case Tpe() as tpe:
-            model = samplers.TPESampler(
-                n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.conditional, seed=seed
-            )
-            return DeduplicatingSampler(arm, tpe, model, (TrialState.COMPLETE, TrialState.PRUNED), once, seed)
-        case Random() | Grid():
-            return samplers.RandomSampler(seed=seed)
-        case Qmc() as qmc:
-            return samplers.QMCSampler(
-                qmc_type=qmc.sequence, scramble=qmc.scramble, seed=once, warn_independent_sampling=False
-            )
-        case Gp() as gp:
-            process = samplers.GPSampler(n_startup_trials=0, deterministic_objective=gp.deterministic, seed=seed)
-            return DeduplicatingSampler(arm, gp, process, (TrialState.COMPLETE,), once, seed)
-        case CmaEs() as cmaes:
-            return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
-        case Nsga2() as nsga2:
-            return _Generations(
-                population_size=nsga2.population_size,
-                mutation_prob=nsga2.mutation_prob,
-                crossover_prob=nsga2.crossover_prob,
-                swapping_prob=nsga2.swapping_prob,
-                seed=seed,
-            )
+class _Nsga2(samplers.NSGAIISampler):
+    """NSGA-II that does not depend on restarts and breeds again where a child was tried before.
 
-
-class _Generations(samplers.NSGAIISampler):
-    """Optuna's, but for two things. The class's name is in the journals, beside what is known of each generation.
-
-    Parents come in the order of their trials also where they are chosen, as they do when looked up later: else the
-    first child of a generation would be another one after a kill just before it. And a child that was tried already is
-    bred anew: a run follows from its settings, so a repeat is a trial lost.
+    Optuna selects parents in another order than it reads them from the journal later, so that the first child of a
+    generation would change if the driver were killed just before it. The journal names this class in its attributes.
     """
 
     def sample_relative(
         self, study: optuna.Study, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> dict[str, Any]:
         others = [other.params for other in study.get_trials(deepcopy=False) if other.number != trial.number]
-        for _ in range(BREEDS):
+        for _ in range(MAX_CHILDREN):
             child = super().sample_relative(study, trial, search_space)
-            # What a child lacks is a mutation: drawn later, it may still come to what was tried.
+            # Parameters that a child lacks are mutations, drawn later: whether it is new is not known yet.
             if len(child) < len(search_space) or not any(child.items() <= other.items() for other in others):
                 break
         return child
@@ -145,47 +143,42 @@ class _Generations(samplers.NSGAIISampler):
         return sorted(super().select_parent(study, generation), key=lambda trial: trial.number)
 
 
-def pruner(space: Space, arm: Arm) -> pruners.BasePruner:
+def make_pruner(space: Space, arm: Arm) -> pruners.BasePruner:
     """The pruner of `arm`; its resource is the epoch."""
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ExperimentalWarning)  # of `wilcoxon`, as above
-        return _pruner(space, arm)
-
-
-def _pruner(space: Space, arm: Arm) -> pruners.BasePruner:
-    match space.search.pruner:
-        case SuccessiveHalving() as halving:
-            return pruners.SuccessiveHalvingPruner(
-                min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.most_epochs)),
-                reduction_factor=halving.reduction_factor,
-                min_early_stopping_rate=halving.min_early_stopping_rate,
-                bootstrap_count=halving.bootstrap_count,
-            )
-        case Hyperband() as hyperband:
-            brackets = pruners.HyperbandPruner(
-                min_resource=hyperband.min_epochs,
-                max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.most_epochs),
-                reduction_factor=hyperband.reduction_factor,
-                bootstrap_count=hyperband.bootstrap_count,
-            )
-            # Now, and not at its first look: which trials a sampler sees would else hang on when the driver started.
-            brackets._try_initialization(None)  # type: ignore[arg-type]
-            return brackets
-        case Median() as median:
-            return pruners.MedianPruner(
-                n_startup_trials=median.startup_trials,
-                n_warmup_steps=median.warmup_epochs,
-                interval_steps=median.interval_epochs,
-                n_min_trials=median.min_trials,
-            )
-        case Wilcoxon() as wilcoxon:
-            return _QuietWilcoxon(p_threshold=wilcoxon.p_threshold, n_startup_steps=wilcoxon.startup_epochs)
-        case NoPruner():
-            return pruners.NopPruner()
+        warnings.simplefilter("ignore", ExperimentalWarning)  # as for the samplers
+        match space.search.pruner:
+            case SuccessiveHalving() as halving:
+                return pruners.SuccessiveHalvingPruner(
+                    min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.most_epochs)),
+                    reduction_factor=halving.reduction_factor,
+                    min_early_stopping_rate=halving.min_early_stopping_rate,
+                    bootstrap_count=halving.bootstrap_count,
+                )
+            case Hyperband() as hyperband:
+                pruner = pruners.HyperbandPruner(
+                    min_resource=hyperband.min_epochs,
+                    max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.most_epochs),
+                    reduction_factor=hyperband.reduction_factor,
+                    bootstrap_count=hyperband.bootstrap_count,
+                )
+                initialize_brackets(pruner)
+                return pruner
+            case Median() as median:
+                return pruners.MedianPruner(
+                    n_startup_trials=median.startup_trials,
+                    n_warmup_steps=median.warmup_epochs,
+                    interval_steps=median.interval_epochs,
+                    n_min_trials=median.min_trials,
+                )
+            case Wilcoxon() as wilcoxon:
+                return _QuietWilcoxon(p_threshold=wilcoxon.p_threshold, n_startup_steps=wilcoxon.startup_epochs)
+            case NoPruner():
+                return pruners.NopPruner()
 
 
 class _QuietWilcoxon(pruners.WilcoxonPruner):
-    """Optuna's, which warns at every epoch that the best trial lacks; where epochs are searched, that is no fault."""
+    """Wilcoxon pruner without the warning at each epoch that the best trial lacks: lengths of runs may differ."""
 
     def prune(self, study: optuna.Study, trial: FrozenTrial) -> bool:
         with warnings.catch_warnings():
@@ -193,5 +186,5 @@ class _QuietWilcoxon(pruners.WilcoxonPruner):
             return super().prune(study, trial)
 
 
-def _seed(seed: int, purpose: str) -> int:
+def _derive(seed: int, purpose: str) -> int:
     return derive(seed, f"sampler:{purpose}") % 2**32

@@ -1,7 +1,7 @@
-"""A sweep in simulated time: what decides is real, what is decided about is looked up, and nobody waits.
+"""A sweep in simulated time: real decisions, known results, no waiting.
 
-Workers take a trial each; every epoch comes in when it is said to, so that results arrive out of order, as they do in a
-sweep. What is searched with is asked and told as Ray's searcher and scheduler do it.
+Each worker takes one trial after another. Every epoch ends at a time given beforehand, so that results of different
+trials arrive interleaved, as in a real sweep.
 """
 
 import heapq
@@ -9,38 +9,38 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Protocol, TypeVar
 
-Suggested = TypeVar("Suggested", covariant=True)
+Settings = TypeVar("Settings", covariant=True)
 
 
-class Search(Protocol[Suggested]):
-    """What suggests trials, hears of their epochs, and says which to stop."""
+class SimulatedSearch(Protocol[Settings]):
+    """What suggests trials and decides which to stop."""
 
-    def next(self) -> tuple[int, Suggested] | None:
+    def next(self) -> tuple[int, Settings] | None:
         """Number and settings of the next trial; None when there is none."""
 
     def report(self, number: int, epoch: int, value: float) -> bool:
-        """Whether the trial should stop after this epoch, the first being 1."""
+        """Whether to stop the trial after this epoch, counted from 1."""
 
     def complete(self, number: int) -> None: ...
 
     def prune(self, number: int) -> None: ...
 
 
-class Life(Protocol):
-    """What becomes of a trial that nobody stops."""
+class SimulatedRun(Protocol):
+    """The course of a trial that nobody stops."""
 
     @property
     def epochs(self) -> int: ...
 
     def seconds(self, epoch: int) -> float:
-        """What an epoch takes, set-up and all."""
+        """Duration of an epoch, with the set-up in the first."""
 
     def value(self, epoch: int) -> float: ...
 
 
 @dataclass(frozen=True)
-class Ended:
-    """A trial at its end; `value` where it ran to its last epoch, times in seconds since the sweep's start."""
+class EndedTrial:
+    """A trial at its end: `value` None if it was pruned, `began` and `ended` in seconds since the sweep's start."""
 
     number: int
     epochs: int
@@ -50,40 +50,42 @@ class Ended:
 
 
 @dataclass
-class _Running:
+class _RunningTrial:
     number: int
-    life: Life
+    run: SimulatedRun
     began: float
     epoch: int = 1
 
 
-def simulate(search: Search[Suggested], workers: int, live: Callable[[Suggested], Life]) -> list[Ended]:
+def simulate(
+    search: SimulatedSearch[Settings], workers: int, make_run: Callable[[Settings], SimulatedRun]
+) -> list[EndedTrial]:
     """The trials in the order in which they end."""
-    ended: list[Ended] = []
-    queue: list[tuple[float, int, _Running]] = []  # time of the next epoch's end, order of coming
-    coming = 0
+    ended: list[EndedTrial] = []
+    queue: list[tuple[float, int, _RunningTrial]] = []  # end of the epoch, order of insertion, trial
+    inserted = 0
 
-    def wait(now: float, trial: _Running) -> None:
-        nonlocal coming
-        coming += 1
-        heapq.heappush(queue, (now + trial.life.seconds(trial.epoch), coming, trial))
+    def enqueue(now: float, trial: _RunningTrial) -> None:
+        nonlocal inserted
+        inserted += 1
+        heapq.heappush(queue, (now + trial.run.seconds(trial.epoch), inserted, trial))
 
-    def begin(now: float) -> None:
+    def start_next(now: float) -> None:
         if (suggested := search.next()) is not None:
             number, settings = suggested
-            wait(now, _Running(number, live(settings), now))
+            enqueue(now, _RunningTrial(number, make_run(settings), now))
 
     for _ in range(workers):
-        begin(0.0)
+        start_next(0.0)
     while queue:
         now, _, trial = heapq.heappop(queue)
-        value = trial.life.value(trial.epoch)
+        value = trial.run.value(trial.epoch)
         stop = search.report(trial.number, trial.epoch, value)
-        if not stop and trial.epoch < trial.life.epochs:
+        if not stop and trial.epoch < trial.run.epochs:
             trial.epoch += 1
-            wait(now, trial)
+            enqueue(now, trial)
             continue
         (search.prune if stop else search.complete)(trial.number)
-        ended.append(Ended(trial.number, trial.epoch, None if stop else value, trial.began, now))
-        begin(now)
+        ended.append(EndedTrial(trial.number, trial.epoch, None if stop else value, trial.began, now))
+        start_next(now)
     return ended

@@ -1,4 +1,4 @@
-"""What a space asks of its trials beyond a good objective: constraints to keep, and when an arm had enough."""
+"""When an arm stops before its share of the trials, and by how much a trial violates a constraint."""
 
 import math
 import sys
@@ -17,23 +17,22 @@ from harness.tuning.study.optuna_adapters import grid
 from harness.tuning.study.pareto import Point, weakly_dominates
 
 MODEL_TRIALS = 20
-"""Complete trials of an arm before its expected improvement is looked at: the model needs some to stand on."""
+"""Complete trials of an arm that the Gaussian process of `expected_improvement_below` needs."""
+
+END_INDEX = "index"
+"""Key in a trial's user attribute `end`: how many trials of its arm had ended before. Clocks may be set back."""
 
 
 def violation(constraint: Constraint, config: RunConfig, metrics: Mapping[str, float]) -> float:
-    """How far a trial breaks `constraint`, above 0; 1 where it never measured what the constraint is about."""
+    """By how much a trial violates `constraint`, above 0; 1 where a metric of the constraint was never measured."""
     values = {**metrics, **config.model_dump()}
     return min(constraint.violation(values), sys.float_info.max) if constraint.names <= values.keys() else 1.0
 
 
-PLACE = "place"
-"""In how a trial ended: how many of its arm had ended before. The clock, which may be set back, does not say so."""
-
-
 class ArmStopping:
-    """Whether an arm had enough before its share of the trials: its epochs are spent, or no more gain is to be had.
+    """Whether an arm stops: its grid or its epochs are used up, or too little gain is expected.
 
-    The epochs of the budget are shared out evenly, as the trials are: arms stay comparable.
+    An epoch budget is shared evenly among the arms, as trials are, so that arms stay comparable.
     """
 
     def __init__(self, space: Space) -> None:
@@ -45,22 +44,22 @@ class ArmStopping:
         if isinstance(search.sampler, Grid) and len(trials) >= len(grid(arm, search.seed)):
             return True
         if search.epoch_budget is not None:
-            spent = search.seeds_per_trial * sum(trial.last_step or 0 for trial in trials)
-            if spent >= search.epoch_budget / len(self.space.arms):
+            epochs = search.seeds_per_trial * sum(trial.last_step or 0 for trial in trials)
+            if epochs >= search.epoch_budget / len(self.space.arms):
                 return True
         rule = search.stop_when
         if rule is None:
             return False
-        if rule.no_gain_trials is not None and _without_gain(self.space, trials) >= rule.no_gain_trials:
+        if rule.no_gain_trials is not None and _trials_without_gain(self.space, trials) >= rule.no_gain_trials:
             return True
-        below = rule.expected_improvement_below
-        return below is not None and self._improvement(arm, trials) < below
+        limit = rule.expected_improvement_below
+        return limit is not None and self._expected_improvement(arm, trials) < limit
 
-    def _improvement(self, arm: Arm, trials: Sequence[FrozenTrial]) -> float:
-        """An upper bound, at 90 % confidence, on what is still to be gained, in the objective's unit.
+    def _expected_improvement(self, arm: Arm, trials: Sequence[FrozenTrial]) -> float:
+        """Upper bound (90 % confidence) on the remaining gain, in the objective's unit; infinite for too few trials.
 
         From a Gaussian process on the better half of the complete trials (Makarova et al., Automatic Termination for
-        Hyperparameter Optimization, 2022); infinite while there are too few. Costs up to a second, so it is kept.
+        Hyperparameter Optimization, 2022). Cached, since it costs up to a second.
         """
         complete = [trial for trial in trials if trial.state == TrialState.COMPLETE]
         if len(complete) < MODEL_TRIALS or not arm.parameters:
@@ -75,24 +74,17 @@ class ArmStopping:
         return self._bounds[key]
 
 
-def _without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
-    """Ended trials since the last that no earlier one was as good as; with one objective, since the last new best."""
+def _trials_without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
+    """Ended trials since the last one that joined the Pareto front; with one objective, since the last new best."""
     front: list[Point] = []
-    since = 0
-    for trial in sorted(trials, key=_order):
-        if not trial.state.is_finished():
-            continue
-        since += 1
+    count = 0
+    ended = [trial for trial in trials if trial.state.is_finished()]
+    for trial in sorted(ended, key=lambda trial: int(trial.user_attrs["end"][END_INDEX])):
+        count += 1
         if trial.state != TrialState.COMPLETE:
             continue
         point = space.gains(trial.values)
         if not any(weakly_dominates(member, point) for member in front):
             front = [*(member for member in front if not weakly_dominates(point, member)), point]
-            since = 0
-    return since if front else 0
-
-
-def _order(trial: FrozenTrial) -> tuple[int, float]:
-    """By place; journals of old say when, alone."""
-    moment = trial.datetime_complete.timestamp() if trial.datetime_complete else 0.0
-    return trial.user_attrs.get("end", {}).get(PLACE, -1), moment
+            count = 0
+    return count if front else 0

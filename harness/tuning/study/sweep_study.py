@@ -1,17 +1,17 @@
-"""The ledger: one Optuna study an arm, all in one journal file, written by the driver alone.
+"""The studies of a sweep: what to try next, and what came of each trial.
 
-The journal is the truth about a sweep. Every trial, intermediate value and end goes into it before anybody is told, so
-a driver that is killed at any moment can be followed by another, which finds:
+Each arm has an Optuna study of its own, so that its sampler and its pruner compare trials of that arm alone. All
+studies are in one journal file, which only the driver writes. Every trial, epoch and end is in the journal before
+anybody acts on it, so that a driver which follows a killed one finds:
 
-- trials that ended: never run again, counted in the budget;
-- trials that the pruner had stopped: ended so, by the decision that was written down before what it rests on;
-- trials that were running: run again under their own number, before anything new is asked for.
+- ended trials: never run again, counted in the budget;
+- trials that the pruner had decided to stop: ended so (`apply_pending_prunings`);
+- running trials: run again under their number, before any new one.
 
-Each arm has a study of its own, so that its sampler and its pruner compare like with like. A trial's number is its
-place in the journal, over all arms. The randomness of each suggestion is derived from the sweep's seed, the arm and the
-trial's place in it: suggestions depend on what is known, not on how often the driver was restarted.
+A trial's number counts all trials of the journal, over all arms. The randomness of a suggestion is derived from the
+sweep's seed, the arm and the trial's index in it, so suggestions do not depend on how often the driver was restarted.
 
-What happens is told to listeners as the records of `harness.tracking.spool.event_log`.
+Listeners receive what happens as the events of `harness.tracking.spool.event_log`.
 """
 
 import copy
@@ -27,26 +27,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
 from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import (
-    DatasetUsed,
-    EpochMetrics,
-    Record,
-    TrialStarted,
-    TrialWarning,
-)
-from harness.tuning.study.journal import Journal, JournalError
-from harness.tuning.study.optuna_adapters import ask, complete, pruner, sampler
-from harness.tuning.study.stopping import PLACE, ArmStopping, violation
+from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialStarted, TrialWarning
+from harness.tuning.study.journal import FORMAT, FORMAT_ATTRIBUTE, Journal, JournalError
+from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
+from harness.tuning.study.optuna_internals import resume_trial, trial_id
+from harness.tuning.study.stopping import END_INDEX, ArmStopping, violation
 from harness.tuning.study.trial_record import State, TrialRecord, trial_ended
 from harness.tuning.trial import Trial
 
 Listener = Callable[[Record], None]
 
-RETRIES = "retries"
-"""Attribute of a trial of Optuna's: which trial of ours it tries again."""
-
-PRUNER_DECISION = "judged"
-"""Attribute of a trial: at which epoch the pruner last stopped it or noted something, and what."""
+# User attributes of Optuna's trials.
+RETRY_OF = "retry_of"  # number of the failed trial that this one runs again
+PRUNER_DECISION = "pruner_decision"  # of the last epoch at which the pruner stopped the trial or noted something
+END = "end"  # metrics, reason and seconds of an ended trial
 
 STATES: dict[TrialState, State] = {
     TrialState.RUNNING: "running",
@@ -57,26 +51,26 @@ STATES: dict[TrialState, State] = {
 
 
 @dataclass
-class _Open:
-    """A trial under way: Optuna's handle, and what was last measured."""
+class _RunningTrial:
+    """A trial that was handed out: Optuna's handle, and the last measurement."""
 
     trial: Trial
     handle: optuna.Trial
     seconds: float = 0.0
-    step: int = 0
+    epoch: int = 0
     metrics: dict[str, float] = field(default_factory=dict)
 
 
 class SweepStudy:
-    """The studies of one sweep.
+    """The trial source of a search (`harness.tuning.execution.trial_source.TrialSource`).
 
     Args:
         journal: the file; created if missing.
         space: what is searched.
-        listeners: told of what happens; after a kill some of it is told again.
+        listeners: called with each event; after a kill some events come a second time.
 
     Raises:
-        JournalError: the journal cannot be read. Nothing was changed then.
+        JournalError: the journal cannot be read. It is unchanged then.
     """
 
     def __init__(self, journal: Path, space: Space, listeners: Sequence[Listener] = ()) -> None:
@@ -84,171 +78,159 @@ class SweepStudy:
         self.space = space
         self.listeners = list(listeners)
         self._storage = Journal(journal)
-        self._studies = {arm.name: self._study(arm) for arm in space.arms}
-        self._enough = ArmStopping(space)
-        self._retried = {
+        self._studies = {arm.name: self._open_study(arm) for arm in space.arms}
+        self._stopping = ArmStopping(space)
+        self._arms_with_retries = {
             name
             for name, study in self._studies.items()
-            if any(RETRIES in trial.user_attrs for trial in study.get_trials(deepcopy=False))
+            if any(RETRY_OF in trial.user_attrs for trial in study.get_trials(deepcopy=False))
         }
-        self._open: dict[int, _Open] = {}
-        self._orphans = [
-            (arm, frozen) for arm in space.arms for frozen in self._trials(arm) if frozen.state == TrialState.RUNNING
+        self._running: dict[int, _RunningTrial] = {}
+        self._interrupted = [
+            (arm, trial) for arm in space.arms for trial in self._trials(arm) if trial.state == TrialState.RUNNING
         ]
-        self._orphans.sort(key=lambda orphan: orphan[1]._trial_id)
+        self._interrupted.sort(key=lambda interrupted: trial_id(interrupted[1]))
 
     @property
     def warnings(self) -> list[str]:
-        """What was found damaged in the journal, in words."""
+        """Damage that was found in the journal."""
         return self._storage.warnings
 
-    # What to run
+    # Trials to run
 
     def apply_pending_prunings(self) -> None:
-        """Carry out what the pruner had decided when a former driver was killed."""
-        for orphan in list(self._orphans):
-            arm, frozen = orphan
-            judged = frozen.user_attrs.get(PRUNER_DECISION)
-            if judged is None or judged["epoch"] != frozen.last_step:
-                continue  # nothing, or what it rests on was never written: that epoch will be judged again
-            self._note(frozen._trial_id, judged["notes"])
-            if judged["prune"]:
-                self._orphans.remove(orphan)
+        """End the trials that the pruner of a former driver had decided to stop when that driver was killed."""
+        for interrupted in list(self._interrupted):
+            arm, frozen = interrupted
+            decision = frozen.user_attrs.get(PRUNER_DECISION)
+            if decision is None or decision["epoch"] != frozen.last_step:
+                continue  # none, or the epoch was not written any more and will be reported again
+            self._set_system_attrs(frozen, decision["notes"])
+            if decision["prune"]:
+                self._interrupted.remove(interrupted)
                 trial = self._trial(arm, frozen)
-                handle = self._handle(arm, frozen)
-                self._open[trial.number] = _Open(trial, handle, judged["seconds"], judged["epoch"], judged["metrics"])
+                self._running[trial.number] = _RunningTrial(
+                    trial, self._resume(arm, frozen), decision["seconds"], decision["epoch"], decision["metrics"]
+                )
                 self.prune(trial.number)
 
     def next(self) -> Trial | None:
-        """The next trial to run, or None when the budget is asked for."""
+        """The next trial to run; None while there is none."""
         self.apply_pending_prunings()
-        if self._orphans:
-            return self._begin(*self._take_up())
-        arm = self._arm_due()
-        if arm is None:
+        if self._interrupted:
+            arm, frozen = self._interrupted.pop(0)
+            handle = self._resume(arm, frozen)
+            suggest_missing(self._studies[arm.name], self.space, arm, handle, frozen.number)
+            return self._start(arm, handle)
+        unasked, shares = self._unasked_by_arm(), self.space.shares()
+        waiting = [arm for arm in self.space.arms if unasked[arm.name] > 0]
+        if not waiting:
             return None
-        return self._begin(arm, ask(self._studies[arm.name], self.space, arm, len(self._trials(arm))))
+        arm = max(waiting, key=lambda arm: unasked[arm.name] / shares[arm.name])
+        return self._start(arm, ask(self._studies[arm.name], self.space, arm, len(self._trials(arm))))
 
     @property
     def missing(self) -> int:
-        """Trials that are still to be run, or run to their end, unless a rule stops the search before."""
+        """Trials still to be run to their end, if no stopping rule ends an arm before."""
         return sum(self.missing_by_arm().values())
 
     def missing_by_arm(self) -> dict[str, int]:
-        """The same, arm by arm."""
-        return {arm: due + self._under_way(arm) for arm, due in self._due().items()}
-
-    def _due(self) -> dict[str, int]:
-        """For each arm, trials of its share that were not asked for yet; 0 where a rule says that it had enough."""
-        shares = self.space.shares()
-        due = {}
-        for arm in self.space.arms:
-            trials = self._trials(arm)
-            due[arm.name] = 0 if self._enough(arm, trials) else max(0, shares[arm.name] - len(trials))
-        return due
-
-    def _arm_due(self) -> Arm | None:
-        """The arm that is furthest behind its share; the first of equals."""
-        due, shares = self._due(), self.space.shares()
-        waiting = [arm for arm in self.space.arms if due[arm.name] > 0]
-        return max(waiting, key=lambda arm: due[arm.name] / shares[arm.name], default=None)
-
-    def _trials(self, arm: Arm) -> list[FrozenTrial]:
-        """What was ever asked for in this arm, in order; of a trial that is tried again, the last attempt."""
-        trials = self._studies[arm.name].get_trials(deepcopy=False)
-        if arm.name in self._retried:
-            trials = list({_number(trial): trial for trial in trials}.values())
-            return [trial for trial in trials if trial.state != TrialState.WAITING]
-        while trials and trials[-1].state == TrialState.WAITING:  # a point, by a driver killed before it was taken up
-            trials.pop()
-        return trials
+        return {arm: unasked + self._unfinished(arm) for arm, unasked in self._unasked_by_arm().items()}
 
     def retry_failed(self) -> list[int]:
-        """Have every failed trial run again, with its settings and under its number; returns those numbers."""
+        """Queue every failed trial again, with its parameters and under its number; returns these numbers."""
         numbers = []
         for arm in self.space.arms:
             for frozen in self._trials(arm):
                 if frozen.state == TrialState.FAIL:
                     numbers.append(_number(frozen))
-                    self._retried.add(arm.name)
-                    # A study keeps its ends for good: the new attempt is a trial of Optuna's that says whose it is.
-                    self._studies[arm.name].enqueue_trial(frozen.params, user_attrs={RETRIES: _number(frozen)})
+                    self._arms_with_retries.add(arm.name)
+                    # Optuna does not reopen an ended trial: the retry is another trial, which names the first.
+                    self._studies[arm.name].enqueue_trial(frozen.params, user_attrs={RETRY_OF: _number(frozen)})
         return numbers
 
-    def _take_up(self) -> tuple[Arm, optuna.Trial]:
-        """A trial that a former driver left running; what was asked but not all suggested is suggested now."""
-        arm, frozen = self._orphans.pop(0)
-        return arm, complete(self._studies[arm.name], self.space, arm, self._handle(arm, frozen), frozen.number)
+    def _unasked_by_arm(self) -> dict[str, int]:
+        """Trials of each arm's share that were not asked for yet; 0 where a rule has stopped the arm."""
+        shares = self.space.shares()
+        unasked = {}
+        for arm in self.space.arms:
+            trials = self._trials(arm)
+            unasked[arm.name] = 0 if self._stopping(arm, trials) else max(0, shares[arm.name] - len(trials))
+        return unasked
 
-    def _handle(self, arm: Arm, frozen: FrozenTrial) -> optuna.Trial:
+    def _unfinished(self, arm: str) -> int:
+        """Trials of an arm that were asked for and have not ended."""
+        running = sum(running.trial.arm == arm for running in self._running.values())
+        return running + sum(other.name == arm for other, _ in self._interrupted)
+
+    def _trials(self, arm: Arm) -> list[FrozenTrial]:
+        """The trials of an arm in order; of a trial that was run again, the last attempt."""
+        trials = self._studies[arm.name].get_trials(deepcopy=False)
+        if arm.name in self._arms_with_retries:
+            trials = list({_number(trial): trial for trial in trials}.values())
+            return [trial for trial in trials if trial.state != TrialState.WAITING]
+        while trials and trials[-1].state == TrialState.WAITING:  # a point whose driver was killed before it ran
+            trials.pop()
+        return trials
+
+    def _resume(self, arm: Arm, frozen: FrozenTrial) -> optuna.Trial:
         study = self._studies[arm.name]
-        study.sampler = sampler(self.space, arm, str(frozen.number))
-        return optuna.Trial(study, frozen._trial_id)
+        study.sampler = make_sampler(self.space, arm, str(frozen.number))
+        return resume_trial(study, frozen)
 
-    def _begin(self, arm: Arm, handle: optuna.Trial) -> Trial:
-        frozen = self._storage.get_trial(handle._trial_id)
+    def _start(self, arm: Arm, handle: optuna.Trial) -> Trial:
+        frozen = self._storage.get_trial(trial_id(handle))
         trial = self._trial(arm, frozen)
-        self._open[trial.number] = _Open(trial, handle, step=frozen.last_step or 0)
+        self._running[trial.number] = _RunningTrial(trial, handle, epoch=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
         tags[event_log.SEEDS] = str(trial.seeds)
-        self._tell(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
+        self._notify(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
 
     def _trial(self, arm: Arm, frozen: FrozenTrial) -> Trial:
         number, params = _number(frozen), dict(frozen.params)
-        name = f"{arm.name}-{number}"
-        seeds = self.space.search.seeds_per_trial
-        return Trial(number, name, arm.name, params, arm.config(params), f"trials/{number}", seeds)
+        name, folder = f"{arm.name}-{number}", f"trials/{number}"
+        return Trial(number, name, arm.name, params, arm.config(params), folder, self.space.search.seeds_per_trial)
 
-    # What came of it
+    # Results
 
-    def report(self, number: int, step: int, metrics: dict[str, float]) -> bool:
-        """Write down the metrics after epoch `step`; returns whether the trial should be pruned there.
+    def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
+        """Record the metrics of an epoch; returns whether the trial should be pruned there.
 
-        Epochs measured already, before a restart, are read over.
+        Epochs that were recorded before a restart are ignored.
         """
-        entry = self._open[number]
-        entry.metrics = metrics
-        # Told before it is written down: a kill between the two makes a listener hear it twice, never miss it.
-        self._tell(EpochMetrics(trial=number, step=step, metrics=metrics))
-        if step <= entry.step:
+        running = self._running[number]
+        running.metrics = metrics
+        # Before the journal: a kill in between makes a listener receive the epoch twice, never miss it.
+        self._notify(EpochMetrics(trial=number, step=epoch, metrics=metrics))
+        if epoch <= running.epoch:
             return False
-        entry.step = step
+        running.epoch = epoch
         value = metrics[self.space.objective.metric]
-        if self.space.several:  # Optuna's own `report` refuses several: there is nothing to prune by
-            self._storage.set_trial_intermediate_value(entry.handle._trial_id, step, value)
+        if self.space.several:  # `Trial.report` refuses several objectives: Optuna has no pruner for them
+            self._storage.set_trial_intermediate_value(trial_id(running.handle), epoch, value)
             return False
-        # A kill may come between any two of these writes. Before the value is there, the epoch is judged again; once it
-        # is, `apply_pending_prunings` finds the decision.
-        prune, notes = self._judge(entry, value)
+        # A kill may come between any two of these writes. Until the value is written, the epoch is reported again;
+        # from then on, `apply_pending_prunings` finds the decision.
+        prune, notes = self._decide(running, value)
         if prune or notes:
-            decision = {"epoch": step, "prune": prune, "notes": notes}
-            entry.handle.set_user_attr(PRUNER_DECISION, decision | {"metrics": metrics, "seconds": entry.seconds})
-        entry.handle.report(value, step)
-        self._note(entry.handle._trial_id, notes)
+            decision = {"epoch": epoch, "prune": prune, "notes": notes, "metrics": metrics, "seconds": running.seconds}
+            running.handle.set_user_attr(PRUNER_DECISION, decision)
+        running.handle.report(value, epoch)
+        self._set_system_attrs(running.handle, notes)
         return prune
 
-    def _judge(self, entry: _Open, value: float) -> tuple[bool, dict[str, Any]]:
-        """Whether the pruner stops a trial that has come to `value` at its epoch, and what it notes. Writes nothing."""
-        if entry.step >= entry.trial.config.epochs:
-            return False, {}
-        study = self._studies[entry.trial.arm]
-        frozen = copy.copy(self._storage.get_trial(entry.handle._trial_id))
-        frozen.intermediate_values = {**frozen.intermediate_values, entry.step: value}
-        with self._storage.holding() as notes:
-            return bool(study.pruner.prune(study, frozen)), notes
-
-    def _note(self, trial_id: int, notes: Mapping[str, Any]) -> None:
-        for key, value in notes.items():
-            self._storage.set_trial_system_attr(trial_id, key, value)
+    def record_seconds(self, number: int, seconds: float) -> None:
+        """Record for how many seconds the trial has computed in all."""
+        self._running[number].seconds = seconds
 
     def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Tell what data a trial works with; after a restart it is told again."""
-        self._tell(DatasetUsed(trial=number, parts=tuple(parts)))
+        """Notify listeners of the data that a trial uses; after a restart once more."""
+        self._notify(DatasetUsed(trial=number, parts=tuple(parts)))
 
     def record_warning(self, number: int, text: str) -> None:
-        """Tell what a user should know of a trial's files."""
-        self._tell(TrialWarning(trial=number, text=text))
+        """Notify listeners of what a user should know about a trial's files."""
+        self._notify(TrialWarning(trial=number, text=text))
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
         """Refuse a measurement on the test part: no trial of a search may make one."""
@@ -258,91 +240,78 @@ class SweepStudy:
         self._end(number, TrialState.COMPLETE, "")
 
     def prune(self, number: int) -> None:
-        self._end(number, TrialState.PRUNED, f"pruned after epoch {self._open[number].step}")
+        self._end(number, TrialState.PRUNED, f"pruned after epoch {self._running[number].epoch}")
 
     def fail(self, number: int, reason: str) -> None:
         self._end(number, TrialState.FAIL, reason)
 
     def release(self, number: int) -> None:
-        """Hand a trial back that nobody is at any more, its worker lost: it is the next to be run, under its number."""
-        entry = self._open.pop(number)
-        self._orphans.insert(0, (self.space.arm(entry.trial.arm), self._storage.get_trial(entry.handle._trial_id)))
+        """Hand back a trial whose worker is lost: it is the next one to run, under its number."""
+        running = self._running.pop(number)
+        frozen = self._storage.get_trial(trial_id(running.handle))
+        self._interrupted.insert(0, (self.space.arm(running.trial.arm), frozen))
 
     def is_open(self, number: int) -> bool:
-        return number in self._open
+        """Whether the trial was handed out and has neither ended nor been released."""
+        return number in self._running
 
-    def record_seconds(self, number: int, seconds: float) -> None:
-        """Say for how many seconds the trial has been computing in all."""
-        self._open[number].seconds = seconds
+    def _decide(self, running: _RunningTrial, value: float) -> tuple[bool, dict[str, Any]]:
+        """Whether the pruner stops the trial at `value`, and the system attributes it sets. Writes nothing."""
+        if running.epoch >= running.trial.config.epochs:
+            return False, {}
+        study = self._studies[running.trial.arm]
+        frozen = copy.copy(self._storage.get_trial(trial_id(running.handle)))
+        frozen.intermediate_values = {**frozen.intermediate_values, running.epoch: value}
+        with self._storage.collecting_system_attrs() as notes:
+            return bool(study.pruner.prune(study, frozen)), notes
+
+    def _set_system_attrs(self, trial: optuna.Trial | FrozenTrial, attributes: Mapping[str, Any]) -> None:
+        for key, value in attributes.items():
+            self._storage.set_trial_system_attr(trial_id(trial), key, value)
 
     def _end(self, number: int, state: TrialState, reason: str) -> None:
-        entry = self._open.pop(number)
-        study = self._studies[entry.trial.arm]
-        values = self._values(entry) if state == TrialState.COMPLETE else {}
+        running = self._running.pop(number)
+        arm, metrics = running.trial.arm, running.metrics
+        values = self._objectives(running) if state == TrialState.COMPLETE else {}
         for constraint in self.space.constraints:
-            entry.handle.set_constraint(str(constraint), violation(constraint, entry.trial.config, entry.metrics))
-        costs = {name: value for name, value in values.items() if name not in entry.metrics}
-        place = len(self._trials(self.space.arm(entry.trial.arm))) - 1 - self._under_way(entry.trial.arm)
-        end = {"metrics": entry.metrics, "reason": reason, "seconds": entry.seconds, "costs": costs, PLACE: place}
-        entry.handle.set_user_attr("end", end)
-        study.tell(entry.handle, list(values.values()) or None, state)
-        self._tell(trial_ended(number, STATES[state], reason, entry.step, costs))
+            running.handle.set_constraint(str(constraint), violation(constraint, running.trial.config, metrics))
+        costs = {name: value for name, value in values.items() if name not in metrics}
+        ended_before = len(self._trials(self.space.arm(arm))) - 1 - self._unfinished(arm)
+        end = {"metrics": metrics, "reason": reason, "seconds": running.seconds, "costs": costs}
+        running.handle.set_user_attr(END, {**end, END_INDEX: ended_before})
+        self._studies[arm].tell(running.handle, list(values.values()) or None, state)
+        self._notify(trial_ended(number, STATES[state], reason, running.epoch, costs))
 
-    def _under_way(self, arm: str) -> int:
-        """Trials of an arm that have begun and are not at their end, in somebody's hands or not."""
-        held = sum(other.trial.arm == arm for other in self._open.values())
-        return held + sum(other.name == arm for other, _ in self._orphans)
-
-    def _values(self, entry: _Open) -> dict[str, float]:
-        """The objectives of a trial at its end, in order: what it measured last, and what it cost."""
-        known = {**entry.metrics, "epochs": entry.step, "busy_seconds": entry.seconds}
-        return {objective.metric: float(known[objective.metric]) for objective in self.space.objectives}
-
-    # What is known
+    def _objectives(self, running: _RunningTrial) -> dict[str, float]:
+        """The objectives of a complete trial, in order: metrics of its last epoch, and what it cost."""
+        measured = {**running.metrics, "epochs": running.epoch, "busy_seconds": running.seconds}
+        return {objective.metric: float(measured[objective.metric]) for objective in self.space.objectives}
 
     def trial_records(self) -> list[TrialRecord]:
         """All trials, by number."""
-        entries = [self._entry(arm, frozen) for arm in self.space.arms for frozen in self._trials(arm)]
-        return sorted(entries, key=lambda entry: entry.number)
+        records = [_record(arm, frozen) for arm in self.space.arms for frozen in self._trials(arm)]
+        return sorted(records, key=lambda record: record.number)
 
-    def _entry(self, arm: Arm, frozen: FrozenTrial) -> TrialRecord:
-        end = frozen.user_attrs.get("end", {})
-        return TrialRecord(
-            number=_number(frozen),
-            arm=arm.name,
-            state=STATES[frozen.state],
-            params=dict(frozen.params),
-            values=tuple(frozen.values) if frozen.state == TrialState.COMPLETE else (),
-            feasible=all(worst <= 0 for worst in frozen.constraints.values()),
-            metrics=end.get("metrics", {}),
-            reason=end.get("reason", ""),
-            seconds=end.get("seconds", 0.0),
-            curve=dict(frozen.intermediate_values),
-            costs=end.get("costs", {}),
-        )
-
-    def _study(self, arm: Arm) -> optuna.Study:
-        stops = pruner(self.space, arm)
+    def _open_study(self, arm: Arm) -> optuna.Study:
+        pruner = make_pruner(self.space, arm)
         if arm.name in optuna.get_all_study_names(self._storage):
-            study = optuna.load_study(study_name=arm.name, storage=self._storage, pruner=stops)
-        else:
+            study = optuna.load_study(study_name=arm.name, storage=self._storage, pruner=pruner)
+        else:  # not `load_if_exists`, which writes an operation for an existing study too
             directions = [objective.direction for objective in self.space.objectives]
-            study = optuna.create_study(study_name=arm.name, storage=self._storage, directions=directions, pruner=stops)
-        self._storage.say_format(study._study_id)
+            study = optuna.create_study(
+                study_name=arm.name, storage=self._storage, directions=directions, pruner=pruner
+            )
+        if FORMAT_ATTRIBUTE not in study.user_attrs:
+            study.set_user_attr(FORMAT_ATTRIBUTE, FORMAT)
         return study
 
-    def _tell(self, record: Record) -> None:
+    def _notify(self, event: Record) -> None:
         for listener in self.listeners:
-            listener(record)
-
-
-def _number(frozen: FrozenTrial) -> int:
-    """The trial's place in the journal, over all arms; of a further attempt, that of the first."""
-    return int(frozen.user_attrs.get(RETRIES, frozen._trial_id))
+            listener(event)
 
 
 def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
-    """What a journal holds, without a touch to it: another driver may be writing there.
+    """The trials of a journal, read from a copy: a driver may be writing to the file.
 
     Raises:
         JournalError: it cannot be read.
@@ -357,3 +326,25 @@ def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
             return SweepStudy(copied, space).trial_records()
         except JournalError as error:
             raise JournalError(str(error).replace(str(copied), str(journal))) from error
+
+
+def _number(frozen: FrozenTrial) -> int:
+    """A trial's number; a retry has that of the first attempt."""
+    return int(frozen.user_attrs.get(RETRY_OF, trial_id(frozen)))
+
+
+def _record(arm: Arm, frozen: FrozenTrial) -> TrialRecord:
+    end = frozen.user_attrs.get(END, {})
+    return TrialRecord(
+        number=_number(frozen),
+        arm=arm.name,
+        state=STATES[frozen.state],
+        params=dict(frozen.params),
+        values=tuple(frozen.values) if frozen.state == TrialState.COMPLETE else (),
+        feasible=all(worst <= 0 for worst in frozen.constraints.values()),
+        metrics=end.get("metrics", {}),
+        reason=end.get("reason", ""),
+        seconds=end.get("seconds", 0.0),
+        curve=dict(frozen.intermediate_values),
+        costs=end.get("costs", {}),
+    )

@@ -1,8 +1,4 @@
-"""What is known of a study's trials, kept up as they end: what a further trial costs does not grow with those before.
-
-An ended trial is looked at once, when it is new. What is asked for with each trial, whether a configuration was tried,
-how many ended, which are the best, is then there without a look through all of them.
-"""
+"""Index of a study's trials, updated as they end, so that an ask costs the same however many trials there are."""
 
 import heapq
 import json
@@ -16,77 +12,77 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 LATEST, BEST = 500, 25
-"""Of more trials with one objective and no constraints, those that a model learns from: the latest, and of the rest the
-best, as many as TPE ever counts among its good ones."""
+"""Size of the training subset: the latest trials, and the best of those before them, as many as TPE's good group."""
 
 
 class TrialIndex:
-    """The trials of one study.
+    """Configurations, end states and best trials of one study.
 
     Attributes:
-        trials: all of them, in order, as of the last look.
-        ended: how many ended in each state.
+        trials: all of them, in order, as of the last update.
+        ended: number of trials by end state.
     """
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.trials: list[FrozenTrial] = []
         self.ended: Counter[TrialState] = Counter()
         self._sign = 1 if directions[0] == StudyDirection.MAXIMIZE else -1
-        self._several = len(directions) > 1
-        self._looked = 0  # how many there were at the last look: some studies give away a list that grows
-        self._open: list[int] = []  # places of trials that had not ended at the last look
+        self._several_objectives = len(directions) > 1
+        self._size = 0  # at the last update: Optuna's in-memory storage returns a list that grows
+        self._unfinished: list[int] = []
         self._keys: set[str] = set()
-        self._best: list[tuple[float, int]] = []  # a heap of those that are not among the latest
+        self._best: list[tuple[float, int]] = []  # heap of (value, index) among those before the latest
 
-    def look(self, trials: list[FrozenTrial]) -> None:
-        """Take up what is new of the study's trials, which are those of the last look and further ones."""
-        fresh = range(self._looked, len(trials))
-        old = max(0, self._looked - LATEST)
-        self.trials, self._looked = trials, len(trials)
-        ended = [place for place in (*self._open, *fresh) if trials[place].state.is_finished()]
-        self._open = [place for place in (*self._open, *fresh) if not trials[place].state.is_finished()]
-        for place in ended:
-            self.ended[trials[place].state] += 1
-            self._keys.add(key(trials[place].params))
-        newly_old = range(old, max(0, len(trials) - LATEST))
-        for place in {*newly_old, *(place for place in ended if place < old)}:
-            self._rank(place)
+    def update(self, trials: list[FrozenTrial]) -> None:
+        """Add what is new in `trials`, which continue those of the last update."""
+        pending = [*self._unfinished, *range(self._size, len(trials))]
+        older_before, older = max(0, self._size - LATEST), max(0, len(trials) - LATEST)
+        self.trials, self._size = trials, len(trials)
+        ended = [index for index in pending if trials[index].state.is_finished()]
+        self._unfinished = [index for index in pending if not trials[index].state.is_finished()]
+        for index in ended:
+            self.ended[trials[index].state] += 1
+            self._keys.add(configuration_key(trials[index].params))
+        for index in {*range(older_before, older), *(index for index in ended if index < older_before)}:
+            self._rank(index)
 
-    def _rank(self, place: int) -> None:
-        trial = self.trials[place]
+    def _rank(self, index: int) -> None:
+        trial = self.trials[index]
         if trial.state == TrialState.COMPLETE:
-            ranked = (self._sign * trial.values[0], place)
-            if len(self._best) < BEST:
-                heapq.heappush(self._best, ranked)
-            else:
-                heapq.heappushpop(self._best, ranked)
+            push = heapq.heappush if len(self._best) < BEST else heapq.heappushpop
+            push(self._best, (self._sign * trial.values[0], index))
 
-    def tried(self, params: Mapping[str, Any], but: int) -> bool:
-        """Whether a trial has these parameters, other than that of number `but`."""
-        wanted = key(params)
-        others = (self.trials[place] for place in self._open)
-        return wanted in self._keys or any(other.number != but and key(other.params) == wanted for other in others)
+    def contains(self, params: Mapping[str, Any], except_number: int) -> bool:
+        """Whether a trial has these parameters, other than the trial of that number."""
+        key = configuration_key(params)
+        unfinished = (self.trials[index] for index in self._unfinished)
+        return key in self._keys or any(
+            trial.number != except_number and configuration_key(trial.params) == key for trial in unfinished
+        )
 
-    def few(self) -> list[FrozenTrial]:
-        """Those that a model learns from."""
+    def training_subset(self) -> list[FrozenTrial]:
+        """Trials shown to the surrogate model: the latest and the best before them.
+
+        With several objectives or constraints, where no trial is simply the best, it is all of them.
+        """
         latest = self.trials[-LATEST:]
-        if len(latest) == len(self.trials) or self._several or any(trial.constraints for trial in latest):
+        if len(latest) == len(self.trials) or self._several_objectives or any(trial.constraints for trial in latest):
             return self.trials
-        return [*(self.trials[place] for _, place in sorted(self._best, reverse=True)), *latest]
+        return [*(self.trials[index] for _, index in sorted(self._best, reverse=True)), *latest]
 
 
-_OF: "WeakKeyDictionary[optuna.Study, TrialIndex]" = WeakKeyDictionary()
+_INDEXES: "WeakKeyDictionary[optuna.Study, TrialIndex]" = WeakKeyDictionary()
 
 
-def known(study: optuna.Study) -> TrialIndex:
-    """What is known of `study` by now."""
-    found = _OF.get(study)
-    if found is None:
-        found = _OF[study] = TrialIndex(study.directions)
-    found.look(study.get_trials(deepcopy=False))
-    return found
+def trial_index(study: optuna.Study) -> TrialIndex:
+    """The index of `study`, up to date."""
+    index = _INDEXES.get(study)
+    if index is None:
+        index = _INDEXES[study] = TrialIndex(study.directions)
+    index.update(study.get_trials(deepcopy=False))
+    return index
 
 
-def key(params: Mapping[str, Any]) -> str:
-    """Equal where the parameters are: 1 is not true here."""
+def configuration_key(params: Mapping[str, Any]) -> str:
+    """Equal for equal parameters; unlike in a dict, 1 differs from True."""
     return json.dumps(params, sort_keys=True)
