@@ -24,7 +24,7 @@ with joined(None, Path(sys.argv[1])):
 
 
 def test_the_dashboard_answers_this_machine_alone(tmp_path: Path) -> None:
-    with dashboard.server(finished(tmp_path), 0) as server:
+    with dashboard.make_dashboard(finished(tmp_path), 0) as server:
         assert server.server_address[0] == "127.0.0.1"
 
 

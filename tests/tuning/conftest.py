@@ -44,21 +44,21 @@ def measured(value: float) -> dict[str, float]:
     return {"val_accuracy": value, "val_loss": 1 - value, "seconds": 0.01}
 
 
-def run_to_end(ledger: SweepStudy, trial: Trial, curve: Curve = rising) -> str:
+def run_to_end(study: SweepStudy, trial: Trial, curve: Curve = rising) -> str:
     """Train `trial` as a worker would; returns how it ended."""
     for epoch in range(1, trial.config.epochs + 1):
-        if ledger.report(trial.number, epoch, measured(curve(trial, epoch))):
-            ledger.prune(trial.number)
+        if study.report(trial.number, epoch, measured(curve(trial, epoch))):
+            study.prune(trial.number)
             return "pruned"
-    ledger.complete(trial.number)
+    study.complete(trial.number)
     return "complete"
 
 
-def run_all(ledger: SweepStudy, curve: Curve = rising, most: int = 1000) -> list[Trial]:
+def run_all(study: SweepStudy, curve: Curve = rising, most: int = 1000) -> list[Trial]:
     trials: list[Trial] = []
-    while len(trials) < most and (trial := ledger.next()) is not None:
+    while len(trials) < most and (trial := study.next()) is not None:
         trials.append(trial)
-        run_to_end(ledger, trial, curve)
+        run_to_end(study, trial, curve)
     return trials
 
 

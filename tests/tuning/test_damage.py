@@ -22,16 +22,16 @@ from tests.tuning.conftest import Recorder, measured, space
 def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
     heard = Recorder()
     printed = io.StringIO()
-    ledger = SweepStudy(journal, space())
+    study = SweepStudy(journal, space())
     progress = SweepProgress(
         8, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=200), every=1e9
     )
-    ledger.listeners += [heard, progress]
-    trial = ledger.next()
+    study.listeners += [heard, progress]
+    trial = study.next()
     assert trial is not None
     remark = "trials/0/checkpoint.pt: expected a whole checkpoint [of version 3]"
     result = {"busy": 1.0, "epochs": [(1, measured(0.5))], "failure": "", "finished": False, "remarks": [remark]}
-    LedgerScheduler(ledger)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
+    LedgerScheduler(study)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
     assert remark in printed.getvalue()
     (told,) = heard.of(TrialWarning)
     assert (told.trial, told.text) == (trial.number, remark)

@@ -49,17 +49,17 @@ def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
         yield through
 
 
-def drive(ledger: SweepStudy) -> None:
+def drive(study: SweepStudy) -> None:
     """To the end of the budget, as the searcher and the scheduler do."""
-    ledger.apply_pending_prunings()
-    while (trial := ledger.next()) is not None:
+    study.apply_pending_prunings()
+    while (trial := study.next()) is not None:
         for epoch in range(1, trial.config.epochs + 1):
-            ledger.record_seconds(trial.number, 0.5 * epoch)
-            if ledger.report(trial.number, epoch, measured(rising(trial, epoch))):
-                ledger.prune(trial.number)
+            study.record_seconds(trial.number, 0.5 * epoch)
+            if study.report(trial.number, epoch, measured(rising(trial, epoch))):
+                study.prune(trial.number)
                 break
         else:
-            ledger.complete(trial.number)
+            study.complete(trial.number)
 
 
 def sweep(pruner: str) -> Space:
@@ -73,14 +73,14 @@ def sweep(pruner: str) -> Space:
     )
 
 
-def noted(ledger: SweepStudy) -> list[dict[str, Any]]:
+def noted(study: SweepStudy) -> list[dict[str, Any]]:
     """What the pruner wrote down beside the trials, from which it judges the next ones."""
-    trials = ledger._studies["learned"].get_trials()
+    trials = study._studies["learned"].get_trials()
     return [{k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")} for trial in trials]
 
 
-def outcome(ledger: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
-    return ledger.trial_records(), noted(ledger)
+def outcome(study: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
+    return study.trial_records(), noted(study)
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
@@ -91,7 +91,7 @@ def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: py
     with killed_before(-1, monkeypatch) as writes:
         drive(calm)
     if pruner != "none":
-        assert "pruned" in {entry.state for entry in calm.trial_records()}, "the pruner has something to decide"
+        assert "pruned" in {record.state for record in calm.trial_records()}, "the pruner has something to decide"
     wanted = outcome(SweepStudy(tmp_path / "calm", searched))
     assert wanted == outcome(calm)
     for write in range(writes[0] + 4):  # and those that begin the journal
@@ -116,17 +116,17 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
     journal: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     searched = sweep(PRUNERS[0])
-    ledger = SweepStudy(journal, searched)
+    study = SweepStudy(journal, searched)
     pruned = None
     while pruned is None:
-        trial = ledger.next()
+        trial = study.next()
         assert trial is not None
         for epoch in range(1, trial.config.epochs + 1):
-            if ledger.report(trial.number, epoch, measured(rising(trial, epoch))):
+            if study.report(trial.number, epoch, measured(rising(trial, epoch))):
                 pruned = trial, epoch
                 break
         else:
-            ledger.complete(trial.number)
+            study.complete(trial.number)
     trial, epoch = pruned
     heard: list[Record] = []
     after = SweepStudy(journal, searched, [heard.append])
@@ -135,6 +135,6 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
     (end,) = heard
     assert isinstance(end, TrialEnded)
     assert (end.trial, end.state, end.reason) == (trial.number, "pruned", f"pruned after epoch {epoch}")
-    entry = after.trial_records()[-1]
-    assert (entry.state, entry.metrics) == ("pruned", measured(rising(trial, epoch)))
+    record = after.trial_records()[-1]
+    assert (record.state, record.metrics) == ("pruned", measured(rising(trial, epoch)))
     assert after.missing == 6 - len(after.trial_records())

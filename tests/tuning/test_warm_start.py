@@ -33,13 +33,13 @@ def started(runs: Path, searched: Space, text: str = "old") -> WarmStart:
 
 
 def test_the_best_of_each_arm_come_first_the_best_before_the_next(runs: Path) -> None:
-    entries = read_trial_records(runs / "old" / "study.journal", space())
+    records = read_trial_records(runs / "old" / "study.journal", space())
     warm = started(runs, space("arms.learned.points=[{label_lr: 0.5}]"), "old:2")
     trials = run_all(SweepStudy(runs / "journal", warm.space))
     for arm in ("learned", "one_hot"):
-        ranked = sorted((e for e in entries if e.arm == arm), key=lambda e: -(e.value or 0))
-        assert [t.params for t in trials if t.arm == arm][:2] == [entry.params for entry in ranked[:2]]
-        assert [each["trial"] for each in warm.facts["points"][arm]] == [entry.name for entry in ranked[:2]]
+        ranked = sorted((e for e in records if e.arm == arm), key=lambda e: -(e.value or 0))
+        assert [t.params for t in trials if t.arm == arm][:2] == [record.params for record in ranked[:2]]
+        assert [each["trial"] for each in warm.facts["points"][arm]] == [record.name for record in ranked[:2]]
     assert [trial.params for trial in trials if trial.arm == "learned"][2]["label_lr"] == 0.5, "then the space's own"
     assert warm.line == "warm start from old: 2 of learned, 2 of one_hot first"
 
@@ -76,8 +76,8 @@ def test_a_parameter_that_only_one_of_the_two_has_is_left_to_be_suggested(runs: 
 def test_trials_that_broke_a_constraint_or_failed_are_no_start(runs: Path) -> None:
     bound = space("constraints=[meta_interval >= 4]", "search.trials=16")
     folder = sweep(runs, "bound", bound)
-    entries = read_trial_records(folder / "study.journal", bound)
-    assert any(entry.arm == "learned" and not entry.feasible for entry in entries)
+    records = read_trial_records(folder / "study.journal", bound)
+    assert any(record.arm == "learned" and not record.feasible for record in records)
     points = started(runs, space(), "bound:8").space.arm("learned").points
     assert points
     assert all(point["meta_interval"] >= 4 for point in points)  # type: ignore[operator]

@@ -1,4 +1,4 @@
-"""The ledger: nothing lost, nothing twice, whatever happens to the driver."""
+"""The study: nothing lost, nothing twice, whatever happens to the driver."""
 
 import math
 from pathlib import Path
@@ -59,19 +59,19 @@ def test_a_running_trial_is_taken_up_under_its_number_before_anything_new(journa
     run_to_end(after, first)
     assert after.next() == second
     assert [record.trial for record in recorder.of(TrialStarted)] == [0, 1]
-    entry = after.trial_records()[0]
-    assert entry.state == "complete"
-    assert sorted(entry.curve) == list(range(1, 10))
+    record = after.trial_records()[0]
+    assert record.state == "complete"
+    assert sorted(record.curve) == list(range(1, 10))
 
 
 def test_a_torn_tail_costs_only_itself(journal: Path) -> None:
     run_all(SweepStudy(journal, space()), most=3)
     whole = journal.read_bytes()
     journal.write_bytes(whole + b'{"op_code":4,"worker_id":"x","study')
-    ledger = SweepStudy(journal, space())
+    study = SweepStudy(journal, space())
     assert journal.read_bytes() == whole
-    run_all(ledger)
-    assert [entry.state for entry in SweepStudy(journal, space()).trial_records()] == ["complete"] * 8
+    run_all(study)
+    assert [record.state for record in SweepStudy(journal, space()).trial_records()] == ["complete"] * 8
 
 
 def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) -> None:
@@ -80,61 +80,61 @@ def test_every_prefix_of_a_journal_goes_on_to_the_same_trials(tmp_path: Path) ->
     run_all(SweepStudy(tmp_path / "whole", space(*small)))
     whole = (tmp_path / "whole").read_bytes()
     wanted = [
-        (entry.arm, entry.params, entry.value)
-        for entry in SweepStudy(tmp_path / "whole", space(*small)).trial_records()
+        (record.arm, record.params, record.value)
+        for record in SweepStudy(tmp_path / "whole", space(*small)).trial_records()
     ]
     for cut in range(0, len(whole), 97):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(whole[:cut])
-        ledger = SweepStudy(journal, space(*small))
-        run_all(ledger)
-        found = [(entry.arm, entry.params, entry.value) for entry in ledger.trial_records()]
+        study = SweepStudy(journal, space(*small))
+        run_all(study)
+        found = [(record.arm, record.params, record.value) for record in study.trial_records()]
         assert found == wanted, f"cut at byte {cut}"
 
 
 def test_states_are_told_as_they_are(journal: Path) -> None:
     recorder = Recorder()
-    ledger = SweepStudy(journal, space(), [recorder])
-    done, pruned, failed = ledger.next(), ledger.next(), ledger.next()
+    study = SweepStudy(journal, space(), [recorder])
+    done, pruned, failed = study.next(), study.next(), study.next()
     assert done is not None
     assert pruned is not None
     assert failed is not None
-    run_to_end(ledger, done)
-    ledger.report(pruned.number, 1, measured(0.1))
-    ledger.prune(pruned.number)
-    ledger.fail(failed.number, "diverged: train_loss is nan after epoch 1")
-    study = optuna.load_study(study_name="learned", storage=JournalStorage(JournalFileBackend(str(journal))))
-    assert [trial.state.name for trial in study.get_trials()] == ["COMPLETE", "FAIL"]
-    entries = {entry.number: entry for entry in ledger.trial_records()}
-    assert entries[0].value == pytest.approx(rising(done, 9))
-    assert (entries[1].state, entries[1].value) == ("pruned", None)
-    assert entries[2].reason == "diverged: train_loss is nan after epoch 1"
+    run_to_end(study, done)
+    study.report(pruned.number, 1, measured(0.1))
+    study.prune(pruned.number)
+    study.fail(failed.number, "diverged: train_loss is nan after epoch 1")
+    learned = optuna.load_study(study_name="learned", storage=JournalStorage(JournalFileBackend(str(journal))))
+    assert [trial.state.name for trial in learned.get_trials()] == ["COMPLETE", "FAIL"]
+    records = {record.number: record for record in study.trial_records()}
+    assert records[0].value == pytest.approx(rising(done, 9))
+    assert (records[1].state, records[1].value) == ("pruned", None)
+    assert records[2].reason == "diverged: train_loss is nan after epoch 1"
     ends = {record.trial: record for record in recorder.of(TrialEnded)}
     assert {number: end.state for number, end in ends.items()} == {0: "complete", 1: "pruned", 2: "failed"}
 
 
 def test_the_value_is_that_of_the_last_epoch_not_the_best(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("search.trials=2"))
-    trial = ledger.next()
+    study = SweepStudy(journal, space("search.trials=2"))
+    trial = study.next()
     assert trial is not None
-    run_to_end(ledger, trial, lambda trial, epoch: 0.9 if epoch == 2 else 0.5)
-    assert ledger.trial_records()[0].value == 0.5
+    run_to_end(study, trial, lambda trial, epoch: 0.9 if epoch == 2 else 0.5)
+    assert study.trial_records()[0].value == 0.5
 
 
 def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Path) -> None:
     halving = "search.pruner={type: successive_halving, min_epochs: 2, reduction_factor: 2}"
-    ledger = SweepStudy(journal, space(halving, "search.trials=12", "search.sampler=random"))
+    study = SweepStudy(journal, space(halving, "search.trials=12", "search.sampler=random"))
 
     def curve(trial: object, epoch: int) -> float:
         return 0.9 if getattr(trial, "arm", "") == "one_hot" else rising(trial, epoch)  # type: ignore[arg-type]
 
-    run_all(ledger, curve)
-    entries = ledger.trial_records()
-    learned = [entry for entry in entries if entry.arm == "learned"]
-    assert {entry.state for entry in learned} == {"complete", "pruned"}
-    assert all(max(entry.curve) in (2, 4, 8) for entry in learned if entry.state == "pruned")
+    run_all(study, curve)
+    records = study.trial_records()
+    learned = [record for record in records if record.arm == "learned"]
+    assert {record.state for record in learned} == {"complete", "pruned"}
+    assert all(max(record.curve) in (2, 4, 8) for record in learned if record.state == "pruned")
     # Equal values: none of them is worse than another.
-    assert {entry.state for entry in entries if entry.arm == "one_hot"} == {"complete"}
+    assert {record.state for record in records if record.arm == "one_hot"} == {"complete"}
 
 
 @pytest.mark.parametrize(
@@ -149,25 +149,25 @@ def test_the_pruner_stops_the_worse_of_an_arm_and_looks_at_no_other(journal: Pat
 )
 def test_the_first_rung_is_at_two_fifths_of_the_longest_run(journal: Path, epochs: str, rungs: set[int]) -> None:
     halving = ["baselines={}", "search.pruner=successive_halving", "search.trials=16", "search.sampler=random"]
-    ledger = SweepStudy(journal, space(*halving, epochs))
-    run_all(ledger)
-    pruned = {max(entry.curve) for entry in ledger.trial_records() if entry.state == "pruned"}
+    study = SweepStudy(journal, space(*halving, epochs))
+    run_all(study)
+    pruned = {max(record.curve) for record in study.trial_records() if record.state == "pruned"}
     assert min(rungs) in pruned
     assert pruned <= rungs
 
 
 def test_the_wilcoxon_pruner_stops_what_is_below_the_best_whatever_its_epochs(journal: Path) -> None:
     lengths = "baselines.one_hot.parameters.epochs={type: int, low: 4, high: 9}"
-    ledger = SweepStudy(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
-    run_all(ledger)
-    entries = ledger.trial_records()
-    learned = [entry for entry in entries if entry.arm == "learned"]
-    pruned = [entry for entry in learned if entry.state == "pruned"]
-    top = best_trial(learned, ledger.space)
+    study = SweepStudy(journal, space("search.pruner=wilcoxon", lengths, "search.trials=24", "search.sampler=random"))
+    run_all(study)
+    records = study.trial_records()
+    learned = [record for record in records if record.arm == "learned"]
+    pruned = [record for record in learned if record.state == "pruned"]
+    top = best_trial(learned, study.space)
     assert top is not None
     assert 0 < len(pruned) < len(learned)
-    assert all(max(entry.curve) >= 3 for entry in pruned), "the test needs a few epochs to tell"
-    assert all(entry.curve[step] < top.curve[step] for entry in pruned for step in entry.curve)
+    assert all(max(record.curve) >= 3 for record in pruned), "the test needs a few epochs to tell"
+    assert all(record.curve[step] < top.curve[step] for record in pruned for step in record.curve)
 
 
 def test_points_come_first(journal: Path) -> None:
@@ -179,35 +179,35 @@ def test_points_come_first(journal: Path) -> None:
 
 
 def test_a_trial_that_breaks_a_constraint_cannot_win(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("constraints=[label_lr * meta_interval >= 1]", "search.trials=12"))
-    run_all(ledger)
-    entries = ledger.trial_records()
-    kept = [entry for entry in entries if entry.arm == "learned" and entry.feasible]
+    study = SweepStudy(journal, space("constraints=[label_lr * meta_interval >= 1]", "search.trials=12"))
+    run_all(study)
+    records = study.trial_records()
+    kept = [record for record in records if record.arm == "learned" and record.feasible]
     assert 0 < len(kept) < 6
-    assert all(entry.params["label_lr"] * entry.params["meta_interval"] >= 1 for entry in kept)
-    learned = [entry for entry in entries if entry.arm == "learned"]
-    top = best_trial(learned, ledger.space)
+    assert all(record.params["label_lr"] * record.params["meta_interval"] >= 1 for record in kept)
+    learned = [record for record in records if record.arm == "learned"]
+    top = best_trial(learned, study.space)
     assert top is not None
-    assert top.value == max(entry.value or 0 for entry in kept)
+    assert top.value == max(record.value or 0 for record in kept)
 
 
 def test_an_epoch_budget_ends_each_arm_at_its_share(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("search.epoch_budget=36"))
-    run_all(ledger)
-    assert [entry.arm for entry in ledger.trial_records()] == ["learned", "one_hot"] * 2
+    study = SweepStudy(journal, space("search.epoch_budget=36"))
+    run_all(study)
+    assert [record.arm for record in study.trial_records()] == ["learned", "one_hot"] * 2
 
 
 def test_no_gain_for_n_trials_ends_an_arm(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("search.trials=40", "search.stop_when={no_gain_trials: 3}"))
-    run_all(ledger, lambda trial, epoch: 0.5)
-    assert [entry.arm for entry in ledger.trial_records()] == ["learned", "one_hot"] * 4
+    study = SweepStudy(journal, space("search.trials=40", "search.stop_when={no_gain_trials: 3}"))
+    run_all(study, lambda trial, epoch: 0.5)
+    assert [record.arm for record in study.trial_records()] == ["learned", "one_hot"] * 4
 
 
 def test_a_small_expected_improvement_ends_an_arm(journal: Path) -> None:
     rule = "search.stop_when={expected_improvement_below: 0.5}"
-    ledger = SweepStudy(journal, space("search.trials=80", "search.sampler=random", rule))
-    run_all(ledger)
-    assert 40 <= len(ledger.trial_records()) < 80
+    study = SweepStudy(journal, space("search.trials=80", "search.sampler=random", rule))
+    run_all(study)
+    assert 40 <= len(study.trial_records()) < 80
 
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "qmc", "gp", "cmaes", "nsga2"])
@@ -257,44 +257,44 @@ def test_metrics_are_told_before_they_are_written_down(journal: Path) -> None:
         if isinstance(record, EpochMetrics):
             raise Full
 
-    ledger = SweepStudy(journal, space(), [full])
-    trial = ledger.next()
+    study = SweepStudy(journal, space(), [full])
+    trial = study.next()
     assert trial is not None
     with pytest.raises(Full):
-        ledger.report(trial.number, 1, measured(0.5))
+        study.report(trial.number, 1, measured(0.5))
     assert SweepStudy(journal, space()).trial_records()[0].curve == {}
 
 
 def test_minimising_takes_the_smallest(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("objective={metric: val_loss, direction: minimize}"))
-    run_all(ledger)
-    top = best_trial(ledger.trial_records(), ledger.space)
+    study = SweepStudy(journal, space("objective={metric: val_loss, direction: minimize}"))
+    run_all(study)
+    top = best_trial(study.trial_records(), study.space)
     assert top is not None
-    assert top.value == min(entry.value if entry.value is not None else math.inf for entry in ledger.trial_records())
+    assert top.value == min(record.value if record.value is not None else math.inf for record in study.trial_records())
 
 
 def test_a_failed_trial_is_tried_again_under_its_number(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("search.trials=4"))
-    first = ledger.next()
+    study = SweepStudy(journal, space("search.trials=4"))
+    first = study.next()
     assert first is not None
-    ledger.report(first.number, 1, measured(0.2))
-    ledger.fail(first.number, "OutOfMemoryError: no")
-    run_all(ledger)
+    study.report(first.number, 1, measured(0.2))
+    study.fail(first.number, "OutOfMemoryError: no")
+    run_all(study)
     assert SweepStudy(journal, space("search.trials=4")).missing == 0
     again = SweepStudy(journal, space("search.trials=4"))
     assert again.retry_failed() == [0]
     assert again.missing == 1
     killed = SweepStudy(journal, space("search.trials=4"))
     assert [trial.number for trial in run_all(killed)] == [0]
-    entries = killed.trial_records()
-    assert [entry.number for entry in entries] == [0, 1, 2, 3]
-    assert {entry.state for entry in entries} == {"complete"}
-    assert entries[0].params == first.params
+    records = killed.trial_records()
+    assert [record.number for record in records] == [0, 1, 2, 3]
+    assert {record.state for record in records} == {"complete"}
+    assert records[0].params == first.params
     assert killed.next() is None
 
 
 def test_an_epoch_budget_counts_the_epochs_of_every_seed(journal: Path) -> None:
-    ledger = SweepStudy(journal, space("search.epoch_budget=36", "search.seeds_per_trial=2"))
-    trials = run_all(ledger)
+    study = SweepStudy(journal, space("search.epoch_budget=36", "search.seeds_per_trial=2"))
+    trials = run_all(study)
     assert [trial.arm for trial in trials] == ["learned", "one_hot"], "two seeds of nine epochs are an arm's share"
     assert {trial.seeds for trial in trials} == {2}

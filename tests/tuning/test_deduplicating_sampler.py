@@ -51,15 +51,15 @@ def test_what_does_not_exist_makes_no_difference(journal: Path) -> None:
 
 
 def test_a_failed_trial_was_tried_and_so_was_a_running_one(journal: Path) -> None:
-    ledger = SweepStudy(journal, space(*COUNTED, "search.trials=12"))
+    study = SweepStudy(journal, space(*COUNTED, "search.trials=12"))
     params = []
     for failing in itertools.cycle([True, False, False]):
-        trial = ledger.next()
+        trial = study.next()
         if trial is None:
             break
         params.append(json.dumps(trial.params))
         if failing:
-            ledger.fail(trial.number, "diverged")
+            study.fail(trial.number, "diverged")
     assert len(set(params)) == 12
 
 
@@ -85,13 +85,13 @@ def test_a_kill_after_any_write_changes_no_suggestion(tmp_path: Path) -> None:
     overrides = [*COUNTED, "epochs=1", "search.trials=9"]
     run_all(SweepStudy(tmp_path / "whole", space(*overrides)))
     lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
-    wanted = [entry.params for entry in SweepStudy(tmp_path / "whole", space(*overrides)).trial_records()]
+    wanted = [record.params for record in SweepStudy(tmp_path / "whole", space(*overrides)).trial_records()]
     for cut in range(len(lines) // 2, len(lines)):
         journal = tmp_path / f"cut{cut}"
         journal.write_bytes(b"".join(lines[:cut]))
-        ledger = SweepStudy(journal, space(*overrides))
-        run_all(ledger)
-        assert [entry.params for entry in ledger.trial_records()] == wanted, f"cut after line {cut}"
+        study = SweepStudy(journal, space(*overrides))
+        run_all(study)
+        assert [record.params for record in study.trial_records()] == wanted, f"cut after line {cut}"
 
 
 def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:
@@ -103,27 +103,27 @@ def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:
 
 def test_an_arm_without_parameters_runs_as_often_as_it_is_asked_for(journal: Path) -> None:
     nothing = parse("study: toy\nfixed: {epochs: 1}\narms: {a: {method: one_hot}}\nsearch: {trials: 3}", "toy.yaml")
-    ledger = SweepStudy(journal, nothing)
+    study = SweepStudy(journal, nothing)
     for _ in range(3):
-        trial = ledger.next()
+        trial = study.next()
         assert trial is not None
-        run_to_end(ledger, trial)
-    assert ledger.next() is None
+        run_to_end(study, trial)
+    assert study.next() is None
 
 
 def test_a_model_learns_where_trials_diverge(journal: Path) -> None:
     """The higher the label_lr the better, until it diverges at 0.1: what is suggested stays below, and comes close."""
     fixed = ("baselines={}", "search.sampler={type: tpe, startup_trials: 8}", "search.trials=40")
-    ledger = SweepStudy(journal, space(*fixed))
+    study = SweepStudy(journal, space(*fixed))
     diverged = []
-    while (trial := ledger.next()) is not None:
+    while (trial := study.next()) is not None:
         rate = trial.params["label_lr"]
         diverged.append(rate > 0.1)
         if rate > 0.1:
-            ledger.fail(trial.number, "diverged: train_loss is nan after epoch 1")
+            study.fail(trial.number, "diverged: train_loss is nan after epoch 1")
         else:
-            ledger.report(trial.number, trial.config.epochs, measured(rate))
-            ledger.complete(trial.number)
+            study.report(trial.number, trial.config.epochs, measured(rate))
+            study.complete(trial.number)
     assert sum(diverged[:8]) >= 3
     assert sum(diverged[20:]) <= 12, "of 20; without the lesson it is 20, 19 and 20 at the seeds 5 to 7"
-    assert max(entry.value or 0 for entry in ledger.trial_records()) > 0.05
+    assert max(record.value or 0 for record in study.trial_records()) > 0.05
