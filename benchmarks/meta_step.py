@@ -159,7 +159,7 @@ class Plain(Bench):
 class Forward(Bench):
     """`harness.metalabel.meta_step`, forward mode."""
 
-    method = "forward"
+    label_gradient = "forward"
 
     def gradients(self, batch: Batch) -> Tensor | None:
         return meta_step(
@@ -169,26 +169,26 @@ class Forward(Bench):
             batch.labels,
             batch.meta_inputs,
             batch.meta_targets,
-            method=self.method,  # type: ignore[arg-type]
+            label_gradient=self.label_gradient,  # type: ignore[arg-type]
         ).gradient
 
 
 class ForwardRecompute(Forward):
     """`harness.metalabel.meta_step`, forward mode over a graph recorded again."""
 
-    method = "forward_recompute"
+    label_gradient = "forward_recompute"
 
 
 class Reverse(Forward):
     """`harness.metalabel.meta_step`, double backward."""
 
-    method = "reverse"
+    label_gradient = "double_backward"
 
 
 class FiniteDifference(Forward):
     """`harness.metalabel.meta_step`, central differences."""
 
-    method = "finite_difference"
+    label_gradient = "finite_difference"
 
 
 class DoubleBackward(Bench):
@@ -267,7 +267,7 @@ METHODS: dict[str, type[Bench]] = {
     "plain": Plain,
     "forward": Forward,
     "forward recompute": ForwardRecompute,
-    "reverse": Reverse,
+    "double_backward": Reverse,
     "finite difference": FiniteDifference,
     "double backward": DoubleBackward,
     "higher": Higher,

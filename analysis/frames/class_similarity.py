@@ -3,7 +3,7 @@
     Y_cd = mean over the images of class c of what their labels give to class d        (a class label is its row)
 
 What lies off the diagonal says which classes c is like. Its ranks are held against those of a reference R, a table of
-the same form, by Mantel's test (`harness.statistics.mantel`): which classes are alike, not by how much.
+the same form, by Mantel's test (`harness.statistics.mantel_test`): which classes are alike, not by how much.
 
 Likeness goes both ways, and so do taxonomies: the first answer is over the C(C-1)/2 pairs of (Y + Yᵀ)/2. Labels, votes
 and confusions need not: a boot may pass for a sneaker more often than a sneaker for a boot. The second, `directed`,
@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from harness.statistics import Agreement, mantel
+from harness.statistics import MantelResult, mantel_test
 
 Table = NDArray[np.float64]
 
@@ -26,8 +26,8 @@ class Likeness:
     """How a table of labels agrees with a reference. `directed`: None where the reference knows no direction."""
 
     mass: float
-    symmetric: Agreement
-    directed: Agreement | None
+    symmetric: MantelResult
+    directed: MantelResult | None
 
 
 def class_table(labels: NDArray[np.floating], classes: NDArray[np.integer], count: int) -> Table:
@@ -80,8 +80,8 @@ def likeness(labels: Table, reference: Table, seed: int) -> Likeness:
     Args:
         seed: draws the renamings of Mantel's test.
     """
-    mutual = mantel(symmetrised(labels), symmetrised(reference), seed, symmetric=True)
-    one_way = None if np.array_equal(reference, reference.T) else mantel(labels, reference, seed)
+    mutual = mantel_test(symmetrised(labels), symmetrised(reference), seed, symmetric=True)
+    one_way = None if np.array_equal(reference, reference.T) else mantel_test(labels, reference, seed)
     return Likeness(off_diagonal_mass(labels), mutual, one_way)
 
 

@@ -31,8 +31,8 @@ baseline's is left out of the pairs of that seed, which favours the baseline.
 The intervals are over seeds: over what training, splitting and noise could have drawn from this pool of images, for the
 test images there are. With the number of seeds fixed beforehand they are Student's. With `sequential` the seeds go on
 until the interval is clear of zero or the budget is spent, under a rule that allows for looking after every one
-(`harness.statistics.sequential.AnyTime`): the chance of a wrong sentence stays at most 5 %. Whoever judges at a fixed
-number of seeds, adds some and judges again has two such chances; `judged` keeps count, and a note says so.
+(`harness.statistics.sequential.AnytimeValid`): the chance of a wrong sentence stays at most 5 %. Whoever judges at a
+fixed number of seeds, adds some and judges again has two such chances; `judged` keeps count, and a note says so.
 """
 
 from harness.common.callable_module import make_callable

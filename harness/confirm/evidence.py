@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from harness.confirm.plan import Configuration, Result
 from harness.space import Space
-from harness.statistics import Rule
+from harness.statistics import DecisionRule
 
 ALPHA = 0.05
 POWER = 0.8
@@ -63,7 +63,7 @@ class Confirmed:
 class ComparisonSpec:
     """How the results are read. `looks`: configurations ever measured on the test part; `margin`: worth knowing of."""
 
-    rule: Rule
+    rule: DecisionRule
     looks: int
     margin: float
 

@@ -9,7 +9,7 @@ from typing import Any
 from harness.confirm.evidence import ALPHA, POWER, ComparisonSpec, Confirmed, bounds, grain, preferred
 from harness.confirm.verdict import verdict
 from harness.space import Space
-from harness.statistics import estimate, holm, p_value
+from harness.statistics import estimate_mean, holm, p_value
 
 SAW = {
     "search_value": "the validation part of the search's own seed; chose the configurations",
@@ -73,9 +73,9 @@ _NOTHING: dict[str, Any] = {
 
 def _configuration(space: Space, one: Confirmed, question: ComparisonSpec) -> dict[str, Any]:
     values = one.test_accuracy
-    found = estimate(values, question.rule, ALPHA, grain([one])) if values else None
+    found = estimate_mean(values, question.rule, ALPHA, grain([one])) if values else None
     labels = [value for value in one.measured("label_accuracy") if value is not None]
-    right = estimate(labels, question.rule, ALPHA) if labels else None
+    right = estimate_mean(labels, question.rule, ALPHA) if labels else None
     several = space.several
     return {
         "trial": one.configuration.trial,
@@ -106,8 +106,8 @@ def _comparisons(
         step = grain([baseline, *ours])
         corrected = holm([p_value(values, question.rule, step) for _, values in pairs], question.looks)
         for (one, values), p in zip(pairs, corrected, strict=True):
-            plain = estimate(values, question.rule, ALPHA, step)
-            strict = estimate(values, question.rule, question.alpha, step)
+            plain = estimate_mean(values, question.rule, ALPHA, step)
+            strict = estimate_mean(values, question.rule, question.alpha, step)
             rows.append(
                 {
                     "arm": one.configuration.arm,

@@ -215,7 +215,7 @@ def _looked_at(space: Space, training: "Training", extent: Extent, most: int, ma
     from harness.confirm.evidence import ComparisonSpec, Confirmed
     from harness.confirm.findings import findings
     from harness.confirm.verdict import DECIDED
-    from harness.statistics import AnyTime, FixedSize  # SciPy takes a second to import
+    from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
     plan = training.plan
     seeds = min(most, max(FIRST_LOOK, plan.covered())) if extent.sequential else most
@@ -227,7 +227,7 @@ def _looked_at(space: Space, training: "Training", extent: Extent, most: int, ma
         confirmed = [Confirmed(one, by_name[one.name]) for one in plan.configurations]
         arms = {one.name for one in plan.configurations if one.role == "arm"}
         looks = len(arms | plan.results.tested_configurations())
-        question = ComparisonSpec(AnyTime() if extent.sequential else FixedSize(), looks, margin)
+        question = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), looks, margin)
         found = {"n": seeds, "sequential": extent.sequential, **findings(space, confirmed, question)}
         if training.lost or seeds >= most or found["outcome"] in DECIDED:
             return found

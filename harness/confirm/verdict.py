@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Any, Literal
 
 from harness.confirm.evidence import POWER, ComparisonSpec, Confirmed, bounds, grain
-from harness.statistics import Gain, estimate, gain_over_best, needed
+from harness.statistics import Gain, estimate_mean, gain_over_best, required_n
 
 ENOUGH = 2
 """Seeds below which there is no spread to measure."""
@@ -28,8 +28,8 @@ def verdict(winner: Confirmed | None, baselines: Sequence[Confirmed], question: 
         return _said("not compared", f"{_reach(winner, question)}; there is no baseline to compare with")
     step = grain([winner, *baselines])
     gain = gain_over_best([differences for _, differences in pairs], question.rule, question.alpha, step)
-    baseline = pairs[gain.over][0]
-    enough = needed(question.margin, gain.sd, question.rule, question.alpha, POWER) if gain.n >= ENOUGH else None
+    baseline = pairs[gain.best][0]
+    enough = required_n(question.margin, gain.sd, question.rule, question.alpha, POWER) if gain.n >= ENOUGH else None
     outcome, sentence = _comparison(winner, baseline, gain, enough, question)
     return _said(
         outcome,
@@ -64,7 +64,7 @@ def _comparison(
 
 
 def _reach(winner: Confirmed, question: ComparisonSpec) -> str:
-    found = estimate(winner.test_accuracy, question.rule, question.alpha, grain([winner]))
+    found = estimate_mean(winner.test_accuracy, question.rule, question.alpha, grain([winner]))
     interval = f" {_brackets(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
 

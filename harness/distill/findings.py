@@ -23,9 +23,9 @@ from harness.confirm.evidence import ALPHA, Confirmed, bounds, grain
 from harness.confirm.plan import Configuration, Job, Result
 from harness.distill.students import UNTAUGHT
 from harness.space import Space
-from harness.statistics import FixedSize, estimate
+from harness.statistics import FixedSample, estimate_mean
 
-RULE = FixedSize()
+RULE = FixedSample()
 
 SAW = {
     "teacher": "chosen by the sweep's search, on its own seed; measured on the test part on the fresh seeds",
@@ -85,7 +85,7 @@ def findings(
 
 def _arm(teacher: Confirmed, student: Mapping[str, Any]) -> dict[str, Any]:
     values = teacher.test_accuracy
-    found = estimate(values, RULE, ALPHA, grain([teacher])) if values else None
+    found = estimate_mean(values, RULE, ALPHA, grain([teacher])) if values else None
     return {
         "role": teacher.configuration.role,
         "method": teacher.configuration.config.method,
@@ -118,7 +118,7 @@ def _pair(confirmed: Mapping[str, Any], teacher: Confirmed, one_hot: Confirmed) 
     }
     if not all(differences.values()):
         return None
-    found = {what: estimate(values, RULE, ALPHA, step) for what, values in differences.items()}
+    found = {what: estimate_mean(values, RULE, ALPHA, step) for what, values in differences.items()}
     pair = {
         what: {"mean_difference": one.mean, "ci95": bounds(one.low, one.high), "n": one.n}
         for what, one in found.items()

@@ -1,16 +1,13 @@
-"""The lookahead: where the optimiser's next step will put the weights, and how that place moves with the gradient.
+"""The lookahead θ': the parameters after the optimiser's next step, and its derivative by the gradient.
 
     θ' = θ - update(g),    g = ∇θ L(θ, Y)
 
-The training step itself is `torch.optim`'s; a lookahead reads that optimiser's settings and state, changes neither, and
-equals what `optimizer.step()` then does, to rounding. Two things are asked of it: the place `ahead(g)` = θ', and the
-pullback `pull(g, v)` = (-∂θ'/∂g)ᵀ v / s, with s the lookahead's `rate`. For v = ∇M(θ') the label gradient is then
-(s/B) ⟨∇θ log p_c(x_i; θ), pull(g, v)⟩.
-
-`ahead` is written out of place and differentiably, so that the reference method can run autograd through it.
+A lookahead reads the settings and the state of a `torch.optim` optimiser and changes neither. Its θ' equals what
+`optimizer.step()` then does, to rounding. It is computed out of place and differentiably: double backward runs autograd
+through it.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -18,26 +15,29 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-Tensors = list[Tensor] | tuple[Tensor, ...]
+from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul, foreach_neg
 
 
 class Lookahead(Protocol):
-    """One optimiser step over `parameters`, all of which have a gradient."""
+    """One optimiser step over `parameters`, all of which have a gradient.
+
+    Gradients, vectors and results are one tensor per parameter, of the parameter's shape.
+    """
 
     @property
     def parameters(self) -> Tensors: ...
 
     @property
     def rate(self) -> float:
-        """s: the share of the new gradient in the step; for SGD, θ' = … - s·g."""
+        """s: the coefficient of the new gradient in the step; for plain SGD the learning rate."""
         ...
 
-    def ahead(self, gradients: Tensors) -> Tensors:
-        """θ' for these gradients, one tensor a parameter."""
+    def parameters_after(self, gradients: Tensors) -> Tensors:
+        """θ' for these gradients."""
         ...
 
-    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        """(-∂θ'/∂g)ᵀ v / s; every supported step is elementwise in g, so the matrix is diagonal."""
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+        """D v = (-∂θ'/∂g)ᵀ v / s. Every supported step is elementwise in g, so D is diagonal."""
         ...
 
 
@@ -45,8 +45,8 @@ class Lookahead(Protocol):
 class SGDLookahead:
     """θ' = θ - η d, where b' = μ b + (1-τ)(g + λθ), and d = b', or with Nesterov d = g + λθ + μ b'.
 
-    Before a parameter's first step there is no buffer b, and b' = g + λθ whatever the dampening τ. The new gradient's
-    own share is s = η (1-τ), with Nesterov η (1 + μ(1-τ)).
+    Before a parameter's first step there is no buffer b, and b' = g + λθ whatever the dampening τ. So s = η (1-τ), with
+    Nesterov η (1 + μ(1-τ)), and D = 1.
     """
 
     parameters: Tensors
@@ -60,49 +60,48 @@ class SGDLookahead:
 
     @property
     def rate(self) -> float:
-        kept = 1.0 if self.buffers is None or not self.momentum else 1.0 - self.dampening
-        return self.lr * (1.0 + self.momentum * kept if self.nesterov else kept)
+        share = 1.0 if self.buffers is None or not self.momentum else 1.0 - self.dampening
+        return self.lr * (1.0 + self.momentum * share if self.nesterov else share)
 
-    def ahead(self, gradients: Tensors) -> Tensors:
+    def parameters_after(self, gradients: Tensors) -> Tensors:
         steps: Tensors = gradients
         if self.maximize:
-            steps = torch._foreach_neg(steps)
+            steps = foreach_neg(steps)
         if self.weight_decay:
-            steps = torch._foreach_add(steps, self.parameters, alpha=self.weight_decay)
+            steps = foreach_add(steps, self.parameters, alpha=self.weight_decay)
         if self.momentum:
-            moved: Tensors = steps
+            velocity: Tensors = steps
             if self.buffers is not None:
-                fresh = torch._foreach_mul(steps, 1 - self.dampening) if self.dampening else steps
-                moved = torch._foreach_add(fresh, self.buffers, alpha=self.momentum)
-            steps = torch._foreach_add(steps, moved, alpha=self.momentum) if self.nesterov else moved
-        return torch._foreach_add(self.parameters, steps, alpha=-self.lr)
+                damped = foreach_mul(steps, 1 - self.dampening) if self.dampening else steps
+                velocity = foreach_add(damped, self.buffers, alpha=self.momentum)
+            steps = foreach_add(steps, velocity, alpha=self.momentum) if self.nesterov else velocity
+        return foreach_add(self.parameters, steps, alpha=-self.lr)
 
-    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        return torch._foreach_neg(vectors) if self.maximize else vectors
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+        return foreach_neg(vectors) if self.maximize else vectors
 
 
 @dataclass(frozen=True)
 class AdamLookahead:
     """θ' = θ - η·m̂ / (√v̂ + ε), with L2 decay inside g (Adam) or beside it (AdamW: θ shrinks by 1 - ηλ first).
 
-    With m = β₁m₀ + (1-β₁)g and v = β₂v₀ + (1-β₂)g², hats for division by their bias corrections, and D = √v̂ + ε,
+    With m = β₁m₀ + (1-β₁)g and v = β₂v₀ + (1-β₂)g², hats for division by their bias corrections, and R = √v̂ + ε,
 
-        -∂θ'/∂g = η · [ (1-β₁)/(1-β₁ᵗ) / D  -  m̂/D² · ∂√v̂/∂g ],    ∂√v̂/∂g = (1-β₂) g / ((1-β₂ᵗ) √v̂).
+        D = (1-β₁)/(1-β₁ᵗ) / R  -  m̂/R² · ∂√v̂/∂g,    ∂√v̂/∂g = (1-β₂) g / ((1-β₂ᵗ) √v̂),    s = η.
 
-    Where v̂ = 0 so is g, and the second term is dropped; where AMSGrad keeps an older maximum, √v̂ does not move. The
-    rate s is η.
+    Where v̂ = 0, g = 0 too, and the second term is 0; where AMSGrad keeps an older maximum, √v̂ does not depend on g.
     """
 
-    parameters: list[Tensor]
-    first: list[Tensor | None]
-    second: list[Tensor | None]
-    largest: list[Tensor | None]
-    steps: list[float]
+    parameters: Tensors
+    first: Sequence[Tensor | None]  # m₀
+    second: Sequence[Tensor | None]  # v₀
+    largest: Sequence[Tensor | None]  # AMSGrad's maximum of v
+    steps: Sequence[float]
     lr: float
     betas: tuple[float, float]
     eps: float
     weight_decay: float = 0.0
-    decoupled: bool = False
+    decoupled: bool = False  # AdamW's decay
     amsgrad: bool = False
     maximize: bool = False
 
@@ -121,41 +120,41 @@ class AdamLookahead:
         square = step * step * (1 - beta2)
         if second is not None:
             square = (second * beta2).addcmul(step, step, value=1 - beta2)
-        kept = torch.maximum(largest, square) if self.amsgrad and largest is not None else square
+        top = torch.maximum(largest, square) if self.amsgrad and largest is not None else square
         count = self.steps[index] + 1
-        # The root has an infinite slope at an exact zero: keep autograd out of it, as `pull` does.
-        root = torch.where(kept > 0, kept, torch.ones_like(kept)).sqrt() * (kept > 0)
+        # The root has an infinite slope at 0: keep autograd out of it, as `pullback` does.
+        root = torch.where(top > 0, top, torch.ones_like(top)).sqrt() * (top > 0)
         return step, mean, square, root / (1 - beta2**count) ** 0.5, 1 - beta1**count
 
-    def ahead(self, gradients: Tensors) -> Tensors:
-        places = []
+    def parameters_after(self, gradients: Tensors) -> Tensors:
+        results = []
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             _, mean, _, root, correction = self._moments(index, gradient)
             start = parameter * (1 - self.lr * self.weight_decay) if self.decoupled else parameter
-            places.append(start.addcdiv(mean, root + self.eps, value=-self.lr / correction))
-        return places
+            results.append(start.addcdiv(mean, root + self.eps, value=-self.lr / correction))
+        return results
 
-    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
         beta1, beta2 = self.betas
-        pulled = []
+        results = []
         for index, (gradient, vector) in enumerate(zip(gradients, vectors, strict=True)):
             step, mean, square, root, correction = self._moments(index, gradient)
             largest = self.largest[index]
-            bend = step * ((1 - beta2) / (1 - beta2 ** (self.steps[index] + 1))) / root
-            bend = torch.where(root > 0, bend, torch.zeros_like(bend))
+            root_slope = step * ((1 - beta2) / (1 - beta2 ** (self.steps[index] + 1))) / root
+            root_slope = torch.where(root > 0, root_slope, torch.zeros_like(root_slope))
             if self.amsgrad and largest is not None:
-                bend = torch.where(square >= largest, bend, torch.zeros_like(bend))
+                root_slope = torch.where(square >= largest, root_slope, torch.zeros_like(root_slope))
             denominator = root + self.eps
-            slope = (1 - beta1) / correction / denominator - mean / correction / denominator**2 * bend
-            pulled.append(vector * (-slope if self.maximize else slope))
-        return pulled
+            slope = (1 - beta1) / correction / denominator - mean / correction / denominator**2 * root_slope
+            results.append(vector * (-slope if self.maximize else slope))
+        return results
 
 
 @dataclass(frozen=True)
 class GroupedLookahead:
-    """Several parameter groups side by side; s is the largest one's, and the others' vectors are scaled to it."""
+    """Lookaheads of several parameter groups; s is the largest of theirs, and D of the others is scaled to it."""
 
-    parts: list[SGDLookahead | AdamLookahead]
+    parts: Sequence[SGDLookahead | AdamLookahead]
 
     @property
     def parameters(self) -> Tensors:
@@ -165,26 +164,30 @@ class GroupedLookahead:
     def rate(self) -> float:
         return max((part.rate for part in self.parts), default=0.0)
 
-    def ahead(self, gradients: Tensors) -> Tensors:
+    def parameters_after(self, gradients: Tensors) -> Tensors:
         rest = iter(gradients)
-        return [place for part in self.parts for place in part.ahead([next(rest) for _ in part.parameters])]
+        return [
+            tensor for part in self.parts for tensor in part.parameters_after([next(rest) for _ in part.parameters])
+        ]
 
-    def pull(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
         top = self.rate
         pairs = iter(zip(gradients, vectors, strict=True))
-        pulled: list[Tensor] = []
+        results: list[Tensor] = []
         for part in self.parts:
-            mine = [next(pairs) for _ in part.parameters]
-            moved = part.pull([g for g, _ in mine], [v for _, v in mine])
-            pulled += moved if part.rate == top else [m * (part.rate / top) for m in moved]
-        return pulled
+            own = [next(pairs) for _ in part.parameters]
+            tensors = part.pullback([g for g, _ in own], [v for _, v in own])
+            results += tensors if part.rate == top else [tensor * (part.rate / top) for tensor in tensors]
+        return results
 
 
-def lookahead_of(optimizer: Optimizer) -> Lookahead:
-    """The step that `optimizer` will take with the gradients its parameters hold now.
+def make_lookahead(optimizer: Optimizer) -> Lookahead:
+    """The step that `optimizer` takes next, with the gradients its parameters have now.
 
-    Parameters without a gradient stay where they are, as in `torch.optim`.
-    Raises ValueError for an optimiser other than SGD, Adam and AdamW.
+    Parameters without a gradient do not move, as in `torch.optim`.
+
+    Raises:
+        ValueError: the optimiser is not SGD, Adam or AdamW.
     """
     parts: list[SGDLookahead | AdamLookahead] = []
     for group in optimizer.param_groups:
@@ -202,25 +205,18 @@ def lookahead_of(optimizer: Optimizer) -> Lookahead:
 
 
 def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any]) -> list[SGDLookahead]:
-    """A group's parameters, those that have a momentum buffer apart from those before their first step."""
+    """Up to two lookaheads: of the parameters with a momentum buffer, and of those before their first step."""
+    names = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
+    options = {"lr": float(group["lr"])} | {name: group[name] for name in names}
     buffers = [state.get(parameter, {}).get("momentum_buffer") for parameter in parameters]
-    started = [(p, b) for p, b in zip(parameters, buffers, strict=True) if b is not None]
+    pairs = [(p, b) for p, b in zip(parameters, buffers, strict=True) if b is not None]
     fresh = [p for p, b in zip(parameters, buffers, strict=True) if b is None]
-    sides = [([p for p, _ in started], [b for _, b in started]), (fresh, None)]
-    return [
-        SGDLookahead(
-            chosen,
-            held,
-            float(group["lr"]),
-            group["momentum"],
-            group["dampening"],
-            group["weight_decay"],
-            group["nesterov"],
-            group["maximize"],
-        )
-        for chosen, held in sides
-        if chosen
-    ]
+    lookaheads = []
+    if pairs:
+        lookaheads.append(SGDLookahead([p for p, _ in pairs], [b for _, b in pairs], **options))
+    if fresh:
+        lookaheads.append(SGDLookahead(fresh, None, **options))
+    return lookaheads
 
 
 def _adam(
@@ -229,10 +225,10 @@ def _adam(
     states = [state.get(parameter, {}) for parameter in parameters]
     return AdamLookahead(
         parameters,
-        [held.get("exp_avg") for held in states],
-        [held.get("exp_avg_sq") for held in states],
-        [held.get("max_exp_avg_sq") for held in states],
-        [float(held.get("step", 0)) for held in states],
+        [own.get("exp_avg") for own in states],
+        [own.get("exp_avg_sq") for own in states],
+        [own.get("max_exp_avg_sq") for own in states],
+        [float(own.get("step", 0)) for own in states],
         lr=float(group["lr"]),
         betas=(float(group["betas"][0]), float(group["betas"][1])),
         eps=group["eps"],

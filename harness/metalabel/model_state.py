@@ -1,4 +1,4 @@
-"""Passes over a model that leave no trace: other weights for a while, buffers on loan, random state put back."""
+"""Context managers that change a model's parameters, buffers, gradients or random state, and restore them."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -6,14 +6,15 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor, nn
 
+from harness.metalabel.torch_internals import buffers, is_compiled
+
 
 @contextmanager
-def weights_at(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
+def temporary_parameters(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterator[None]:
     """Let the parameters hold `values` inside the block.
 
-    Storage is swapped, not written: the weights come back bit for bit, and a graph recorded before the block is still
-    valid after it. Tied weights, and code that reaches for a weight by another name, follow. So must autocast, which
-    remembers its casts of a parameter for as long as it lasts, whatever the parameter holds by then.
+    Storage is swapped, not written: the parameters return bit for bit, a graph recorded before the block stays valid,
+    and tied weights follow. Autocast caches its casts of a parameter, so its cache is cleared at both swaps.
     """
     own = [parameter.data for parameter in parameters]
     try:
@@ -27,40 +28,42 @@ def weights_at(parameters: Sequence[Tensor], values: Sequence[Tensor]) -> Iterat
         torch.clear_autocast_cache()
 
 
-def copied_buffers(model: nn.Module) -> dict[Tensor, Tensor]:
-    """A copy of each of the model's buffers as it stands now."""
+def copy_buffers(model: nn.Module) -> dict[Tensor, Tensor]:
+    """A copy of each buffer's value, by buffer."""
     return {buffer: buffer.clone() for buffer in model.buffers()}
 
 
 @contextmanager
-def lent_buffers(model: nn.Module, copies: dict[Tensor, Tensor] | None = None) -> Iterator[None]:
-    """Let the model move copies of its buffers inside the block: BatchNorm's running statistics, a power iteration's
-    vectors. They start from `copies`, or from where the buffers stand."""
-    own: list[tuple[nn.Module, str, Tensor]] = []
-    copies = {} if copies is None else {buffer: copy.clone() for buffer, copy in copies.items()}
+def temporary_buffers(model: nn.Module, values: dict[Tensor, Tensor] | None = None) -> Iterator[None]:
+    """Let passes inside the block update copies of the model's buffers, such as BatchNorm's running statistics.
+
+    The copies start from `values`, by buffer, or from the buffers' present values.
+    """
+    own: list[tuple[dict[str, Tensor | None], str, Tensor]] = []
+    copies = {} if values is None else {buffer: value.clone() for buffer, value in values.items()}
     try:
         for module in model.modules():
-            for name, buffer in module._buffers.items():
+            held = buffers(module)
+            for name, buffer in held.items():
                 if buffer is not None:
-                    own.append((module, name, buffer))
+                    own.append((held, name, buffer))
                     if buffer not in copies:
                         copies[buffer] = buffer.clone()
-                    module._buffers[name] = copies[buffer]
+                    held[name] = copies[buffer]
         yield
     finally:
-        for module, name, buffer in own:
-            module._buffers[name] = buffer
+        for held, name, buffer in own:
+            held[name] = buffer
 
 
 @contextmanager
-def uncompiled(model: nn.Module) -> Iterator[None]:
-    """Let calls of `model` run as written where it, or a part of it, is compiled.
+def eager_mode(model: nn.Module) -> Iterator[None]:
+    """Run `model` uncompiled inside the block, where it or a part of it is compiled.
 
-    A compiled graph is one opaque operation, which can neither be differentiated twice nor be asked for tangents, and
-    draws other random numbers than the code it was made from.
+    A compiled graph is one opaque operation: it has neither a second derivative nor a tangent, and draws other random
+    numbers than its source.
     """
-    modules = model.modules()
-    if any(module._compiled_call_impl is not None or "_orig_mod" in module._modules for module in modules):
+    if any(is_compiled(module) for module in model.modules()):
         with torch.compiler.set_stance("force_eager"):
             yield
     else:
@@ -68,7 +71,7 @@ def uncompiled(model: nn.Module) -> Iterator[None]:
 
 
 class RandomState:
-    """The random generators of the CPU and of one device, as they stand now."""
+    """Present state of the random generators of the CPU and of one device."""
 
     def __init__(self, device: torch.device) -> None:
         self.device = device
@@ -76,30 +79,31 @@ class RandomState:
         self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
 
     def restore(self) -> None:
+        """Set the generators to this state."""
         torch.set_rng_state(self.cpu)
         if self.cuda is not None:
             torch.cuda.set_rng_state(self.cuda, self.device)
 
     @contextmanager
-    def kept(self) -> Iterator[None]:
-        """Put the generators back after the block."""
+    def restore_after(self) -> Iterator[None]:
+        """Set the generators to this state after the block."""
         try:
             yield
         finally:
             self.restore()
 
     @contextmanager
-    def replayed(self) -> Iterator[None]:
-        """Let the block draw what was drawn from here on, and go on after it as if it had not been."""
-        now = RandomState(self.device)
+    def replay(self) -> Iterator[None]:
+        """Start the block from this state; after it, the generators are as they were before it."""
+        present = RandomState(self.device)
         self.restore()
-        with now.kept():
+        with present.restore_after():
             yield
 
 
 @contextmanager
-def gradients_kept(parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Let `.grad` be empty inside the block, and put the gradients back after it."""
+def empty_gradients(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Let `.grad` be None at the start of the block, and restore the gradients after it."""
     own = [parameter.grad for parameter in parameters]
     try:
         for parameter in parameters:

@@ -1,4 +1,4 @@
-"""The simplex Δ = {y : y_c ≥ 0, Σ_c y_c = 1}, and the nearest point on it.
+"""Euclidean projection onto the simplex Δ = {y : y_c ≥ 0, Σ_c y_c = 1}.
 
     Π(x)_c = max(x_c - τ, 0),    τ such that Σ_c Π(x)_c = 1
 
@@ -11,7 +11,7 @@ from torch import Tensor
 
 
 def project_onto_simplex(points: Tensor) -> Tensor:
-    """The Euclidean projection of each row of `points`, `[..., classes]`."""
+    """The nearest point of the simplex to each row of `points`, `[..., classes]`."""
     falling = points.sort(dim=-1, descending=True).values
     counts = torch.arange(1, points.shape[-1] + 1, dtype=points.dtype, device=points.device)
     threshold = ((falling.cumsum(dim=-1) - 1) / counts).amax(dim=-1, keepdim=True)

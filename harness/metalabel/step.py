@@ -1,40 +1,14 @@
-"""The two ways in: `meta_step` for a training loop, `label_gradient` as a pure function.
-
-Their `method` is one of
-
-    forward             exact; 8F with F one forward pass; holds the training activations during the meta pass
-    forward_recompute   exact; 9F, with the activations of one batch at a time
-    reverse             exact, by double backward; the reference
-    finite_difference   close; two extra forward passes; for operations that cannot be differentiated twice
-"""
-
-from typing import Literal
+"""Entry points: `meta_step` for a training loop, `compute_label_gradient` as a pure function."""
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.metalabel.checks import check_batch, check_model, check_soft_labels, checked_rate
-from harness.metalabel.gradients.double_backward import reverse
-from harness.metalabel.gradients.estimators import MetaStep, Method
-from harness.metalabel.gradients.finite_difference import finite_difference
-from harness.metalabel.gradients.forward_mode import forward, forward_recompute
-from harness.metalabel.lookahead import SGDLookahead, lookahead_of
-from harness.metalabel.model_state import RandomState, gradients_kept, lent_buffers
-
-MethodName = Literal["forward", "forward_recompute", "reverse", "finite_difference"]
-METHODS: dict[str, Method] = {
-    "forward": forward,
-    "forward_recompute": forward_recompute,
-    "reverse": reverse,
-    "finite_difference": finite_difference,
-}
-
-
-def _method(name: str) -> Method:
-    if name not in METHODS:
-        raise ValueError(f"method: expected one of {', '.join(METHODS)}, got {name!r}")
-    return METHODS[name]
+from harness.metalabel.checks import check_batch, check_model, check_soft_labels, parse_rate
+from harness.metalabel.gradients.estimators import EstimatorName, find_estimator
+from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
+from harness.metalabel.lookahead import SGDLookahead, make_lookahead
+from harness.metalabel.model_state import RandomState, empty_gradients, temporary_buffers
 
 
 def meta_step(
@@ -45,16 +19,26 @@ def meta_step(
     meta_inputs: Tensor,
     meta_targets: Tensor,
     *,
-    method: MethodName = "forward",
+    label_gradient: EstimatorName = "forward",
 ) -> MetaStep:
-    """One training step's gradients, and the label gradient beside them.
+    """Compute one training step's gradients together with the label gradient.
 
-    `.grad` is filled as `optimizer.zero_grad(); soft_cross_entropy(model(inputs), labels).backward()` would fill it,
-    and running statistics move once. The caller then calls `optimizer.step()`. The lookahead is exactly that step, so
-    gradients are not to be clipped or changed in between. `labels` and `meta_targets` are soft, `[batch, classes]`.
+    It fills `.grad` as `optimizer.zero_grad(); soft_cross_entropy(model(inputs), labels).backward()` would, and updates
+    running statistics once. The caller then calls `optimizer.step()`. The lookahead is exactly that step, so gradients
+    must not be clipped or changed in between. Values are not checked: a loss that is NaN is returned as NaN.
 
-    Raises ValueError for shapes that do not fit, class indices in place of soft labels, a model in eval mode, and an
-    optimiser without a known lookahead. Values are not looked at: a loss that is NaN comes back as NaN.
+    Args:
+        model: in train mode; returns logits `[batch, classes]`.
+        optimizer: SGD, Adam or AdamW of torch.
+        inputs: `[batch, ...]`.
+        labels: soft labels `[batch, classes]`.
+        meta_inputs: `[meta_batch, ...]`.
+        meta_targets: soft labels `[meta_batch, classes]`.
+        label_gradient: how the label gradient is computed (`gradients.estimators`).
+
+    Raises:
+        ValueError: shapes that do not fit, class indices in place of soft labels, a model in eval mode, an optimiser
+            without a known lookahead, or an operation that the estimator cannot differentiate (`NoForwardRule`).
     """
     check_model(model)
     check_batch("inputs", inputs, "labels", labels)
@@ -62,10 +46,11 @@ def meta_step(
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
-    return _method(method)(model, lambda: lookahead_of(optimizer), inputs, labels, meta_inputs, meta_targets)
+    estimate = find_estimator(label_gradient)
+    return estimate(StepInputs(model, lambda: make_lookahead(optimizer), inputs, labels, meta_inputs, meta_targets))
 
 
-def label_gradient(
+def compute_label_gradient(
     model: nn.Module,
     inputs: Tensor,
     labels: Tensor,
@@ -73,36 +58,34 @@ def label_gradient(
     meta_targets: Tensor,
     *,
     lookahead_lr: float,
-    method: MethodName = "forward",
+    label_gradient: EstimatorName = "forward",
 ) -> Tensor:
-    """∂M/∂Y, `[batch, classes]`, where the lookahead is one plain SGD step of rate `lookahead_lr` from the weights now.
+    """∂M/∂Y, `[batch, classes]`, for a lookahead of one plain SGD step of rate `lookahead_lr` from the present weights.
 
-    `labels` and `meta_targets` are soft, `[batch, classes]`, each row on the simplex. The model is in train mode; it,
-    its buffers, its gradients and the random state are left as they were. It may be called under `no_grad`, inference
-    mode or autocast. Hooks of the model fire in its training and its meta pass (and in the passes that
-    forward_recompute and finite_difference add); of a hook that changes gradients the lookahead is followed, but only
-    reverse follows its derivative.
+    The arguments are those of `meta_step`. The model, its buffers, its gradients and the random state are left as they
+    were. It may be called under `no_grad`, inference mode or autocast. Hooks of the model run in every pass. If a hook
+    changes gradients, the lookahead follows; only double_backward follows the hook's derivative.
 
-    Raises ValueError, saying what to pass instead, for shapes that do not fit, class indices, labels off the simplex,
-    values that are not finite, a model in eval mode, and a rate that is not a positive number.
+    Raises:
+        ValueError: as `meta_step`, and for labels off the simplex, values that are not finite, and a rate that is not
+            a positive number.
     """
-    compute = _method(method)
+    estimate = find_estimator(label_gradient)
     check_model(model)
     check_soft_labels("inputs", inputs, "labels", labels)
     check_soft_labels("meta_inputs", meta_inputs, "meta_targets", meta_targets)
-    rate = checked_rate(lookahead_lr)
+    rate = parse_rate(lookahead_lr)
     weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
 
-    def one_sgd_step() -> SGDLookahead:
-        moved: list[Tensor] = [weight for weight in weights if weight.grad is not None]
-        return SGDLookahead(moved, None, lr=rate)
+    def sgd_lookahead() -> SGDLookahead:
+        return SGDLookahead([weight for weight in weights if weight.grad is not None], None, lr=rate)
 
     with (
         torch.inference_mode(False),
-        RandomState(inputs.device).kept(),
-        gradients_kept(weights),
-        lent_buffers(model),
+        RandomState(inputs.device).restore_after(),
+        empty_gradients(weights),
+        temporary_buffers(model),
     ):
-        # Autograd takes no tensors of inference mode, but copies of them.
+        # Autograd refuses tensors made in inference mode, and takes copies of them.
         batches = (t.clone() if t.is_inference() else t.detach() for t in (inputs, labels, meta_inputs, meta_targets))
-        return compute(model, one_sgd_step, *batches).gradient
+        return estimate(StepInputs(model, sgd_lookahead, *batches)).gradient

@@ -1,35 +1,35 @@
-"""From values over seeds to what may be said of them, with an error rate that is stated and kept.
+"""Statistics of values over seeds: intervals, tests and sample sizes with a stated error rate.
 
-    rules      |t| > c(n, α): when a mean counts as other than zero, once (`FixedSize`) or at any time (`AnyTime`)
-    estimate   a mean, its interval and its p-value, under a rule
-    holm       p-values of several looks, corrected for their number
-    best_of    the gain of one over the best of several, without choosing which of them is the best
-    needed     how many values it takes to show a difference of a given size
-    mantel     whether two tables order the pairs of classes alike, where entries are not independent
+    sequential   decision rules |t| > c(n, α): `FixedSample` for one test, `AnytimeValid` for a test after every value
+    estimate     a mean with its interval and its p-value, under a rule
+    holm         p-values corrected for the number of comparisons
+    best_of      the gain of one method over the best of several, without choosing which one is the best
+    power        power, and the number of values that shows a difference of a given size
+    mantel       whether two tables order the pairs of classes alike, where entries are dependent
 
-Values are one number a seed, taken as independent and normal: an accuracy over hundreds of images is near that. Paired
-values (two methods on the same seeds) enter as their differences. NumPy and SciPy alone.
+Values are one number per seed, taken as independent and normal; an accuracy over hundreds of images is nearly so.
+Paired values (two methods on the same seeds) enter as their differences. The package needs NumPy and SciPy alone.
 """
 
 from harness.statistics.best_of import Gain, gain_over_best
-from harness.statistics.estimate import Estimate, estimate, p_value
+from harness.statistics.estimate import Estimate, estimate_mean, p_value
 from harness.statistics.holm import holm
-from harness.statistics.mantel import Agreement, mantel
-from harness.statistics.power import needed, power
-from harness.statistics.sequential import AnyTime, FixedSize, Rule
+from harness.statistics.mantel import MantelResult, mantel_test
+from harness.statistics.power import power, required_n
+from harness.statistics.sequential import AnytimeValid, DecisionRule, FixedSample
 
 __all__ = [
-    "Agreement",
-    "AnyTime",
+    "AnytimeValid",
+    "DecisionRule",
     "Estimate",
-    "FixedSize",
+    "FixedSample",
     "Gain",
-    "Rule",
-    "estimate",
+    "MantelResult",
+    "estimate_mean",
     "gain_over_best",
     "holm",
-    "mantel",
-    "needed",
+    "mantel_test",
     "p_value",
     "power",
+    "required_n",
 ]

@@ -1,8 +1,8 @@
-"""A mean with its interval: mean ± c(n, α) · sd / √n, where a rule gives c.
+"""A mean with its interval, mean ± c(n, α) · sd / √n, where a decision rule gives the critical value c.
 
-Accuracies come in steps of one image. Values that agree to the image have a standard deviation of zero, and yet only
-agree to within a step: rounding to a step of width w hides a variance of w²/12 (Sheppard, 1897), which is taken as the
-least that the values can have.
+Accuracies are multiples of 1 / number of images, their resolution. Equal accuracies have a sample deviation of zero,
+though the true ones differ by up to one step. Rounding to steps of width w hides a variance of w²/12 (Sheppard 1897),
+which is taken as the least variance of the values.
 """
 
 import math
@@ -11,12 +11,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from harness.statistics.sequential import Rule
+from harness.statistics.sequential import DecisionRule
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """A mean of `n` values in their unit; `low` and `high` are infinite where n is too small to tell."""
+    """Mean, standard deviation and interval of `n` values, in their unit; infinite interval for too few values."""
 
     n: int
     mean: float
@@ -24,40 +24,36 @@ class Estimate:
     low: float
     high: float
 
-    @property
-    def clear_of_zero(self) -> bool:
-        return self.low > 0 or self.high < 0
 
-
-def estimate(values: Sequence[float], rule: Rule, alpha: float, grain: float = 0.0) -> Estimate:
-    """The mean of `values` [n] and where the true one lies, at confidence 1 - alpha.
+def estimate_mean(values: Sequence[float], rule: DecisionRule, alpha: float, resolution: float = 0.0) -> Estimate:
+    """The mean of `values` `[n]` with its interval at confidence 1 - alpha.
 
     Args:
-        grain: the step that values come in; 0: they are exact.
+        resolution: width of the steps that the values are rounded to; 0 for exact values.
 
     Raises:
         ValueError: there are no values.
     """
-    n, mean, sd = _moments(values, grain)
-    # Not 0 · ∞, which is no number: without a bound nothing is known, however alike the values are.
-    critical = rule.critical(n, alpha)
-    half = math.inf if math.isinf(critical) else critical * sd / math.sqrt(n)
+    n, mean, sd = _moments(values, resolution)
+    critical = rule.critical_value(n, alpha)
+    half = math.inf if math.isinf(critical) else critical * sd / math.sqrt(n)  # not ∞ · 0, which is NaN
     return Estimate(n, mean, sd, mean - half, mean + half)
 
 
-def p_value(values: Sequence[float], rule: Rule, grain: float = 0.0) -> float:
-    """Two-sided, of a true mean of zero; 1 for a single value."""
-    n, mean, sd = _moments(values, grain)
+def p_value(values: Sequence[float], rule: DecisionRule, resolution: float = 0.0) -> float:
+    """Two-sided p-value of a true mean of zero, given `values` `[n]`; 1 for a single value."""
+    n, mean, sd = _moments(values, resolution)
     if mean == 0:
         return 1.0
     return rule.p_value(math.copysign(math.inf, mean) if sd == 0 else math.sqrt(n) * mean / sd, n)
 
 
-def _moments(values: Sequence[float], grain: float) -> tuple[int, float, float]:
+def _moments(values: Sequence[float], resolution: float) -> tuple[int, float, float]:
+    """Number, mean and standard deviation, at least that of the rounding."""
     n = len(values)
     if n == 0:
         raise ValueError("expected at least one value, got none")
     array = np.asarray(values, dtype=np.float64)
-    # Equal values may miss their own mean by a rounding; the spread of that is none.
+    # The mean of equal values may differ from them by a rounding, which is no spread.
     spread = float(array.std(ddof=1)) if n > 1 and np.ptp(array) > 0 else 0.0
-    return n, float(array.mean()), max(spread, grain / math.sqrt(12))
+    return n, float(array.mean()), max(spread, resolution / math.sqrt(12))

@@ -1,21 +1,23 @@
-"""Holm's correction: the i-th smallest of k p-values times k - i + 1, never below the one before it (Holm, 1979).
+"""Holm's correction: the i-th smallest of k p-values times k - i + 1, and never below the one before it (Holm 1979).
 
-Calling those at or under α shown, the chance to call any wrongly is at most α, however the p-values depend.
+If those at or under α are called significant, the probability that any of these calls is wrong is at most α, whatever
+the dependence between the p-values.
 """
 
 from collections.abc import Sequence
 
 
-def holm(p_values: Sequence[float], looks: int | None = None) -> list[float]:
+def holm(p_values: Sequence[float], n_comparisons: int | None = None) -> list[float]:
     """The corrected p-values, in the order given.
 
     Args:
-        looks: how many were looked at in all; those not given count as the largest (default: as many as given).
+        n_comparisons: number of comparisons ever made (default: that of `p_values`); those not given count as the
+            largest p-values.
     """
-    k = max(len(p_values), looks or 0)
+    k = max(len(p_values), n_comparisons or 0)
     corrected = [0.0] * len(p_values)
     floor = 0.0
-    for i, place in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
-        floor = max(floor, min(1.0, (k - i) * p_values[place]))
-        corrected[place] = floor
+    for i, position in enumerate(sorted(range(len(p_values)), key=p_values.__getitem__)):
+        floor = max(floor, min(1.0, (k - i) * p_values[position]))
+        corrected[position] = floor
     return corrected

@@ -1,19 +1,22 @@
 """What the tests of the label gradient are run on: random small networks and batches in float64, and the gradient
 worked out once more, by code that shares nothing with the package's."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from harness.metalabel import compute_label_gradient
+
 # A float64 gradient passes through a few hundred roundings of relative size 1e-16 each; entries may cancel, so the
 # comparison is with the largest entry of the gradient.
 EXACT = 1e-10
-EXACT_METHODS = ("forward", "forward_recompute", "reverse")
-METHODS = (*EXACT_METHODS, "finite_difference")
+EXACT_ESTIMATORS = ("forward", "forward_recompute", "double_backward")
+ESTIMATORS = (*EXACT_ESTIMATORS, "finite_difference")
 
 
 @dataclass(frozen=True)
@@ -29,6 +32,10 @@ class Problem:
     @property
     def batches(self) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         return self.inputs, self.labels, self.meta_inputs, self.meta_targets
+
+    def gradient(self, lr: float = 0.3, estimator: Any = "forward") -> Tensor:
+        """∂M/∂Y by the package."""
+        return compute_label_gradient(self.model, *self.batches, lookahead_lr=lr, label_gradient=estimator)
 
 
 def drawn(
@@ -85,12 +92,12 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
 
 
 @st.composite
-def perceptrons(draw: st.DrawFn) -> Problem:
+def perceptrons(draw: st.DrawFn, activations: Sequence[str] = tuple(ACTIVATIONS)) -> Problem:
     """Up to three hidden layers with BatchNorm, LayerNorm, dropout or neither."""
     features, classes = draw(st.integers(1, 6)), draw(st.integers(2, 7))
     sizes = draw(st.lists(st.integers(1, 7), max_size=3))
     norms = [draw(st.sampled_from(["none", "batch", "layer"])) for _ in sizes]
-    activation = ACTIVATIONS[draw(st.sampled_from(sorted(ACTIVATIONS)))]
+    activation = ACTIVATIONS[draw(st.sampled_from(sorted(activations)))]
     dropout = draw(st.sampled_from([0.0, 0.3]))
     bias = draw(st.booleans())
 

@@ -1,15 +1,16 @@
 """What does not fit is refused with what to pass instead, and before anything is computed."""
 
 import re
+from dataclasses import replace
 from typing import Any
 
 import pytest
 import torch
 from torch import nn
 
-from harness.metalabel import label_gradient, meta_step
+from harness.metalabel import compute_label_gradient, meta_step
 
-from .problems import METHODS, drawn
+from .problems import ESTIMATORS, drawn
 
 NAMES = ("inputs", "labels", "meta_inputs", "meta_targets")
 
@@ -17,7 +18,7 @@ NAMES = ("inputs", "labels", "meta_inputs", "meta_targets")
 def called(**changes: Any) -> None:
     problem = drawn(lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), (4,), 3)
     arguments: dict[str, Any] = dict(zip(NAMES, problem.batches, strict=True)) | {"lookahead_lr": 0.1} | changes
-    label_gradient(arguments.pop("model", problem.model), **arguments)
+    compute_label_gradient(arguments.pop("model", problem.model), **arguments)
 
 
 def nan_at_start(*shape: int) -> torch.Tensor:
@@ -49,8 +50,8 @@ def nan_at_start(*shape: int) -> torch.Tensor:
         ({"inputs": (torch.randn(6, 4),)}, r"inputs: expected a tensor, got tuple"),
         ({"lookahead_lr": float("nan")}, r"lookahead_lr: expected a positive finite rate, got nan"),
         (
-            {"method": "backward"},
-            r"method: expected one of forward, forward_recompute, reverse, finite_difference, got 'backward'",
+            {"label_gradient": "backward"},
+            r"label_gradient: expected one of forward, .*, finite_difference, got 'backward'",
         ),
         ({"model": nn.Linear(4, 3).double().eval()}, r"model: expected train mode.*call model.train\(\)"),
         ({"model": nn.Linear(4, 3).double().requires_grad_(False)}, r"model: expected at least one parameter"),
@@ -68,16 +69,16 @@ class Twice(nn.Linear):
         return super().forward(x), super().forward(x)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize(
     ("model", "shape", "got"), [(Twice(4, 3), (4,), "tuple"), (nn.Linear(4, 3), (2, 4), r"\[6, 2, 3\]")]
 )
 def test_a_model_that_gives_no_plain_logits_is_told_so(
-    method: Any, model: nn.Module, shape: tuple[int, ...], got: str
+    estimator: Any, model: nn.Module, shape: tuple[int, ...], got: str
 ) -> None:
     problem = drawn(lambda: nn.Flatten(), shape, 3)
     with pytest.raises(ValueError, match=rf"model: expected logits \[batch, classes\], got {got}; wrap the model"):
-        label_gradient(model.double().to(problem.inputs.device), *problem.batches, lookahead_lr=0.1, method=method)
+        replace(problem, model=model.double().to(problem.inputs.device)).gradient(estimator=estimator)
 
 
 def test_meta_step_refuses_an_optimiser_whose_step_it_cannot_foresee() -> None:

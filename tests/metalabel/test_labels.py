@@ -11,9 +11,8 @@ from torch.nn import functional as F
 
 from harness.metalabel import (
     ClassLabels,
-    Exponentiated,
+    ExponentiatedGradient,
     InstanceLabels,
-    Labels,
     LabelSchedule,
     Parametrisation,
     Simplex,
@@ -24,7 +23,7 @@ from harness.metalabel import (
 
 from .problems import drawn
 
-PARAMETRISATIONS = [Simplex(), Softmax(), Exponentiated()]
+PARAMETRISATIONS = [Simplex(), Softmax(), ExponentiatedGradient()]
 CLASSES = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
 
 
@@ -109,7 +108,7 @@ def test_a_step_in_logits_follows_the_gradient_through_the_softmax() -> None:
 
 
 def test_exponentiated_steps_multiply_each_entry_and_add_up() -> None:
-    labels = InstanceLabels.from_soft(torch.tensor([[0.5, 0.3, 0.2]]), parametrisation=Exponentiated())
+    labels = InstanceLabels.from_soft(torch.tensor([[0.5, 0.3, 0.2]]), parametrisation=ExponentiatedGradient())
     start, index = labels.as_tensor(), torch.tensor([0])
     first, second = 5 * torch.randn(1, 3), 5 * torch.randn(1, 3)
     labels.update(index, first, label_lr=0.7, scale=2.0)
@@ -147,14 +146,14 @@ def test_classes_that_a_batch_lacks_stay_where_they_are() -> None:
 
 
 @pytest.mark.parametrize("kind", [InstanceLabels, ClassLabels])
-def test_a_label_step_does_not_depend_on_batch_size_or_model_rate(kind: type[Labels]) -> None:
+def test_a_label_step_does_not_depend_on_batch_size_or_model_rate(kind: type[InstanceLabels | ClassLabels]) -> None:
     """The same batch twice over, and a tenth of a small model rate, move the labels alike."""
     problem = drawn(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3)
     classes = torch.tensor([0, 1, 2, 2, 1, 0])
 
     def moved(model_lr: float, times: int) -> Tensor:
         index = torch.arange(6).repeat(times)
-        labels: Labels
+        labels: InstanceLabels | ClassLabels
         if kind is InstanceLabels:
             labels, row = InstanceLabels.from_classes(classes.repeat(times), 3, smoothing=0.5), torch.arange(6 * times)
         else:
@@ -211,13 +210,13 @@ def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
     ("start", "message"),
     [
         (lambda: InstanceLabels.from_classes(CLASSES, 2), r"classes: expected class indices from 0 to 1, got 0 to 2"),
-        (lambda: InstanceLabels.from_classes(CLASSES, 3, smoothing=1.5), r"smoothing: expected a share"),
-        (lambda: InstanceLabels.from_classes(CLASSES, 3, momentum=1.0), r"momentum: expected a share"),
-        (lambda: InstanceLabels.from_classes(CLASSES, 3, decay=-0.1), r"decay: expected a share"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, smoothing=1.5), r"smoothing: expected a fraction"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, momentum=1.0), r"momentum: expected a fraction"),
+        (lambda: InstanceLabels.from_classes(CLASSES, 3, decay=-0.1), r"decay: expected a fraction"),
         (lambda: InstanceLabels.from_classes(CLASSES, 3, dtype=torch.float16), r"dtype: expected torch.float32 or"),
         (lambda: InstanceLabels.from_soft(torch.ones(4, 3)), r"labels: expected every row on the simplex"),
         (lambda: InstanceLabels.from_soft(CLASSES), r"labels: expected floating soft labels"),
-        (lambda: Softmax(floor=0.0), r"floor: expected a share"),
+        (lambda: Softmax(floor=0.0), r"floor: expected a fraction"),
     ],
 )
 def test_a_bad_start_is_refused(start: Any, message: str) -> None:
@@ -227,12 +226,12 @@ def test_a_bad_start_is_refused(start: Any, message: str) -> None:
 
 def test_a_label_step_is_due_after_warm_up_and_then_every_interval() -> None:
     schedule = LabelSchedule(label_lr=0.1, interval=3, warmup=2)
-    assert [step for step in range(12) if schedule.due(step)] == [2, 5, 8, 11]
+    assert [step for step in range(12) if schedule.is_due(step)] == [2, 5, 8, 11]
 
 
 def test_the_label_rate_is_constant_or_follows_the_model() -> None:
-    assert LabelSchedule(label_lr=0.2).rate(0.25) == 0.2
-    assert LabelSchedule(label_lr=0.2, follow_model=True).rate(0.25) == 0.05
+    assert LabelSchedule(label_lr=0.2).label_lr_at(0.25) == 0.2
+    assert LabelSchedule(label_lr=0.2, follow_model=True).label_lr_at(0.25) == 0.05
 
 
 @pytest.mark.parametrize("options", [{"interval": 0}, {"warmup": -1}, {"label_lr": -0.1}, {"label_lr": float("nan")}])

@@ -12,9 +12,9 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.metalabel import meta_step, soft_cross_entropy
-from harness.metalabel.lookahead import lookahead_of
+from harness.metalabel.lookahead import make_lookahead
 
-from .problems import EXACT, EXACT_METHODS, METHODS, Problem, drawn, relative_error
+from .problems import ESTIMATORS, EXACT, EXACT_ESTIMATORS, Problem, drawn, relative_error
 
 sgd = st.fixed_dictionaries(
     {
@@ -65,9 +65,9 @@ def test_the_lookahead_is_the_step_that_the_optimiser_then_takes(
     problem = drawn(network, (4,), 3)
     optimizer = trained(problem, *choice, steps)
     meta_step(problem.model, optimizer, *problem.batches)
-    lookahead = lookahead_of(optimizer)
+    lookahead = make_lookahead(optimizer)
     with torch.no_grad():
-        places = lookahead.ahead([parameter.grad for parameter in lookahead.parameters])
+        places = lookahead.parameters_after([parameter.grad for parameter in lookahead.parameters])
     optimizer.step()
     for parameter, place in zip(lookahead.parameters, places, strict=True):
         # Adam divides by roots of small numbers, which spreads a rounding of 1e-16 over a few more digits.
@@ -84,7 +84,7 @@ def test_the_gradient_is_double_backward_through_that_step(
     other, other_optimizer = deepcopy((problem.model, optimizer))
     with torch.random.fork_rng():
         found = meta_step(problem.model, optimizer, *problem.batches)
-    reference = meta_step(other, other_optimizer, *problem.batches, method="reverse")
+    reference = meta_step(other, other_optimizer, *problem.batches, label_gradient="double_backward")
     assert relative_error(found.gradient, reference.gradient) < 1e-8  # Adam: √v̂ near 0 magnifies rounding by 1/ε
     assert found.scale == reference.scale
 
@@ -109,15 +109,15 @@ def test_reverse_itself_is_the_derivative_of_the_meta_loss_after_a_real_step(
     slope = (meta_loss_after(problem.labels + h * direction) - meta_loss_after(problem.labels - h * direction)) / (
         2 * h
     )
-    for method in EXACT_METHODS:
-        gradient = meta_step(*deepcopy((problem.model, optimizer)), *problem.batches, method=method).gradient
+    for estimator in EXACT_ESTIMATORS:
+        gradient = meta_step(*deepcopy((problem.model, optimizer)), *problem.batches, label_gradient=estimator).gradient
         # Rounding of M over 2h leaves 1e-10; the third derivative times h² as much again.
         assert slope == pytest.approx(float((gradient * direction).sum()), rel=1e-6, abs=1e-9)
 
 
-@pytest.mark.parametrize("method", METHODS)
+@pytest.mark.parametrize("estimator", ESTIMATORS)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
-def test_gradients_loss_and_statistics_are_those_of_a_plain_step(method: Any, dtype: torch.dtype) -> None:
+def test_gradients_loss_and_statistics_are_those_of_a_plain_step(estimator: Any, dtype: torch.dtype) -> None:
     def build() -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
 
@@ -129,7 +129,7 @@ def test_gradients_loss_and_statistics_are_those_of_a_plain_step(method: Any, dt
     optimizer = SGD(problem.model.parameters(), lr=0.1)
     for parameter in problem.model.parameters():
         parameter.grad = torch.ones_like(parameter)  # what an earlier step left is not added to
-    step = meta_step(problem.model, optimizer, *problem.batches, method=method)
+    step = meta_step(problem.model, optimizer, *problem.batches, label_gradient=estimator)
 
     for ours, theirs in zip(problem.model.parameters(), plain.parameters(), strict=True):
         assert torch.equal(ours, theirs)
@@ -144,8 +144,10 @@ def test_gradients_loss_and_statistics_are_those_of_a_plain_step(method: Any, dt
 
 def test_results_are_detached() -> None:
     problem = drawn(network, (4,), 3)
-    for method in METHODS:
-        step = meta_step(problem.model, SGD(problem.model.parameters(), lr=0.1), *problem.batches, method=method)
+    for estimator in ESTIMATORS:
+        step = meta_step(
+            problem.model, SGD(problem.model.parameters(), lr=0.1), *problem.batches, label_gradient=estimator
+        )
         for tensor in (step.loss, step.logits, step.meta_loss, step.gradient):
             assert tensor.grad_fn is None
             assert not tensor.requires_grad

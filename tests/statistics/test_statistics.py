@@ -11,16 +11,31 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from harness.statistics import AnyTime, FixedSize, Rule, estimate, gain_over_best, holm, needed, p_value, power
+from harness.statistics import (
+    AnytimeValid,
+    DecisionRule,
+    Estimate,
+    FixedSample,
+    estimate_mean,
+    gain_over_best,
+    holm,
+    p_value,
+    power,
+    required_n,
+)
 
 DRAWS = 4000
 SLACK = 0.011
-RULES = [FixedSize(), AnyTime()]
+RULES = [FixedSample(), AnytimeValid()]
 
 
 def draws(seed: int, n: int, mean: float = 0.0, sd: float = 1.0) -> np.ndarray:
     """[DRAWS, n] normal values."""
     return np.random.default_rng(seed).normal(mean, sd, (DRAWS, n))
+
+
+def excludes_zero(estimate: Estimate) -> bool:
+    return estimate.low > 0 or estimate.high < 0
 
 
 def share(condition: Callable[[np.ndarray], bool], samples: np.ndarray) -> float:
@@ -31,7 +46,7 @@ def share(condition: Callable[[np.ndarray], bool], samples: np.ndarray) -> float
 @pytest.mark.parametrize("n", [2, 5, 10, 30])
 def test_the_interval_of_one_look_covers_the_truth_as_often_as_it_says(n: int, alpha: float) -> None:
     def covers(values: np.ndarray) -> bool:
-        found = estimate(values, FixedSize(), alpha)
+        found = estimate_mean(values, FixedSample(), alpha)
         return found.low <= 0.7 <= found.high
 
     assert share(covers, draws(n, n, mean=0.7, sd=3.0)) == pytest.approx(1 - alpha, abs=2 * SLACK)
@@ -40,53 +55,53 @@ def test_the_interval_of_one_look_covers_the_truth_as_often_as_it_says(n: int, a
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
     ours, theirs = np.random.default_rng(1).normal([[0.94], [0.9]], 0.02, (2, 7))
     reference = stats.ttest_rel(ours, theirs)
-    found = estimate(ours - theirs, FixedSize(), 0.05)
+    found = estimate_mean(ours - theirs, FixedSample(), 0.05)
     low, high = reference.confidence_interval(0.95)
     assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
-    assert p_value(ours - theirs, FixedSize()) == pytest.approx(reference.pvalue, rel=1e-9)
+    assert p_value(ours - theirs, FixedSample()) == pytest.approx(reference.pvalue, rel=1e-9)
 
 
-def first_crossing(samples: np.ndarray, rule: Rule, alpha: float) -> np.ndarray:
+def first_crossing(samples: np.ndarray, rule: DecisionRule, alpha: float) -> np.ndarray:
     """For each sample, the number of values after which a look at every value first shows a mean other than 0; inf."""
     crossed = np.full(len(samples), math.inf)
     for n in range(samples.shape[1], 1, -1):
         part = samples[:, :n]
         t = math.sqrt(n) * part.mean(axis=1) / part.std(axis=1, ddof=1)
-        crossed[np.abs(t) > rule.critical(n, alpha)] = n
+        crossed[np.abs(t) > rule.critical_value(n, alpha)] = n
     return crossed
 
 
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 3])
 @pytest.mark.parametrize("sd", [1.0, 1e-3])
 def test_looking_after_every_value_keeps_the_error_rate_at_any_time(alpha: float, sd: float) -> None:
-    wrong = np.isfinite(first_crossing(draws(11, 200, sd=sd), AnyTime(), alpha)).mean()
+    wrong = np.isfinite(first_crossing(draws(11, 200, sd=sd), AnytimeValid(), alpha)).mean()
     assert 0.2 * alpha < wrong <= alpha, "kept, and not by never speaking"
 
 
 def test_looking_after_every_value_breaks_the_error_rate_of_one_look() -> None:
-    wrong = np.isfinite(first_crossing(draws(12, 200), FixedSize(), 0.05)).mean()
+    wrong = np.isfinite(first_crossing(draws(12, 200), FixedSample(), 0.05)).mean()
     assert wrong > 0.3, "the reason for the other rule"
 
 
 def test_a_large_effect_ends_a_sequence_after_a_few_values() -> None:
-    crossed = first_crossing(draws(13, 60, mean=1.5), AnyTime(), 0.05)
+    crossed = first_crossing(draws(13, 60, mean=1.5), AnytimeValid(), 0.05)
     assert np.median(crossed) <= 10
     assert np.isfinite(crossed).all()
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("n", [4, 9, 40])
-def test_p_value_and_interval_say_the_same(rule: Rule, n: int) -> None:
+def test_p_value_and_interval_say_the_same(rule: DecisionRule, n: int) -> None:
     for mean in (0.1, 0.5, 1.0, 3.0):
         values = draws(3, n, mean=mean)[0]
         p = p_value(values, rule)
-        assert estimate(values, rule, p * 1.001).clear_of_zero or p == 1
-        assert not estimate(values, rule, min(p * 0.999, 0.999)).clear_of_zero
+        assert excludes_zero(estimate_mean(values, rule, p * 1.001)) or p == 1
+        assert not excludes_zero(estimate_mean(values, rule, min(p * 0.999, 0.999)))
 
 
 def test_the_anytime_bound_is_that_of_its_likelihood_ratio() -> None:
     """The ratio by adding up the noncentral t's density over effects: an independent road to the same number."""
-    rule, n, t = AnyTime(g=0.25), 8, 3.1
+    rule, n, t = AnytimeValid(g=0.25), 8, 3.1
     effects = np.linspace(-16, 16, 4001)
     weights = stats.norm.pdf(effects, scale=1 / math.sqrt(rule.g))
     mixed = np.trapezoid(stats.nct.pdf(t, n - 1, math.sqrt(n) * effects) * weights, effects)
@@ -94,30 +109,30 @@ def test_the_anytime_bound_is_that_of_its_likelihood_ratio() -> None:
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
-def test_one_value_says_nothing(rule: Rule) -> None:
-    found = estimate([0.93], rule, 0.05)
+def test_one_value_says_nothing(rule: DecisionRule) -> None:
+    found = estimate_mean([0.93], rule, 0.05)
     assert (found.n, found.mean, found.low, found.high) == (1, 0.93, -math.inf, math.inf)
     assert p_value([0.93], rule) == 1.0
 
 
 def test_no_value_is_an_error() -> None:
     with pytest.raises(ValueError, match="at least one value"):
-        estimate([], FixedSize(), 0.05)
+        estimate_mean([], FixedSample(), 0.05)
 
 
 def test_exact_values_that_agree_have_no_spread() -> None:
-    assert estimate([0.1] * 6, FixedSize(), 0.05).high == pytest.approx(0.1)
-    assert p_value([0.1] * 6, FixedSize()) == 0.0
-    assert p_value([0.0] * 6, FixedSize()) == 1.0
-    assert 0 < p_value([0.1] * 6, AnyTime()) < 0.05
+    assert estimate_mean([0.1] * 6, FixedSample(), 0.05).high == pytest.approx(0.1)
+    assert p_value([0.1] * 6, FixedSample()) == 0.0
+    assert p_value([0.0] * 6, FixedSample()) == 1.0
+    assert 0 < p_value([0.1] * 6, AnytimeValid()) < 0.05
 
 
 def test_values_that_agree_to_the_image_are_no_proof() -> None:
     one_image = 1 / 360
-    assert not estimate([one_image, one_image], FixedSize(), 0.05, grain=one_image).clear_of_zero
+    assert not excludes_zero(estimate_mean([one_image, one_image], FixedSample(), 0.05, resolution=one_image))
 
     def shows(values: np.ndarray) -> bool:
-        return estimate(np.round(values), FixedSize(), 0.05, grain=1.0).clear_of_zero
+        return excludes_zero(estimate_mean(np.round(values), FixedSample(), 0.05, resolution=1.0))
 
     for sd in (0.05, 0.3, 0.6, 2.0):
         assert share(shows, draws(21, 3, sd=sd)) < 0.05 + SLACK, f"steps of 1 beside a deviation of {sd}"
@@ -125,7 +140,7 @@ def test_values_that_agree_to_the_image_are_no_proof() -> None:
 
 def test_holm_multiplies_by_what_is_left() -> None:
     assert holm([0.01, 0.04, 0.03]) == pytest.approx([0.03, 0.06, 0.06])
-    assert holm([0.01, 0.04, 0.03], looks=5) == pytest.approx([0.05, 0.12, 0.12])
+    assert holm([0.01, 0.04, 0.03], n_comparisons=5) == pytest.approx([0.05, 0.12, 0.12])
     assert holm([0.6, 0.7]) == [1.0, 1.0]
     assert holm([]) == []
 
@@ -137,7 +152,7 @@ def test_holm_keeps_the_chance_of_any_wrong_call() -> None:
     for _ in range(DRAWS // 2):
         values = rng.normal(size=(5, 8)) + rng.normal(size=8)
         values[4] += 2.0
-        corrected = holm([p_value(row, FixedSize()) for row in values])
+        corrected = holm([p_value(row, FixedSample()) for row in values])
         wrong += min(corrected[:4]) <= 0.05
     assert wrong / (DRAWS // 2) < 0.05 + SLACK
 
@@ -154,7 +169,7 @@ def test_the_gain_over_the_best_is_covered(others: int, gaps: str) -> None:
         seeds = rng.normal(size=8)
         ours = 0.4 + seeds + rng.normal(size=8)
         theirs = means[:, None] + seeds + rng.normal(size=(others, 8))
-        gain = gain_over_best(list(ours - theirs), FixedSize(), 0.05)
+        gain = gain_over_best(list(ours - theirs), FixedSample(), 0.05)
         low += gain.low > truth
         high += gain.high < truth
         over += gain.mean > truth
@@ -164,34 +179,34 @@ def test_the_gain_over_the_best_is_covered(others: int, gaps: str) -> None:
 
 
 def test_the_gain_is_over_the_one_with_the_least_difference() -> None:
-    gain = gain_over_best([[0.3, 0.31, 0.29], [0.1, 0.12, 0.11], [0.5, 0.5, 0.6]], FixedSize(), 0.05)
-    assert gain.over == 1
+    gain = gain_over_best([[0.3, 0.31, 0.29], [0.1, 0.12, 0.11], [0.5, 0.5, 0.6]], FixedSample(), 0.05)
+    assert gain.best == 1
     assert gain.mean == pytest.approx(0.11)
     assert gain.low < 0.11 < gain.high
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize(("n", "effect"), [(6, 1.2), (12, 0.9), (40, 0.5)])
-def test_power_is_the_share_of_samples_that_show_it(rule: Rule, n: int, effect: float) -> None:
-    shown = share(lambda values: estimate(values, rule, 0.05).clear_of_zero, draws(n, n, mean=effect))
+def test_power_is_the_share_of_samples_that_show_it(rule: DecisionRule, n: int, effect: float) -> None:
+    shown = share(lambda values: excludes_zero(estimate_mean(values, rule, 0.05)), draws(n, n, mean=effect))
     assert power(n, effect, rule, 0.05) == pytest.approx(shown, abs=2.5 * SLACK)
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 @pytest.mark.parametrize("effect", [0.3, 0.8, 2.0])
-def test_needed_is_the_least_number_with_that_power(rule: Rule, effect: float) -> None:
-    n = needed(effect * 0.02, 0.02, rule, 0.05)
+def test_needed_is_the_least_number_with_that_power(rule: DecisionRule, effect: float) -> None:
+    n = required_n(effect * 0.02, 0.02, rule, 0.05)
     assert n is not None
     assert power(n, effect, rule, 0.05) >= 0.8 > power(n - 1, effect, rule, 0.05)
 
 
 def test_needed_of_half_a_point_beside_a_point_of_spread() -> None:
     """34 pairs for an effect of one half, two-sided at 5 % and 80 % power, as G*Power gives it."""
-    assert needed(0.005, 0.01, FixedSize(), 0.05) == 34
+    assert required_n(0.005, 0.01, FixedSample(), 0.05) == 34
 
 
 def test_needed_says_when_it_is_out_of_reach() -> None:
-    assert needed(1e-6, 0.05, FixedSize(), 0.05) is None
-    assert needed(0.005, 0.0, FixedSize(), 0.05) == 2
+    assert required_n(1e-6, 0.05, FixedSample(), 0.05) is None
+    assert required_n(0.005, 0.0, FixedSample(), 0.05) == 2
     with pytest.raises(ValueError, match="above zero"):
-        needed(0.0, 0.01, FixedSize(), 0.05)
+        required_n(0.0, 0.01, FixedSample(), 0.05)

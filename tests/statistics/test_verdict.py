@@ -15,7 +15,7 @@ from harness.confirm.findings import circumstances, findings
 from harness.confirm.plan import Configuration, Result
 from harness.confirm.terminal import results_table
 from harness.space import Space, parse
-from harness.statistics import AnyTime, FixedSize, Rule
+from harness.statistics import AnytimeValid, DecisionRule, FixedSample
 
 TEST_IMAGES = 2000
 
@@ -46,8 +46,8 @@ def confirmed(
     return Confirmed(configuration, {seed: result(seed, accuracy) for seed, accuracy in enumerate(test)})
 
 
-def question(looks: int, rule: Rule | None = None, margin: float = 0.005) -> ComparisonSpec:
-    return ComparisonSpec(rule or FixedSize(), looks, margin)
+def question(looks: int, rule: DecisionRule | None = None, margin: float = 0.005) -> ComparisonSpec:
+    return ComparisonSpec(rule or FixedSample(), looks, margin)
 
 
 class World:
@@ -69,7 +69,7 @@ class World:
         luck = mean + self.rng.normal(0, 0.02, seeds) + self.rng.normal(0, 0.01, (methods, seeds))
         return luck + self.rng.normal(0, 0.001, luck.shape), luck + self.rng.normal(0, 0.001, luck.shape)
 
-    def found(self, test: np.ndarray, validation: np.ndarray, rule: Rule) -> dict[str, Any]:
+    def found(self, test: np.ndarray, validation: np.ndarray, rule: DecisionRule) -> dict[str, Any]:
         rows = list(zip(test, validation, strict=True))
         k = self.configurations
         ours = [confirmed(self.space, "ours0", i, *rows[i]) for i in range(k)]
@@ -77,7 +77,7 @@ class World:
         return findings(self.space, [*ours, *theirs], question(k, rule))
 
 
-def wrong_verdicts(world: World, draws: int, seeds: Sequence[int], rule: Rule) -> tuple[float, float]:
+def wrong_verdicts(world: World, draws: int, seeds: Sequence[int], rule: DecisionRule) -> tuple[float, float]:
     """Shares of draws in which a look at any of these numbers of seeds says better, or worse."""
     better = worse = 0
     for _ in range(draws):
@@ -93,26 +93,26 @@ def wrong_verdicts(world: World, draws: int, seeds: Sequence[int], rule: Rule) -
 @pytest.mark.parametrize(("configurations", "baselines"), [(1, 1), (3, 2)])
 def test_of_equals_neither_is_called_better_more_often_than_it_says(configurations: int, baselines: int) -> None:
     """5 % of 1,000 draws has a standard error of 0.7 %, half of it 0.5 %; the bounds leave three."""
-    better, worse = wrong_verdicts(World(1, 0.0, configurations, baselines), 1000, [10], FixedSize())
+    better, worse = wrong_verdicts(World(1, 0.0, configurations, baselines), 1000, [10], FixedSample())
     assert better <= 0.025 + 0.015
     assert better + worse <= 0.05 + 0.021
 
 
 @pytest.mark.slow
 def test_a_sequence_of_looks_calls_no_equals_different_more_often_than_it_says() -> None:
-    better, worse = wrong_verdicts(World(2), 400, range(3, 31), AnyTime())
+    better, worse = wrong_verdicts(World(2), 400, range(3, 31), AnytimeValid())
     assert better + worse <= 0.05
 
 
 @pytest.mark.slow
 def test_the_plain_rule_looked_at_after_every_seed_would_be_wrong_too_often() -> None:
-    better, worse = wrong_verdicts(World(3, configurations=1, baselines=1), 300, range(3, 31), FixedSize())
+    better, worse = wrong_verdicts(World(3, configurations=1, baselines=1), 300, range(3, 31), FixedSample())
     assert better + worse > 0.12
 
 
 def test_a_real_gain_is_shown_with_its_size() -> None:
     world = World(4, gain=0.05)
-    found = world.found(*world.draw(10), FixedSize())
+    found = world.found(*world.draw(10), FixedSample())
     assert found["outcome"] == "better"
     low, high = found["gain"]["ci95"]
     assert 0 < low < 0.05 < high
@@ -123,7 +123,7 @@ def test_a_real_gain_is_shown_with_its_size() -> None:
 
 def test_a_baseline_that_wins_is_said_to() -> None:
     world = World(5, gain=-0.05)
-    found = world.found(*world.draw(10), FixedSize())
+    found = world.found(*world.draw(10), FixedSample())
     assert found["outcome"] == "worse"
     assert found["verdict"].startswith("the best baseline (theirs")
     assert found["gain"]["mean_difference"] < 0

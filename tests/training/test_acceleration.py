@@ -37,19 +37,19 @@ def quick_compiler(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.mark.parametrize("config", [MLP, CNN], ids=["mlp", "cnn"])
-@pytest.mark.parametrize("method", ["forward_recompute", "reverse"])
-def test_exact_label_methods_give_the_same_run(config: RunConfig, method: str) -> None:
+@pytest.mark.parametrize("method", ["forward_recompute", "double_backward"])
+def test_exact_label_gradients_give_the_same_run(config: RunConfig, method: str) -> None:
     # Float32 keeps 1e-7; two epochs of steps and the simplex's corners widen it.
-    assert largest_difference(config, changed(config, label_method=method)) < 1e-4
+    assert largest_difference(config, changed(config, label_gradient=method)) < 1e-4
 
 
 def test_finite_differences_give_nearly_the_same_run() -> None:
-    assert 0 < largest_difference(MLP, changed(MLP, label_method="finite_difference")) < 1e-2
+    assert 0 < largest_difference(MLP, changed(MLP, label_gradient="finite_difference")) < 1e-2
 
 
-def test_reweighting_takes_the_label_method_too() -> None:
+def test_reweighting_takes_the_label_gradient_too() -> None:
     config = changed(MLP, method="reweighting")
-    assert largest_difference(config, changed(config, label_method="reverse")) < 1e-4
+    assert largest_difference(config, changed(config, label_gradient="double_backward")) < 1e-4
 
 
 def test_channels_last_changes_the_memory_format_and_nothing_else() -> None:
@@ -75,10 +75,10 @@ def test_bfloat16_reaches_every_pass_and_leaves_weights_and_logits_in_float32(co
     assert run.soft_labels.dtype == torch.float32
 
 
-@pytest.mark.parametrize("method", ["forward", "forward_recompute", "reverse"])
+@pytest.mark.parametrize("method", ["forward", "forward_recompute", "double_backward"])
 def test_a_bfloat16_run_stays_close_to_a_plain_one(method: str) -> None:
     # 2⁻⁹ of each number and some twenty label steps of a few hundredths each.
-    assert 0 < largest_difference(MLP, changed(MLP, amp="bf16", label_method=method)) < 0.05
+    assert 0 < largest_difference(MLP, changed(MLP, amp="bf16", label_gradient=method)) < 0.05
 
 
 @pytest.mark.parametrize(
@@ -86,14 +86,14 @@ def test_a_bfloat16_run_stays_close_to_a_plain_one(method: str) -> None:
     [
         (MLP, "forward"),
         (MLP, "forward_recompute"),
-        (MLP, "reverse"),
+        (MLP, "double_backward"),
         (MLP, "finite_difference"),
         pytest.param(CNN, "forward", marks=pytest.mark.slow),
     ],
-    ids=["forward", "forward_recompute", "reverse", "finite_difference", "cnn"],
+    ids=["forward", "forward_recompute", "double_backward", "finite_difference", "cnn"],
 )
 def test_a_compiled_run_equals_a_plain_one(config: RunConfig, method: str, quick_compiler: None) -> None:
-    plain = changed(config, label_method=method)
+    plain = changed(config, label_gradient=method)
     # Finite differences magnify the rounding in which the two differ.
     assert largest_difference(plain, changed(plain, compile=True)) < (1e-2 if method == "finite_difference" else 1e-4)
 
@@ -152,9 +152,9 @@ def test_machine_code_gives_the_same_run_and_can_be_taken_up() -> None:
 
 
 def test_finite_differences_in_bfloat16_are_refused_with_what_to_do() -> None:
-    config = changed(MLP, amp="bf16", label_method="finite_difference")
+    config = changed(MLP, amp="bf16", label_gradient="finite_difference")
     assert ["choose forward, or amp: none" in problem for problem in check_data(config)] == [True]
-    with pytest.raises(DataError, match=r"label_method: expected an exact method beside amp: bf16"):
+    with pytest.raises(DataError, match=r"label_gradient: expected an exact estimator beside amp: bf16"):
         Run(config)
     assert check_data(changed(config, method="one_hot")) == []
 

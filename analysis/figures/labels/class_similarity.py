@@ -30,7 +30,7 @@ from analysis.figures import style
 from analysis.frames.class_similarity import class_table, most_alike, off_diagonal_mass, symmetrised
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import Study
-from harness.statistics import Agreement, mantel
+from harness.statistics import MantelResult, mantel_test
 from harness.tracking.mlflow_view.tracking_uri import TrackingError
 
 FEWEST = 3  # classes: of two there is one pair
@@ -115,8 +115,8 @@ def agreements(found: Tables | str, others: Mapping[str, NDArray[np.float64]] | 
     return pd.DataFrame(rows, columns=columns)
 
 
-def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> Agreement:
-    return mantel(symmetrised(one), symmetrised(other), seed=0, symmetric=True)
+def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> MantelResult:
+    return mantel_test(symmetrised(one), symmetrised(other), seed=0, symmetric=True)
 
 
 def references(study: Study) -> dict[str, NDArray[np.float64]]:

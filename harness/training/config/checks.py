@@ -39,10 +39,10 @@ def check_data(config: RunConfig) -> list[str]:
 def check_computing(config: RunConfig) -> list[str]:
     """Problems of how the run is to be computed, a line each."""
     problems = []
-    if config.amp == "bf16" and config.label_method == "finite_difference" and config.method in META_LEARNING:
+    if config.amp == "bf16" and config.label_gradient == "finite_difference" and config.method in META_LEARNING:
         problems.append(
-            "label_method: expected an exact method beside amp: bf16, got finite_difference, whose small differences "
-            "are lost in bfloat16's rounding; choose forward, or amp: none"
+            "label_gradient: expected an exact estimator beside amp: bf16, got finite_difference, whose small "
+            "differences are lost in bfloat16's rounding; choose forward, or amp: none"
         )
     if config.compile and not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
         problems.append(

@@ -107,10 +107,10 @@ class RunConfig(BaseModel):
         default=0.0, description="share of the way back to its start that each label step goes"
     )
     label_warmup_epochs: CountOrNone = Field(default=0, description="epochs before the first label step")
-    label_method: Literal["forward", "forward_recompute", "reverse", "finite_difference"] = Field(
+    label_gradient: Literal["forward", "forward_recompute", "double_backward", "finite_difference"] = Field(
         default="forward",
-        description="how the label gradient is computed; forward_recompute: a pass more, and the activations of one "
-        "batch at a time; reverse: double backward; finite_difference: close, for operations that have neither",
+        description="how the label gradient is computed; forward: a Jacobian-vector product; forward_recompute: the "
+        "same with less memory and one more pass; double_backward: autograd twice; finite_difference: approximate",
     )
     meta_interval: Count = Field(default=1, description="model steps between two label updates")
     meta_batch_size: Count = Field(default=150, description="meta images per label update, at most meta_size are used")

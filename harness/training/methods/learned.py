@@ -18,7 +18,7 @@ from torch import Tensor
 
 from harness.metalabel import (
     ClassLabels,
-    Exponentiated,
+    ExponentiatedGradient,
     InstanceLabels,
     LabelSchedule,
     Parametrisation,
@@ -32,7 +32,7 @@ from harness.training.methods.protocol import Batch, Method, Phase, Task
 FORMS: dict[str, Callable[[], Parametrisation]] = {
     "simplex": Simplex,
     "softmax": Softmax,
-    "exponentiated": Exponentiated,
+    "exponentiated": ExponentiatedGradient,
 }
 
 
@@ -74,17 +74,17 @@ class Learned(Method):
         return [phase for phase in course if phase.epochs]
 
     def step(self, batch: Batch) -> Tensor:
-        if batch.step >= self.learned_until or not self.schedule.due(batch.step):
+        if batch.step >= self.learned_until or not self.schedule.is_due(batch.step):
             return super().step(batch)
         task = self.task
-        method = task.config.label_method
         targets = self._targets(batch)
-        step = meta_step(task.model, task.optimizer, batch.inputs, targets, *task.meta.draw(), method=method)
+        batches = (batch.inputs, targets, *task.meta.draw())
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=task.config.label_gradient)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
         if task.config.train_on_meta:
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
         if len(rows):
-            rate = self.schedule.rate(batch.lr_factor)
+            rate = self.schedule.label_lr_at(batch.lr_factor)
             before = None if self.norms else self.table.rows(rows)
             self.table.update(rows, gradient, label_lr=rate, scale=step.scale)
             if before is not None:  # once an epoch: one batch is as telling as another, and small models feel the cost

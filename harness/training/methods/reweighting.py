@@ -56,8 +56,8 @@ class Reweighting(Method):
         weights = self.weights(losses, batch)
         given = functional.one_hot(batch.given, task.classes).float()
         weighted = given * weights.detach()[:, None]
-        method = task.config.label_method
-        step = meta_step(task.model, task.optimizer, batch.inputs, weighted, *task.meta.draw(), method=method)
+        batches = (batch.inputs, weighted, *task.meta.draw())
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=task.config.label_gradient)
         for buffer, value in zip(task.model.buffers(), before, strict=True):
             buffer.copy_(value)
         slope = (given * step.gradient).sum(1) * step.scale

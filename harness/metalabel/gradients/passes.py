@@ -1,0 +1,61 @@
+"""The training pass and the meta pass of a meta-step."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
+from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.losses import logit_loss
+from harness.metalabel.model_state import eager_mode, temporary_buffers, temporary_parameters
+from harness.metalabel.torch_internals import Tensors, backward, gradients
+
+
+class Passes(NamedTuple):
+    """Results of both passes, from which forward mode and finite differences derive the label gradient."""
+
+    loss: Tensor  # scalar: training loss, nats
+    logits: Tensor  # [batch, classes]: of the training pass, with its graph if that was kept
+    log_p: Tensor  # [batch, classes]: log-probabilities of the training pass
+    meta_loss: Tensor  # scalar: M(θ'), nats
+    lookahead: Lookahead
+    direction: Tensors  # D v, one tensor per parameter of the lookahead
+
+    def meta_step(self, gradient: Tensor) -> MetaStep:
+        """The step's results with this label gradient `[batch, classes]`."""
+        logits = self.logits.detach()
+        return MetaStep(self.loss, logits, self.meta_loss, gradient, gradient_scale(len(logits), self.lookahead))
+
+
+def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
+    """Run the training pass, which fills `.grad`, then the meta pass at the lookahead."""
+    with eager_mode(step.model), torch.enable_grad():
+        logits = step.model(step.inputs)
+    loss, log_p, logit_gradient = logit_loss(logits, step.labels, "labels")
+    backward(logits, logit_gradient, keep_graph=keep_graph)
+    if not keep_graph:
+        logits = logits.detach()
+
+    lookahead = step.make_lookahead()
+    fresh = [parameter.grad for parameter in lookahead.parameters if parameter.grad is not None]
+    with torch.no_grad():
+        meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, lookahead.parameters_after(fresh))
+        direction = lookahead.pullback(fresh, meta_gradient)
+    return Passes(loss, logits, log_p, meta_loss, lookahead, direction)
+
+
+def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tuple[Tensor, list[Tensor]]:
+    """M and ∇M, one tensor per parameter, with `parameters` at `values`.
+
+    BatchNorm normalises by the meta batch's statistics; the running ones do not change.
+    """
+    with temporary_parameters(parameters, values), temporary_buffers(step.model), torch.enable_grad():
+        logits = step.model(step.meta_inputs)
+        loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
+        return loss, gradients(logits, logit_gradient, parameters)
+
+
+def gradient_scale(batch: int, lookahead: Lookahead) -> float:
+    """B/s, or 0 for a lookahead that does not move."""
+    return batch / lookahead.rate if lookahead.rate else 0.0

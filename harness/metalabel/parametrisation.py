@@ -1,0 +1,86 @@
+"""Parametrisations of a soft label: the stored row, and how a label step moves it. All functions are rowwise."""
+
+from typing import Protocol
+
+from torch import Tensor
+
+from harness.metalabel.simplex import project_onto_simplex
+
+
+class Parametrisation(Protocol):
+    """A row is what is stored of one label; rows, labels and gradients are `[rows, classes]`."""
+
+    def encode(self, labels: Tensor) -> Tensor:
+        """Rows that store these soft labels."""
+        ...
+
+    def decode(self, rows: Tensor) -> Tensor:
+        """Soft labels that these rows store."""
+        ...
+
+    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        """Direction that the rows step against, given ∂M/∂Y."""
+        ...
+
+    def constrain(self, rows: Tensor) -> Tensor:
+        """Nearest valid rows after a step."""
+        ...
+
+
+class Simplex:
+    """The row is the label; after a step it is projected onto the simplex."""
+
+    def encode(self, labels: Tensor) -> Tensor:
+        return labels
+
+    def decode(self, rows: Tensor) -> Tensor:
+        # Rows in half precision sum to one up to a rounding.
+        return rows / rows.sum(dim=-1, keepdim=True)
+
+    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        return gradient
+
+    def constrain(self, rows: Tensor) -> Tensor:
+        return project_onto_simplex(rows)
+
+
+class Softmax:
+    """The row z holds logits: y = softmax z, and ∂M/∂z = y ∘ (∂M/∂y - ⟨y, ∂M/∂y⟩).
+
+    A label of exactly 0 has no finite logit, so labels are first mixed with `floor` of the uniform label.
+
+    Raises:
+        ValueError: `floor` is not in (0, 1).
+    """
+
+    def __init__(self, floor: float = 0.01) -> None:
+        if not 0 < floor < 1:
+            raise ValueError(f"floor: expected a fraction between 0 and 1, got {floor}")
+        self.floor = floor
+
+    def encode(self, labels: Tensor) -> Tensor:
+        return ((1 - self.floor) * labels + self.floor / labels.shape[-1]).log()
+
+    def decode(self, rows: Tensor) -> Tensor:
+        return rows.softmax(dim=-1)
+
+    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        labels = self.decode(rows)
+        return labels * (gradient - (labels * gradient).sum(dim=-1, keepdim=True))
+
+    def constrain(self, rows: Tensor) -> Tensor:
+        return rows
+
+
+class ExponentiatedGradient(Softmax):
+    """Rows as in `Softmax`, which step along ∂M/∂y itself: y_c ← y_c exp(-β u_c) / Σ_k y_k exp(-β u_k).
+
+    Kivinen and Warmuth 1997; mirror descent with the entropy. Steps add up in the logits: no entry is cut off at 0, as
+    by projection, nor slowed for being small, as in `Softmax`.
+    """
+
+    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor:
+        return gradient
+
+    def constrain(self, rows: Tensor) -> Tensor:
+        return rows.log_softmax(dim=-1)  # the same labels, normalised

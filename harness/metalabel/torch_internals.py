@@ -1,0 +1,78 @@
+"""Private names of torch. No other module of this package uses one.
+
+Checked with torch 2.11 and 2.14. If a later torch changes one of them:
+
+    backward, gradients      TypeError from autograd's engine in every label step. `Tensor.backward` and
+                             `torch.autograd.grad` do the same, 20–25 µs a call slower: a tenth of a small step.
+    foreach_*                AttributeError at import. They are one kernel for a list of tensors, in place of a loop.
+    log_softmax_gradient     AttributeError or TypeError in every label step. It is a fused kernel.
+    AccumulateGrad           AttributeError at import. It is the class of the graph's leaf nodes.
+    saved, result_metadata   AttributeError that names the attribute, in models with that operation. The names are
+                             in torch's derivatives.yaml. An operation without its rule is slower only.
+    buffers, is_compiled     AttributeError in every label step. They are attributes of `nn.Module`.
+
+`tangent_rules` looks rules up by the names of graph nodes: a node under a new name loses its rule, hence is slower.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+Tensors = list[Tensor] | tuple[Tensor, ...]  # as `foreach_*` take them
+Node = Any  # a node of the autograd graph; torch does not export its classes
+AccumulateGrad: Any = torch._C._functions.AccumulateGrad
+
+foreach_add = torch._foreach_add
+foreach_mul = torch._foreach_mul
+foreach_neg = torch._foreach_neg
+
+_run_backward = torch.autograd.Variable._execution_engine.run_backward
+
+
+def backward(output: Tensor, gradient: Tensor, *, keep_graph: bool) -> None:
+    """`output.backward(gradient, retain_graph=keep_graph)`: add to the `.grad` of all leaves."""
+    if output.requires_grad:
+        _run_backward((output,), (gradient,), keep_graph, False, (), True, accumulate_grad=True)
+
+
+def gradients(output: Tensor, gradient: Tensor, leaves: Sequence[Tensor]) -> list[Tensor]:
+    """`torch.autograd.grad(output, leaves, gradient)`, with zeros for leaves that `output` does not depend on."""
+    if not output.requires_grad:
+        return [torch.zeros_like(leaf) for leaf in leaves]
+    found = _run_backward((output,), (gradient,), False, False, tuple(leaves), True, accumulate_grad=False)
+    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
+
+
+def log_softmax_gradient(gradient: Tensor, log_p: Tensor) -> Tensor:
+    """Gradient at the logits [batch, classes] from the one at their log-softmax `log_p`."""
+    return torch._log_softmax_backward_data(gradient, log_p, -1, log_p.dtype)
+
+
+def saved(node: Node, *names: str) -> Any:
+    """What an operation kept for its backward pass under this name, or a tuple of it under these names."""
+    if len(names) == 1:
+        return getattr(node, "_saved_" + names[0])
+    return tuple(getattr(node, "_saved_" + name) for name in names)
+
+
+def saved_or_none(node: Node, name: str) -> Any:
+    """`saved`, or None if the operation has nothing of this name."""
+    return getattr(node, "_saved_" + name, None)
+
+
+def result_metadata(node: Node) -> Sequence[Any]:
+    """Shape, dtype and device of each result of an operation."""
+    metadata: Sequence[Any] = node._input_metadata
+    return metadata
+
+
+def buffers(module: nn.Module) -> dict[str, Tensor | None]:
+    """The module's own buffers by name; assigning to the dict replaces them."""
+    return module._buffers
+
+
+def is_compiled(module: nn.Module) -> bool:
+    """Whether `torch.compile(module)` or `module.compile()` made this module."""
+    return module._compiled_call_impl is not None or "_orig_mod" in module._modules
