@@ -7,7 +7,6 @@ out of the difference, which is what the verdict is about. Thick bars are 95 % i
 thin ones the interval that holds for all configurations that were looked at together (`harness.confirm`).
 """
 
-import json
 import textwrap
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -21,6 +20,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import style
 from analysis.frames.sweep_frame import Study
+from harness.common.json_files import read_json
 from harness.tracking.mlflow_view.tracking_uri import TrackingError
 
 Findings = Mapping[str, Any]
@@ -53,10 +53,10 @@ def load(study: Study) -> Findings | str:
     name = study.sweep.name
     with TemporaryDirectory() as folder:
         try:
-            found = json.loads(study.sweep.artifact(FILE, Path(folder)).read_text())
-        except (TrackingError, OSError, ValueError, RecursionError):
+            found = read_json(study.sweep.artifact(FILE, Path(folder)))
+        except TrackingError:
             found = None
-    if isinstance(found, dict):
+    if found is not None:
         return found
     return f"{name} is not confirmed on fresh seeds: python -m harness.confirm {name}"
 

@@ -11,7 +11,6 @@ between two accuracies has the data in it as well as the method, and no interval
 Everything is read from MLflow: the trials, and the files space.yaml, provenance.json and confirm.json of each sweep.
 """
 
-import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,6 +22,7 @@ import pandas as pd
 
 from analysis.frames import sweep_frame as studies
 from analysis.frames.sweep_frame import VALUE, Study, Z, interval
+from harness.common.json_files import read_json
 from harness.space import Space, SpaceError, difference, load
 from harness.tracking.mlflow_view.reading import Sweep
 from harness.tracking.mlflow_view.tracking_uri import TrackingError
@@ -132,10 +132,9 @@ def _side(sweep: Sweep, label: str) -> Side:
 
 def _json(sweep: Sweep, name: str, into: Path) -> dict[str, Any] | None:
     try:
-        content = json.loads(sweep.artifact(name, into).read_text())
-    except (TrackingError, OSError, ValueError, RecursionError):
+        return read_json(sweep.artifact(name, into))
+    except TrackingError:
         return None
-    return content if isinstance(content, dict) else None
 
 
 def _space(sweep: Sweep, into: Path) -> Space | None:

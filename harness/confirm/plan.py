@@ -10,13 +10,12 @@ was under way and nothing else, and what is there is never run again.
 
 import dataclasses
 import itertools
-import json
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from harness.common.json_files import write_json
+from harness.common.json_files import read_json, write_json
 from harness.common.seeds import derive, successive
 from harness.space import Space
 from harness.tracking.spool.event_log import TrialEnded, TrialStarted
@@ -159,7 +158,7 @@ class Results:
             FolderError: the file is of another version.
         """
         file = self.of(job) / "result.json"
-        found = _read(file)
+        found = read_json(file)
         if found is None:
             return None
         version = found.get("version", VERSION)
@@ -192,7 +191,7 @@ class Results:
     def tested_configurations(self) -> set[str]:
         """Configurations of arms, by name, that were ever measured on the test part, whether still chosen or not."""
         files = self.folder.glob("*/*/result.json")
-        return {file.parent.parent.name for file in files if (_read(file) or {}).get("role") == "arm"}
+        return {file.parent.parent.name for file in files if (read_json(file) or {}).get("role") == "arm"}
 
 
 class Plan:
@@ -234,11 +233,3 @@ class Plan:
             for place, seed in enumerate(self.seeds(n))
             for configuration in self.configurations
         ]
-
-
-def _read(file: Path) -> dict[str, Any] | None:
-    try:
-        found = json.loads(file.read_text())
-    except (OSError, ValueError, RecursionError):
-        return None
-    return found if isinstance(found, dict) else None

@@ -4,7 +4,6 @@ Ray and Optuna take seconds to import: that is done only after the input was fou
 """
 
 import dataclasses
-import json
 import sys
 import time
 from collections.abc import Sequence
@@ -14,7 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError
-from harness.common.json_files import write_json
+from harness.common.json_files import read_json, write_json
 from harness.confirm.tracked import metrics, starting, with_verdict
 from harness.space import Space, load
 from harness.tracking import provenance
@@ -237,8 +236,5 @@ def _looked_at(space: Space, training: "Training", extent: Extent, most: int, ma
 def _judged(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
     """The numbers of seeds at which this sweep was ever judged, now included, and under which rule."""
     now = {"n": n, "sequential": sequential}
-    try:
-        earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        earlier = []
+    earlier: list[dict[str, Any]] = (read_json(file) or {}).get("judged", [])
     return earlier if now in earlier else [*earlier, now]

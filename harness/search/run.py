@@ -3,7 +3,6 @@
 Ray and Optuna take seconds to import: that is done only after the input was found good.
 """
 
-import json
 import re
 import sys
 import time
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.common.atomic_files import write_text
 from harness.common.errors import HarnessError
-from harness.common.json_files import write_json
+from harness.common.json_files import read_json, write_json
 from harness.search.warm_start import WarmStart
 from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
@@ -308,9 +307,6 @@ def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Record:
 def _sum_up(space: Space, folder: SweepFolder, ledger: "SweepStudy", seconds: float) -> dict[str, Any]:
     from harness.tuning.study.summary import summarise
 
-    try:
-        earlier = json.loads(folder.summary.read_text())["wall_seconds"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        earlier = 0.0
+    earlier = (read_json(folder.summary) or {}).get("wall_seconds", 0.0)
     summary = {"name": folder.path.name, "study": space.study, **summarise(space, ledger.trial_records())}
     return {**summary, "wall_seconds": round(earlier + seconds, 3)}
