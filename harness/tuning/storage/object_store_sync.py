@@ -1,236 +1,179 @@
-"""A sweep's folder in a store, and the local copy that its driver works in: brought, then taken back as it grows.
+"""Snapshots of a sweep's folder in an object store: whole files, every `SNAPSHOT_SECONDS` and at the end of a command.
 
-The journal and the spool go as segments (`harness.tuning.storage.segments`), about once a second, both as they were at
-one moment; before each, the other files that changed, whole. So a driver that is killed leaves in the store what a kill
-about a second earlier would have left on a disk. What workers leave in a trial's folder they take to the store
-themselves; the driver brings it here when the trial has ended.
+The journal and the spool must agree: a spool ahead of the journal would show trials that are run again, one behind it
+would lack their epochs for good. Two uploads are never made at once, but both files only grow. So a snapshot uploads
 
-Which side is ahead, when the copy is taken up again, the two growing files say. The copy is kept where it goes on from
-the store. Else the store is the truth: what a killed driver had not sent yet is dropped, where another went on without
-it. A store that lacks what this copy had sent is refused in words.
+    1. study.journal    2. spool/records.log    3. snapshot.json    4. every other file that changed
+
+where snapshot.json holds the length of the first two at one moment. A reader cuts both to these lengths. A kill between
+two uploads leaves them longer than the former snapshot.json says, never shorter, and that snapshot is what is read. The
+other files are listed before the moment and uploaded after it, so the result of a run is never there without its
+records. What a killed driver had not uploaded is run again.
+
+Files of a trial are uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
+
+When a command opens its working copy again, the journal and the spool say which side is newer: one that continues the
+other wins. If neither does, another machine went on from the last snapshot, and the store wins. If the store lost what
+this copy had uploaded, the command is refused.
 """
 
 import json
 import os
 import threading
-from collections.abc import Callable, Iterable, Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
 
 from harness.common.atomic_files import write_atomically, write_text
 from harness.common.urls import Url
-from harness.tuning.storage.object_store import Seen, Store, StoreError, at_once, away
-from harness.tuning.storage.segments import GROWING, TAIL, Segment, decode, join
-from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS, FolderError
+from harness.tuning.storage.lease import RENEW_SECONDS
+from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel
+from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
 
-SEGMENTS = 256
-"""So many, and they are put together: a reader fetches each."""
-TRIES = 5  # of a read while another driver puts segments together
+SNAPSHOT_SECONDS = 30.0
+JOURNAL, SPOOL = "study.journal", "spool/records.log"
+LENGTHS = "snapshot.json"
+SYNC_STATE = ".store.json"
+"""In the working copy: the lengths last uploaded or downloaded, and the state of each file on both sides then."""
+NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, "driver.lock", "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
-NOTE, SENT = ".store.json", ".sent.json"
-LOCAL = frozenset({"driver.lock", "report.error.txt"})
-"""Names that say something of this copy alone."""
-
-Stat = tuple[int, int]  # bytes, and nanoseconds of the last change
+Moment = tuple[bytes, bytes]
+"""Content of the journal and of the spool, whole lines, as of one moment."""
 
 
 class ObjectStoreSync:
-    """The sweep `name` of a store, and its copy.
+    """Synchronises the sweep `name` of a store with its working copy below `runs_dir`."""
 
-    Args:
-        runs: the copy of the runs folder.
-    """
-
-    def __init__(self, store: Store, runs: Path, name: str) -> None:
+    def __init__(self, store: Store, runs_dir: Path, name: str) -> None:
         self.store = store
         self.name = name
-        self.folder = runs / name
-        self._alone = threading.RLock()
-        self._sent = (0,) * len(GROWING)
-        self._whole = self._sent
-        self._segments: set[str] = set()
-        self._known: dict[str, tuple[Seen | None, Stat]] = {}
+        self.folder = runs_dir / name
+        self._lock = threading.RLock()
+        self._lengths = (0, 0)
+        self._synced: dict[str, tuple[FileStat | None, FileStat]] = {}  # None: uploaded, not looked at since
 
     @property
     def url(self) -> Url:
         return self.store.url / self.name
 
-    # From the store
-
     def pull(self) -> None:
-        """Make the copy what the store holds, or keep it where it is ahead.
+        """Download the latest snapshot, unless the working copy continues it.
 
         Raises:
-            FolderError: the two have gone on apart, or what is in the store is damaged.
+            FolderError: the store lost what this working copy had uploaded.
         """
-        self._known, sent = self._noted()
-        listed, content = self._read()
-        if (self._known or any(sent)) and not listed:
+        self._load_state()
+        listed = self.store.list_files(self.name)
+        if any(self._lengths) and not listed:
             raise FolderError(
                 f"{self.url}: expected the sweep that {self.folder} is a copy of, found nothing; remove that folder to "
                 "begin anew, or choose another --name"
             )
-        local = tuple(_lines(self._content(name)) for name in GROWING)
-        if not all(map(bytes.startswith, local, content)):
-            if not all(there.startswith(here[:size]) for there, here, size in zip(content, local, sent, strict=True)):
+        remote, local = self._remote_moment(listed), self._local_moment()
+        if not _continues(local, remote):
+            uploaded = local[0][: self._lengths[0]], local[1][: self._lengths[1]]
+            if not _continues(remote, uploaded):
                 raise FolderError(
-                    f"{self.url}: expected what the copy in {self.folder} brought there, got something else: another "
-                    "driver wrote over it; remove that folder to go on with what the store holds"
+                    f"{self.url}: expected what was uploaded from {self.folder}, got something else: another driver "
+                    "wrote over it; remove that folder to go on with what the store holds"
                 )
-            self._take(content, anew=not all(map(bytes.startswith, content, local)))
-        self._sent = tuple(map(len, content))
-        for name in [name for name in self._known if name not in listed]:
-            del self._known[name]
+            for name, content in zip((JOURNAL, SPOOL), remote, strict=True):
+                write_atomically(self.folder / name, partial(Path.write_bytes, data=content))
+            for cursor in () if _continues(remote, local) else (self.folder / "spool").glob("cursor-*.json"):
+                cursor.unlink()  # a position in the former spool; sending its records again does no harm
+        self._lengths = len(remote[0]), len(remote[1])
+        for name in self._synced.keys() - listed.keys():
+            del self._synced[name]
             (self.folder / name).unlink(missing_ok=True)
-        self._fetch({name: seen for name, seen in listed.items() if _is_carried(name) and not _is_checkpoint(name)})
+        self._download(listed)
 
-    def _take(self, content: tuple[bytes, ...], *, anew: bool) -> None:
-        """Have the growing files as the store has them; `anew`: they are not what they were, and longer."""
-        for name, there in zip(GROWING, content, strict=True):
-            write_atomically(self.folder / name, partial(_write, content=there))
-        for cursor in (self.folder / "spool").glob("cursor-*.json") if anew else ():
-            cursor.unlink()  # it counts bytes of what was there; sending all again is harmless
-
-    def bring(self, under: str) -> None:
-        """Fetch what workers left below a name, but for checkpoints.
-
-        Raises:
-            OSError: the store does not give it.
-        """
+    def fetch(self, folder: str) -> None:
+        """Download what workers left in `folder`; a store that fails raises the OSError of a broken disk."""
         try:
-            listed = {f"{under}/{name}": seen for name, seen in self.store.listed(f"{self.name}/{under}").items()}
-            self._fetch({name: seen for name, seen in listed.items() if _is_carried(name) and not _is_checkpoint(name)})
+            listed = self.store.list_files(f"{self.name}/{folder}")
+            self._download({f"{folder}/{name}": stat for name, stat in listed.items()})
         except StoreError as error:
-            raise away(error) from error
+            raise error.as_os_error() from error
 
-    def _fetch(self, listed: dict[str, Seen]) -> None:
-        """Have the files that are listed here, but for those that are here as they are there."""
+    def remove(self, name: str) -> None:
+        """Remove a file from the store."""
+        self.store.remove([f"{self.name}/{name}"])
+        with self._lock:
+            self._synced.pop(name, None)
 
-        def fetch(name: str) -> None:
+    def snapshot(self, *, trials: bool = False) -> None:
+        """Upload what changed; with `trials` also files that the driver left in trial folders."""
+        with self._lock:
+            files = dict(self._local_files(trials))
+            moment = self._local_moment()
+            lengths = len(moment[0]), len(moment[1])
+            if lengths != self._lengths:
+                if not any(self._lengths):
+                    self._write_lengths((0, 0))  # else a kill before the third upload would leave no snapshot.json
+                for name, content in zip((JOURNAL, SPOOL), moment, strict=True):
+                    self.store.write(f"{self.name}/{name}", content)
+                self._write_lengths(lengths)
+                self._lengths = lengths
+            for name, stat in files.items():
+                if self._synced.get(name, (None, None))[1] != stat:
+                    with suppress(FileNotFoundError):
+                        self.store.upload(f"{self.name}/{name}", self.folder / name)
+                        self._synced[name] = None, stat
+            self._save_state()
+
+    def _write_lengths(self, lengths: tuple[int, int]) -> None:
+        content = json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True)))
+        self.store.write(f"{self.name}/{LENGTHS}", content.encode())
+
+    def _download(self, listed: dict[str, FileStat]) -> None:
+        """Download those of the listed files that changed since they were last synchronised."""
+
+        def download(name: str) -> None:
             file = _inside(self.folder, name)
-            with suppress(FileNotFoundError):  # taken away meanwhile
-                self.store.fetch(f"{self.name}/{name}", file)
-                with self._alone:
-                    self._known[name] = listed[name], _stat(file)
+            with suppress(FileNotFoundError):  # removed meanwhile
+                self.store.download(f"{self.name}/{name}", file)
+                with self._lock:
+                    self._synced[name] = listed[name], _stat(file)
 
-        with self._alone:
-            known = {name: seen for name, (seen, _) in self._known.items() if (self.folder / name).exists()}
-        at_once(fetch, [name for name, seen in listed.items() if known.get(name) != seen])
-        if listed:
-            self._note()
+        with self._lock:
+            current = {name: stat for name, (stat, _) in self._synced.items() if (self.folder / name).exists()}
+        in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and current.get(name) != stat])
+        self._save_state()
 
-    def _read(self) -> tuple[dict[str, Seen], tuple[bytes, ...]]:
-        """What is there, and the growing files put together; a driver at work may put them together meanwhile."""
-        for tries_left in reversed(range(TRIES)):
-            listed = self._listed()
-            whole = [self._there(name) if name in listed else b"" for name in GROWING]
-            segments: dict[str, Segment] = {}
+    def _remote_moment(self, listed: dict[str, FileStat]) -> Moment:
+        """The latest snapshot; without snapshot.json (a folder that was copied there) the whole files."""
+        lengths: dict[str, int] = {}
+        if LENGTHS in listed:  # read first: the files may only get longer meanwhile
+            lengths = json.loads(self.store.read(f"{self.name}/{LENGTHS}"))
+        journal, spool = (self._remote_content(name, lengths.get(name)) for name in (JOURNAL, SPOOL))
+        return journal, spool
 
-            def read(name: str, into: dict[str, Segment] = segments) -> None:
-                into[name] = decode(self.store.read(f"{self.name}/{name}"), f"{self.url}/{name}")
-
-            names = [name for name in listed if name.startswith(TAIL)]
-            try:
-                at_once(read, names)
-                content = join(whole, segments.values(), str(self.url))
-            except (FileNotFoundError, FolderError) as error:
-                if tries_left and (isinstance(error, FileNotFoundError) or self._listed() != listed):
-                    continue
-                raise
-            self._segments, self._whole = set(names), tuple(map(len, whole))
-            return listed, content
-        raise AssertionError
-
-    def _listed(self) -> dict[str, Seen]:
-        found = self.store.listed(self.name)
-        return {name: seen for name, seen in found.items() if name not in LOCAL and not name.startswith(".")}
-
-    def _there(self, name: str) -> bytes:
+    def _remote_content(self, name: str, length: int | None) -> bytes:
         try:
-            return self.store.read(f"{self.name}/{name}")
+            content = self.store.read(f"{self.name}/{name}")
         except FileNotFoundError:
-            return b""
+            content = b""
+        if length is not None and len(content) < length:
+            raise FolderError(
+                f"{self.url}/{name}: expected at least {length} bytes, got {len(content)}; put a copy of the file back, "
+                "or remove the sweep there to begin anew"
+            )
+        return _whole_lines(content[:length])
 
-    # To the store
-
-    def push(self, *, all_of_it: bool = False) -> None:
-        """Take what is new here to the store; with `all_of_it` also what the driver left beside trials, and the growing
-        files whole, in place of segments.
-
-        Raises:
-            StoreError: it does not take it; the same again goes on.
-        """
-        with self._alone:
-            parts = self._moment()
-            before = dict(self._known), self._sent
-            for name, stat in self._changed(all_of_it):
-                with suppress(FileNotFoundError):
-                    self.store.send(f"{self.name}/{name}", self.folder / name)
-                    self._known[name] = None, stat
-            if parts is None:  # what was sent of a line was cut off again
-                self._join()
-            elif any(parts):
-                segment = Segment(self._sent, parts)
-                self.store.write(f"{self.name}/{segment.name}", segment.encode())
-                self._segments.add(segment.name)
-                self._sent = tuple(sent + len(part) for sent, part in zip(self._sent, parts, strict=True))
-            if len(self._segments) > (0 if all_of_it else SEGMENTS) or (all_of_it and self._whole != self._sent):
-                self._join()
-            if self._known != before[0]:
-                self._note()
-            elif self._sent != before[1]:
-                write_text(self.folder / SENT, json.dumps(self._sent))
-
-    def _join(self) -> None:
-        """Put whole files in the place of segments. A kill in between leaves segments that say the same again."""
-        content = [_lines(self._content(name)) for name in GROWING]
-        ends = tuple(map(len, content))
-        if all(end >= sent for end, sent in zip(ends, self._sent, strict=True)):
-            content = [part[:sent] for part, sent in zip(content, self._sent, strict=True)]  # of that one moment
-        for name, part in zip(GROWING, content, strict=True):
-            if part:
-                self.store.write(f"{self.name}/{name}", part)
-        self._sent = self._whole = tuple(map(len, content))
-        self.store.remove(f"{self.name}/{name}" for name in self._segments)
-        self._segments = set()
-
-    def _moment(self) -> tuple[bytes, ...] | None:
-        """The whole lines that the growing files gained, as of one moment; None where one is shorter than it was.
-
-        The size of the spool is looked at before and after the journal is read, until it is the same: then nothing was
-        written to the one while the other was read.
-        """
-        (journal, spool), (journals, spools) = GROWING, self._sent
-        before = self._size(spool)
+    def _local_moment(self) -> Moment:
+        """The driver writes journal and spool in turn: if the spool kept its size while the journal was read, nothing
+        was written to the spool meanwhile."""
         while True:
-            gained = self._content(journal, journals)
-            after = self._size(spool)
-            if before == after:
-                break
-            before = after
-        if self._size(journal) < journals or after < spools:
-            return None
-        return _lines(gained), _lines(self._content(spool, spools)[: after - spools])
+            size = self._size(SPOOL)
+            journal = self._content(JOURNAL)
+            if self._size(SPOOL) == size:
+                return _whole_lines(journal), _whole_lines(self._content(SPOOL)[:size])
 
-    def remove(self, names: Iterable[str]) -> None:
-        names = list(names)
-        self.store.remove(f"{self.name}/{name}" for name in names)
-        with self._alone:
-            for name in names:
-                self._known.pop(name, None)
-
-    def _changed(self, all_of_it: bool) -> Iterator[tuple[str, Stat]]:
-        """Files that are not in the store as they are here."""
-        for name, stat in _files(self.folder, () if all_of_it else ("trials",)):
-            if _is_carried(name) and self._known.get(name, (None, None))[1] != stat:
-                yield name, stat
-
-    def _content(self, name: str, start: int = 0) -> bytes:
+    def _content(self, name: str) -> bytes:
         try:
-            with (self.folder / name).open("rb") as file:
-                file.seek(start)
-                return file.read()
+            return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return b""
 
@@ -240,110 +183,94 @@ class ObjectStoreSync:
         except FileNotFoundError:
             return 0
 
-    # What is known of both
+    def _local_files(self, trials: bool) -> Iterator[tuple[str, FileStat]]:
+        for home, folders, files in os.walk(self.folder):
+            skipped = "trials" if not trials and home == str(self.folder) else ""
+            folders[:] = [folder for folder in folders if folder[0] != "." and folder != skipped]
+            for file in files:
+                path = Path(home, file)
+                name = path.relative_to(self.folder).as_posix()
+                if _is_synced(name):
+                    with suppress(FileNotFoundError):
+                        yield name, _stat(path)
 
-    def _noted(self) -> tuple[dict[str, tuple[Seen | None, Stat]], tuple[int, ...]]:
-        """What was known when this copy was last in use: files that are in the store, and how much of what grows."""
-        files: dict[str, tuple[Seen | None, Stat]] = {}
-        sent = (0,) * len(GROWING)
-        with suppress(OSError, ValueError, TypeError, AttributeError, IndexError, RecursionError):
-            noted = json.loads((self.folder / NOTE).read_text())
-            files = {name: (seen and Seen(*seen), (here[0], here[1])) for name, (seen, here) in noted.items()}
-        with suppress(OSError, ValueError, TypeError, RecursionError):
-            journal, spool = json.loads((self.folder / SENT).read_text())
-            sent = int(journal), int(spool)
-        return files, sent
-
-    def _note(self) -> None:
-        with self._alone:
-            noted = {
-                name: [None if seen is None else [seen.size, seen.mtime], here]
-                for name, (seen, here) in self._known.items()
+    def _load_state(self) -> None:
+        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+            state = json.loads((self.folder / SYNC_STATE).read_text())
+            self._lengths = int(state["lengths"][0]), int(state["lengths"][1])
+            self._synced = {
+                name: (remote and FileStat(*remote), FileStat(*local))
+                for name, (remote, local) in state["files"].items()
             }
-            write_text(self.folder / NOTE, json.dumps(noted))
-            write_text(self.folder / SENT, json.dumps(self._sent))
+
+    def _save_state(self) -> None:
+        with self._lock:
+            write_text(self.folder / SYNC_STATE, json.dumps({"lengths": self._lengths, "files": self._synced}))
 
 
-class Pushing:
-    """Pushes from a thread of its own while the driver works.
+class SnapshotThread:
+    """Takes snapshots while the driver works; a store that is away is tried again.
 
     Args:
-        alive: called before each push; what it raises ends the pushing.
-        stop: called then.
+        renew: renews the lease when it is time to.
+        stop: called when the lease is lost, whose error is then in `failure`.
     """
 
-    def __init__(
-        self, mirror: ObjectStoreSync, every: float, alive: Callable[[], None], stop: Callable[[], None]
-    ) -> None:
-        self.failed: FolderError | None = None
-        self._mirror = mirror
-        self._every = every
-        self._alive = alive
+    def __init__(self, sync: ObjectStoreSync, renew: Callable[[], None], stop: Callable[[], None]) -> None:
+        self.failure: FolderError | None = None
+        self._sync = sync
+        self._renew = renew
         self._stop = stop
-        self._over = threading.Event()
-        self._thread = threading.Thread(target=self._work, name=f"push {mirror.name}", daemon=True)
+        self._ended = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"snapshots of {sync.name}", daemon=True)
         self._thread.start()
 
     def end(self) -> None:
-        self._over.set()
+        self._ended.set()
         self._thread.join()
 
-    def _work(self) -> None:
-        wait = self._every
-        while not self._over.wait(wait):
+    def _run(self) -> None:
+        due = 0.0
+        while not self._ended.wait(min(SNAPSHOT_SECONDS, RENEW_SECONDS / 2)):
             try:
-                self._alive()
-                self._mirror.push()
-                wait = self._every
-            except StoreError:  # it is away: the last push says so, if it still is then
-                wait = min(30.0, 2 * wait)
+                self._renew()
+                if time.monotonic() >= due:
+                    self._sync.snapshot()
+                    due = time.monotonic() + SNAPSHOT_SECONDS
+            except StoreError:  # the last snapshot reports it, if the store is still away then
+                continue
             except FolderError as error:
-                self.failed = error
+                self.failure = error
                 self._stop()
                 return
 
 
-def _is_carried(name: str) -> bool:
-    """Whether a file is the sweep's and not of Ray, of a tracking server's feeding, or of this copy alone."""
+def _continues(longer: Moment, shorter: Moment) -> bool:
+    return longer[0].startswith(shorter[0]) and longer[1].startswith(shorter[1])
+
+
+def _is_synced(name: str) -> bool:
+    """Whether a file belongs to the sweep, rather than to Ray, the MLflow writer or this copy."""
     parts = PurePosixPath(name).parts
-    if any(part.startswith(".") for part in parts) or parts[-1] in LOCAL or name.startswith(TAIL):
+    if any(part.startswith(".") for part in parts) or not NOT_SYNCED.isdisjoint((name, parts[-1])):
         return False
     if parts[0] == "spool":
         return parts[-1].endswith(".cut")
-    return name not in GROWING and not (parts[0] == "trials" and len(parts) == 2)
-
-
-def _is_checkpoint(name: str) -> bool:
-    return PurePosixPath(name).name in (CHECKPOINT, PREVIOUS)
+    return not (parts[0] == "trials" and len(parts) == 2)
 
 
 def _inside(folder: Path, name: str) -> Path:
-    """A name in a store may be anything; one that leads out of the folder is no file of a sweep."""
+    """The path of a file of the store; FolderError if its name leads out of the folder."""
     parts = PurePosixPath(name).parts
     if not parts or name.startswith("/") or ".." in parts or "\0" in name:
         raise FolderError(f"{name!r}: expected a file of the sweep in its store, got a name that leads out of it")
     return folder.joinpath(*parts)
 
 
-def _files(folder: Path, without: Iterable[str]) -> Iterator[tuple[str, Stat]]:
-    for home, folders, files in os.walk(folder):
-        folders[:] = [
-            each for each in folders if not each.startswith(".") and not (home == str(folder) and each in without)
-        ]
-        for name in files:
-            path = Path(home, name)
-            with suppress(FileNotFoundError):
-                yield str(PurePosixPath(path.relative_to(folder))), _stat(path)
+def _stat(file: Path) -> FileStat:
+    stat = file.stat()
+    return FileStat(stat.st_size, stat.st_mtime_ns)
 
 
-def _stat(file: Path) -> Stat:
-    found = file.stat()
-    return found.st_size, found.st_mtime_ns
-
-
-def _write(file: Path, content: bytes) -> None:
-    file.write_bytes(content)
-
-
-def _lines(content: bytes) -> bytes:
+def _whole_lines(content: bytes) -> bytes:
     return content[: content.rfind(b"\n") + 1]

@@ -1,78 +1,251 @@
-"""Runs folders that lie elsewhere than where the driver works: where a worker finds a path of the driver's.
+"""Runs folders in use: `--runs-dir` names a local folder, or an address in an object store.
 
-A driver works in a local folder in any case. Where that is the copy of one in an object store, its carrier is named
-here while the driver is at it; on a local runs folder nothing is, and a path is its own place.
+    with open_workspace(runs_dir, SweepAccess("label_lr")) as workspace:
+        SweepFolder(workspace.local / "label_lr")
+
+A local runs folder is used as it is. Of one in an object store, the sweeps that are needed are downloaded into a working
+copy; those that are driven are uploaded again while they are. A path is a path of this machine everywhere; who needs
+more (the address that workers use, what they left there) holds the `Workspace`.
 """
 
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+import os
+import re
+import signal
+import sys
+import threading
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Protocol
+from typing import TYPE_CHECKING, Self
 
-from harness.common.urls import Url
+from harness.common.atomic_files import disk_error, write_text
+from harness.common.urls import BadUrl, Url, parse_place
+from harness.tracking.spool.cursor import exclusively
+from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, no_such_sweep
+
+if TYPE_CHECKING:
+    from harness.tuning.storage.lease import Lease
+    from harness.tuning.storage.object_store import Store
+    from harness.tuning.storage.object_store_sync import ObjectStoreSync
+
+FOLLOW_SECONDS = 10.0
+LOCK_WAIT_SECONDS = 5.0
 
 
-class Carrier(Protocol):
-    """What keeps the folder of a sweep and its place in a store alike."""
+@dataclass(frozen=True)
+class SweepAccess:
+    """A sweep that a command needs.
+
+    Args:
+        writes: the command drives it, and no other command may meanwhile.
+        follows: it is only read, and downloaded again every few seconds.
+        exists: it has to exist.
+        argument: the command-line argument that names it, for errors.
+    """
+
+    name: str
+    writes: bool = True
+    follows: bool = False
+    exists: bool = True
+    argument: str = "NAME"
+
+
+class Workspace:
+    """A runs folder in use.
+
+    Attributes:
+        local: the runs folder, or the working copy of one in an object store.
+        url: the address of the latter.
+    """
+
+    def __init__(self, local: Path, url: Url | None = None) -> None:
+        self.local = local
+        self.url = url
+        self._driven: dict[str, ObjectStoreSync] = {}
 
     @property
-    def folder(self) -> Path: ...
+    def display(self) -> str:
+        """The runs folder as a user names it."""
+        return str(self.url or self.local)
 
-    @property
-    def url(self) -> Url: ...
+    def worker_location(self, path: Path) -> Path | Url:
+        """Where workers find what is at `path`, a path below `local`."""
+        return path if self.url is None else self.url / PurePosixPath(path.relative_to(self.local))
 
-    def bring(self, under: str) -> None:
-        """Fetch what workers left below a name."""
+    def fetch(self, folder: Path) -> None:
+        """Download what workers left in a folder of a driven sweep."""
+        sync, name = self._sync_of(folder)
+        if sync is not None:
+            sync.fetch(name)
 
-    def remove(self, names: Iterable[str]) -> None:
-        """Take away objects."""
+    def remove(self, file: Path) -> None:
+        """Remove a file of a driven sweep, here and for workers."""
+        sync, name = self._sync_of(file)
+        if sync is not None:
+            sync.remove(name)
+        file.unlink(missing_ok=True)
 
+    def _sync_of(self, path: Path) -> "tuple[ObjectStoreSync | None, str]":
+        if self.url is None:
+            return None, ""
+        sweep, *rest = path.relative_to(self.local).parts
+        return self._driven.get(sweep), "/".join(rest)
 
-SHOWN = "runs-dir.url"
-"""In a copy of a runs folder: what it is one of."""
+    @contextmanager
+    def drive(self, store: "Store", access: SweepAccess) -> Iterator[Self]:
+        """Hold the lease of a sweep and keep the store up to date.
 
-_carriers: dict[Path, Carrier] = {}
+        Raises:
+            FolderError: another driver holds it, with nothing changed; or has taken it over meanwhile.
+            DiskError: the last snapshot failed.
+        """
+        from harness.tuning.storage.lease import Lease
+        from harness.tuning.storage.object_store_sync import ObjectStoreSync, SnapshotThread
+
+        with exclusively(self._lock_of(access), LOCK_WAIT_SECONDS) as held:
+            if not held:
+                raise FolderError(
+                    f"{store.url / access.name}: this sweep is being run by another process of this machine; wait for "
+                    "its end, or use another --name"
+                )
+            lease, sync = Lease(store, access.name, self._copy_id()), ObjectStoreSync(store, self.local, access.name)
+            lease.claim()
+            try:
+                sync.pull()
+                thread = SnapshotThread(sync, lease.renew, lambda: os.kill(os.getpid(), signal.SIGINT))
+                self._driven[access.name] = sync
+                try:
+                    yield self
+                finally:
+                    del self._driven[access.name]
+                    thread.end()
+                    if thread.failure is not None:
+                        raise thread.failure
+                    _last_snapshot(sync, lease)
+            finally:
+                with suppress(FolderError):  # the store is away: the lease expires
+                    lease.release()
+
+    @contextmanager
+    def read(self, store: "Store", access: SweepAccess) -> Iterator[Self]:
+        """Download a sweep, again and again if it is followed. A driver on this machine keeps the copy newer itself."""
+        from harness.tuning.storage.object_store_sync import ObjectStoreSync
+
+        def pull() -> None:
+            with exclusively(self._lock_of(access)) as held:
+                if held:
+                    ObjectStoreSync(store, self.local, access.name).pull()
+
+        pull()
+        if not access.follows:
+            yield self
+            return
+        ended = threading.Event()
+
+        def follow() -> None:
+            while not ended.wait(FOLLOW_SECONDS):
+                with suppress(FolderError):  # the store is away for a while
+                    pull()
+
+        thread = threading.Thread(target=follow, name=f"follow {access.name}", daemon=True)
+        thread.start()
+        try:
+            yield self
+        finally:
+            ended.set()
+            thread.join()
+
+    def _lock_of(self, access: SweepAccess) -> Path:
+        """Held by whoever uses the working copy of a sweep."""
+        return self.local / f".{access.name}.lock"
+
+    def _copy_id(self) -> str:
+        file = self.local / ".copy-id"
+        if not file.exists():
+            write_text(file, uuid.uuid4().hex)
+        return file.read_text()
 
 
 @contextmanager
-def carried(carrier: Carrier) -> Iterator[None]:
-    _carriers[carrier.folder] = carrier
+def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAccess) -> Iterator[Workspace]:
+    """Open a runs folder and the sweeps that are needed of it; an open `Workspace` is used as it is.
+
+    Raises:
+        FolderError: the address is wrong, the store cannot be used, a sweep does not exist, or another driver holds it.
+            Nothing was changed.
+        DiskError: the disk or the store is full or away. What is new is in the working copy; the same command goes on.
+    """
+    if isinstance(runs_dir, Workspace):
+        yield runs_dir
+        return
     try:
-        yield
-    finally:
-        del _carriers[carrier.folder]
+        location = _parse(runs_dir)
+    except BadUrl as error:
+        raise FolderError(f"--runs-dir: {error}") from error
+    if isinstance(location, Path):
+        yield Workspace(location)
+        return
+    from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
+
+    for access in accesses:
+        _check_name(access)
+    store = Store(location)
+    existing = store.list_folders()
+    for access in accesses:
+        if access.exists and access.name not in existing:
+            raise no_such_sweep(str(location), access.name, existing, access.argument)
+    workspace = Workspace(location.copy, location)
+    try:
+        workspace.local.mkdir(parents=True, exist_ok=True)
+        (workspace.local / ADDRESS_FILE).write_text(f"{location}\n")
+        with ExitStack() as stack:
+            for access in accesses:
+                stack.enter_context((workspace.drive if access.writes else workspace.read)(store, access))
+            yield workspace
+    except FolderError:
+        raise
+    except OSError as error:
+        if disk_error(error) is None:
+            raise
+        raise DiskError(
+            f"{workspace.local}: expected a disk with space for a copy of {location}, got: {error.strerror}; make "
+            "space, or name another folder with XDG_CACHE_HOME"
+        ) from error
 
 
-def shown(runs: Path) -> str:
-    """What a user says for a runs folder: the address that it is a copy of, or its path."""
-    with suppress(OSError):
-        return (runs / SHOWN).read_text().strip()
-    return str(runs)
+def _parse(runs_dir: Path | Url | str) -> Path | Url:
+    if isinstance(runs_dir, Url):
+        return runs_dir
+    if isinstance(runs_dir, Path) and re.match(r"(s3|gs|gcs|abfss?|file):/", str(runs_dir)):
+        raise BadUrl(f"expected an address as a string, got Path('{runs_dir}')")
+    return parse_place(str(runs_dir))
 
 
-def place(path: Path) -> Path | Url:
-    """Where workers find what is at `path` for the driver."""
-    carrier, name = _of(path)
-    return path if carrier is None else carrier.url / name
+def local_runs_dir(runs_dir: Path | Url) -> Path:
+    """The local folder of a runs folder, which need not be open or exist."""
+    return runs_dir if isinstance(runs_dir, Path) else runs_dir.copy
 
 
-def bring(path: Path) -> None:
-    """Have in the folder `path` what workers left at its place."""
-    carrier, name = _of(path)
-    if carrier is not None:
-        carrier.bring(str(name))
+def _last_snapshot(sync: "ObjectStoreSync", lease: "Lease") -> None:
+    """Upload what a command left. A failure is raised, or printed if another error is on its way."""
+    from harness.tuning.storage.object_store import StoreError
+
+    other_error = sys.exception()
+    try:
+        lease.check()
+        sync.snapshot(trials=True)
+    except StoreError as error:
+        message = f"{error}; what is new is kept in {sync.folder}, and the same command on this machine goes on"
+        if other_error is None:
+            raise DiskError(message) from error
+        print(message, file=sys.stderr)
 
 
-def remove(path: Path) -> None:
-    """Take a file away, from its place too."""
-    carrier, name = _of(path)
-    if carrier is not None:
-        carrier.remove([str(name)])
-    path.unlink(missing_ok=True)
-
-
-def _of(path: Path) -> tuple[Carrier | None, PurePosixPath]:
-    for folder, carrier in _carriers.items():
-        if path.is_relative_to(folder):
-            return carrier, PurePosixPath(path.relative_to(folder))
-    return None, PurePosixPath()
+def _check_name(access: SweepAccess) -> None:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", access.name):
+        raise FolderError(
+            f"{access.argument}: expected letters, digits and ._- (a letter or digit first, 100 at most), got "
+            f"{access.name!r}; it is a folder's name"
+        )

@@ -1,4 +1,4 @@
-"""What a worker holds to in each run it is given, by the resources that the search asks for."""
+"""Limits of a worker: threads, GPU share, time, checkpoint interval."""
 
 import os
 from dataclasses import dataclass
@@ -9,37 +9,33 @@ from harness.space import Resources
 
 @dataclass(frozen=True)
 class WorkerOptions:
-    """The same for all runs of a sweep.
+    """Options of a worker process; the same for all trials of a sweep.
 
     Args:
-        threads: of torch, which else takes every core.
-        home: where the driver stands: relative places in a configuration start there, and Ray leaves a worker in a
-            folder of its own. Where a node has no such folder, the worker stays where it is.
-        gpu: share of one GPU, of whose memory a run may take no more; whole ones are not shared.
-        limit_seconds: how long a run may compute in all; None: as long as it takes.
-        checkpoint_seconds: of training, between two checkpoints.
-        half_batch: whether a run whose memory ran out is tried once more with half the batch.
+        threads: number of torch threads.
+        working_dir: the driver's working directory, to which paths in a configuration are relative. Ignored on a node
+            that has no such folder.
+        gpu: number of GPUs; a share below 1 limits the GPU memory that a trial may allocate.
+        limit_seconds: maximum compute time of a trial; None: no limit.
+        checkpoint_seconds: minimum training time between two checkpoints.
+        half_batch: whether a trial that runs out of memory is tried once more with half the batch size.
     """
 
     threads: int = 1
-    home: str = ""
+    working_dir: str = ""
     gpu: float = 0.0
     limit_seconds: float | None = None
     checkpoint_seconds: float = 5.0
     half_batch: bool = False
 
     @classmethod
-    def of(cls, need: Resources) -> Self:
-        """For who holds `need`, and whose driver is this process."""
+    def from_resources(cls, resources: Resources) -> Self:
+        """Options of a worker with these resources, started by this process."""
         return cls(
-            threads=max(1, int(need.cpu)),
-            home=os.getcwd(),
-            gpu=need.gpu or 0.0,
-            limit_seconds=need.limit_seconds,
-            checkpoint_seconds=need.checkpoint_seconds,
-            half_batch=need.half_batch,
+            threads=max(1, int(resources.cpu)),
+            working_dir=os.getcwd(),
+            gpu=resources.gpu or 0.0,
+            limit_seconds=resources.limit_seconds,
+            checkpoint_seconds=resources.checkpoint_seconds,
+            half_batch=resources.half_batch,
         )
-
-
-NONE = WorkerOptions()
-"""Of a run that stands alone."""

@@ -1,14 +1,13 @@
-"""One trial on a worker: its runs, one a seed, the folder it leaves things in, and its failures told as results.
+"""One trial on a worker: its runs (one a seed), its checkpoint, the files it leaves, and failures as results. No Ray.
 
-A trial that may be long writes a checkpoint into its own folder, from where any later worker takes it up: after a lost
-worker as after a lost driver. What was measured up to it is told again, since nobody may have heard of it. A checkpoint
-or a label file is written whole or not at all; where a checkpoint is damaged all the same, the one before it is taken,
-and that is told. Where the runs folder lies in a store, the folder here is a scratch one, and what it goes on from and
-leaves is carried (`scratch`). Knows no Ray.
+A trial that a lost worker or a killed driver left unfinished goes on from its checkpoint on any worker. It then reports
+all epochs again, because the earlier reports may have been lost. Where the runs folder is in an object store, the trial
+works in a local scratch folder (`scratch`).
 
-Three failures are told apart from the rest: a run over its time limit, which may have had to be ended with its worker
-(`limit`); memory that ran out, which is given back to whoever shares the device; and a disk that is full, which is no
-fault of the trial's: its driver is told to stop, and the trial is taken up when there is space.
+Three kinds of failure are treated apart:
+    time limit      a trial that hangs is ended together with its worker (`time_limit`)
+    out of memory   memory is freed for other trials on the same device; the trial may be tried with half the batch
+    disk error      a full disk is not the trial's fault: the driver has to stop, and the trial is taken up later
 """
 
 import errno
@@ -28,58 +27,63 @@ import torch
 from harness.common.atomic_files import disk_error, write_atomically, write_text
 from harness.common.urls import Url, is_url
 from harness.training.config.run_config import RunConfig
-from harness.training.data import pool_places
-from harness.training.data.description import seen
-from harness.training.metrics import Metrics
+from harness.training.data import load_test, pool_places
+from harness.training.data.description import part, seen
+from harness.training.data.readers.paths import TEACHING
+from harness.training.logits import teach
+from harness.training.metrics import Metrics, evaluate
 from harness.training.replicates import Replicates
 from harness.training.run import Diverged, Run
 from harness.tuning.failures import DIVERGED, OUT_OF_MEMORY
 from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL, FolderError
+from harness.tuning.trial import EndAction
 from harness.tuning.worker import checkpoint
-from harness.tuning.worker.options import NONE, WorkerOptions
-from harness.tuning.worker.time_limit import Limit, TimeLimitExceeded
+from harness.tuning.worker.chunk_report import ChunkReport
+from harness.tuning.worker.options import WorkerOptions
+from harness.tuning.worker.time_limit import TimeLimit, TimeLimitExceeded
 
 if TYPE_CHECKING:
-    from harness.tuning.worker.scratch import Scratch
+    from harness.tuning.worker.scratch import ScratchFolder
 
-REPORT_SECONDS = 0.5
-CARRYING = 0.05
-"""The share of a trial's time, at most, that goes into carrying its checkpoints to a store."""
+CHUNK_SECONDS = 0.5
+UPLOAD_SHARE = 0.05
+"""Largest share of a trial's time that goes into uploading its checkpoints."""
 
-CUDA_GIB = 0.8
-"""What CUDA holds of a device for each process, beside what torch allocates: 0.69 to 0.75 on an H100."""
-
-
-def settle(terms: WorkerOptions) -> None:
-    """Make a process ready for trials."""
-    torch.set_num_threads(terms.threads)
-    if os.path.isdir(terms.home):
-        os.chdir(terms.home)
-    if 0 < terms.gpu < 1 and torch.cuda.is_available():
-        whole = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(max(0.01, terms.gpu - CUDA_GIB * 2**30 / whole))
+CUDA_CONTEXT_GIB = 0.8
+"""GPU memory that CUDA holds for each process beside what torch allocates: 0.69 to 0.75 on an H100."""
 
 
-def at(place: str) -> "tuple[Path, Scratch | None]":
-    """The folder of the trial whose place its driver names, and what carries it there, where that is a store."""
-    if not is_url(place):
-        return Path(place), None
-    from harness.tuning.worker.scratch import Scratch  # pyarrow takes half a second to import
+def configure_process(options: WorkerOptions) -> None:
+    """Set threads, working directory and GPU memory limit of this worker process."""
+    torch.set_num_threads(options.threads)
+    if os.path.isdir(options.working_dir):
+        os.chdir(options.working_dir)
+    if 0 < options.gpu < 1 and torch.cuda.is_available():
+        total = torch.cuda.get_device_properties(0).total_memory
+        torch.cuda.set_per_process_memory_fraction(max(0.01, options.gpu - CUDA_CONTEXT_GIB * 2**30 / total))
 
-    scratch = Scratch(Url.parse(place))
+
+def resolve_dir(location: str) -> "tuple[Path, ScratchFolder | None]":
+    """The local folder of a trial at `location`, a path or an address, and its scratch folder if it is an address."""
+    if not is_url(location):
+        return Path(location), None
+    from harness.tuning.worker.scratch import ScratchFolder  # pyarrow takes half a second to import
+
+    scratch = ScratchFolder(Url.parse(location))
     return scratch.folder, scratch
 
 
 class TrialRunner:
-    """A trial under way.
+    """A trial that is being run.
 
     Args:
         config: fields of `RunConfig`.
-        folder: the trial's own; made when there is something to put there.
-        seeds: how many, from the configuration's own up; metrics are their means, labels those of the first.
-        keep_model: leave the weights of that first run, too.
-        terms: what it holds to.
-        scratch: carries its folder, where that is not the trial's place.
+        folder: the trial's folder; made when there is something to write.
+        seeds: number of seeds, counted up from the configuration's. Metrics are means over them, labels are those of
+            the first.
+        keep_model: write the weights of the first seed's model at the end.
+        at_end: what to do after the last epoch.
+        scratch: uploads `folder`, where the trial is in an object store.
     """
 
     def __init__(
@@ -88,63 +92,63 @@ class TrialRunner:
         folder: Path,
         seeds: int = 1,
         keep_model: bool = False,
-        terms: WorkerOptions = NONE,
-        scratch: "Scratch | None" = None,
+        options: WorkerOptions | None = None,
+        scratch: "ScratchFolder | None" = None,
+        at_end: tuple[EndAction, ...] = (),
     ) -> None:
+        self.options = options or WorkerOptions()
         self.folder = folder
-        self.terms = terms
         self.scratch = scratch
-        self.limit = Limit(terms.limit_seconds, folder)
         self.keep_model = keep_model
+        self.at_end = at_end
+        self.limit = TimeLimit(self.options.limit_seconds, folder)
         self.seconds = 0.0
         self.runs: Replicates | None = None
-        self._curve: list[tuple[int, Metrics]] = []
-        self._told = 0
-        self.data: list[dict[str, Any]] = []
-        self.remarks: list[str] = []
-        self.trouble: tuple[Any, ...] = ()
-        self._pause = terms.checkpoint_seconds
-        if scratch is not None:
-            self._fetch(scratch, config, seeds)
-        self.failure = self.limit.was_hit()
+        self.disk_error: tuple[Any, ...] = ()
+        self.datasets: list[dict[str, Any]] = []
+        self.warnings: list[str] = []
+        self.test: dict[str, float] = {}
+        self.test_samples = 0
         self._config, self._seeds, self._halved = config, seeds, False
-        if not self.failure and not self.trouble:
-            self.attempt(self._begin)
+        self._curve: list[tuple[int, Metrics]] = []
+        self._reported = 0
+        self._checkpoint = folder / CHECKPOINT
+        self._checkpoint_seconds = self.options.checkpoint_seconds
+        if scratch is not None:
+            self._download(scratch)
+        self.failure = self.limit.earlier_failure()
+        if not self.failure and not self.disk_error:
+            self.guarded(self._begin)
         self.saved_at = time.monotonic()
 
     @property
     def run(self) -> Run | None:
-        """The run of the first seed, or of the only one."""
+        """The run of the first seed."""
         return None if self.runs is None else self.runs.first
 
     @property
     def finished(self) -> bool:
         return self.runs is None or self.runs.done or bool(self.failure)
 
-    def advance(self) -> dict[str, Any]:
-        """Train for about `REPORT_SECONDS`, at least one epoch.
-
-        Returns:
-            `epochs`: (number, metrics) of each since the last call, of a first call since the start; `failure`: a
-            reason, or empty; `busy`: seconds of the trial so far, with its set-up; `finished`: whether this was the
-            last; `data`: what the run sees, and `remarks`: what a user should know of its files, both told once;
-            `trouble`: the arguments of an OSError, where the disk took nothing more and the driver has to stop.
-        """
-        saved = self.saved_at
-        self.attempt(self._train)
-        if self.finished or self.saved_at != saved:
-            self.send()
-        epochs, self._told = self._curve[self._told :], len(self._curve)
-        data, self.data = self.data, []
-        remarks, self.remarks = self.remarks, []
+    def run_chunk(self) -> ChunkReport:
+        """Train for about `CHUNK_SECONDS`, at least one epoch; after the last epoch, do what `at_end` names."""
+        saved_at = self.saved_at
+        self.guarded(self._train)
+        if self.finished or self.saved_at != saved_at:
+            self.upload()
+        epochs, self._reported = self._curve[self._reported :], len(self._curve)
+        datasets, self.datasets = self.datasets, []
+        warnings, self.warnings = self.warnings, []
         return {
             "epochs": epochs,
             "failure": self.failure,
-            "busy": self.seconds,
             "finished": self.finished,
-            "data": data,
-            "remarks": remarks,
-            "trouble": self.trouble,
+            "seconds": self.seconds,
+            "datasets": datasets,
+            "warnings": warnings,
+            "disk_error": self.disk_error,
+            "test": self.test,
+            "test_samples": self.test_samples,
         }
 
     def save(self, path: Path) -> None:
@@ -153,66 +157,88 @@ class TrialRunner:
             checkpoint.save(path, state | {"halved": self._halved})
 
     def restore(self, path: Path) -> None:
-        """Go on from the last whole checkpoint; from the start where there is none, which costs time and no more."""
-        found = checkpoint.load(path)
-        self.remarks += found.remarks
-        if self.runs is not None and found.state is not None:
-            if found.state["halved"] and not self._halved:
-                self._halve()
-            self.runs.load_state_dict(found.state["runs"])
-            self._curve = [(epoch, metrics) for epoch, metrics in found.state["curve"]]
-            self.seconds = found.state["seconds"]
+        """Go on from the newest intact checkpoint, or from the start without one."""
+        loaded = checkpoint.load(path)
+        self.warnings += loaded.warnings
+        if self.runs is not None and loaded.state is not None:
+            if loaded.state["halved"] and not self._halved:
+                self._halve_batch()
+            self.runs.load_state_dict(loaded.state["runs"])
+            self._curve = [(epoch, metrics) for epoch, metrics in loaded.state["curve"]]
+            self.seconds = loaded.state["seconds"]
 
-    def send(self) -> None:
-        """Have at the trial's place what is in its folder. A checkpoint that cannot be sent is only missed later."""
-        if self.scratch is None or self.trouble:
+    def guarded(self, work: Callable[[], None]) -> None:
+        """Call `work` within the time limit; turn an exception into the trial's failure, its traceback into a file."""
+        started = time.perf_counter()
+        try:
+            with self.limit.enforced(self.seconds):
+                work()
+        except (Diverged, TimeLimitExceeded) as error:
+            self.failure = f"{DIVERGED}: {error}" if isinstance(error, Diverged) else str(error)
+        except Exception as error:
+            from_disk = disk_error(error)
+            if from_disk is not None:
+                self.disk_error = (from_disk.errno, from_disk.strerror, from_disk.filename)
+            else:
+                kind = OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__
+                self.failure = f"{kind}: {error}"
+                with suppress(OSError):
+                    self.folder.mkdir(parents=True, exist_ok=True)
+                    write_text(self.folder / "error.txt", traceback.format_exc())
+        out_of_memory = self.failure.startswith(OUT_OF_MEMORY)
+        if out_of_memory:
+            self._free_memory()
+        self.seconds += time.perf_counter() - started
+        if out_of_memory and self.options.half_batch and not self._halved:
+            self.failure = ""
+            self.guarded(self._begin_with_half_batch)
+
+    def upload(self) -> None:
+        """Upload the trial's folder, if it is a scratch folder. A checkpoint that cannot be uploaded is a warning."""
+        if self.scratch is None or self.disk_error:
             return
         began = time.monotonic()
         try:
-            self.scratch.send()
+            self.scratch.upload()
         except FolderError as error:
             if self.finished:
-                self.trouble = (errno.EIO, str(error), str(self.scratch.url))
+                self.disk_error = (errno.EIO, str(error), str(self.scratch.url))
             else:
-                self.remarks.append(f"{error}; a lost worker's trial would go on from an earlier checkpoint")
-        self._pause = max(self.terms.checkpoint_seconds, (time.monotonic() - began) / CARRYING)
+                self.warnings.append(f"{error}; a lost worker's trial would go on from an earlier checkpoint")
+        seconds = time.monotonic() - began
+        self._checkpoint_seconds = max(self.options.checkpoint_seconds, seconds / UPLOAD_SHARE)
 
-    def leave(self) -> None:
-        """Take away what was here only for the time of the run."""
+    def cleanup(self) -> None:
+        """Delete the scratch folder."""
         if self.scratch is not None:
-            self.scratch.leave()
+            self.scratch.delete()
 
-    def _fetch(self, scratch: "Scratch", config: dict[str, Any], seeds: int) -> None:
+    def _download(self, scratch: "ScratchFolder") -> None:
         try:
-            scratch.fetch(config, seeds)
+            scratch.download(self._config, self._seeds)
         except FolderError as error:
-            self.trouble = (errno.EIO, str(error), str(scratch.url))
-        except OSError as error:  # of this node's own disk
-            self.trouble = (error.errno, error.strerror, error.filename)
-
-    @property
-    def _checkpoint(self) -> Path:
-        return self.folder / CHECKPOINT
+            self.disk_error = (errno.EIO, str(error), str(scratch.url))
+        except OSError as error:  # the disk of this node
+            self.disk_error = (error.errno, error.strerror, error.filename)
 
     def _begin(self) -> None:
         self.runs = Replicates(RunConfig(**self._config), self._seeds)
-        self.data = seen(self.runs.first.config, self.runs.first.parts)
+        self.datasets = seen(self.runs.first.config, self.runs.first.parts)
         self.restore(self._checkpoint)
 
-    def _halve(self) -> None:
-        """Take half the batch from now on, in runs that have not begun."""
+    def _halve_batch(self) -> None:
         for name in ("batch_size", "meta_batch_size"):
             self._config = self._config | {name: max(1, self._config[name] // 2)}
         self.runs = Replicates(RunConfig(**self._config), self._seeds)
         self._halved = True
 
-    def _begin_with_half(self) -> None:
-        whole = self._config["batch_size"]
-        self._halve()
+    def _begin_with_half_batch(self) -> None:
+        before = self._config["batch_size"]
+        self._halve_batch()
         checkpoint.discard(self._checkpoint)
-        self._curve, self._told = [], 0
-        self.remarks.append(
-            f"memory ran out at batch_size {whole}: tried again, from its start, with {self._config['batch_size']}"
+        self._curve, self._reported = [], 0
+        self.warnings.append(
+            f"memory ran out at batch_size {before}: tried again, from its start, with {self._config['batch_size']}"
         )
 
     def _train(self) -> None:
@@ -220,85 +246,72 @@ class TrialRunner:
         if runs is None:
             return
         began = time.monotonic()
-        while not runs.done:
+        while not runs.done and not self.failure:
             self.limit.check(self.seconds + time.monotonic() - began)
             metrics = runs.train_epoch()
             self._curve.append((runs.epoch, metrics))
-            if time.monotonic() > began + REPORT_SECONDS:
+            if time.monotonic() > began + CHUNK_SECONDS:
                 break
         if runs.done:
-            if self.keep_model:
-                weights = {name: tensor.cpu() for name, tensor in runs.first.model.state_dict().items()}
-                write_atomically(self.folder / MODEL, lambda fresh: _save(weights, fresh))
-            self._save_labels(runs.first)
-        elif time.monotonic() - self.saved_at > self._pause:
+            self._finish(runs.first)
+        elif time.monotonic() - self.saved_at > self._checkpoint_seconds:
             self.save(self._checkpoint)
             self.saved_at = time.monotonic()
 
-    def _save_labels(self, run: Run) -> None:
-        """The labels at the end, and how they came there: those of one run, the first of several seeds.
-
-        Beside the labels stand the given ones they started from, the true ones they are measured by, and where in the
-        data set each image is found. The course is left only where labels move.
-        """
-        train = run.parts.train
-        ended = {
-            "labels": run.soft_labels.float().cpu().numpy(),
-            "given": run.parts.noisy.cpu().numpy(),
-            "truth": train.targets.cpu().numpy(),
-            "index": pool_places(run.config)[train.index.cpu().numpy()],
-        }
-        write_atomically(self.folder / LABELS, lambda fresh: np.savez_compressed(fresh, **ended))
-        if run.course is not None:
-            course = run.course.arrays(train)
-            write_atomically(self.folder / LABEL_HISTORY, lambda fresh: np.savez_compressed(fresh, **course))
+    def _finish(self, run: Run) -> None:
+        if self.keep_model:
+            weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
+            write_atomically(self.folder / MODEL, lambda temporary: _save_weights(weights, temporary))
+        save_labels(run, self.folder)
+        if "export_logits" in self.at_end:
+            teach(run.model, run.images, run.config.dataset, self.folder / TEACHING)
+        if "evaluate_test" in self.at_end:
+            self.evaluate_test(run)
         checkpoint.discard(self._checkpoint)
 
-    def attempt(self, work: Callable[[], None]) -> None:
-        """A failure is a result: its reason goes to the driver, its traceback into the trial's folder."""
-        started = time.perf_counter()
-        try:
-            with self.limit.watching(self.seconds):
-                work()
-        except (Diverged, TimeLimitExceeded) as error:
-            self.failure = f"{DIVERGED}: {error}" if isinstance(error, Diverged) else str(error)
-        except Exception as error:
-            trouble = disk_error(error)
-            if trouble is not None:
-                self.trouble = (trouble.errno, trouble.strerror, trouble.filename)
-            else:
-                self._note(error)
-        if self.failure.startswith(OUT_OF_MEMORY):
-            self._give_back()
-        self.seconds += time.perf_counter() - started
-        if self.failure.startswith(OUT_OF_MEMORY) and self.terms.half_batch and not self._halved:
-            self.failure = ""
-            self.attempt(self._begin_with_half)
+    def evaluate_test(self, run: Run) -> None:
+        """Measure the model on the test part, which is never read before the last epoch."""
+        assert run.done, f"expected a run after its last epoch, got one at epoch {run.epoch}"
+        test = load_test(run.config).to(run.device)
+        self.test, self.test_samples = evaluate(run.model, test, "test"), len(test)
+        self.datasets.append(part(run.config, "test", test, test.targets))
 
-    def _note(self, error: Exception) -> None:
-        kind = OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__
-        self.failure = f"{kind}: {error}"
-        with suppress(OSError):
-            self.folder.mkdir(parents=True, exist_ok=True)
-            write_text(self.folder / "error.txt", traceback.format_exc())
-
-    def _give_back(self) -> None:
-        """Let go of all that the trial held: its worker lives on, and others may share the device."""
+    def _free_memory(self) -> None:
+        """Drop all tensors: the worker lives on, and other trials may share the device."""
         self.runs = None
         gc.collect()
         if torch.cuda.is_initialized():
             torch.cuda.empty_cache()
 
 
-def _save(state: Any, path: Path) -> None:
-    """As `torch.save` does into a file of ours: a full disk's own answer is then among what led to its error."""
-    with path.open("wb") as file:
-        torch.save(state, file)
+def save_labels(run: Run, folder: Path) -> None:
+    """Write the final labels of a run, and their history if they were learned.
+
+    Beside the labels: the given ones they started from, the true ones they are measured by, and the index of each image
+    in the data set.
+    """
+    train = run.parts.train
+    arrays = {
+        "labels": run.soft_labels.float().cpu().numpy(),
+        "given": run.parts.noisy.cpu().numpy(),
+        "truth": train.targets.cpu().numpy(),
+        "index": pool_places(run.config)[train.index.cpu().numpy()],
+    }
+    write_atomically(folder / LABELS, lambda temporary: np.savez_compressed(temporary, **arrays))
+    if run.course is not None:
+        history = run.course.arrays(train)
+        write_atomically(folder / LABEL_HISTORY, lambda temporary: np.savez_compressed(temporary, **history))
 
 
 def is_out_of_memory(error: Exception) -> bool:
-    """Whether memory ran out, the host's or a device's, for which torch has several ways to say so."""
+    """Whether the memory of the host or of a device ran out; torch says so in several ways."""
     return isinstance(error, MemoryError | torch.OutOfMemoryError) or (
         isinstance(error, RuntimeError)
         and re.search(r"out of memory|can't allocate memory|ALLOC_FAILED", str(error)) is not None
     )
+
+
+def _save_weights(weights: dict[str, Any], path: Path) -> None:
+    """Save through an open file, which keeps the disk's own OSError as the cause of torch's."""
+    with path.open("wb") as file:
+        torch.save(weights, file)

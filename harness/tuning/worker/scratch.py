@@ -1,8 +1,7 @@
-"""A trial's folder on the node where it runs, where its own lies in a store: fetched at the start, sent as it changes.
+"""Local folder of a trial whose runs folder is in an object store: downloaded at the start, uploaded as it changes.
 
-Nothing else is asked of the node than a disk, and nothing of what is there is missed with it, but for one file: where
-a trial hung (`harness.tuning.worker.time_limit`) is written by a process at its end, and told by the next that runs the
-trial on that node. On another node the trial hangs again, until it is given up.
+The node needs nothing but a disk. Only `hung.txt` (`time_limit`) never gets to the store: a process writes it as it is
+ended. The next worker on the same node reports it; on another node the trial hangs again, until it is given up.
 """
 
 import os
@@ -16,77 +15,72 @@ from harness.common.seeds import successive
 from harness.common.urls import Url, is_url
 from harness.training.data.readers.paths import TEACHING, teacher_file
 from harness.tuning.storage.object_store import Store, StoreError
-from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS
+from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS_CHECKPOINT
 
-TAKEN_UP = (CHECKPOINT, PREVIOUS, HUNG)
-"""What a trial goes on from."""
+DOWNLOADED = (CHECKPOINT, PREVIOUS_CHECKPOINT, HUNG)
 
-State = tuple[int, int, int]  # inode, bytes, nanoseconds of the last change: the same after a file was renamed
+FileState = tuple[int, int, int]
+"""Inode, size in bytes, time of the last change in ns: unchanged when a file is renamed."""
 
 
-class Scratch:
-    """The folder of a trial whose place is `url`."""
+class ScratchFolder:
+    """Local copy of the trial's folder at `url`.
+
+    Methods raise StoreError where the store fails; the same call may be repeated.
+    """
 
     def __init__(self, url: Url) -> None:
         self.url = url
         self.folder = cache_dir() / "scratch" / url.copy.relative_to(cache_dir())
         self._store = Store(url)
-        self._known: dict[str, State] = {}
+        self._uploaded: dict[str, FileState] = {}
 
-    def fetch(self, config: Mapping[str, Any], seeds: int) -> None:
-        """Have here what a worker anywhere left to go on from, and nothing else; and what its teacher says.
-
-        Raises:
-            StoreError: it cannot be fetched.
-        """
-        _fetch_teacher(config, seeds)
+    def download(self, config: Mapping[str, Any], seeds: int) -> None:
+        """Replace the local folder by the trial's checkpoint, and download its teacher's logits."""
+        _download_teacher(config, seeds)
         hung = self.folder / HUNG
-        where = hung.read_bytes() if hung.exists() else b""
+        stacks = hung.read_bytes() if hung.exists() else b""
         shutil.rmtree(self.folder, ignore_errors=True)
         self.folder.mkdir(parents=True)
-        for name in self._store.listed().keys() & set(TAKEN_UP):
+        for name in self._store.list_files().keys() & set(DOWNLOADED):
             with suppress(FileNotFoundError):
-                self._store.fetch(name, self.folder / name)
-        self._known = self._here()
-        if where:
-            hung.write_bytes(where)
+                self._store.download(name, self.folder / name)
+        self._uploaded = self._local_files()
+        if stacks:
+            hung.write_bytes(stacks)
 
-    def send(self) -> None:
-        """Have there what is here.
-
-        Raises:
-            StoreError: it does not take it; the same again goes on.
-        """
-        here = self._here()
-        fresh = [name for name, state in here.items() if self._known.get(name) != state]
-        for name in list(fresh):
-            before = next((old for old, state in self._known.items() if state == here[name]), None)
-            if before is not None:  # renamed here: the store has the content, and need not be given it again
+    def upload(self) -> None:
+        """Make the store equal to the local folder."""
+        files = self._local_files()
+        changed = [name for name, state in files.items() if self._uploaded.get(name) != state]
+        for name in list(changed):
+            old_name = next((old for old, state in self._uploaded.items() if state == files[name]), None)
+            if old_name is not None:  # renamed: the store copies it, before something else is uploaded as `old_name`
                 with suppress(StoreError, FileNotFoundError):
-                    self._store.copy(before, name)
-                    fresh.remove(name)
-        for name in fresh:
-            self._store.send(name, self.folder / name)
-        self._store.remove(self._known.keys() - here.keys())
-        self._known = here
+                    self._store.copy(old_name, name)
+                    changed.remove(name)
+        for name in changed:
+            self._store.upload(name, self.folder / name)
+        self._store.remove(self._uploaded.keys() - files.keys())
+        self._uploaded = files
 
-    def leave(self) -> None:
-        """Take the folder away: all of it is in the store, or of no use."""
+    def delete(self) -> None:
+        """Delete the local folder."""
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _here(self) -> dict[str, State]:
+    def _local_files(self) -> dict[str, FileState]:
         with os.scandir(self.folder) as entries:
             stats = {entry.name: entry.stat() for entry in entries if entry.is_file() and entry.name[0] != "."}
         return {name: (stat.st_ino, stat.st_size, stat.st_mtime_ns) for name, stat in stats.items()}
 
 
-def _fetch_teacher(config: Mapping[str, Any], seeds: int) -> None:
-    """Have the logits here that a student learns from, where its teacher lies in a store."""
+def _download_teacher(config: Mapping[str, Any], seeds: int) -> None:
+    """Download the logits that a student learns from, where its teacher is in an object store."""
     teacher = str(config.get("teacher", ""))
     if not is_url(teacher):
         return
     for seed in successive(config["seed"], seeds):
         file = teacher_file(teacher, seed)
         if not file.exists():
-            with suppress(FileNotFoundError):  # training says that there is none
-                Store(Url.parse(teacher) / str(seed)).fetch(TEACHING, file)
+            with suppress(FileNotFoundError):  # training then reports it as missing
+                Store(Url.parse(teacher) / str(seed)).download(TEACHING, file)

@@ -1,13 +1,8 @@
-"""A time limit that holds where Python does not come to itself any more: in a kernel, a library, a lock.
+"""Time limit of a trial, which also ends a trial that hangs in a kernel, a library or a lock.
 
-A run asks between its epochs whether it is over its limit, and fails then by itself. One that never comes back to ask
-is ended with its process, a moment later, from a thread of C that needs nothing of Python. Before, it leaves in the
-run's folder where it was:
-
-    hung.txt     the lines of Python that each thread was at
-
-That file is the message to whoever takes the run up, in a worker that is started in place of the lost one, or in a
-later sitting: this run is not to be tried again, but failed, with that reason.
+A trial checks its limit between epochs and fails by itself. For one that never gets there, a thread of `faulthandler`,
+which needs no Python, ends the process a moment later and writes the stack of each Python thread to `hung.txt` in the
+trial's folder. Whoever takes the trial up next finds that file and fails the trial with that reason.
 """
 
 import faulthandler
@@ -17,21 +12,22 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from harness.tuning.failures import TIME_LIMIT
-from harness.tuning.storage.sweep_folder import HUNG, HUNG_TOLD
+from harness.tuning.storage.sweep_folder import HUNG, HUNG_REPORTED
 
-GRACE = 1.0
-"""Seconds over the limit that a run has to notice by itself, which keeps its worker."""
+GRACE_SECONDS = 1.0
+"""Time beyond the limit before the process is ended."""
 
 
 class TimeLimitExceeded(Exception):
-    """A run has computed longer than it may."""
+    """A trial has computed longer than its limit."""
 
 
-class Limit:
-    """The seconds that a run may compute; None: as long as it takes.
+class TimeLimit:
+    """Limit on the compute time of a trial.
 
     Args:
-        folder: the run's own.
+        seconds: the limit; None: no limit.
+        folder: the trial's folder.
     """
 
     def __init__(self, seconds: float | None, folder: Path) -> None:
@@ -39,11 +35,11 @@ class Limit:
         self._file = folder / HUNG
 
     @contextmanager
-    def watching(self, spent: float) -> Iterator[None]:
-        """End this process when the run, which has computed for `spent` seconds, is over its limit within.
+    def enforced(self, spent: float) -> Iterator[None]:
+        """End this process if the block runs past the limit; `spent` seconds are used up already.
 
         Raises:
-            TimeLimitExceeded: it is so already.
+            TimeLimitExceeded: the limit is used up at the start.
         """
         if self.seconds is None:
             yield
@@ -51,7 +47,7 @@ class Limit:
         self.check(spent)
         self._file.parent.mkdir(parents=True, exist_ok=True)
         with self._file.open("w") as file:
-            faulthandler.dump_traceback_later(self.seconds - spent + GRACE, exit=True, file=file)
+            faulthandler.dump_traceback_later(self.seconds - spent + GRACE_SECONDS, exit=True, file=file)
             try:
                 yield
             finally:
@@ -59,31 +55,29 @@ class Limit:
                 self._file.unlink(missing_ok=True)
 
     def check(self, spent: float) -> None:
-        """Raises:
-        TimeLimitExceeded: a run that has computed for so many seconds has to end.
-        """
+        """Raise TimeLimitExceeded if `spent` seconds use up the limit."""
         if self.seconds is not None and spent >= self.seconds:
-            raise TimeLimitExceeded(self._words("between two epochs"))
+            raise TimeLimitExceeded(self._reason("between two epochs"))
 
-    def was_hit(self) -> str:
-        """Where a former process was when it was ended for this run's limit, told once; empty where none was."""
+    def earlier_failure(self) -> str:
+        """Why an earlier process of this trial was ended at its limit; empty if none was. Returned once only."""
         try:
-            text = self._file.read_text()
+            stacks = self._file.read_text()
         except OSError:
             return ""
-        if not text:
+        if not stacks:
             return ""
-        self._file.replace(self._file.with_name(HUNG_TOLD))
-        return self._words(f"in {_place(text)}")
+        self._file.replace(self._file.with_name(HUNG_REPORTED))
+        return self._reason(f"in {_innermost_frame(stacks)}")
 
-    def _words(self, where: str) -> str:
+    def _reason(self, where: str) -> str:
         after = "" if self.seconds is None else f" not done after {self.seconds:g} s of computing,"
         return f"{TIME_LIMIT}:{after} {where}"
 
 
-def _place(text: str) -> str:
-    """The innermost line of the thread that computed, of a traceback as `faulthandler` writes it."""
-    threads = text.split("\n\n")
-    computing = next((thread for thread in threads if "in attempt\n" in thread), threads[-1])
-    found = re.search(r'File "(.*)", line (\d+) in (\S+)', computing)
+def _innermost_frame(stacks: str) -> str:
+    """Innermost frame of the thread that trained, from what `faulthandler` wrote."""
+    threads = stacks.split("\n\n")
+    training = next((thread for thread in threads if "in guarded\n" in thread), threads[-1])
+    found = re.search(r'File "(.*)", line (\d+) in (\S+)', training)
     return f"{found[3]} ({Path(found[1]).name}:{found[2]})" if found else "an unknown place"
