@@ -18,7 +18,7 @@ from harness import cli
 from harness.common.callable_module import make_callable
 from harness.common.urls import Url, parse_place
 from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact, resolve
-from harness.tuning.storage.runs_dir import here
+from harness.tuning.storage.workspace import local_runs_dir
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -55,7 +55,7 @@ def compare_sweeps(
     Raises:
         TrackingError: there is no such server or sweep.
     """
-    uri = resolve(tracking_uri, here(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
+    uri = resolve(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
     check(uri)
     sides = _sides(uri, names)
     from analysis.frames import comparison
@@ -73,7 +73,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything that is printed, as data")
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, here(options.runs_dir))
+    uri = resolve(options.tracking_uri, local_runs_dir(options.runs_dir))
     try:
         for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
             if path is not None and not path.absolute().parent.is_dir():

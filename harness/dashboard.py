@@ -16,8 +16,8 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from harness import cli
 from harness.sync import sweep_folder
 from harness.tracking.spool.event_log import SpoolError
-from harness.tuning.storage.runs_dir import Need, opened
 from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 HOST, PORT = "127.0.0.1", 8080
 
@@ -60,8 +60,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--port", type=cli.positive_int, default=PORT, metavar="N", help=f"default: {PORT}")
     options = parser.parse_args(arguments)
     try:
-        with opened(options.runs_dir, Need(options.name, writes=False, follows=True)) as runs:
-            return _serve(make_dashboard(sweep_folder(runs, options.name).parent, options.port), options)
+        with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:
+            return _serve(make_dashboard(sweep_folder(workspace.local, options.name).parent, options.port), options)
     except (SpoolError, FolderError) as error:
         return cli.refuse(error)
     except ImportError:

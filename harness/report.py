@@ -18,9 +18,8 @@ from harness.common.atomic_files import write_text
 from harness.common.json_files import read_json
 from harness.sync import sweep_folder
 from harness.tracking.spool.event_log import SpoolError
-from harness.tuning.storage.runs_dir import Need, opened
-from harness.tuning.storage.sweep_folder import FolderError
-from harness.tuning.storage.workspace import shown
+from harness.tuning.storage.sweep_folder import FolderError, display_name
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 FILE = "report.html"
 TROUBLE = "report.error.txt"
@@ -98,7 +97,9 @@ def render(folder: Path) -> str:
         sections.searching(study, space),
         sections.trials(study),
         sections.provenance(facts, study),
-        sections.again(facts, study, shown(folder.parent), space_file if space_file.exists() else None, findings),
+        sections.again(
+            facts, study, display_name(folder.parent), space_file if space_file.exists() else None, findings
+        ),
         script=True,
     )
 
@@ -126,8 +127,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {FILE} in the sweep's folder")
     options = parser.parse_args(arguments)
     try:
-        with opened(options.runs_dir, Need(options.name, writes=False)) as runs:
-            folder = sweep_folder(runs, options.name).parent
+        with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
+            folder = sweep_folder(workspace.local, options.name).parent
             print(write(folder, options.out or folder / FILE))
     except (SpoolError, FolderError) as error:
         return cli.refuse(error)

@@ -20,8 +20,8 @@ from harness.tracking.mlflow_view.tracking_uri import ServerAway, TrackingError,
 from harness.tracking.spool import event_log, writer_log
 from harness.tracking.spool.cursor import Cursor, cursor_path, exclusively, unsent
 from harness.tracking.spool.event_log import SpoolError
-from harness.tuning.storage.runs_dir import Need, here, opened
 from harness.tuning.storage.sweep_folder import FolderError, check_inside, check_links
+from harness.tuning.storage.workspace import SweepAccess, local_runs_dir, open_workspace
 
 WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
 PATIENCE = 10.0  # seconds that another process's sending is waited for
@@ -89,10 +89,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
     parser.add_argument("--rebuild", action="store_true", help="send everything, from the first record on")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, here(options.runs_dir))
+    uri = resolve(options.tracking_uri, local_runs_dir(options.runs_dir))
     try:
-        with opened(options.runs_dir, Need(options.name, writes=False)) as runs:
-            folder = sweep_folder(runs, options.name)
+        with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
+            folder = sweep_folder(workspace.local, options.name)
             check(uri)
             sent = sync(folder, uri, options.rebuild)
     except (ServerAway, NotSent) as error:

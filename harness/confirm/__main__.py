@@ -10,8 +10,8 @@ from harness.space import SpaceError
 from harness.tracking.mlflow_view.tracking_uri import TrackingError
 from harness.tracking.spool.event_log import SpoolError
 from harness.tuning.cluster.address import ClusterError
-from harness.tuning.storage.runs_dir import Need, opened
 from harness.tuning.storage.sweep_folder import FolderError, find_sweep
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -56,13 +56,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
     try:
-        with opened(options.runs_dir, Need(options.name)) as runs:
-            find_sweep(runs, options.name)
+        with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
+            find_sweep(workspace.local, options.name)
             print(_headline(options), flush=True)
             outcome = confirm(
                 options.name,
                 extent,
-                runs_dir=runs,
+                runs_dir=workspace,
                 address=options.address,
                 tracking_uri=options.tracking_uri,
                 concurrency=options.concurrency,

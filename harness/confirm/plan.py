@@ -21,6 +21,7 @@ from harness.space import Space
 from harness.tracking.spool.event_log import TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import FolderError, label_files
+from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.trial_record import TrialRecord, pareto_front
 
 Kind = Literal["confirmation", "teacher"]
@@ -144,8 +145,9 @@ class Result:
 class Results:
     """The results under `folder`, runs/NAME/confirm."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, workspace: Workspace) -> None:
         self.folder = folder
+        self.workspace = workspace
 
     def of(self, job: Job) -> Path:
         """The folder of a run."""
@@ -185,7 +187,7 @@ class Results:
             reason=result.reason,
             metrics=result.test,
             step=result.epochs,
-            artifacts=label_files(self.of(job)),
+            artifacts=label_files(self.of(job), self.workspace),
         )
 
     def tested_configurations(self) -> set[str]:

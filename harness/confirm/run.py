@@ -21,9 +21,8 @@ from harness.tracking.mlflow_view.tracking_uri import check, resolve
 from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted, now_ms
 from harness.tracking.tracker import Sent, Tracker
 from harness.tuning.cluster.address import check_address
-from harness.tuning.storage import workspace
-from harness.tuning.storage.runs_dir import local
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
+from harness.tuning.storage.workspace import Workspace, local_workspace
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Plan, Result
@@ -94,7 +93,7 @@ def confirm(
     name: str,
     extent: Extent | None = None,
     *,
-    runs_dir: Path | str = "runs",
+    runs_dir: Workspace | Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
     concurrency: int | None = None,
@@ -121,7 +120,8 @@ def confirm(
     """
     began = time.monotonic()
     extent = extent or Extent()
-    runs = local(runs_dir)
+    workspace = local_workspace(runs_dir)
+    runs = workspace.local
     path = find_sweep(runs, name)
     uri = resolve(tracking_uri or tracked_on(path), runs)
     check(uri)
@@ -135,7 +135,7 @@ def confirm(
 
     with SweepFolder(path) as folder:
         ledger = SweepStudy(folder.journal, space)
-        plan = _plan(space, ledger.trial_records(), folder, extent.top)
+        plan = _plan(space, ledger.trial_records(), folder, workspace, extent.top)
         most = max(extent.most(len(plan.configurations)), plan.covered())
         state_of_search = SweepPaused() if ledger.missing else SweepEnded()
         tracker = Tracker(folder.spool, uri)
@@ -143,7 +143,7 @@ def confirm(
             print(warning, file=sys.stderr)
         tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
         facts = provenance.collect()
-        relay = EventLogger(folder, tracker.append, provenance.of_trials(provenance.tags(facts)))
+        relay = EventLogger(folder, workspace, tracker.append, provenance.of_trials(provenance.tags(facts)))
         for job, result in plan.ended(most):
             if not relay.has_end(job.number):  # a kill fell between the two writes
                 relay(plan.results.end(job, result))
@@ -156,8 +156,10 @@ def confirm(
                     from harness.tuning.cluster import cluster
                     from harness.tuning.execution import crew
 
-                    there = stack.enter_context(cluster.joined(address, workspace.place(path), verbose=verbose))
-                    return stack.enter_context(crew.hire(there, space.search, concurrency))
+                    there = stack.enter_context(
+                        cluster.joined(address, workspace.worker_location(path), verbose=verbose)
+                    )
+                    return stack.enter_context(crew.hire(there, workspace, space.search, concurrency))
 
                 training = Training(plan, [relay, progress, starting(tracker)], hire)
                 found = _looked_at(space, training, extent, most, margin / 100)
@@ -182,13 +184,15 @@ def confirm(
     return Confirmation(found, folder.findings, lost, sent)
 
 
-def _plan(space: Space, entries: Sequence["TrialRecord"], folder: SweepFolder, top: int) -> "Plan":
+def _plan(
+    space: Space, entries: Sequence["TrialRecord"], folder: SweepFolder, workspace: Workspace, top: int
+) -> "Plan":
     from harness.confirm.plan import Plan, Results, choose, fresh_seeds
 
     chosen = choose(space, entries, top)
     if not any(one.role == "arm" for one in chosen):
         raise NothingToConfirm(f"{folder.path}: no arm has a complete trial yet; go on with the search, then confirm")
-    return Plan(chosen, fresh_seeds(space, entries), Results(folder.confirmation))
+    return Plan(chosen, fresh_seeds(space, entries), Results(folder.confirmation, workspace))
 
 
 def _progress(space: Space, plan: "Plan", most: int, began: float, verbose: bool, quiet: bool) -> "SweepProgress":

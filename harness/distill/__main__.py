@@ -8,7 +8,7 @@ from harness.common.errors import HarnessError
 from harness.confirm.run import NothingToConfirm
 from harness.distill.run import SEEDS, NothingToDistill, distill
 from harness.distill.students import Students
-from harness.tuning.storage.runs_dir import Need, opened
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -73,14 +73,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
     )
     try:
-        theirs = Need(options.students or f"{options.name}-distill", exists=False, argument="--name")
-        with opened(options.runs_dir, Need(options.name), theirs) as runs:
+        theirs = SweepAccess(options.students or f"{options.name}-distill", exists=False, argument="--name")
+        with open_workspace(options.runs_dir, SweepAccess(options.name), theirs) as workspace:
             outcome = distill(
                 options.name,
                 students,
                 students_name=options.students,
                 seeds=options.seeds,
-                runs_dir=runs,
+                runs_dir=workspace,
                 address=options.address,
                 tracking_uri=options.tracking_uri,
                 concurrency=options.concurrency,

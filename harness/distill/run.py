@@ -23,9 +23,8 @@ from harness.tracking.mlflow_view.tracking_uri import check, resolve
 from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
-from harness.tuning.storage import workspace
-from harness.tuning.storage.runs_dir import local
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
+from harness.tuning.storage.workspace import Workspace, local_workspace
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Configuration, Plan
@@ -58,7 +57,7 @@ def distill(
     *,
     students_name: str | None = None,
     seeds: int = SEEDS,
-    runs_dir: Path | str = "runs",
+    runs_dir: Workspace | Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
     concurrency: int | None = None,
@@ -84,7 +83,8 @@ def distill(
         KeyboardInterrupt: the same call goes on.
     """
     students = students or Students()
-    runs = local(runs_dir)
+    workspace = local_workspace(runs_dir)
+    runs = workspace.local
     path = find_sweep(runs, name)
     theirs = runs / _checked(students_name or f"{name}-distill", name)
     uri = resolve(tracking_uri or tracked_on(path), runs)
@@ -101,7 +101,7 @@ def distill(
     if not any(one.role == "arm" for one in teachers):
         raise NothingToDistill(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
     try:
-        asked = students_of(space, teachers, workspace.place(SweepFolder(path).teachers), students)
+        asked = students_of(space, teachers, workspace.worker_location(SweepFolder(path).teachers), students)
     except Unlike as error:
         raise Refused(str(error)) from error
     _check(teachers)
@@ -110,23 +110,23 @@ def distill(
 
     def plan(folder: SweepFolder) -> "Plan":
         fresh = fresh_seeds(asked, _entries(theirs, asked))
-        return plan_of(teachers, itertools.chain([students_seed(space)], fresh), folder)
+        return plan_of(teachers, itertools.chain([students_seed(space)], fresh), folder, workspace)
 
     with ExitStack() as stack:
-        school = School(path, space, uri, stack, address, concurrency, verbose, quiet)
+        school = School(workspace, path, space, uri, stack, address, concurrency, verbose, quiet)
         console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)
         lost = school.train(plan, 1, tests=False)
         _check_taught(plan(SweepFolder(path)), lost)
         console.print(f"students: {asked.search.trials} trials → {theirs}", markup=False, soft_wrap=True)
         options: dict[str, Any] = {"address": address, "tracking_uri": uri, "verbose": verbose, "quiet": quiet}
-        searched = search(asked, name=theirs.name, runs_dir=runs, **options)
+        searched = search(asked, name=theirs.name, runs_dir=workspace, **options)
         if searched.interrupted:
             raise KeyboardInterrupt
         console.print(f"teachers again, on {seeds} fresh seeds", markup=False)
         lost = school.train(plan, 1 + seeds, tests=True)
         console.print("students again, on the same seeds", markup=False)
         extent = Extent(top=1, seeds=seeds)
-        confirmed = confirm(theirs.name, extent, runs_dir=runs, concurrency=concurrency, margin=margin, **options)
+        confirmed = confirm(theirs.name, extent, runs_dir=workspace, concurrency=concurrency, margin=margin, **options)
         taught = plan(SweepFolder(path))
         results = [(job, result) for job, result in taught.ended(1 + confirmed.findings["n"]) if job.place > 0]
         found = findings(name, theirs.name, asked, teachers, results, confirmed.findings, lost)

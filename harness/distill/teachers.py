@@ -24,8 +24,8 @@ from harness.training.data.readers.paths import TEACHING
 from harness.tuning.cluster.cluster import joined
 from harness.tuning.execution.crew import Crew, hire
 from harness.tuning.execution.event_logger import EventLogger
-from harness.tuning.storage import workspace
 from harness.tuning.storage.sweep_folder import SweepFolder
+from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.sweep_study import SweepStudy
 
 
@@ -38,8 +38,8 @@ class Lessons(Results):
         return None if lost else found
 
 
-def plan_of(teachers: Sequence[Configuration], seeds: Iterator[int], folder: SweepFolder) -> Plan:
-    return Plan(teachers, seeds, Lessons(folder.teachers), "teacher")
+def plan_of(teachers: Sequence[Configuration], seeds: Iterator[int], folder: SweepFolder, workspace: Workspace) -> Plan:
+    return Plan(teachers, seeds, Lessons(folder.teachers, workspace), "teacher")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -49,6 +49,7 @@ class School:
     `stack`: what a cluster that is started is left with, so that who comes next finds it running.
     """
 
+    workspace: Workspace
     path: Path
     space: Space
     uri: str
@@ -75,7 +76,7 @@ class School:
             for warning in [*ledger.warnings, *tracker.warnings]:
                 print(warning, file=sys.stderr)
             tracker.append(SweepStarted(name=self.path.name, tags={"study": self.space.study}))
-            relay = EventLogger(folder, tracker.append)
+            relay = EventLogger(folder, self.workspace, tracker.append)
             for job, result in planned.ended(seeds):
                 if not relay.has_end(job.number):  # a kill fell between the two writes
                     relay(planned.results.end(job, result))
@@ -93,8 +94,12 @@ class School:
             return training.lost
 
     def _hire(self, hired: ExitStack, *, tests: bool) -> Crew:
-        cluster = self.stack.enter_context(joined(self.address, workspace.place(self.path), verbose=self.verbose))
-        return hired.enter_context(hire(cluster, self.space.search, self.concurrency, tests=tests, teaches=True))
+        cluster = self.stack.enter_context(
+            joined(self.address, self.workspace.worker_location(self.path), verbose=self.verbose)
+        )
+        return hired.enter_context(
+            hire(cluster, self.workspace, self.space.search, self.concurrency, tests=tests, teaches=True)
+        )
 
     def _progress(self, plan: Plan, seeds: int) -> SweepProgress:
         ended = plan.ended(seeds)

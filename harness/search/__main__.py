@@ -14,8 +14,8 @@ from harness.space import SpaceError, load
 from harness.tracking.mlflow_view.tracking_uri import TrackingError
 from harness.tracking.spool.event_log import SpoolError
 from harness.tuning.cluster.address import ClusterError
-from harness.tuning.storage.runs_dir import Need, opened
 from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -77,10 +77,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = load(options.space, overrides)
         name = options.name or space.study
         print(headline(space, options.runs_dir / name), flush=True)
-        with opened(options.runs_dir, *_needs(options, name)) as runs:
+        with open_workspace(options.runs_dir, *_needs(options, name)) as workspace:
             started = None
             if options.warm_start is not None:
-                started = warm_start(space, options.warm_start, runs, runs / name)
+                started = warm_start(space, options.warm_start, workspace.local, workspace.local / name)
                 print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
                 space = started.space
             if options.dry_run:
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             outcome = search(
                 space,
                 name=name,
-                runs_dir=runs,
+                runs_dir=workspace,
                 address=options.address,
                 tracking_uri=options.tracking_uri,
                 warm_start=started,
@@ -109,12 +109,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return cli.INTERRUPTED if outcome.interrupted else cli.DONE
 
 
-def _needs(options: argparse.Namespace, name: str) -> list[Need]:
+def _needs(options: argparse.Namespace, name: str) -> list[SweepAccess]:
     """The sweeps that are brought from a store: the one to run, and the one that it starts from."""
-    needs = [Need(name, writes=not options.dry_run, exists=False, argument="--name")]
+    needs = [SweepAccess(name, writes=not options.dry_run, exists=False, argument="--name")]
     earlier = named(options.warm_start) if options.warm_start is not None else name
     if earlier != name and Path(earlier).name == earlier:
-        needs.append(Need(earlier, writes=False, exists=False, argument="--warm-start"))
+        needs.append(SweepAccess(earlier, writes=False, exists=False, argument="--warm-start"))
     return needs
 
 

@@ -32,9 +32,8 @@ from harness.tracking.spool.event_log import (
 from harness.tracking.tracker import Tracker
 from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
-from harness.tuning.storage import workspace
-from harness.tuning.storage.runs_dir import local
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
+from harness.tuning.storage.workspace import Workspace, local_workspace
 
 if TYPE_CHECKING:
     from harness.tuning.study.sweep_study import SweepStudy
@@ -58,7 +57,7 @@ def search(
     space: Space,
     *,
     name: str | None = None,
-    runs_dir: Path | str = "runs",
+    runs_dir: Workspace | Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
     warm_start: str | WarmStart | None = None,
@@ -91,7 +90,8 @@ def search(
     began = time.monotonic()
     budget = space.search.time_budget_seconds
     deadline = None if budget is None else began + budget
-    runs = local(runs_dir)
+    workspace = local_workspace(runs_dir)
+    runs = workspace.local
     uri = resolve(tracking_uri, runs)
     path = runs / _checked(name or space.study)
     check_inside(runs, path.name, "--name")
@@ -114,7 +114,7 @@ def search(
         tracker = Tracker(folder.spool, uri, system_metrics=system_metrics)
         tags = provenance.tags(facts)
         tracker.append(_sweep_started(folder, space, tags))
-        relay = EventLogger(folder, tracker.append, provenance.of_trials(tags))
+        relay = EventLogger(folder, workspace, tracker.append, provenance.of_trials(tags))
         ledger = ledger or SweepStudy(folder.journal, space)
         for warning in [*ledger.warnings, *tracker.warnings]:
             print(warning, file=sys.stderr)
@@ -122,10 +122,11 @@ def search(
         ledger.apply_pending_prunings()
         relay.catch_up(ledger.trial_records())
         for number in ledger.retry_failed() if retry_failed else []:
-            folder.forget(number)
+            folder.forget(number, workspace)
         try:
             cut_short = ledger.missing > 0 and _run(
                 space,
+                workspace,
                 folder,
                 ledger,
                 tracker,
@@ -165,6 +166,7 @@ def search(
 
 def _run(
     space: Space,
+    workspace: Workspace,
     folder: SweepFolder,
     ledger: "SweepStudy",
     tracker: Tracker,
@@ -199,13 +201,14 @@ def _run(
         quiet=quiet,
     )
     ledger.listeners += [progress, _starting(tracker)]
-    with progress, joined(address, workspace.place(folder.path), verbose=verbose) as cluster:
+    with progress, joined(address, workspace.worker_location(folder.path), verbose=verbose) as cluster:
         slots = cluster.room(search.resources, search.concurrency)
         check_share(space, slots.need)
         return run_sweep(
             space,
             folder,
             ledger,
+            trials=workspace.worker_location(folder.trials),
             slots=slots,
             deadline=deadline,
             keep_models=log_models,

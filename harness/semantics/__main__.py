@@ -7,8 +7,8 @@ from harness import cli
 from harness.semantics.references import KINDS, ReferenceLabelsError
 from harness.semantics.run import NothingToRead, semantics
 from harness.space import SpaceError
-from harness.tuning.storage.runs_dir import Need, opened
 from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -42,12 +42,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     try:
-        with opened(options.runs_dir, Need(options.name)) as runs:
+        with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
             outcome = semantics(
                 options.name,
                 reference=options.reference,
                 models_of_reference=options.models,
-                runs_dir=runs,
+                runs_dir=workspace,
                 say=lambda text: print(text, flush=True),
             )
     except NothingToRead as error:

@@ -34,8 +34,8 @@ from harness.space import Space, load
 from harness.tracking.mlflow_view.tracking_uri import resolve
 from harness.tracking.spool import event_log
 from harness.tracking.tracker import Tracker
-from harness.tuning.storage.runs_dir import local
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
+from harness.tuning.storage.workspace import Workspace, local_workspace
 
 if TYPE_CHECKING:
     from harness.confirm.plan import Configuration
@@ -70,7 +70,7 @@ def semantics(
     *,
     reference: str | None = None,
     models_of_reference: int = 3,
-    runs_dir: Path | str = "runs",
+    runs_dir: Workspace | Path | str = "runs",
     say: Callable[[str], None] = lambda text: None,
 ) -> Semantics:
     """Hold the labels that a sweep learned against a reference.
@@ -88,7 +88,7 @@ def semantics(
         NothingToRead: no arm left labels.
         DataError: the data set cannot be read.
     """
-    runs = local(runs_dir)
+    runs = local_workspace(runs_dir).local
     path = find_sweep(runs, name)
     if reference is not None:
         check_reference(reference)

@@ -16,7 +16,6 @@ from harness.tracking.spool import event_log
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.logits import learn_from
-from harness.tuning.worker import checkpoint
 from harness.tuning.worker.runner import TrialRunner
 from tests.conftest import ROOT
 from tests.security.conftest import Trap, call, finished, malicious_archive, malicious_npz
@@ -66,6 +65,10 @@ def test_a_file_of_groups_is_read_as_data(tmp_path: Path, trap: Trap, text: str)
     assert not trap.sprung.exists()
 
 
+def with_checksum(content: bytes) -> bytes:
+    return content + b'\n{"crc32":"%08x"}\n' % zlib.crc32(content)
+
+
 def plain(file: Path, trap: Trap) -> None:
     file.write_bytes(pickle.dumps(trap))
 
@@ -80,11 +83,11 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_run_whoever_summed_it(
     make(file, trap)
     if summed:
         content = file.read_bytes()
-        file.write_bytes(content + checkpoint.MARK + b"%08x\n" % zlib.crc32(content))
+        file.write_bytes(with_checksum(content))
     trial = TrialRunner(CONFIG.model_dump(), file.parent)
-    (remark,) = trial.remarks
-    assert ("torch does not load as data" if summed else "without its checksum") in remark
-    told = trial.advance()
+    (warning,) = trial.warnings
+    assert ("torch does not load as data" if summed else "without a checksum") in warning
+    told = trial.run_chunk()
     assert (told["failure"], len(told["epochs"])) == ("", 1)
     assert not trap.sprung.exists()
 
@@ -92,9 +95,9 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_run_whoever_summed_it(
 def test_what_is_no_state_of_a_run_starts_it_anew(tmp_path: Path) -> None:
     for held in ([1, 2], {"version": "3"}, torch.zeros(3)):
         torch.save(held, tmp_path / "checkpoint.pt")
-        content = (tmp_path / "checkpoint.pt").read_bytes()
-        (tmp_path / "checkpoint.pt").write_bytes(content + checkpoint.MARK + b"%08x\n" % zlib.crc32(content))
-        assert "the trial starts anew" in TrialRunner(CONFIG.model_dump(), tmp_path).remarks[0]
+        file = tmp_path / "checkpoint.pt"
+        file.write_bytes(with_checksum(file.read_bytes()))
+        assert "the trial starts anew" in TrialRunner(CONFIG.model_dump(), tmp_path).warnings[0]
 
 
 def test_a_pickle_in_place_of_weights_is_not_run_when_models_are_logged(tmp_path: Path, trap: Trap) -> None:

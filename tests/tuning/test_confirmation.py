@@ -8,6 +8,7 @@ import pytest
 from harness.confirm.plan import Configuration, Job, Plan, Result, Results, choose, fresh_seeds
 from harness.space import Space
 from harness.tuning.storage.sweep_folder import FolderError
+from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import pareto_front
 from tests.tuning.conftest import run_all, run_to_end, space
@@ -106,7 +107,7 @@ def plan(tmp_path: Path) -> Plan:
         return Configuration(arm, entry.role, trial, params, entry.config(params), 0.9)
 
     chosen = [configuration("learned", 4), configuration("one_hot", 7)]
-    return Plan(chosen, fresh_seeds(where, []), Results(tmp_path / "confirm"))
+    return Plan(chosen, fresh_seeds(where, []), Results(tmp_path / "confirm", Workspace(tmp_path)))
 
 
 def test_seeds_are_paired_and_one_is_finished_before_the_next(plan: Plan) -> None:

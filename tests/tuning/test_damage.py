@@ -30,7 +30,15 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
     trial = study.next()
     assert trial is not None
     remark = "trials/0/checkpoint.pt: expected a whole checkpoint [of version 3]"
-    result = {"busy": 1.0, "epochs": [(1, measured(0.5))], "failure": "", "finished": False, "remarks": [remark]}
+    result = {
+        "seconds": 1.0,
+        "datasets": [],
+        "disk_error": (),
+        "epochs": [(1, measured(0.5))],
+        "failure": "",
+        "finished": False,
+        "warnings": [remark],
+    }
     LedgerScheduler(study)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
     assert remark in printed.getvalue()
     (told,) = heard.of(TrialWarning)

@@ -20,7 +20,7 @@ HALVING = WorkerOptions(half_batch=True, checkpoint_seconds=0)
 
 @pytest.fixture(autouse=True)
 def an_epoch_a_call(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)
+    monkeypatch.setattr(runner, "CHUNK_SECONDS", 1e-4)
 
 
 def hold(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
@@ -36,11 +36,11 @@ def hold(monkeypatch: pytest.MonkeyPatch, most: int) -> None:
 
 
 def to_its_end(trial: TrialRunner) -> list[str]:
-    """Returns its remarks."""
-    remarks: list[str] = []
+    """Returns its warnings."""
+    warnings: list[str] = []
     while not trial.finished:
-        remarks += trial.advance()["remarks"]
-    return remarks
+        warnings += trial.run_chunk()["warnings"]
+    return warnings
 
 
 def labels(folder: Path) -> np.ndarray:
@@ -51,7 +51,7 @@ def labels(folder: Path) -> np.ndarray:
 def test_it_ends_as_one_that_had_half_the_batch_from_its_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(monkeypatch, HALF["batch_size"])
     assert to_its_end(TrialRunner(HALF, tmp_path / "half")) == []
-    trial = TrialRunner(WHOLE, tmp_path / "tried", terms=HALVING)
+    trial = TrialRunner(WHOLE, tmp_path / "tried", options=HALVING)
     assert to_its_end(trial) == ["memory ran out at batch_size 64: tried again, from its start, with 32"]
     assert trial.failure == ""
     np.testing.assert_array_equal(labels(tmp_path / "tried"), labels(tmp_path / "half"))
@@ -59,12 +59,12 @@ def test_it_ends_as_one_that_had_half_the_batch_from_its_start(tmp_path: Path, m
 
 def test_a_lost_one_goes_on_with_half_the_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     hold(monkeypatch, HALF["batch_size"])
-    to_its_end(TrialRunner(WHOLE, tmp_path / "calm", terms=HALVING))
-    lost = TrialRunner(WHOLE, tmp_path / "lost", terms=HALVING)
-    while not lost.advance()["remarks"]:
+    to_its_end(TrialRunner(WHOLE, tmp_path / "calm", options=HALVING))
+    lost = TrialRunner(WHOLE, tmp_path / "lost", options=HALVING)
+    while not lost.run_chunk()["warnings"]:
         pass
-    lost.advance()
-    taken_up = TrialRunner(WHOLE, tmp_path / "lost", terms=HALVING)
+    lost.run_chunk()
+    taken_up = TrialRunner(WHOLE, tmp_path / "lost", options=HALVING)
     assert taken_up.run is not None
     assert (taken_up.run.config.batch_size, taken_up.run.epoch) == (32, 1)
     to_its_end(taken_up)
@@ -72,10 +72,10 @@ def test_a_lost_one_goes_on_with_half_the_batch(tmp_path: Path, monkeypatch: pyt
 
 
 @pytest.mark.parametrize(
-    ("most", "terms"), [(1, HALVING), (32, WorkerOptions())], ids=["half is too much", "not asked for"]
+    ("most", "options"), [(1, HALVING), (32, WorkerOptions())], ids=["half is too much", "not asked for"]
 )
-def test_it_is_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, terms: WorkerOptions) -> None:
+def test_it_is_failed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, most: int, options: WorkerOptions) -> None:
     hold(monkeypatch, most)
-    trial = TrialRunner(WHOLE, tmp_path, terms=terms)
+    trial = TrialRunner(WHOLE, tmp_path, options=options)
     to_its_end(trial)
     assert trial.failure == "out of memory: CUDA out of memory."

@@ -10,15 +10,15 @@ from harness.common.urls import Url
 from harness.tuning.storage.object_store import Store, StoreError
 from harness.tuning.worker import runner
 from harness.tuning.worker.runner import TrialRunner
-from harness.tuning.worker.scratch import Scratch
+from harness.tuning.worker.scratch import ScratchFolder
 from tests.tuning.test_work import CONFIG, OFTEN, members, to_its_end
 
 
 @pytest.fixture
 def place(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
     on_node("one", tmp_path, monkeypatch)
-    monkeypatch.setattr(runner, "REPORT_SECONDS", 1e-4)  # an epoch a call
-    monkeypatch.setattr(runner, "CARRYING", 1e9)
+    monkeypatch.setattr(runner, "CHUNK_SECONDS", 1e-4)  # an epoch a call
+    monkeypatch.setattr(runner, "UPLOAD_SHARE", 1e9)
     return f"file://{tmp_path}/store/toy/trials/0"
 
 
@@ -27,14 +27,14 @@ def on_node(name: str, home: Path, patch: pytest.MonkeyPatch) -> None:
 
 
 def begun(place: str, **config: object) -> TrialRunner:
-    folder, scratch = runner.at(place)
-    return TrialRunner({**CONFIG, **config}, folder, terms=OFTEN, scratch=scratch)
+    folder, scratch = runner.resolve_dir(place)
+    return TrialRunner({**CONFIG, **config}, folder, options=OFTEN, scratch=scratch)
 
 
 def lost_after(place: str, epochs: int) -> TrialRunner:
     trial = begun(place)
     for _ in range(epochs):
-        assert not trial.advance()["remarks"]
+        assert not trial.run_chunk()["warnings"]
     return trial
 
 
@@ -61,7 +61,7 @@ def test_a_trial_goes_on_on_another_node_from_what_is_in_the_store(
     assert names(stored(place)) == {"label_history.npz", "labels.npz"}, "what only the run needed is taken away"
     for name in ("labels.npz", "label_history.npz"):
         assert members(stored(place) / name) == members(tmp_path / "calm" / name)
-    taken_up.leave()
+    taken_up.cleanup()
     assert not taken_up.folder.exists()
 
 
@@ -77,13 +77,13 @@ def test_of_a_checkpoint_that_is_damaged_in_the_store_the_one_before_is_taken(
     taken_up = begun(place)
     assert taken_up.run is not None
     assert taken_up.run.epoch == 2
-    assert "the trial goes on from the one before it" in taken_up.advance()["remarks"][0]
+    assert "the trial goes on from the one before it" in taken_up.run_chunk()["warnings"][0]
 
 
 def test_the_checkpoint_before_is_not_sent_again(place: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sent: list[str] = []
-    send = Store.send
-    monkeypatch.setattr(Store, "send", lambda self, name, file: (sent.append(name), send(self, name, file)))
+    send = Store.upload
+    monkeypatch.setattr(Store, "upload", lambda self, name, file: (sent.append(name), send(self, name, file)))
     lost_after(place, 3)
     assert sent == ["checkpoint.pt"] * 3
     assert (stored(place) / "checkpoint.previous.pt").exists()
@@ -95,25 +95,25 @@ def test_where_a_trial_hung_is_told_by_the_next_on_that_node_and_in_the_store(pl
         'Thread 0x1 (most recent call first):\n  File "/x/mine.py", line 12 in step\n'
     )
     next_one = begun(place)
-    assert next_one.advance()["failure"] == "time limit: in step (mine.py:12)"
+    assert next_one.run_chunk()["failure"] == "time limit: in step (mine.py:12)"
     assert "time_limit.txt" in names(stored(place))
 
 
-def test_a_store_that_is_away_is_a_remark_on_the_way_and_stops_the_driver_at_the_end(
+def test_a_store_that_is_away_is_a_warning_on_the_way_and_stops_the_driver_at_the_end(
     place: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = lost_after(place, 1)
 
-    def away(self: Scratch) -> None:
+    def away(self: ScratchFolder) -> None:
         raise StoreError(self.url, "written at checkpoint.pt", OSError("no network"))
 
-    monkeypatch.setattr(Scratch, "send", away)
-    on_the_way = trial.advance()
-    assert "no network; a lost worker's trial would go on from an earlier checkpoint" in on_the_way["remarks"][0]
-    assert not on_the_way["trouble"]
+    monkeypatch.setattr(ScratchFolder, "upload", away)
+    on_the_way = trial.run_chunk()
+    assert "no network; a lost worker's trial would go on from an earlier checkpoint" in on_the_way["warnings"][0]
+    assert not on_the_way["disk_error"]
     while not trial.finished:
-        told = trial.advance()
-    assert "no network" in told["trouble"][1]
+        told = trial.run_chunk()
+    assert "no network" in told["disk_error"][1]
     assert not told["failure"], "it is no fault of the trial's"
 
 

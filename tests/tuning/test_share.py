@@ -57,5 +57,5 @@ def test_a_worker_is_held_to_its_share_of_the_memory(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", asked.append)
-    runner.settle(WorkerOptions(threads=torch.get_num_threads(), gpu=gpu))
+    runner.configure_process(WorkerOptions(threads=torch.get_num_threads(), gpu=gpu))
     assert asked == pytest.approx(held)

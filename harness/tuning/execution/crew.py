@@ -23,7 +23,9 @@ from harness.space import Search
 from harness.tuning.cluster.cluster import LOOK_SECONDS, Joined, Slots, as_options
 from harness.tuning.execution.lost_workers import WORKER_RESTARTS, lost_worker
 from harness.tuning.failures import DIVERGED
-from harness.tuning.storage import workspace
+from harness.tuning.storage.workspace import Workspace
+from harness.tuning.trial import EndAction
+from harness.tuning.worker.chunk_report import ChunkReport
 from harness.tuning.worker.options import WorkerOptions
 
 if TYPE_CHECKING:
@@ -85,10 +87,11 @@ class Crew:
         teaches: whether it leaves its logits for students.
     """
 
-    def __init__(self, slots: Slots, *, tests: bool = True, teaches: bool = False) -> None:
+    def __init__(self, slots: Slots, workspace: Workspace, *, tests: bool = True, teaches: bool = False) -> None:
         self.slots = slots
-        self.tests = tests
-        self.teaches = teaches
+        self.workspace = workspace
+        logits: tuple[EndAction, ...] = ("export_logits",) if teaches else ()
+        self.at_end: tuple[EndAction, ...] = (*logits, "evaluate_test") if tests else logits
         self._staff: list[Any] = []
         self._idle: list[Any] = []
 
@@ -103,7 +106,7 @@ class Crew:
 
     def run(self, jobs: Iterable[tuple[Job, Path]]) -> Iterator[Event]:
         """Run every job, each in its own folder, and tell what happens as it happens."""
-        waiting = deque((job, workspace.place(folder)) for job, folder in jobs)
+        waiting = deque((job, self.workspace.worker_location(folder)) for job, folder in jobs)
         busy: dict[Any, tuple[Any, Job, Path | Url]] = {}
         losses: dict[Job, int] = {}
         while waiting or busy:
@@ -119,7 +122,7 @@ class Crew:
             (done,) = ready
             worker, job, folder = busy.pop(done)
             try:
-                report = ray.get(done)
+                report: ChunkReport = ray.get(done)
             except ray.exceptions.RayActorError as error:
                 self._staff.remove(worker)
                 losses[job] = losses.get(job, 0) + 1
@@ -132,99 +135,67 @@ class Crew:
                 self._idle.append(worker)
                 yield Lost(job, _first_line(getattr(error, "cause", None) or error))
                 continue
-            if report["trouble"]:
-                raise OSError(*report["trouble"])  # of a disk that takes nothing: the run is taken up later
-            if report["data"]:
-                yield Saw(job, report["data"])
-            for remark in report["remarks"]:
-                yield TrialWarning(job, remark)
+            if report["disk_error"]:
+                raise OSError(*report["disk_error"])  # of a disk that takes nothing: the run is taken up later
+            if report["datasets"]:
+                yield Saw(job, report["datasets"])
+            for warning in report["warnings"]:
+                yield TrialWarning(job, warning)
             yield EpochMetrics(job, report["epochs"])
             if not report["finished"]:
-                busy[worker.advance.remote()] = worker, job, folder
+                busy[worker.run_chunk.remote()] = worker, job, folder
                 continue
             self._idle.append(worker)
             yield _outcome(job, report)
 
     def _hire(self) -> Any:
         need = self.slots.need
-        worker = ray.remote(**as_options(need))(_Worker).remote(WorkerOptions.of(need), self.tests, self.teaches)
+        worker = ray.remote(**as_options(need))(_Worker).remote(WorkerOptions.from_resources(need), self.at_end)
         self._staff.append(worker)
         return worker
 
 
-def hire(cluster: Joined, search: Search, most: int | None, *, tests: bool = True, teaches: bool = False) -> Crew:
+def hire(
+    cluster: Joined,
+    workspace: Workspace,
+    search: Search,
+    most: int | None,
+    *,
+    tests: bool = True,
+    teaches: bool = False,
+) -> Crew:
     """A crew as large as fits on the cluster, up to `most`, or to what the search had at once.
 
     Raises:
         ClusterError: not one worker fits.
     """
-    return Crew(cluster.room(search.resources, most or search.concurrency), tests=tests, teaches=teaches)
+    return Crew(cluster.room(search.resources, most or search.concurrency), workspace, tests=tests, teaches=teaches)
 
 
 class _Worker:
     """What runs on a worker: one run at a time, some epochs a call."""
 
-    def __init__(self, terms: WorkerOptions, tests: bool, teaches: bool) -> None:
-        self.terms = terms
-        self.tests = tests
-        self.teaches = teaches
+    def __init__(self, options: WorkerOptions, at_end: tuple[EndAction, ...]) -> None:
+        self.options = options
+        self.at_end = at_end
         self.work: TrialRunner | None = None
 
-    def begin(self, config: dict[str, Any], folder: str) -> dict[str, Any]:
+    def begin(self, config: dict[str, Any], folder: str) -> ChunkReport:
         from harness.tuning.worker import runner  # here and not above: the driver holds this class too, without torch
 
-        runner.settle(self.terms)
+        runner.configure_process(self.options)
         if self.work is not None:
-            self.work.leave()
-        place, scratch = runner.at(folder)
-        self.work = runner.TrialRunner(config, place, terms=self.terms, scratch=scratch)
-        return self.advance()
+            self.work.cleanup()
+        path, scratch = runner.resolve_dir(folder)
+        self.work = runner.TrialRunner(config, path, options=self.options, scratch=scratch, at_end=self.at_end)
+        return self.run_chunk()
 
-    def advance(self) -> dict[str, Any]:
-        """Train on for a while; with the last epoch over, teach and open the test part, where that is asked for."""
+    def run_chunk(self) -> ChunkReport:
         assert self.work is not None
-        report = self.work.advance()
-        self.measured: dict[str, Any] = {"test": {}, "test_images": 0, "data": []}
-        if report["finished"] and not report["failure"] and not report["trouble"]:
-            self.work.attempt(self._crown)
-            self.work.send()
-        told = {"failure": self.work.failure, "trouble": self.work.trouble, "busy": self.work.seconds}
-        return {**report, **told, **self.measured, "data": [*report["data"], *self.measured["data"]]}
-
-    def _crown(self) -> None:
-        assert self.work is not None
-        if self.teaches:
-            _teach(self.work)
-        if self.tests:
-            self.measured = _open_test(self.work)
+        return self.work.run_chunk()
 
 
-def _open_test(work: "TrialRunner") -> dict[str, Any]:
-    from harness.training.data import load_test
-    from harness.training.data.description import part
-    from harness.training.metrics import evaluate
-
-    run = work.run
-    assert run is not None
-    assert run.done
-    test = load_test(run.config).to(run.device)
-    return {
-        "test": evaluate(run.model, test, "test"),
-        "test_images": len(test),
-        "data": [part(run.config, "test", test, test.targets)],
-    }
-
-
-def _teach(work: "TrialRunner") -> None:
-    from harness.training.data.readers.paths import TEACHING
-    from harness.training.logits import teach
-
-    run = work.run
-    assert run is not None
-    teach(run.model, run.images, run.config.dataset, work.folder / TEACHING)
-
-
-def _outcome(job: Job, report: dict[str, Any]) -> Event:
+def _outcome(job: Job, report: ChunkReport) -> Event:
     """A run that diverged has come to a result. What else may fail, memory or a file, says nothing of its settings."""
     failure = report["failure"]
     if failure and not failure.startswith(DIVERGED):
@@ -237,8 +208,8 @@ def _outcome(job: Job, report: dict[str, Any]) -> Event:
             epochs=report["epochs"][-1][0] if report["epochs"] else 0,
             metrics=metrics,
             test=report["test"],
-            test_images=report["test_images"],
-            seconds=round(report["busy"], 3),
+            test_images=report["test_samples"],
+            seconds=round(report["seconds"], 3),
             reason=failure,
         ),
     )

@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Mapping
 from harness.tracking.spool import event_log
 from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialEnded, TrialStarted
 from harness.tuning.storage.sweep_folder import SweepFolder, label_files
+from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.trial_record import TrialRecord
 
 
@@ -21,13 +22,19 @@ class EventLogger:
 
     Args:
         folder: the sweep's; its spool exists.
+        workspace: fetches the labels of ended trials.
         append: puts a record into that spool.
         tags: put on every trial.
     """
 
     def __init__(
-        self, folder: SweepFolder, append: Callable[[Record], None], tags: Mapping[str, str] | None = None
+        self,
+        folder: SweepFolder,
+        workspace: Workspace,
+        append: Callable[[Record], None],
+        tags: Mapping[str, str] | None = None,
     ) -> None:
+        self._workspace = workspace
         self._tags = dict(tags or {})
         self._folder = folder
         self._append = append
@@ -47,7 +54,9 @@ class EventLogger:
             seed = {"seed": str(record.params["seed"])} if "seed" in record.params else {}
             record = dataclasses.replace(record, tags={**seed, **self._tags, **record.tags})
         if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
-            record = dataclasses.replace(record, artifacts=label_files(self._folder.trial(record.trial)))
+            record = dataclasses.replace(
+                record, artifacts=label_files(self._folder.trial(record.trial), self._workspace)
+            )
         self._append(record)
 
     def catch_up(self, entries: Iterable[TrialRecord]) -> None:

@@ -8,6 +8,7 @@ import logging
 import os
 import shutil
 import time
+from pathlib import Path
 from typing import Any
 
 os.environ |= {  # read by Ray Tune when it is imported
@@ -22,13 +23,13 @@ os.environ |= {  # read by Ray Tune when it is imported
 
 from ray import tune
 
+from harness.common.urls import Url
 from harness.space import Space
 from harness.tuning.cluster.cluster import Slots, in_rays_words
 from harness.tuning.execution.scheduler import LedgerScheduler
 from harness.tuning.execution.searcher import LedgerSearcher
 from harness.tuning.execution.signals import terminate_as_interrupt
 from harness.tuning.execution.trainable import TrialTrainable
-from harness.tuning.storage import workspace
 from harness.tuning.storage.sweep_folder import SweepFolder
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.worker.options import WorkerOptions
@@ -42,6 +43,7 @@ def run_sweep(
     folder: SweepFolder,
     ledger: SweepStudy,
     *,
+    trials: Path | Url,
     slots: Slots,
     deadline: float | None = None,
     keep_models: bool = False,
@@ -49,6 +51,7 @@ def run_sweep(
     """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
 
     Args:
+        trials: where workers find the folders of trials.
         slots: what a trial holds, and how many may be run at once, as things are.
         deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
         keep_models: have trials leave their weights.
@@ -56,7 +59,7 @@ def run_sweep(
     if ledger.missing <= 0:
         return False
     need = slots.need
-    searcher = LedgerSearcher(ledger, workspace.place(folder.trials), slots, WorkerOptions.of(need), keep_models)
+    searcher = LedgerSearcher(ledger, trials, slots, WorkerOptions.from_resources(need), keep_models)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
     try:
         tuner = tune.Tuner(

@@ -28,16 +28,16 @@ def check_share(space: Space, need: Resources) -> None:
     Raises:
         ClusterError: one does not; says how much it needs.
     """
-    terms = WorkerOptions.of(need)
-    if not 0 < terms.gpu < 1 or terms.half_batch:
+    options = WorkerOptions.from_resources(need)
+    if not 0 < options.gpu < 1 or options.half_batch:
         return
     asked = ray.remote(**as_options(need), max_retries=0, max_calls=1)(_tried)
-    tried = {arm.name: asked.remote(terms, arm.config(arm.draw(_upper)).model_dump()) for arm in space.arms}
+    tried = {arm.name: asked.remote(options, arm.config(arm.draw(_upper)).model_dump()) for arm in space.arms}
     for name, trial in tried.items():
         problem = ray.get(trial)
         if problem:
             raise ClusterError(
-                f"search.resources.gpu: expected a share that a trial fits into, got {terms.gpu:g}, and of the arm "
+                f"search.resources.gpu: expected a share that a trial fits into, got {options.gpu:g}, and of the arm "
                 f"'{name}' at the upper end of its parameters {problem}; ask for more of a GPU, search "
                 "smaller trials, or set half_batch"
             )
@@ -51,13 +51,13 @@ def _upper(name: str, parameter: AnyParameter) -> Value:
     return max(numbers) if len(numbers) == len(parameter.choices) else parameter.choices[-1]
 
 
-def _tried(terms: WorkerOptions, config: dict[str, Any]) -> str:
+def _tried(options: WorkerOptions, config: dict[str, Any]) -> str:
     """On the worker: what went wrong for want of memory, empty where nothing did."""
     from harness.training.config.run_config import RunConfig
     from harness.training.run import Run
     from harness.tuning.worker import runner
 
-    runner.settle(terms)
+    runner.configure_process(options)
     short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": 1}
     try:
         Run(RunConfig(**{**config, **short})).train_epoch()

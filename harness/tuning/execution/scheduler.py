@@ -41,13 +41,13 @@ class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         number = trial.config["number"]
         if not self.ledger.is_open(number):
             return False
-        self.ledger.record_seconds(number, result["busy"])
-        if result.get("data"):
-            self.ledger.record_dataset(number, result["data"])
-        for remark in result.get("remarks", ()):
-            self.ledger.record_warning(number, remark)
-        if result.get("trouble"):
-            raise OSError(*result["trouble"])  # of a disk that takes nothing: the sweep ends, the trial stays open
+        self.ledger.record_seconds(number, result["seconds"])
+        if result["datasets"]:
+            self.ledger.record_dataset(number, result["datasets"])
+        for warning in result["warnings"]:
+            self.ledger.record_warning(number, warning)
+        if result["disk_error"]:
+            raise OSError(*result["disk_error"])  # of a disk that takes nothing: the sweep ends, the trial stays open
         for epoch, metrics in result["epochs"]:
             if self.ledger.report(number, epoch, metrics):
                 self.ledger.prune(number)

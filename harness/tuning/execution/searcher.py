@@ -25,7 +25,7 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         ledger: the sweep's ledger; never copied, though Ray copies its searchers.
         trials: where the folders of the trials lie.
         slots: how many trials may be run at once, as things are.
-        terms: what a trial's worker holds to.
+        options: of the workers.
         keep_models: have trials leave their weights.
     """
 
@@ -34,14 +34,14 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
         ledger: SweepStudy,
         trials: Path | Url,
         slots: Callable[[], int],
-        terms: WorkerOptions,
+        options: WorkerOptions,
         keep_models: bool = False,
     ) -> None:
         super().__init__()
         self.ledger = ledger
         self.trials = trials
         self.slots = slots
-        self.terms = terms
+        self.options = options
         self.keep_models = keep_models
         self.numbers: dict[str, int] = {}
 
@@ -58,7 +58,8 @@ class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for 
             "seeds": trial.seeds,
             "folder": str(self.trials / str(trial.number)),
             "keep_model": self.keep_models,
-            "terms": self.terms,
+            "options": self.options,
+            "at_end": trial.at_end,
         }
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:

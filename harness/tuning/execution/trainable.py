@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from harness.tuning.storage.sweep_folder import CHECKPOINT
+from harness.tuning.worker.chunk_report import failure_report
 
 if TYPE_CHECKING:
     from harness.tuning.worker.runner import TrialRunner
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
     """Config: what `TrialRunner` takes: `config` (fields of `RunConfig`), `folder` (the trial's place),
-    `seeds` (how many), `keep_model`, `terms`.
+    `seeds` (how many), `keep_model`, `options`, `at_end`.
     """
 
     work: "TrialRunner | None" = None
@@ -32,15 +33,16 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
                 runner,  # here and not above: the driver holds this class too, without torch
             )
 
-            runner.settle(config["terms"])
-            folder, scratch = runner.at(config["folder"])
+            runner.configure_process(config["options"])
+            folder, scratch = runner.resolve_dir(config["folder"])
             self.work = runner.TrialRunner(
                 config["config"],
                 folder,
                 config["seeds"],
                 config["keep_model"],
-                config["terms"],
+                config["options"],
                 scratch,
+                config["at_end"],
             )
         except Exception as error:  # a worker without a package, say: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
@@ -52,13 +54,13 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
 
     def step(self) -> dict[str, Any]:
         if self.work is None:
-            return {"epochs": [], "failure": self.failure, "busy": 0.0, "finished": True, "trouble": ()}
-        return self.work.advance()  # never "done": the scheduler says so, who may still fail to write it down
+            return dict(failure_report(self.failure))
+        return dict(self.work.run_chunk())  # never "done": the scheduler says so, who may still fail to write it down
 
     def cleanup(self) -> None:
         """Ray ends this worker, or hands it on."""
         if self.work is not None:
-            self.work.leave()
+            self.work.cleanup()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
         if self.work is not None:

@@ -66,10 +66,10 @@ class ObjectStoreSync:
         """
         self._load_state()
         listed = self.store.list_files(self.name)
-        if any(self._lengths) and not listed:
+        if self._lengths[0] and JOURNAL not in listed:
             raise FolderError(
-                f"{self.url}: expected the sweep that {self.folder} is a copy of, found nothing; remove that folder to "
-                "begin anew, or choose another --name"
+                f"{self.url}: expected the sweep that {self.folder} is a copy of, found no {JOURNAL}; remove that "
+                "folder to begin anew, or choose another --name"
             )
         remote, local = self._remote_moment(listed), self._local_moment()
         if not _continues(local, remote):
@@ -157,7 +157,7 @@ class ObjectStoreSync:
             content = b""
         if length is not None and len(content) < length:
             raise FolderError(
-                f"{self.url}/{name}: expected at least {length} bytes, got {len(content)}; put a copy of the file back, "
+                f"{self.url}/{name}: expected at least {length} bytes, got {len(content)}; put a copy back, "
                 "or remove the sweep there to begin anew"
             )
         return _whole_lines(content[:length])

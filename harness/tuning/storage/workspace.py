@@ -3,9 +3,9 @@
     with open_workspace(runs_dir, SweepAccess("label_lr")) as workspace:
         SweepFolder(workspace.local / "label_lr")
 
-A local runs folder is used as it is. Of one in an object store, the sweeps that are needed are downloaded into a working
-copy; those that are driven are uploaded again while they are. A path is a path of this machine everywhere; who needs
-more (the address that workers use, what they left there) holds the `Workspace`.
+A local runs folder is used as it is. Of one in an object store, the sweeps that are needed are downloaded into a
+working copy, and uploaded again while they are driven. A path is a path of this machine everywhere; who needs more (the
+address that workers use, what they left there) holds the `Workspace`.
 """
 
 import os
@@ -221,6 +221,16 @@ def _parse(runs_dir: Path | Url | str) -> Path | Url:
     if isinstance(runs_dir, Path) and re.match(r"(s3|gs|gcs|abfss?|file):/", str(runs_dir)):
         raise BadUrl(f"expected an address as a string, got Path('{runs_dir}')")
     return parse_place(str(runs_dir))
+
+
+def local_workspace(runs_dir: Workspace | Path | str) -> Workspace:
+    """An open `Workspace` as it is, or that of a local runs folder; FolderError for an address."""
+    if isinstance(runs_dir, Workspace):
+        return runs_dir
+    location = _parse(runs_dir)
+    if not isinstance(location, Path):
+        raise FolderError("runs_dir: expected a local folder, got an address; open it first: with open_workspace(…)")
+    return Workspace(location)
 
 
 def local_runs_dir(runs_dir: Path | Url) -> Path:
