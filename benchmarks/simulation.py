@@ -1,11 +1,11 @@
-"""A sweep without training, in simulated time: the decisions are the project's own, the results a table's."""
+"""A search without training, in simulated time: the project's own decisions, the results of a table."""
 
 import tempfile
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import optuna
 
@@ -16,34 +16,32 @@ from harness.tuning.study.sweep_study import SweepStudy
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
 
-Search = simulation.SimulatedSearch[dict[str, Any]]
+
+class Suggestion(Protocol):
+    @property
+    def number(self) -> int: ...
+
+    @property
+    def params(self) -> dict[str, Any]: ...
 
 
-class LedgerSearch:
-    """The project's: its space language, its samplers and pruners, its journal."""
+Search = simulation.Search[Suggestion]
 
-    def __init__(self, table: Table, overrides: Sequence[str], folder: Path) -> None:
-        self.metric = table.metric
-        self.ledger = SweepStudy(folder / "study.journal", table.space(overrides))
-        self.complete, self.prune = self.ledger.complete, self.ledger.prune
 
-    def next(self) -> tuple[int, dict[str, Any]] | None:
-        trial = self.ledger.next()
-        return None if trial is None else (trial.number, trial.params)
-
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        return self.ledger.report(number, epoch, {self.metric: value})
+def sweep_study(table: Table, overrides: Sequence[str], folder: Path) -> Search:
+    """The project's search: its space language, its samplers and pruners, its journal."""
+    return SweepStudy(folder / "study.journal", table.space(overrides))
 
 
 class OptunaSearch:
-    """Optuna's own study, in memory, with one sampler of Optuna's for all trials; it stops none."""
+    """Optuna's own study, in memory, with one sampler for all trials and no pruner."""
 
     def __init__(self, table: Table, trials: int, sampler: optuna.samplers.BaseSampler) -> None:
         self.table, self.trials = table, trials
         self.study = optuna.create_study(direction=table.direction, sampler=sampler)
-        self.open: dict[int, tuple[optuna.Trial, float]] = {}
+        self.values: dict[int, float] = {}
 
-    def next(self) -> tuple[int, dict[str, Any]] | None:
+    def next(self) -> optuna.Trial | None:
         if len(self.study.get_trials(deepcopy=False)) == self.trials:
             return None
         trial = self.study.ask()
@@ -52,63 +50,44 @@ class OptunaSearch:
                 trial.suggest_int(setting, 1, axis.size)
             else:
                 trial.suggest_categorical(setting, list(range(1, axis.size + 1)))
-        self.open[trial.number] = (trial, 0.0)
-        return trial.number, trial.params
+        return trial
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        self.open[number] = (self.open[number][0], value)
+    def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
+        self.values[number] = metrics[self.table.metric]
         return False
 
     def complete(self, number: int) -> None:
-        self.study.tell(*self.open.pop(number))
+        self.study.tell(number, self.values.pop(number))
 
     def prune(self, number: int) -> None:
-        raise AssertionError("nothing asks it to")
+        raise AssertionError("there is no pruner")
 
 
 @dataclass(frozen=True)
-class Cell:
-    """A trial's life, as a column of the table has it."""
-
-    table: Table
-    column: int
-    cell: int
-
-    @property
-    def epochs(self) -> int:
-        return self.table.epochs
-
-    def seconds(self, epoch: int) -> float:
-        return float(self.table.cost[self.column, self.cell] / self.table.epochs)
-
-    def value(self, epoch: int) -> float:
-        return float(self.table.curve[self.column, self.cell, epoch - 1])
-
-
-@dataclass(frozen=True)
-class Ended:
-    """A trial at its end, in the order in which they ended; `value` where it ran to its last epoch."""
+class EndedTrial:
+    """A trial at its end, in the order in which they ended; `value` is None if it was pruned."""
 
     cell: int
     epochs: int
     value: float | None
 
 
-def simulate(search: Search, table: Table, column: int, workers: int) -> list[Ended]:
+def simulate(search: Search, table: Table, column: int, workers: int) -> list[EndedTrial]:
     """Run the search to its end on one column of the table."""
-    cells: list[int] = []  # by the trials' numbers, which go up one by one
 
-    def live(params: dict[str, Any]) -> Cell:
-        cells.append(table.cell(params))
-        return Cell(table, column, cells[-1])
+    def course(trial: Suggestion) -> list[tuple[float, dict[str, float]]]:
+        cell = table.cell(trial.params)
+        seconds = float(table.cost[column, cell] / table.epochs)
+        return [(seconds, {table.metric: float(value)}) for value in table.curve[column, cell]]
 
     return [
-        Ended(cells[trial.number], trial.epochs, trial.value) for trial in simulation.simulate(search, workers, live)
+        EndedTrial(table.cell(ended.trial.params), ended.epochs, None if ended.pruned else ended.metrics[table.metric])
+        for ended in simulation.simulate(search, workers, course)
     ]
 
 
-def run(table: Table, make: Callable[[Path], Search], column: int, workers: int) -> list[Ended]:
-    """Simulate a search that `make` makes, given a folder for its journal."""
+def run(table: Table, make: Callable[[Path], Search], column: int, workers: int) -> list[EndedTrial]:
+    """Simulate the search that `make` creates in a folder for its journal."""
     scratch = SCRATCH if SCRATCH.is_dir() else None
     with tempfile.TemporaryDirectory(dir=scratch) as folder, warnings.catch_warnings():
         optuna.logging.set_verbosity(optuna.logging.ERROR)

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ import pytest
 
 from benchmarks import learning_curves, search_efficiency, tables
 from benchmarks.search_efficiency import best_so_far, difference, economy, interval, median, reached
-from benchmarks.simulation import Ended, LedgerSearch, Search, run, simulate
+from benchmarks.simulation import EndedTrial, Search, Suggestion, run, simulate, sweep_study
 from benchmarks.tables import ARM, SETTINGS, Axis, Table
 
 EPOCHS = 6
@@ -67,15 +68,16 @@ class Listed:
         self.places = [np.unravel_index(cell, [axis.size for axis in table.axes]) for cell in cells]
         self.heard: list[tuple[Any, ...]] = []
 
-    def next(self) -> tuple[int, dict[str, Any]] | None:
+    def next(self) -> Suggestion | None:
         number = sum(one[0] == "next" for one in self.heard)
         self.heard.append(("next",))
         if number >= len(self.places):
             return None
-        return number, {name: int(at) + 1 for name, at in zip(SETTINGS, self.places[number], strict=False)}
+        params = {name: int(at) + 1 for name, at in zip(SETTINGS, self.places[number], strict=False)}
+        return SimpleNamespace(number=number, params=params)
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        self.heard.append(("report", number, epoch, value))
+    def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
+        self.heard.append(("report", number, epoch))
         return number == 1 and epoch == 2
 
     def complete(self, number: int) -> None:
@@ -99,7 +101,7 @@ def test_trials_end_in_the_order_of_their_cost_and_workers_take_the_next_at_once
 def test_a_stopped_trial_has_no_value_and_the_epochs_that_it_ran() -> None:
     table = toy()
     ended = simulate(search := Listed(table, [50, 3]), table, 1, workers=1)
-    assert ended == [Ended(50, EPOCHS, table.curve[1, 50, -1]), Ended(3, 2, None)]
+    assert ended == [EndedTrial(50, EPOCHS, table.curve[1, 50, -1]), EndedTrial(3, 2, None)]
     assert search.heard[-2:] == [("prune", 1), ("next",)]
     assert best_so_far(table, 1, ended[::-1])[0] == 1
 
@@ -109,7 +111,7 @@ def test_the_default_search_is_nearer_to_the_best_than_random() -> None:
 
     def regret(sampler: str, seed: int) -> float:
         overrides = ["search.trials=30", f"search.seed={seed}", f"search.sampler={sampler}"]
-        ended = run(table, lambda folder: LedgerSearch(table, overrides, folder), seed % 2, 4)
+        ended = run(table, lambda folder: sweep_study(table, overrides, folder), seed % 2, 4)
         return best_so_far(table, seed % 2, ended)[-1]
 
     seeds = range(5)

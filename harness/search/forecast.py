@@ -52,35 +52,12 @@ class Forecast:
         return 1 - self.busy / self.held if self.held else 0.0
 
 
-class _Ranked:
-    """A ledger whose trials are told their rank, the same at every epoch."""
-
-    def __init__(self, space: Space, folder: Path) -> None:
-        self.ledger = SweepStudy(folder / "study.journal", space)
-        self.complete, self.prune = self.ledger.complete, self.ledger.prune
-
-    def next(self) -> tuple[int, Trial] | None:
-        trial = self.ledger.next()
-        return None if trial is None else (trial.number, trial)
-
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        metrics: dict[str, float] = {objective.metric: value for objective in self.ledger.space.objectives}
-        return self.ledger.report(number, epoch, metrics)
-
-
-class _Expected:
-    """A trial that takes what its arm's trials take."""
-
-    def __init__(self, trial: Trial, cost: Cost, seed: int) -> None:
-        self.epochs = trial.config.epochs
-        self.rank = derive(seed, f"rank:{trial.number}") / 2**63
-        self._cost = cost
-
-    def seconds(self, epoch: int) -> float:
-        return self._cost.epoch + (self._cost.before + HANDING_OVER if epoch == 1 else 0.0)
-
-    def value(self, epoch: int) -> float:
-        return self.rank
+def _course(trial: Trial, cost: Cost, space: Space) -> list[tuple[float, dict[str, float]]]:
+    """Seconds and metrics of a trial's epochs: each metric is a rank that the trial keeps."""
+    rank = derive(space.search.seed, f"rank:{trial.number}") / 2**63
+    metrics: dict[str, float] = {objective.metric: rank for objective in space.objectives}
+    first = cost.epoch + (cost.before + HANDING_OVER)
+    return [(cost.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]
 
 
 def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup: float) -> Forecast:
@@ -93,9 +70,8 @@ def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup: flo
     changes: dict[str, Any] = {} if isinstance(search.sampler, Grid) else {"sampler": Random(type="random")}
     drawn = space.model_copy(update={"search": search.model_copy(update=changes | {"stop_when": None})})
     with TemporaryDirectory() as folder:
-        ended = simulate(
-            _Ranked(drawn, Path(folder)), workers, lambda trial: _Expected(trial, costs[trial.arm], search.seed)
-        )
+        study = SweepStudy(Path(folder) / "study.journal", drawn)
+        ended = simulate(study, workers, lambda trial: _course(trial, costs[trial.arm], drawn))
     last = max((trial.ended for trial in ended), default=0.0)
     allowed = last if search.time_budget_seconds is None else min(last, search.time_budget_seconds)
     busy = sum(max(0.0, min(trial.ended, allowed) - trial.began) for trial in ended)

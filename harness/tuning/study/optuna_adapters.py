@@ -16,22 +16,8 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.common.seeds import derive
-from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space
+from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space, strategies
 from harness.space.parameters import AnyParameter
-from harness.space.strategies import (
-    CmaEs,
-    Gp,
-    Grid,
-    Hyperband,
-    Median,
-    NoPruner,
-    Nsga2,
-    Qmc,
-    Random,
-    SuccessiveHalving,
-    Tpe,
-    Wilcoxon,
-)
 from harness.tuning.study.deduplicating_sampler import DeduplicatingSampler, combinations
 from harness.tuning.study.optuna_internals import initialize_brackets
 
@@ -44,7 +30,7 @@ FIRST_RUNG = 0.4
 
 def ask(study: optuna.Study, space: Space, arm: Arm, index: int) -> optuna.Trial:
     """Create trial number `index` (from 0) of `arm`, with a value for every parameter."""
-    points = grid(arm, space.search.seed) if isinstance(space.search.sampler, Grid) else arm.points
+    points = grid(arm, space.search.seed) if isinstance(space.search.sampler, strategies.Grid) else arm.points
     study.sampler = make_sampler(space, arm, str(index))
     if index < len(points):
         study.enqueue_trial(dict(points[index]), skip_if_exists=True)
@@ -94,24 +80,24 @@ def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # Optuna's version is bounded, and tests use each of them
         match space.search.sampler:
-            case Tpe() as tpe:
+            case strategies.Tpe() as tpe:
                 model: samplers.BaseSampler = samplers.TPESampler(
                     n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.conditional, seed=seed
                 )
                 learns_from = (TrialState.COMPLETE, TrialState.PRUNED)
                 return DeduplicatingSampler(arm, tpe, model, learns_from, sequence_seed, seed)
-            case Gp() as gp:
+            case strategies.Gp() as gp:
                 model = samplers.GPSampler(n_startup_trials=0, deterministic_objective=gp.deterministic, seed=seed)
                 return DeduplicatingSampler(arm, gp, model, (TrialState.COMPLETE,), sequence_seed, seed)
-            case Random() | Grid():
+            case strategies.Random() | strategies.Grid():
                 return samplers.RandomSampler(seed=seed)
-            case Qmc() as qmc:
+            case strategies.Qmc() as qmc:
                 return samplers.QMCSampler(
                     qmc_type=qmc.sequence, scramble=qmc.scramble, seed=sequence_seed, warn_independent_sampling=False
                 )
-            case CmaEs() as cmaes:
+            case strategies.CmaEs() as cmaes:
                 return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
-            case Nsga2() as nsga2:
+            case strategies.Nsga2() as nsga2:
                 return _Nsga2(
                     population_size=nsga2.population_size,
                     mutation_prob=nsga2.mutation_prob,
@@ -148,14 +134,14 @@ def make_pruner(space: Space, arm: Arm) -> pruners.BasePruner:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ExperimentalWarning)  # as for the samplers
         match space.search.pruner:
-            case SuccessiveHalving() as halving:
+            case strategies.SuccessiveHalving() as halving:
                 return pruners.SuccessiveHalvingPruner(
                     min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.most_epochs)),
                     reduction_factor=halving.reduction_factor,
                     min_early_stopping_rate=halving.min_early_stopping_rate,
                     bootstrap_count=halving.bootstrap_count,
                 )
-            case Hyperband() as hyperband:
+            case strategies.Hyperband() as hyperband:
                 pruner = pruners.HyperbandPruner(
                     min_resource=hyperband.min_epochs,
                     max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.most_epochs),
@@ -164,16 +150,16 @@ def make_pruner(space: Space, arm: Arm) -> pruners.BasePruner:
                 )
                 initialize_brackets(pruner)
                 return pruner
-            case Median() as median:
+            case strategies.Median() as median:
                 return pruners.MedianPruner(
                     n_startup_trials=median.startup_trials,
                     n_warmup_steps=median.warmup_epochs,
                     interval_steps=median.interval_epochs,
                     n_min_trials=median.min_trials,
                 )
-            case Wilcoxon() as wilcoxon:
+            case strategies.Wilcoxon() as wilcoxon:
                 return _QuietWilcoxon(p_threshold=wilcoxon.p_threshold, n_startup_steps=wilcoxon.startup_epochs)
-            case NoPruner():
+            case strategies.NoPruner():
                 return pruners.NopPruner()
 
 

@@ -5,87 +5,77 @@ trials arrive interleaved, as in a real sweep.
 """
 
 import heapq
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar
 
-Settings = TypeVar("Settings", covariant=True)
+Metrics = dict[str, float]
 
 
-class SimulatedSearch(Protocol[Settings]):
-    """What suggests trials and decides which to stop."""
+class _Numbered(Protocol):
+    @property
+    def number(self) -> int: ...
 
-    def next(self) -> tuple[int, Settings] | None:
-        """Number and settings of the next trial; None when there is none."""
 
-    def report(self, number: int, epoch: int, value: float) -> bool:
-        """Whether to stop the trial after this epoch, counted from 1."""
+T = TypeVar("T", bound=_Numbered)
+T_co = TypeVar("T_co", bound=_Numbered, covariant=True)
+
+
+class Search(Protocol[T_co]):
+    """What suggests trials and decides which to stop; `SweepStudy` is one."""
+
+    def next(self) -> T_co | None: ...
+
+    def report(self, number: int, epoch: int, metrics: Metrics) -> bool: ...
 
     def complete(self, number: int) -> None: ...
 
     def prune(self, number: int) -> None: ...
 
 
-class SimulatedRun(Protocol):
-    """The course of a trial that nobody stops."""
-
-    @property
-    def epochs(self) -> int: ...
-
-    def seconds(self, epoch: int) -> float:
-        """Duration of an epoch, with the set-up in the first."""
-
-    def value(self, epoch: int) -> float: ...
-
-
 @dataclass(frozen=True)
-class EndedTrial:
-    """A trial at its end: `value` None if it was pruned, `began` and `ended` in seconds since the sweep's start."""
+class EndedTrial(Generic[T]):
+    """A trial at its end; `began` and `ended` in seconds since the sweep's start, `metrics` of its last epoch."""
 
-    number: int
+    trial: T
     epochs: int
-    value: float | None
+    pruned: bool
+    metrics: Metrics
     began: float
     ended: float
 
 
-@dataclass
-class _RunningTrial:
-    number: int
-    run: SimulatedRun
-    began: float
-    epoch: int = 1
-
-
 def simulate(
-    search: SimulatedSearch[Settings], workers: int, make_run: Callable[[Settings], SimulatedRun]
-) -> list[EndedTrial]:
-    """The trials in the order in which they end."""
-    ended: list[EndedTrial] = []
-    queue: list[tuple[float, int, _RunningTrial]] = []  # end of the epoch, order of insertion, trial
+    search: Search[T], workers: int, course: Callable[[T], Sequence[tuple[float, Metrics]]]
+) -> list[EndedTrial[T]]:
+    """The trials in the order in which they end.
+
+    Args:
+        course: of a trial that nobody stops: seconds (with the set-up in the first) and metrics of each epoch.
+    """
+    ended: list[EndedTrial[T]] = []
+    # End of the epoch, order of insertion, trial, its course, epoch from 1, start of the trial.
+    queue: list[tuple[float, int, T, Sequence[tuple[float, Metrics]], int, float]] = []
     inserted = 0
 
-    def enqueue(now: float, trial: _RunningTrial) -> None:
-        nonlocal inserted
-        inserted += 1
-        heapq.heappush(queue, (now + trial.run.seconds(trial.epoch), inserted, trial))
-
     def start_next(now: float) -> None:
-        if (suggested := search.next()) is not None:
-            number, settings = suggested
-            enqueue(now, _RunningTrial(number, make_run(settings), now))
+        nonlocal inserted
+        if (trial := search.next()) is not None:
+            inserted += 1
+            epochs = course(trial)
+            heapq.heappush(queue, (now + epochs[0][0], inserted, trial, epochs, 1, now))
 
     for _ in range(workers):
         start_next(0.0)
     while queue:
-        now, _, trial = heapq.heappop(queue)
-        value = trial.run.value(trial.epoch)
-        stop = search.report(trial.number, trial.epoch, value)
-        if not stop and trial.epoch < trial.run.epochs:
-            trial.epoch += 1
-            enqueue(now, trial)
+        now, _, trial, epochs, epoch, began = heapq.heappop(queue)
+        metrics = epochs[epoch - 1][1]
+        pruned = search.report(trial.number, epoch, metrics)
+        if not pruned and epoch < len(epochs):
+            inserted += 1
+            heapq.heappush(queue, (now + epochs[epoch][0], inserted, trial, epochs, epoch + 1, began))
             continue
-        (search.prune if stop else search.complete)(trial.number)
-        ended.append(EndedTrial(trial.number, trial.epoch, None if stop else value, trial.began, now))
+        (search.prune if pruned else search.complete)(trial.number)
+        ended.append(EndedTrial(trial, epoch, pruned, metrics, began, now))
         start_next(now)
     return ended
