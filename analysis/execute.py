@@ -17,8 +17,8 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
-from harness.tracking.mlflow_view.reading import Server
-from harness.tracking.mlflow_view.tracking_uri import TrackingError, resolve
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+from harness.tracking.tracking_uri import TrackingError, resolve_uri
 
 SECONDS = 300  # for one cell
 HOME = Path(__file__).parent.parent
@@ -55,11 +55,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="default: TRACKING_URI, else SQLite in ./runs")
     parser.add_argument("--study", help="a study, sweep or run id (default: STUDY, else the newest sweep)")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri or os.environ.get("TRACKING_URI"), Path("runs"))
+    uri = resolve_uri(options.tracking_uri or os.environ.get("TRACKING_URI"), Path("runs"))
     study = options.study or os.environ.get("STUDY") or None
     try:
         _check(options.notebook, options.out)
-        Server(uri).sweep(study)
+        MlflowReader(uri).sweep(study)
     except (TrackingError, ValueError) as error:
         print(error, file=sys.stderr)
         return 2

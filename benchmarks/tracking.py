@@ -43,8 +43,8 @@ from scipy import stats
 
 from harness.search import run, search
 from harness.space import load
-from harness.tracking.spool.event_log import EpochMetrics, Record, Spool, SweepStarted, TrialStarted
-from harness.tracking.tracker import Sent, Tracker
+from harness.tracking.spool.event_log import EpochMetrics, Event, EventLog, SweepStarted, TrialStarted
+from harness.tracking.tracker import Tracker, TrackingStatus
 
 METRICS = 14
 OURS, CALLBACK = 200, 12  # results of a round; the callback's take so much longer
@@ -171,16 +171,16 @@ class Dropped:
     warnings: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, uri: str, **_: Any) -> None:
-        Spool(folder).close()  # the sweep reads there what an earlier sitting told
+        EventLog(folder).close()  # the sweep reads there what an earlier sitting told
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Event) -> None:
         pass
 
     def start(self) -> None:
         pass
 
-    def finish(self, timeout: float = 0.0) -> Sent:
-        return Sent("", None, None, None, 0, 0, 0, "")
+    def finish(self, timeout: float = 0.0) -> TrackingStatus:
+        return TrackingStatus("", None, None, None, 0, 0, 0, "")
 
 
 def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracked: bool) -> float:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 from harness import cli
 from harness.common.callable_module import make_callable
 from harness.common.urls import Url, parse_place
-from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact, resolve
+from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, resolve_uri
 from harness.tuning.storage.workspace import local_runs_dir
 
 if TYPE_CHECKING:
@@ -55,8 +55,8 @@ def compare_sweeps(
     Raises:
         TrackingError: there is no such server or sweep.
     """
-    uri = resolve(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
-    check(uri)
+    uri = resolve_uri(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
+    check_server(uri)
     sides = _sides(uri, names)
     from analysis.frames import comparison
 
@@ -73,12 +73,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything that is printed, as data")
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, local_runs_dir(options.runs_dir))
+    uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     try:
         for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
             if path is not None and not path.absolute().parent.is_dir():
                 raise TrackingError(f"{flag}: expected a file in a folder that exists, got '{path}'; make it first")
-        check(uri)
+        check_server(uri)
         sides = _sides(uri, options.names)
     except TrackingError as error:
         return cli.refuse(error)
@@ -92,7 +92,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.json:
             options.json.write_text(json.dumps(_data(sides, table, relations), indent=2, allow_nan=False) + "\n")
         if options.html:
-            options.html.write_text(_page(sides, table, relations, redact(uri)))
+            options.html.write_text(_page(sides, table, relations, redact_uri(uri)))
     except OSError as error:
         return cli.refuse(error)
     return cli.DONE
@@ -101,9 +101,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _sides(uri: str, names: Sequence[str]) -> "list[Side]":
     # mlflow and pandas take seconds to import: not before the input is known to be good
     from analysis.frames import comparison
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    server = Server(uri)
+    server = MlflowReader(uri)
     sweeps = [server.sweep(name) for name in names]
     for place, sweep in enumerate(sweeps):
         earlier = [each.run_id for each in sweeps[:place]]

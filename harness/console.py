@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.tracking.spool.event_log import EpochMetrics, Record, TrialEnded, TrialStarted, TrialWarning
+from harness.tracking.spool.event_log import EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
 
 PLAIN_LINE_SECONDS = 5.0
 SILENT_SECONDS = 60.0
@@ -91,7 +91,7 @@ class SweepProgress:
         elif self.first_result is not None and kind is None:
             self.console.print(self.line, soft_wrap=True)
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: Event) -> None:
         match record:
             case TrialStarted():
                 self.running[record.trial] = record.name

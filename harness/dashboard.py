@@ -15,7 +15,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness import cli
 from harness.sync import sweep_folder
-from harness.tracking.spool.event_log import SpoolError
+from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
@@ -62,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:
             return _serve(make_dashboard(sweep_folder(workspace.local, options.name).parent, options.port), options)
-    except (SpoolError, FolderError) as error:
+    except (EventLogError, FolderError) as error:
         return cli.refuse(error)
     except ImportError:
         print("expected the package optuna-dashboard, found none: pip install optuna-dashboard", file=sys.stderr)

@@ -17,7 +17,7 @@ from harness import cli
 from harness.common.atomic_files import write_text
 from harness.common.json_files import read_json
 from harness.sync import sweep_folder
-from harness.tracking.spool.event_log import SpoolError
+from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError, display_name
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
@@ -55,7 +55,7 @@ def write(folder: Path, out: Path) -> Path:
     """Write the report of the sweep in `folder` to `out`, whole or not at all.
 
     Raises:
-        SpoolError: the folder holds no records of a sweep.
+        EventLogError: the folder holds no records of a sweep.
         OSError: the file cannot be written.
     """
     out.parent.stat()  # a folder that is not there is a slip in --out, and is not made
@@ -130,7 +130,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
             folder = sweep_folder(workspace.local, options.name).parent
             print(write(folder, options.out or folder / FILE))
-    except (SpoolError, FolderError) as error:
+    except (EventLogError, FolderError) as error:
         return cli.refuse(error)
     except OSError as error:
         print(f"--out: expected a file that can be written, got: {error}", file=sys.stderr)

@@ -16,10 +16,11 @@ from pathlib import Path
 
 from harness import cli
 from harness.common.errors import HarnessError
-from harness.tracking.mlflow_view.tracking_uri import ServerAway, TrackingError, check, redact, resolve
+from harness.common.file_lock import file_lock
 from harness.tracking.spool import event_log, writer_log
-from harness.tracking.spool.cursor import Cursor, cursor_path, exclusively, unsent
-from harness.tracking.spool.event_log import SpoolError
+from harness.tracking.spool.cursor import Cursor, cursor_path, unsent
+from harness.tracking.spool.event_log import EventLogError
+from harness.tracking.tracking_uri import ServerUnavailable, TrackingError, check_server, redact_uri, resolve_uri
 from harness.tuning.storage.sweep_folder import FolderError, check_inside, check_links
 from harness.tuning.storage.workspace import SweepAccess, local_runs_dir, open_workspace
 
@@ -32,19 +33,19 @@ class NotSent(HarnessError):
 
 
 def sweep_folder(runs_dir: Path, name: str) -> Path:
-    """The spool of the sweep `name`; SpoolError with the nearest names where there is none."""
+    """The spool of the sweep `name`; EventLogError with the nearest names where there is none."""
     names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{event_log.FILE}"))
     folder = runs_dir / name / "spool"
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
         found = f"did you mean {' or '.join(near)}?" if near else "it holds no sweeps; name another with --runs-dir"
-        raise SpoolError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
+        raise EventLogError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
     try:
         check_inside(runs_dir, name, "NAME")
         check_links(folder.parent)
     except FolderError as error:
-        raise SpoolError(str(error)) from error
-    event_log.spool_id(folder)
+        raise EventLogError(str(error)) from error
+    event_log.read_sweep_id(folder)
     return folder
 
 
@@ -54,15 +55,14 @@ def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
     NotSent where the server is away, or another process is still feeding it.
     """
     # mlflow takes seconds to import: not before the input is known to be good
-    from harness.tracking.mlflow_view.mlflow_writer import Away
-    from harness.tracking.mlflow_view.writer_process import Writer
+    from harness.tracking.mlflow_view.writer_process import EventSender
 
-    with exclusively(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
+    with file_lock(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
         if not alone:
             raise NotSent("another process is sending this sweep; try again when it has ended")
         if rebuild:
             cursor_path(folder, uri).unlink(missing_ok=True)
-        writer = Writer(folder, uri, writer_log.log_to(folder), revive=rebuild, again=True)
+        writer = EventSender(folder, uri, writer_log.line_logger(folder), revive=rebuild, again=True)
         missing = unsent(folder, uri)
         waits = iter(WAITS)
         while (pause := next(waits, None)) is not None:
@@ -71,11 +71,11 @@ def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
                 while writer.send():
                     waits = iter(WAITS[1:])  # it goes forward
                 writer.close()
-            except Away as error:
+            except ServerUnavailable as error:
                 away = error
             else:
                 return missing
-    raise NotSent(f"{redact(uri)} is away: {away}")
+    raise NotSent(f"{redact_uri(uri)} is away: {away}")
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -89,16 +89,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
     parser.add_argument("--rebuild", action="store_true", help="send everything, from the first record on")
     options = parser.parse_args(arguments)
-    uri = resolve(options.tracking_uri, local_runs_dir(options.runs_dir))
+    uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
             folder = sweep_folder(workspace.local, options.name)
-            check(uri)
+            check_server(uri)
             sent = sync(folder, uri, options.rebuild)
-    except (ServerAway, NotSent) as error:
+    except (ServerUnavailable, NotSent) as error:
         print(error, file=sys.stderr)
         return 1
-    except (SpoolError, TrackingError, FolderError) as error:
+    except (EventLogError, TrackingError, FolderError) as error:
         print(error, file=sys.stderr)
         return 2
     cursor = Cursor.load(folder, uri)

@@ -13,7 +13,7 @@ from harness import cli
 from harness.common.callable_module import make_callable
 from harness.space import Space, SpaceError, load
 from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import EpochMetrics, SpoolError, TrialStarted
+from harness.tracking.spool.event_log import EpochMetrics, EventLogError, TrialStarted
 from harness.training.config.checks import check_data
 from harness.training.config.run_config import RunConfig
 
@@ -93,7 +93,7 @@ def _repeat(sweep: Path, trial: int, threads: int) -> int:
     """A trial again; the exit code says whether it gave what was recorded."""
     try:
         config, seeds, recorded = recall(sweep, trial)
-    except (LookupError, SpoolError) as error:
+    except (LookupError, EventLogError) as error:
         return cli.refuse(error)
     code, curve = _print_run(config, threads, seeds)
     if code != cli.DONE:
@@ -119,21 +119,21 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str,
 
     Raises:
         LookupError: there is no such sweep or trial.
-        SpoolError: the sweep's records cannot be read.
+        EventLogError: the sweep's records cannot be read.
     """
     if not (sweep / "spool").is_dir():
         raise LookupError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
-    event_log.spool_id(sweep / "spool")
+    event_log.read_sweep_id(sweep / "spool")
     config: RunConfig | None = None
     seeds = 1
     curve: dict[int, dict[str, float]] = {}
     numbers: set[int] = set()
-    for record, _ in event_log.read(sweep / "spool"):
+    for record, _ in event_log.read_events(sweep / "spool"):
         if isinstance(record, TrialStarted):
             numbers.add(record.trial)
             if record.trial == trial:
                 config = RunConfig.model_validate(dict(record.params))
-                seeds = int(record.tags.get(event_log.SEEDS, 1))
+                seeds = int(record.tags.get(event_log.SEEDS_TAG, 1))
         elif isinstance(record, EpochMetrics) and record.trial == trial:
             curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
     if config is None:

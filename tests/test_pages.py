@@ -16,7 +16,7 @@ from urllib.parse import quote
 
 import pytest
 
-from harness.tracking.mlflow_view.reading import Server, Sweep
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader, MlflowSweep
 from tests.analysis.test_notebook import FOLDER, outputs, printed
 from tests.conftest import ROOT, run, start
 from tests.support.devtools import visit
@@ -38,8 +38,8 @@ class Swept:
     def uri(self) -> str:
         return f"sqlite:///{self.runs / 'mlflow.db'}"
 
-    def sweep(self, name: str = "label_lr") -> Sweep:
-        return Server(self.uri).sweep(name)
+    def sweep(self, name: str = "label_lr") -> MlflowSweep:
+        return MlflowReader(self.uri).sweep(name)
 
 
 @pytest.fixture(scope="module")

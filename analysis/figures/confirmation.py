@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from analysis.figures import style
 from analysis.frames.sweep_frame import Study
 from harness.common.json_files import read_json
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.tracking_uri import TrackingError
 
 Findings = Mapping[str, Any]
 FILE = "confirm.json"

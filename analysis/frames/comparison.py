@@ -24,8 +24,8 @@ from analysis.frames import sweep_frame as studies
 from analysis.frames.sweep_frame import VALUE, Study, Z, interval
 from harness.common.json_files import read_json
 from harness.space import Space, SpaceError, difference, load
-from harness.tracking.mlflow_view.reading import Sweep
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.mlflow_view.mlflow_reader import MlflowSweep
+from harness.tracking.tracking_uri import TrackingError
 
 ON = {
     "dataset": "other data",
@@ -59,7 +59,7 @@ class Side:
 
     label: str
     study: Study
-    tracked: Sweep
+    tracked: MlflowSweep
     space: Space | None
     provenance: Mapping[str, Any]
     confirmed: Mapping[str, Any] | None
@@ -107,7 +107,7 @@ class Relation:
         return f"{self.label} and {self.to} are {words}"
 
 
-def read(sweeps: Sequence[Sweep]) -> list[Side]:
+def read(sweeps: Sequence[MlflowSweep]) -> list[Side]:
     """Each sweep with its files, under a label of its own."""
     names = [sweep.name for sweep in sweeps]
     return [
@@ -116,7 +116,7 @@ def read(sweeps: Sequence[Sweep]) -> list[Side]:
     ]
 
 
-def _side(sweep: Sweep, label: str) -> Side:
+def _side(sweep: MlflowSweep, label: str) -> Side:
     with TemporaryDirectory() as folder:
         into = Path(folder)
         confirmed = _json(sweep, "confirm.json", into) if "verdict" in sweep.tags else None
@@ -130,14 +130,14 @@ def _side(sweep: Sweep, label: str) -> Side:
         )
 
 
-def _json(sweep: Sweep, name: str, into: Path) -> dict[str, Any] | None:
+def _json(sweep: MlflowSweep, name: str, into: Path) -> dict[str, Any] | None:
     try:
         return read_json(sweep.artifact(name, into))
     except TrackingError:
         return None
 
 
-def _space(sweep: Sweep, into: Path) -> Space | None:
+def _space(sweep: MlflowSweep, into: Path) -> Space | None:
     try:
         return load(sweep.artifact("space.yaml", into))
     except (TrackingError, SpaceError, OSError):

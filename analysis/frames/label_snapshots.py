@@ -22,7 +22,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from analysis.frames.sweep_frame import VALUE, Study
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.tracking_uri import TrackingError
 
 FRESH = 10  # runs of a confirmation that are read, at most
 UNREADABLE = (TrackingError, OSError, ValueError, EOFError, BadZipFile)

@@ -14,8 +14,8 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from harness.tracking.mlflow_view.tracking_uri import resolve
-from harness.tracking.spool.event_log import SEEDS
+from harness.tracking.spool.event_log import SEEDS_TAG
+from harness.tracking.tracking_uri import resolve_uri
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
 CURVES = ("val_accuracy", "noisy_labels_corrected", "clean_labels_kept")
@@ -85,7 +85,7 @@ class Study:
 
     def images(self, trial: "pd.Series[Any]") -> int:
         """Draws of validation images that decided the trial's accuracy, over all its seeds."""
-        return int(trial["params.val_size"]) * int(self.sweep.tags.get(SEEDS, 1))
+        return int(trial["params.val_size"]) * int(self.sweep.tags.get(SEEDS_TAG, 1))
 
     def varied(self, arm: str) -> list[str]:
         """The parameters that differ between the trials of `arm`."""
@@ -96,12 +96,12 @@ class Study:
 
 def load(environ: Mapping[str, str] = os.environ) -> Study:
     """The study that `environ` names; TrackingError, with the nearest names, where there is none such."""
-    from harness.tracking.mlflow_view.reading import (
-        Server,  # mlflow takes seconds to import: not for a study of a folder
+    from harness.tracking.mlflow_view.mlflow_reader import (
+        MlflowReader,  # mlflow takes seconds to import: not for a study of a folder
     )
 
-    uri = resolve(environ.get("TRACKING_URI"), Path("runs"))
-    sweep = Server(uri).sweep(environ.get("STUDY") or None)
+    uri = resolve_uri(environ.get("TRACKING_URI"), Path("runs"))
+    sweep = MlflowReader(uri).sweep(environ.get("STUDY") or None)
     return read(sweep)
 
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from harness import cli
 from harness.confirm.run import Extent, NothingToConfirm, Refused, confirm
 from harness.space import SpaceError
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
-from harness.tracking.spool.event_log import SpoolError
+from harness.tracking.spool.event_log import EventLogError
+from harness.tracking.tracking_uri import TrackingError
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.storage.sweep_folder import FolderError, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
@@ -72,7 +72,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except NothingToConfirm as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    except (FolderError, SpaceError, Refused, TrackingError, ClusterError, SpoolError) as error:
+    except (FolderError, SpaceError, Refused, TrackingError, ClusterError, EventLogError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the finished runs are kept, the same command goes on", file=sys.stderr)

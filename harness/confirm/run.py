@@ -17,9 +17,9 @@ from harness.common.json_files import read_json, write_json
 from harness.confirm.tracked import metrics, starting, with_verdict
 from harness.space import Space, load
 from harness.tracking import provenance
-from harness.tracking.mlflow_view.tracking_uri import check, resolve
 from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted, now_ms
-from harness.tracking.tracker import Sent, Tracker
+from harness.tracking.tracker import Tracker, TrackingStatus
+from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
 from harness.tuning.storage.workspace import Workspace, local_workspace
@@ -54,7 +54,7 @@ class Confirmation:
     findings: dict[str, Any]
     file: Path
     lost: dict[str, str]
-    sent: Sent
+    sent: TrackingStatus
 
 
 @dataclass(frozen=True)
@@ -123,8 +123,8 @@ def confirm(
     workspace = local_workspace(runs_dir)
     runs = workspace.local
     path = find_sweep(runs, name)
-    uri = resolve(tracking_uri or tracked_on(path), runs)
-    check(uri)
+    uri = resolve_uri(tracking_uri or tracked_on(path), runs)
+    check_server(uri)
     if address is not None:
         check_address(address)
     space = load(path / "space.yaml")

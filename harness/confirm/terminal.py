@@ -13,7 +13,7 @@ from harness import cli
 from harness.confirm.run import MOST_SEEDS, Confirmation
 from harness.console import on_test
 from harness.console import shown as objective
-from harness.tracking.mlflow_view.tracking_uri import redact
+from harness.tracking.tracking_uri import redact_uri
 
 
 def show(outcome: Confirmation, options: argparse.Namespace) -> None:
@@ -81,7 +81,7 @@ def _next_commands(outcome: Confirmation, options: argparse.Namespace) -> list[t
         ("--top", None if options.top == 3 else options.top),
         ("--runs-dir", None if options.runs_dir == Path("runs") else options.runs_dir),
         ("--address", options.address),
-        ("--tracking-uri", options.tracking_uri and redact(options.tracking_uri)),
+        ("--tracking-uri", options.tracking_uri and redact_uri(options.tracking_uri)),
     ):
         again += [] if value is None else [f"{flag} {shlex.quote(str(value))}"]
     commands = [("all numbers:", str(outcome.file))]

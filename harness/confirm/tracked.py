@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from harness.tracking.spool.event_log import Record, SweepStarted, TrialEnded
+from harness.tracking.spool.event_log import Event, SweepStarted, TrialEnded
 from harness.tracking.tracker import Tracker
 from harness.tuning.storage.sweep_folder import SweepFolder
 
@@ -28,10 +28,10 @@ def metrics(found: Mapping[str, Any]) -> dict[str, float]:
     return numbers
 
 
-def starting(tracker: Tracker) -> Callable[[Record], None]:
+def starting(tracker: Tracker) -> Callable[[Event], None]:
     """Start the writer when the first run has ended: its start would slow down the first one's."""
 
-    def listen(record: Record) -> None:
+    def listen(record: Event) -> None:
         if isinstance(record, TrialEnded):
             tracker.start()
 

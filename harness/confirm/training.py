@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from harness.confirm.plan import Plan
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialEnded, TrialWarning
+from harness.tracking.spool import event_log
+from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, TrialEnded, TrialWarning
 from harness.tuning.execution import crew
 from harness.tuning.execution.crew import Crew, Event
 from harness.tuning.execution.signals import terminate_as_interrupt
@@ -17,7 +18,9 @@ class Training:
         hire: gives the crew.
     """
 
-    def __init__(self, plan: Plan, listeners: Sequence[Callable[[Record], None]], hire: Callable[[], Crew]) -> None:
+    def __init__(
+        self, plan: Plan, listeners: Sequence[Callable[[event_log.Event], None]], hire: Callable[[], Crew]
+    ) -> None:
         self.plan = plan
         self.lost: dict[str, str] = {}
         self._listeners = listeners
@@ -58,6 +61,6 @@ class Training:
                 self.lost[job.name] = reason
                 self._tell(TrialEnded(trial=job.number, state="failed", reason=reason))
 
-    def _tell(self, record: Record) -> None:
+    def _tell(self, record: event_log.Event) -> None:
         for listener in self._listeners:
             listener(record)

@@ -19,8 +19,8 @@ from harness.distill.students import Students, Unlike, students_of, students_see
 from harness.search import search
 from harness.search.run import check_same_question
 from harness.space import Space, load
-from harness.tracking.mlflow_view.tracking_uri import check, resolve
 from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
@@ -87,8 +87,8 @@ def distill(
     runs = workspace.local
     path = find_sweep(runs, name)
     theirs = runs / _checked(students_name or f"{name}-distill", name)
-    uri = resolve(tracking_uri or tracked_on(path), runs)
-    check(uri)
+    uri = resolve_uri(tracking_uri or tracked_on(path), runs)
+    check_server(uri)
     if address is not None:
         check_address(address)
     space = load(path / "space.yaml")

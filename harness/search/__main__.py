@@ -11,8 +11,8 @@ from harness.search.run import Refused, search
 from harness.search.terminal import headline, show
 from harness.search.warm_start import NoWarmStart, named, warm_start
 from harness.space import SpaceError, load
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
-from harness.tracking.spool.event_log import SpoolError
+from harness.tracking.spool.event_log import EventLogError
+from harness.tracking.tracking_uri import TrackingError
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
@@ -99,7 +99,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 verbose=options.verbose,
             )
         show(outcome, space, options)
-    except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, SpoolError) as error:
+    except (SpaceError, Refused, NoWarmStart, TrackingError, ClusterError, FolderError, EventLogError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)

@@ -19,17 +19,17 @@ from harness.search.warm_start import WarmStart
 from harness.search.warm_start import warm_start as warmed
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
-from harness.tracking.mlflow_view.tracking_uri import check, resolve
 from harness.tracking.spool.event_log import (
-    SEEDS,
+    SEEDS_TAG,
     ArtifactsAdded,
-    Record,
+    Event,
     SweepEnded,
     SweepPaused,
     SweepStarted,
     TrialEnded,
 )
 from harness.tracking.tracker import Tracker
+from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.training.config.checks import check_data
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
@@ -92,10 +92,10 @@ def search(
     deadline = None if budget is None else began + budget
     workspace = local_workspace(runs_dir)
     runs = workspace.local
-    uri = resolve(tracking_uri, runs)
+    uri = resolve_uri(tracking_uri, runs)
     path = runs / _checked(name or space.study)
     check_inside(runs, path.name, "--name")
-    check(uri)
+    check_server(uri)
     if address is not None:
         check_address(address)
     started = warmed(space, warm_start, runs, path) if isinstance(warm_start, str) else warm_start
@@ -236,10 +236,10 @@ def _log_models(space: Space, folder: SweepFolder, summary: dict[str, Any], trac
             tracker.append(ArtifactsAdded(trial=number, artifacts=(str(model),)))
 
 
-def _starting(tracker: Tracker) -> Callable[[Record], None]:
+def _starting(tracker: Tracker) -> Callable[[Event], None]:
     """Start the writer when the first trial has ended: its start would slow down the first one's."""
 
-    def listen(record: Record) -> None:
+    def listen(record: Event) -> None:
         if isinstance(record, TrialEnded):
             tracker.start()
 
@@ -288,14 +288,14 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
             **facts,
             "study": space.study,
             "trials": str(space.search.trials),
-            SEEDS: str(space.search.seeds_per_trial),
+            SEEDS_TAG: str(space.search.seeds_per_trial),
             "objective": ", ".join(map(str, space.objectives)),
         },
         artifacts=(str(folder.space), str(folder.provenance)),
     )
 
 
-def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Record:
+def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Event:
     best = summary["best"]
     metrics = {f"trials_{state}": float(count) for state, count in summary["states"].items()}
     if best is not None:

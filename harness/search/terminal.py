@@ -9,7 +9,7 @@ from typing import Any
 from harness import cli
 from harness.search.run import Outcome
 from harness.space import Space
-from harness.tracking.mlflow_view.tracking_uri import redact
+from harness.tracking.tracking_uri import redact_uri
 
 
 def headline(space: Space, path: Path) -> str:
@@ -50,7 +50,7 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
     where = _flags(
         {
             "--runs-dir": None if options.runs_dir == Path("runs") else options.runs_dir,
-            "--tracking-uri": options.tracking_uri and redact(options.tracking_uri),
+            "--tracking-uri": options.tracking_uri and redact_uri(options.tracking_uri),
         }
     )
     again = _flags(

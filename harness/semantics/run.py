@@ -31,9 +31,9 @@ from harness.semantics.references import (
     votes,
 )
 from harness.space import Space, load
-from harness.tracking.mlflow_view.tracking_uri import resolve
 from harness.tracking.spool import event_log
 from harness.tracking.tracker import Tracker
+from harness.tracking.tracking_uri import resolve_uri
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
 from harness.tuning.storage.workspace import Workspace, local_workspace
 
@@ -123,7 +123,7 @@ def semantics(
             "saw": SAW,
         }
         write_json(path / FILE, found)
-        _track(folder, space, resolve(tracked_on(path), runs), found, not ledger.missing)
+        _track(folder, space, resolve_uri(tracked_on(path), runs), found, not ledger.missing)
     from harness.report import report  # the figures' libraries take seconds to import
 
     report(path)

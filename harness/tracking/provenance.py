@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common.redaction import HIDDEN, hide, names_secret
-from harness.tracking.mlflow_view.tracking_uri import redact
+from harness.tracking.tracking_uri import redact_uri
 
 PACKAGES = (
     *("soft-label-harness", "torch", "torchvision", "numpy", "scikit-learn", "scipy"),
@@ -78,7 +78,7 @@ def command_line(argv: Iterable[str]) -> str:
         if hidden:
             words.append(HIDDEN)
         else:
-            words.append(_homeless(redact(hide(word)) if "://" in word else hide(word)))
+            words.append(_homeless(redact_uri(hide(word)) if "://" in word else hide(word)))
         hidden = not hidden and "=" not in word and word.startswith("-") and names_secret(word)
     return shlex.join(words)
 

@@ -13,10 +13,10 @@ from pathlib import Path
 
 import harness
 from harness.tracking.mlflow_view.system_metrics import Machine
-from harness.tracking.mlflow_view.tracking_uri import redact
 from harness.tracking.spool.cursor import Cursor, unsent
-from harness.tracking.spool.event_log import Record, Spool, now_ms, read
-from harness.tracking.spool.writer_log import log_to
+from harness.tracking.spool.event_log import Event, EventLog, now_ms, read_events
+from harness.tracking.spool.writer_log import line_logger
+from harness.tracking.tracking_uri import redact_uri
 
 RESTART = 30.0  # seconds, at least, between two starts of the writer
 ERRORS = "writer.err"  # beside the spool: what the writer could not put into its log
@@ -27,7 +27,7 @@ _left_behind: list[subprocess.Popen[bytes]] = []
 
 
 @dataclass(frozen=True, slots=True)
-class Sent:
+class TrackingStatus:
     """What a server has of the sweep.
 
     `pending` counts the records it does not have yet, `refused` the values and files it would not take, `aside` those
@@ -56,10 +56,10 @@ class Tracker:
     def __init__(
         self, folder: Path, uri: str, every: float = 2.0, drain: float = 60.0, system_metrics: bool = False
     ) -> None:
-        self.spool = Spool(folder)
+        self.spool = EventLog(folder)
         self.uri = uri
         self._every, self._drain = every, drain
-        self._machine = Machine(self.spool.append, log_to(folder), _began(folder)) if system_metrics else None
+        self._machine = Machine(self.spool.append, line_logger(folder), _began(folder)) if system_metrics else None
         self._writer: subprocess.Popen[bytes] | None = None
         self._started = -RESTART
 
@@ -68,7 +68,7 @@ class Tracker:
         """What was found damaged in the spool, in words."""
         return self.spool.warnings
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Event) -> None:
         """Keeps `record`, in less than a millisecond; a writer that died is started again."""
         self.spool.append(record)
         if self._writer is not None and self._writer.poll() is not None:
@@ -102,7 +102,7 @@ class Tracker:
                 start_new_session=True,  # an interrupt at the terminal is the driver's, not the writer's
             )
 
-    def finish(self, timeout: float = 30.0) -> Sent:
+    def finish(self, timeout: float = 30.0) -> TrackingStatus:
         """Closes the spool and gives the writer up to `timeout` seconds to send the rest.
 
         Where the server is away this returns after a few seconds; the writer goes on by itself for its
@@ -124,13 +124,13 @@ class Tracker:
             _left_behind.append(self._writer)
         return self.sent()
 
-    def sent(self) -> Sent:
+    def sent(self) -> TrackingStatus:
         """How far the server has been fed by now."""
         cursor = self._cursor()
         pending = unsent(self.spool.folder, self.uri)
         broken = pending > 0 and self._writer is not None and self._writer.poll() is not None
-        return Sent(
-            tracking_uri=redact(self.uri),
+        return TrackingStatus(
+            tracking_uri=redact_uri(self.uri),
             experiment=cursor.experiment,
             experiment_id=cursor.experiment_id,
             run_id=cursor.run_id,
@@ -150,4 +150,4 @@ class Tracker:
 
 def _began(folder: Path) -> int:
     """When the sweep was begun: the time of its spool's first record."""
-    return next((record.time for record, _ in read(folder) if record is not None), now_ms())
+    return next((record.time for record, _ in read_events(folder) if record is not None), now_ms())

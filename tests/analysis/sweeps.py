@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from harness.tracking.mlflow_view.writer_process import Writer
+from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.event_log import (
     EpochMetrics,
-    Record,
-    Spool,
+    Event,
+    EventLog,
     SweepEnded,
     SweepStarted,
     TrialEnded,
@@ -26,7 +26,7 @@ BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 
 def trial(
     number: int, arm: str, config: RunConfig, state: str = "complete", stop: int | None = None
-) -> Iterator[Record]:
+) -> Iterator[Event]:
     """A trial of `arm` that ends in `state` after epoch `stop` (default: its last).
 
     Learned labels do best at a label_lr of 0.3 and put right more of the wrong labels with every epoch; baselines
@@ -55,7 +55,7 @@ def trial(
     yield TrialEnded(trial=number, state=state, reason=reason, time=time + 1)  # type: ignore[arg-type]
 
 
-def searched(noise: bool = True) -> Iterator[Record]:
+def searched(noise: bool = True) -> Iterator[Event]:
     """Twelve learned trials (a third of them pruned, one failed) and three of each baseline."""
     common = RunConfig(noise="symmetric", noise_rate=0.4, epochs=12) if noise else RunConfig(epochs=12)
     for number in range(12):
@@ -130,7 +130,7 @@ def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
     return (str(folder / "labels.npz"), str(folder / "label_history.npz"))
 
 
-def class_labelled(records: Iterable[Record], home: Path) -> Iterator[Record]:
+def class_labelled(records: Iterable[Event], home: Path) -> Iterator[Event]:
     """The same `records`, where every learned trial has class labels."""
     learned = set()
     for record in records:
@@ -142,7 +142,7 @@ def class_labelled(records: Iterable[Record], home: Path) -> Iterator[Record]:
         yield record
 
 
-def confirmed(home: Path, seeds: int = 4) -> Iterator[Record]:
+def confirmed(home: Path, seeds: int = 4) -> Iterator[Event]:
     """A confirmation of the sweep in `home`: its numbers as a file of the sweep, and a run a seed with class labels."""
     home.mkdir(parents=True, exist_ok=True)
     (home / "confirm.json").write_text(json.dumps(findings(seeds)))
@@ -183,7 +183,7 @@ def findings(seeds: int = 4) -> dict[str, Any]:
     return {**whole, "verdict": said, "outcome": "better", "notes": []}
 
 
-def labelled(records: Iterable[Record], home: Path, course: bool = True) -> Iterator[Record]:
+def labelled(records: Iterable[Event], home: Path, course: bool = True) -> Iterator[Event]:
     """The same `records`, where every complete learned trial leaves the files of its labels under `home`."""
     learned = set()
     for record in records:
@@ -195,19 +195,19 @@ def labelled(records: Iterable[Record], home: Path, course: bool = True) -> Iter
         yield record
 
 
-def recorded(folder: Path, trials: Iterator[Record]) -> None:
+def recorded(folder: Path, trials: Iterator[Event]) -> None:
     """Records a sweep of `trials` in `folder`, named as it is."""
     tags = {"study": "label_lr", "commit": "0123456789abcdef"}
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(SweepStarted(name=folder.name, tags=tags, time=BEGIN))
         for record in trials:
             spool.append(record)
         spool.append(SweepEnded(time=BEGIN + 10_000_000))
 
 
-def sent(uri: str, runs: Path, trials: Iterator[Record], name: str = "label_lr") -> None:
+def sent(uri: str, runs: Path, trials: Iterator[Event], name: str = "label_lr") -> None:
     """Records a sweep of `trials` and sends it to `uri`, as a sweep's driver and writer do."""
     recorded(runs / name, trials)
-    writer = Writer(runs / name / "spool", uri, print)
+    writer = EventSender(runs / name / "spool", uri, print)
     while writer.send():
         pass

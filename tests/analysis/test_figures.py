@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import correction, learning_curves, parallel, response, search_progress, style, surface
 from analysis.frames.sweep_frame import Study, load
-from harness.tracking.spool.event_log import Record
+from harness.tracking.spool.event_log import Event
 from harness.training.config.run_config import RunConfig
 from tests.analysis.sweeps import searched, sent, trial
 
@@ -102,7 +102,7 @@ def test_arms_differ_by_line_and_marker_and_not_by_colour_alone() -> None:
         assert to_rgb(one.color) != to_rgb(other.color)
 
 
-def odd_sweeps() -> Iterable[tuple[str, list[Record], str]]:
+def odd_sweeps() -> Iterable[tuple[str, list[Event], str]]:
     config = RunConfig(noise="symmetric", noise_rate=0.4, epochs=6)
     one_hot = config.model_copy(update={"method": "one_hot"})
     yield "no trials", [], "no learned trial was measured no trial ran to its end"
@@ -115,7 +115,7 @@ def odd_sweeps() -> Iterable[tuple[str, list[Record], str]]:
 
 @pytest.mark.parametrize(("records", "said"), [sweep[1:] for sweep in odd_sweeps()], ids=[s[0] for s in odd_sweeps()])
 def test_an_odd_sweep_gets_figures_too_or_is_told_why_not(
-    records: list[Record], said: str, runs: Path, store: str, tmp_path: Path
+    records: list[Event], said: str, runs: Path, store: str, tmp_path: Path
 ) -> None:
     sent(store, runs, iter(records))
     study = load({"TRACKING_URI": store})

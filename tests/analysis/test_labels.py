@@ -13,7 +13,7 @@ from analysis.figures.labels import fates, gallery, mistakes
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import LabelHistory, Labels
 from analysis.frames.sweep_frame import Study, load, read
-from harness.tracking.spool.event_log import Record, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import Event, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
 
@@ -157,7 +157,7 @@ def test_labels_whose_truth_is_not_known_are_left_out(labels: Labels) -> None:
     assert mistakes.words(replace(labels, truth=np.full(IMAGES, -1))) == mistakes.NOTHING
 
 
-def fresh_records(home: Path, seeds: int) -> Iterator[Record]:
+def fresh_records(home: Path, seeds: int) -> Iterator[Event]:
     config = {"method": "learned", "label_lr": 0.3, "val_size": 250}
     for seed in range(1, seeds + 1):
         number = 1_000_000 * seed + 6

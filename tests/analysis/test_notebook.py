@@ -9,13 +9,13 @@ from nbformat import NotebookNode
 
 from analysis import execute
 from analysis.frames.sweep_frame import Study
-from harness.tracking.spool.event_log import Record
+from harness.tracking.spool.event_log import Event
 from tests.analysis.sweeps import class_labelled, confirmed, labelled, searched, sent
 
 FOLDER = Path(execute.__file__).parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
 TABLE, PICTURE = "text/html", "image/png"
-RICH: dict[str, tuple[Callable[[Path], Iterable[Record]], list[str], list[str]]] = {
+RICH: dict[str, tuple[Callable[[Path], Iterable[Event]], list[str], list[str]]] = {
     "confirm.ipynb": (
         lambda folder: [*searched(), *confirmed(folder)],
         [PICTURE, PICTURE, TABLE],

@@ -8,7 +8,7 @@ from scipy.stats import binomtest
 
 from analysis.frames import sweep_frame as studies
 from analysis.frames.sweep_frame import Study, interval, load, summary
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.tracking_uri import TrackingError
 from tests.analysis.sweeps import searched, sent
 
 

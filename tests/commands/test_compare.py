@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 
 from harness import compare
 from harness.space import dump, load
-from harness.tracking.mlflow_view.writer_process import Writer
-from harness.tracking.spool.event_log import Record, Spool, SweepEnded, SweepStarted
+from harness.tracking.mlflow_view.writer_process import EventSender
+from harness.tracking.spool.event_log import Event, EventLog, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store
 
@@ -44,7 +44,7 @@ def swept(
     (home / "confirm.json").write_text(json.dumps(FINDINGS))
     files = ["space.yaml", "provenance.json", *(["confirm.json"] if verdict else [])]
     tags = {"study": space.study, **({"verdict": verdict} if verdict else {})}
-    records: list[Record] = [
+    records: list[Event] = [
         SweepStarted(name=name, tags=tags, artifacts=tuple(str(home / file) for file in files), time=BEGIN)
     ]
     learned = space.arm("learned")
@@ -53,11 +53,11 @@ def swept(
         records += trial(number, "learned", config.model_copy(update={"epochs": 3}))
     config = space.arm("one_hot").config({"epochs": 4, "lr": 0.1})
     records += trial(9, "one_hot", config)
-    with Spool(home / "spool") as spool:
+    with EventLog(home / "spool") as spool:
         for record in records:
             spool.append(record)
         spool.append(SweepEnded(time=BEGIN + 10_000_000))
-    writer = Writer(home / "spool", uri, print)
+    writer = EventSender(home / "spool", uri, print)
     while writer.send():
         pass
 

@@ -211,9 +211,9 @@ def test_the_file_says_what_was_compared_how_and_on_which_data(confirmed: Confir
 
 
 def test_mlflow_has_the_runs_apart_from_the_search_s_and_the_verdict_on_the_sweep(confirmed: Confirmed) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(f"sqlite:///{confirmed.runs}/mlflow.db").sweep("label_lr")
+    sweep = MlflowReader(f"sqlite:///{confirmed.runs}/mlflow.db").sweep("label_lr")
     assert sweep.tags["verdict"] == confirmed.found["verdict"]
     assert sweep.state == "complete", "the search's own state is as it was"
     assert sorted(sweep.trials()["trial"]) == list(range(6))
@@ -286,9 +286,9 @@ def test_a_killed_driver_loses_and_repeats_nothing(confirmed: Confirmed, tmp_pat
     assert {file: after[file] for file in before} == before
     assert sweep.found["arms"] == confirmed.found["arms"]
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    runs = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").trials("confirmation")
+    runs = MlflowReader(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").trials("confirmation")
     assert len(runs) == 8
     assert set(runs["state"]) == {"complete"}
 

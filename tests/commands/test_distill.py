@@ -269,9 +269,9 @@ def load_students(distilled: Distilled) -> Space:
 
 @pytest.mark.slow
 def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_sweep(distilled: Distilled) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    server = Server(f"sqlite:///{distilled.runs}/mlflow.db")
+    server = MlflowReader(f"sqlite:///{distilled.runs}/mlflow.db")
     sweep = server.sweep("label_lr")
     assert sweep.tags["distillation"] == distilled.told["verdict"]
     teachers = sweep.trials("teacher")

@@ -11,7 +11,7 @@ import pytest
 
 from harness import report
 from harness.space import dump, load
-from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, labelled, searched, trial
 from tests.support.browser import probe, screenshot
 
@@ -47,7 +47,7 @@ FACTS = {
 def swept(folder: Path, records: Any = None, *, confirmed: bool = False, noise: bool = True) -> Path:
     """The folder of a sweep that ended."""
     folder.mkdir()
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(SweepStarted(name=folder.name, tags={"study": "label_lr"}, time=BEGIN))
         for record in searched(noise) if records is None else records:
             spool.append(record)
@@ -188,7 +188,7 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     folder = swept(tmp_path / "label_lr", confirmed=True)
     (folder / "confirm.json").write_text(json.dumps({**FINDINGS, "verdict": evil, "notes": [evil]}))
     (folder / "provenance.json").write_text(json.dumps({**FACTS, "command": evil, "host": evil}))
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         for record in trial(99, evil, _learned()):
             spool.append(record)
     text = report.render(folder)

@@ -108,9 +108,9 @@ def test_the_folder_holds_what_was_promised(swept: Swept) -> None:
 
 
 def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(swept.summary["mlflow"]["tracking_uri"]).sweep("label_lr")
+    sweep = MlflowReader(swept.summary["mlflow"]["tracking_uri"]).sweep("label_lr")
     assert sweep.run_id == swept.summary["mlflow"]["run_id"]
     trials = sweep.trials()
     assert sorted(trials["trial"]) == list(range(9))
@@ -206,9 +206,9 @@ def test_a_trial_of_several_seeds_is_their_mean_and_says_so(tmp_path: Path, ray_
     assert "seed 0 to 2, means over 3" in again.out
     assert "equal to what was recorded, bit for bit, in all 3 epochs" in again.out
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    trials = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").trials()
+    trials = MlflowReader(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").trials()
     assert trials["metrics.val_accuracy_std"].notna().all()
     best = summary["arms"]["learned"]
     row = trials.set_index("trial").loc[best["trial"]]
@@ -264,7 +264,7 @@ def wait_for_trials(folder: Path, count: int, timeout: float = 90) -> None:
     """Until so many trials have been measured."""
     until = time.monotonic() + timeout
     while time.monotonic() < until:
-        spool = folder / "spool" / "records.log"
+        spool = folder / "spool" / "events.log"
         if spool.exists() and len(set(re.findall(rb'"EpochMetrics","trial":(\d+)', spool.read_bytes()))) >= count:
             return
         time.sleep(0.05)
@@ -296,13 +296,13 @@ def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: 
     finish(process, timeout=30)
     assert run("harness.search", *slow_sweep(killed, ray_address)).code == 0
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
     calm_entries, killed_entries = entries(calm / "label_lr"), entries(killed / "label_lr")
     assert [entry.state for entry in killed_entries] == ["complete"] * 4
     assert killed_entries[0].params == calm_entries[0].params
     assert killed_entries[0].curve == calm_entries[0].curve, "what was cut off ends as if it had not been"
-    curves = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
+    curves = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
     counts = curves.groupby("trial")["step"].agg(["count", "nunique"])
     assert (counts["count"] == 60).all()
     assert (counts["nunique"] == 60).all()
@@ -345,7 +345,7 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
 
     ends = {
         record.trial: record.time / 1000
-        for record, _ in event_log.read(tmp_path / "label_lr" / "spool")
+        for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")
         if isinstance(record, event_log.TrialEnded)
     }
     computing = {entry.number: entry.seconds for entry in entries(tmp_path / "label_lr")}
@@ -378,9 +378,9 @@ def test_fifty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Pa
     trials = entries(killed / "label_lr")
     assert {entry.state for entry in trials} == {"complete", "pruned"}, "the pruner had something to decide"
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
+    sweep = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
     states = sweep.trials().set_index("trial")["state"].to_dict()
     assert states == {entry.number: entry.state for entry in trials}
     steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
@@ -411,9 +411,9 @@ def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
         assert sorted(arrays) == sorted(undisturbed)
         assert all(np.array_equal(arrays[key], undisturbed[key]) for key in arrays)
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
+    sweep = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
     assert list(sweep.trials()["trial"]) == [0]
     assert sorted(sweep.curves(["val_accuracy"])["step"]) == list(range(1, 251))
 
@@ -422,7 +422,7 @@ def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
 def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
     tmp_path: Path, ray_address: str
 ) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
     from harness.training.config.run_config import RunConfig
     from harness.training.data import load_splits
 
@@ -434,7 +434,7 @@ def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
     )
     assert (result.code, result.err) == (0, ""), result.all
     summary = read(tmp_path / "label_lr")
-    sweep = Server(summary["mlflow"]["tracking_uri"]).sweep("label_lr")
+    sweep = MlflowReader(summary["mlflow"]["tracking_uri"]).sweep("label_lr")
     assert "system/cpu_utilization_percentage" in sweep.metrics
     elsewhere = f"sqlite:///{tmp_path}/elsewhere.db"
     assert run("harness.sync", "label_lr", "--runs-dir", str(tmp_path), "--tracking-uri", elsewhere).code == 0

@@ -11,8 +11,8 @@ import pytest
 
 from analysis.frames.class_similarity import superclass_table
 from harness.semantics.__main__ import main
-from harness.tracking.mlflow_view.reading import Server
-from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
 from tests.commands.test_confirm import Sweep, pretended
 
 GROUPS = {"round": [0, 6, 8, 9], "straight": [1, 4, 7], "both": [2, 3, 5]}
@@ -192,11 +192,11 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
 
 @pytest.mark.slow
 def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Path) -> None:
-    with Spool(sweep.folder / "spool") as spool:
+    with EventLog(sweep.folder / "spool") as spool:
         spool.append(SweepStarted(name="label_lr", tags={"study": "label_lr"}))
         spool.append(SweepEnded())
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    told_by = Server(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
+    told_by = MlflowReader(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
     assert told_by.tags["semantics"] == told(sweep)["sentence"]
     file = told_by.artifact("semantics.json", sweep.runs.parent)
     assert json.loads(file.read_text()) == told(sweep)

@@ -87,9 +87,9 @@ def test_the_report_draws_the_front(swept: Swept) -> None:
 
 
 def test_the_server_holds_every_objective_and_their_names(swept: Swept) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(swept.summary["mlflow"]["tracking_uri"]).sweep("digits_calibration")
+    sweep = MlflowReader(swept.summary["mlflow"]["tracking_uri"]).sweep("digits_calibration")
     assert sweep.tags["objective"] == "maximize val_accuracy, minimize val_calibration_error, minimize busy_seconds"
     trials = sweep.trials().set_index("trial")
     for member in swept.summary["front"]:

@@ -35,9 +35,9 @@ def test_a_clock_that_jumps_moves_no_budget_and_loses_no_point(tmp_path: Path, r
     summary = json.loads((runs / "label_lr" / "summary.json").read_text())
     assert summary["states"] == {"complete": 6, "pruned": 0, "failed": 0}
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(f"sqlite:///{runs}/mlflow.db").sweep("label_lr")
+    sweep = MlflowReader(f"sqlite:///{runs}/mlflow.db").sweep("label_lr")
     assert set(sweep.trials()["state"]) == {"complete"}
     steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
     assert steps == {

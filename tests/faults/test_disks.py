@@ -29,9 +29,9 @@ def whole(folder: Path) -> None:
     assert (folder / "study.journal").read_bytes().endswith(b"\n")
     for line in (folder / "study.journal").read_text().splitlines():
         json.loads(line)
-    records = folder / "spool" / "records.log"
+    records = folder / "spool" / "events.log"
     assert records.read_bytes().endswith(b"\n")
-    assert event_log.damaged(folder / "spool", 0, records.stat().st_size) == 0
+    assert event_log.count_damaged_lines(folder / "spool", 0, records.stat().st_size) == 0
     begun = [file for file in folder.rglob(".*") if file.is_file()]
     assert begun == []
 
@@ -63,9 +63,9 @@ def test_a_disk_that_fills_up_stops_the_sweep_in_words_and_with_space_it_goes_on
         assert states(folder) == {"complete": 5, "pruned": 0, "failed": 0}
         whole(folder)
 
-        from harness.tracking.mlflow_view.reading import Server
+        from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-        sweep = Server(f"sqlite:///{runs}/mlflow.db").sweep("label_lr")
+        sweep = MlflowReader(f"sqlite:///{runs}/mlflow.db").sweep("label_lr")
         assert set(sweep.trials()["state"]) == {"complete"}
         steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
         assert steps == {number: list(range(1, 21)) for number in range(5)}

@@ -104,7 +104,7 @@ def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tm
 
     from harness.tracking.spool import event_log
 
-    records = [record for record, _ in event_log.read(folder / "spool")]
+    records = [record for record, _ in event_log.read_events(folder / "spool")]
     ends = [record.trial for record in records if isinstance(record, event_log.TrialEnded)]
     assert sorted(ends) == list(range(60)), "each ends once"
     measured = [(record.trial, record.step) for record in records if isinstance(record, event_log.EpochMetrics)]

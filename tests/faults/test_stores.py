@@ -115,7 +115,7 @@ def test_a_sweep_killed_on_two_machines_ends_as_one_that_nobody_disturbed(swept:
 @pytest.mark.slow
 def test_the_store_holds_a_runs_folder_as_a_disk_would_and_nothing_of_the_way_there(swept: Swept) -> None:
     there = {name.removeprefix("label_lr/") for name in names(swept.url)}
-    whole = {"study.journal", "spool/records.log", "space.yaml", "provenance.json", "summary.json", "report.html"}
+    whole = {"study.journal", "spool/events.log", "space.yaml", "provenance.json", "summary.json", "report.html"}
     assert whole <= there
     complete = [number for number, _, state, *_ in told(swept.calm) if state == "complete"]
     assert complete
@@ -149,9 +149,9 @@ def test_a_store_that_goes_away_stops_the_sweep_in_words(swept: Swept) -> None:
 
 @pytest.mark.slow
 def test_every_view_of_the_sweep_has_each_trial_once(swept: Swept) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = Server(f"sqlite:///{swept.home}/mlflow.db").sweep("label_lr")
+    sweep = MlflowReader(f"sqlite:///{swept.home}/mlflow.db").sweep("label_lr")
     states = sweep.trials().set_index("trial")["state"].to_dict()
     assert states == {number: state for number, _, state, *_ in told(swept.calm)}
     steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
@@ -177,12 +177,12 @@ def test_it_is_confirmed_and_reported_from_a_machine_that_has_nothing_of_it(swep
 
 @pytest.mark.slow
 def test_a_server_is_filled_from_a_machine_that_has_nothing_of_it(swept: Swept, tmp_path: Path) -> None:
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
     uri = f"sqlite:///{tmp_path}/another.db"
     sent = swept.on("seven", "harness.sync", "label_lr", "--tracking-uri", uri)
     assert sent.code == 0, sent.all
-    trials = Server(uri).sweep("label_lr").trials()
+    trials = MlflowReader(uri).sweep("label_lr").trials()
     assert sorted(trials["trial"]) == list(range(TRIALS))
 
 

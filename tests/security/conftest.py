@@ -15,7 +15,7 @@ import pytest
 import torch
 
 from harness.space import dump, load
-from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
 from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import Result
 from tests.tuning.conftest import run_all
@@ -69,7 +69,7 @@ def finished(runs: Path, name: str = "label_lr") -> Path:
     space = load("label_lr.yaml", SMALL)
     run_all(SweepStudy(folder / "study.journal", space))
     (folder / "space.yaml").write_text(dump(space))
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(SweepStarted(name=name, tags={"study": "label_lr"}))
         spool.append(SweepEnded())
     return folder

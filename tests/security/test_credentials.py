@@ -12,7 +12,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.tracking import provenance
-from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact
+from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri
 from tests.commands.test_compare import swept
 from tests.conftest import finish, start
 from tests.security.conftest import again, call, finished
@@ -124,9 +124,9 @@ ADDRESSES = [
 def test_an_address_that_cannot_be_used_is_told_without_it(tmp_path: Path, uri: str) -> None:
     finished(tmp_path)
     with pytest.raises(TrackingError) as caught:
-        check(uri, timeout=1)
+        check_server(uri, timeout=1)
     assert leaks(str(caught.value)) == []
-    assert leaks(redact(uri)) == []
+    assert leaks(redact_uri(uri)) == []
     for module, words in (
         ("search", again(tmp_path)),
         ("confirm", ("label_lr", "--runs-dir", str(tmp_path))),
@@ -198,22 +198,22 @@ def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:
 
 
 def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Path, empty_database: Path) -> None:
-    from harness.tracking.mlflow_view.mlflow_writer import Away
-    from harness.tracking.mlflow_view.writer_process import Writer
-    from harness.tracking.spool.event_log import EpochMetrics, Spool, TrialStarted
-    from harness.tracking.spool.writer_log import log_to
+    from harness.tracking.mlflow_view.writer_process import EventSender
+    from harness.tracking.spool.event_log import EpochMetrics, EventLog, TrialStarted
+    from harness.tracking.spool.writer_log import line_logger
+    from harness.tracking.tracking_uri import ServerUnavailable
 
     folder = finished(tmp_path / "runs") / "spool"
     (tmp_path / "server").mkdir()
     (tmp_path / "server" / "mlflow.db").write_bytes(empty_database.read_bytes())
     with mlflow_server(tmp_path / "server", free_port()) as url:
-        writer = Writer(folder, url.replace("://", f"://{USER}"), log_to(folder))
+        writer = EventSender(folder, url.replace("://", f"://{USER}"), line_logger(folder))
         while writer.send():
             pass
-    with Spool(folder) as spool:
+    with EventLog(folder) as spool:
         spool.append(TrialStarted(trial=0, name="one"))
         spool.append(EpochMetrics(trial=0, step=1, metrics={"val_accuracy": 0.5}))
-    with pytest.raises(Away) as caught:
+    with pytest.raises(ServerUnavailable) as caught:
         writer.send()
     assert leaks(str(caught.value)) == []
     assert of_files(tmp_path / "runs") == {}

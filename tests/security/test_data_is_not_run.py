@@ -131,7 +131,7 @@ def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Pa
     files = [folder / "trials" / "0" / name for name in ("labels.npz", "label_history.npz")]
     for file in files:
         malicious_npz(file, trap, labels)
-    with event_log.Spool(folder / "spool") as records:
+    with event_log.EventLog(folder / "spool") as records:
         for number in range(12):
             records.append(event_log.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
     result = call("report", "label_lr", "--runs-dir", str(tmp_path))
@@ -164,9 +164,9 @@ def test_a_record_that_is_none_is_stepped_over_though_its_checksum_fits(tmp_path
 
     folder = swept(tmp_path / "label_lr")
     records = folder / "spool" / event_log.FILE
-    whole = len(list(event_log.read(folder / "spool")))
+    whole = len(list(event_log.read_events(folder / "spool")))
     records.write_bytes(records.read_bytes() + line(body))
-    assert [record for record, _ in event_log.read(folder / "spool")][whole:] == [None]
+    assert [record for record, _ in event_log.read_events(folder / "spool")][whole:] == [None]
 
 
 def test_a_sweep_s_json_that_nests_without_end_is_taken_for_damaged(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.spool.event_log import Spool, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import EventLog, TrialEnded, TrialStarted
 from tests.security.conftest import again, call, finished
 from tests.tracking.conftest import empty_database, runs, store
 
@@ -62,7 +62,7 @@ def test_a_link_out_of_the_runs_folder_is_not_followed(tmp_path: Path, module: s
 
 @pytest.mark.parametrize("module", ["search", "sync"])
 @pytest.mark.parametrize(
-    "link", ["driver.lock", "provenance.json", "study.journal.cut", "spool/writer.log", "spool/records.cut", "trials/0"]
+    "link", ["driver.lock", "provenance.json", "study.journal.cut", "spool/writer.log", "spool/events.cut", "trials/0"]
 )
 def test_a_link_in_a_sweep_that_was_sent_is_not_written_through(tmp_path: Path, module: str, link: str) -> None:
     folder = finished(tmp_path / "runs")
@@ -92,7 +92,7 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     """Records name files; those of a sweep that was sent may name any."""
     from mlflow import MlflowClient
 
-    from harness.tracking.mlflow_view.writer_process import Writer
+    from harness.tracking.mlflow_view.writer_process import EventSender
 
     (tmp_path / "key").write_text("private")
     home = runs / "label_lr"
@@ -101,7 +101,7 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     (home / "trials" / "notes.txt").write_text("public")
     (runs / "beside.txt").write_text("public")
     said: list[str] = []
-    with Spool(home / "spool") as spool:
+    with EventLog(home / "spool") as spool:
         spool.append(TrialStarted(trial=0, name="learned-0"))
         spool.append(
             TrialEnded(
@@ -113,7 +113,7 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
                 ),
             )
         )
-    writer = Writer(home / "spool", store, said.append)
+    writer = EventSender(home / "spool", store, said.append)
     while writer.send():
         pass
     client = MlflowClient(store)

@@ -12,8 +12,8 @@ from mlflow.entities import DatasetInput, ViewType
 from harness.tracking.spool.event_log import (
     DatasetUsed,
     EpochMetrics,
-    Record,
-    Spool,
+    Event,
+    EventLog,
     SweepEnded,
     SweepStarted,
     TrialEnded,
@@ -25,7 +25,7 @@ BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 STATES = ("complete", "pruned", "failed")
 
 
-def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Record]:
+def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Event]:
     """Trial 0 completes, trial 1 is pruned, trial 2 diverges, and so on in turn."""
     state, start = STATES[trial % 3], BEGIN + 60_000 * trial
     params = {"label_lr": 0.1 * (trial + 1), "meta_interval": trial + 1, "method": "learned", "train_on_meta": False}
@@ -45,16 +45,16 @@ def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Record]:
     )
 
 
-def sweep_records(trials: int = 3) -> Iterator[Record]:
+def sweep_records(trials: int = 3) -> Iterator[Event]:
     yield SweepStarted(name="a study", params={"sampler": "tpe"}, tags={"commit": "abc"}, time=BEGIN)
     for trial in range(trials):
         yield from trial_records(trial)
     yield SweepEnded(metrics={"best_val_accuracy": 0.8}, time=BEGIN + 60_000 * (trials + 1))
 
 
-def record(folder: Path, records: Iterator[Record]) -> Path:
+def record(folder: Path, records: Iterator[Event]) -> Path:
     """Appends `records` to the spool in `folder`, which is returned."""
-    with Spool(folder) as spool:
+    with EventLog(folder) as spool:
         for each in records:
             spool.append(each)
     return folder

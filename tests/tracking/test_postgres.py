@@ -9,11 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.mlflow_view.reading import Server
-from harness.tracking.mlflow_view.tracking_uri import check
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+from harness.tracking.tracking_uri import check_server
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import record, shown, sweep_records
-from tests.tracking.test_mirror import send
+from tests.tracking.test_mlflow_writer import send
 
 
 def _program(name: str) -> str | None:
@@ -55,7 +55,7 @@ def postgres() -> Iterator[str]:
 @pytest.mark.slow
 def test_on_postgresql_a_sweep_shows_and_reads_as_on_sqlite(postgres: str, store: str, spool_folder: Path) -> None:
     record(spool_folder, sweep_records(3))
-    check(postgres)
+    check_server(postgres)
     send(spool_folder, postgres)
     send(spool_folder, store)
     assert shown(postgres) == shown(store)
@@ -66,6 +66,6 @@ def test_on_postgresql_a_sweep_shows_and_reads_as_on_sqlite(postgres: str, store
     send(spool_folder, postgres)
     assert shown(postgres) == shown(store), "sending twice changes nothing"
 
-    there, here = Server(postgres).sweep("a study"), Server(store).sweep("a study")
+    there, here = MlflowReader(postgres).sweep("a study"), MlflowReader(store).sweep("a study")
     assert there.curves(["train_loss"]).equals(here.curves(["train_loss"]))
     assert there.trials().drop(columns="run_id").equals(here.trials().drop(columns="run_id"))

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from harness import sync
-from harness.tracking.spool.cursor import cursor_path, exclusively, unsent
+from harness.common.file_lock import file_lock
+from harness.tracking.spool.cursor import cursor_path, unsent
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import record, shown, sweep_records, trial_records
 
@@ -80,7 +81,7 @@ def test_a_sweep_whose_driver_died_is_not_left_running(swept: Path, store: str) 
 
 
 def test_a_spool_cut_mid_record_is_sent_up_to_the_cut(swept: Path, store: str) -> None:
-    path = swept / "a study" / "spool" / "records.log"
+    path = swept / "a study" / "spool" / "events.log"
     path.write_bytes(path.read_bytes()[:-7])
     assert command(swept, "a study") == 0
     runs = shown(store)
@@ -115,7 +116,7 @@ def test_two_never_send_at_once(
     swept: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(sync, "PATIENCE", 0.2)
-    with exclusively(cursor_path(swept / "a study" / "spool", store).with_suffix(".lock")) as mine:
+    with file_lock(cursor_path(swept / "a study" / "spool", store).with_suffix(".lock")) as mine:
         assert mine
         assert command(swept, "a study") == 1
     assert "another process is sending" in capsys.readouterr().err

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.space import Space, parse
-from harness.tracking.spool.event_log import Record
+from harness.tracking.spool.event_log import Event
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 
@@ -66,12 +66,12 @@ class Recorder:
     """A listener that keeps what it is told."""
 
     def __init__(self) -> None:
-        self.records: list[Record] = []
+        self.records: list[Event] = []
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: Event) -> None:
         self.records.append(record)
 
-    def of(self, kind: type[Record]) -> list[Record]:
+    def of(self, kind: type[Event]) -> list[Event]:
         return [record for record in self.records if isinstance(record, kind)]
 
 

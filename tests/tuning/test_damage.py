@@ -9,9 +9,9 @@ import pytest
 from rich.console import Console
 
 from harness.console import SweepProgress
-from harness.tracking.mlflow_view.changes import fold
 from harness.tracking.spool import event_log
 from harness.tracking.spool.event_log import TrialWarning
+from harness.tracking.spool.run_updates import updates_by_run
 from harness.tuning.execution.scheduler import LedgerScheduler
 from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import finish, run, start
@@ -43,8 +43,8 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
     assert remark in printed.getvalue()
     (told,) = heard.of(TrialWarning)
     assert (told.trial, told.text) == (trial.number, remark)
-    assert event_log.decode(event_log.encode(told)) == told
-    assert fold([told])[trial.number].tags == {"remark": remark}
+    assert event_log.decode_event(event_log.encode_event(told)) == told
+    assert updates_by_run([told])[trial.number].tags == {"remark": remark}
 
 
 @pytest.mark.slow
@@ -67,12 +67,12 @@ def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Pa
         "on from the one before it"
     )
     assert said in result.out
-    records = [record for record, _ in event_log.read(tmp_path / "label_lr" / "spool")]
+    records = [record for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")]
     assert [record.text for record in records if isinstance(record, TrialWarning)] == [said]
     summary = json.loads((tmp_path / "label_lr" / "summary.json").read_text())
     assert summary["states"] == {"complete": 1, "pruned": 0, "failed": 0}
 
-    from harness.tracking.mlflow_view.reading import Server
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    curves = Server(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
+    curves = MlflowReader(f"sqlite:///{tmp_path}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
     assert sorted(curves["step"]) == list(range(1, 251))

@@ -16,7 +16,7 @@ from optuna.trial import TrialState
 
 from harness.common.checksums import compact_json, decode_line, encode_line
 from harness.space import load
-from harness.tracking.spool.event_log import Spool
+from harness.tracking.spool.event_log import EventLog
 from harness.tuning.study.journal import FORMAT, JournalError, ReadOnlyStorage, _JournalFile
 from harness.tuning.study.sweep_study import SweepStudy, read_trial_records
 from tests.conftest import run
@@ -227,10 +227,10 @@ def test_a_search_refuses_a_damaged_journal_and_changes_nothing(tmp_path: Path) 
 
 
 def test_a_search_warns_of_what_was_damaged(tmp_path: Path) -> None:
-    journal, events = tmp_path / "label_lr" / "study.journal", tmp_path / "label_lr" / "spool" / "records.log"
+    journal, events = tmp_path / "label_lr" / "study.journal", tmp_path / "label_lr" / "spool" / "events.log"
     events.parent.mkdir(parents=True)
     run_all(SweepStudy(journal, load("label_lr.yaml", ["epochs=1", "search.trials=3"])))
-    Spool(events.parent).close()
+    EventLog(events.parent).close()
     for file in (journal, events):
         file.write_bytes(file.read_bytes() + b'0123 {"cut sho')
     words = ("--space", "label_lr.yaml", "--set", "epochs=1", "--trials", "3", "--runs-dir", str(tmp_path))

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.space import Space
-from harness.tracking.spool.event_log import Record, TrialEnded
+from harness.tracking.spool.event_log import Event, TrialEnded
 from harness.tuning.study.journal import _JournalFile
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import TrialRecord
@@ -128,7 +128,7 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
         else:
             study.complete(trial.number)
     trial, epoch = pruned
-    heard: list[Record] = []
+    heard: list[Event] = []
     after = SweepStudy(journal, searched, [heard.append])
     assert after.trial_records()[-1].state == "running"
     after.apply_pending_prunings()

@@ -31,7 +31,7 @@ from analysis.frames.class_similarity import class_table, most_alike, off_diagon
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import Study
 from harness.statistics import MantelResult, mantel_test
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
+from harness.tracking.tracking_uri import TrackingError
 
 FEWEST = 3  # classes: of two there is one pair
 PAIRS = 10

@@ -5,7 +5,7 @@
 A batch is folded into one change per run (`changes`), and each run is brought to that state: created where the
 server has none of its key, its parameters, tags and points in as few calls as MLflow's limits allow, its files, its
 status. Each step may be repeated at will. What the server refuses is named and stepped over; a server that is away
-raises `Away`, and the same batch is tried again later.
+raises `ServerUnavailable`, and the same batch is tried again later.
 
 A server may also break on one value or file (a 5xx each time) and take all else. So after each failure that is the
 server's, it is asked to write what it holds already. If it cannot, it is away. If it can, the thing at fault is tried
@@ -32,11 +32,11 @@ from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
+from harness.common.file_lock import file_lock
 from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.changes import RUNNING, STATUS, Change, Point, fold
-from harness.tracking.mlflow_view.tracking_uri import sqlite_path
-from harness.tracking.spool.cursor import exclusively
-from harness.tracking.spool.event_log import Record, Scalar, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.event_log import Event, Scalar, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.run_updates import RUNNING, STATUS, Change, Point, updates_by_run
+from harness.tracking.tracking_uri import ServerUnavailable, sqlite_path
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
 FACTS_PER_CALL = 100
@@ -52,11 +52,7 @@ TRIES = 4
 Entity = Metric | Param | RunTag
 
 
-class Away(Exception):
-    """The server cannot be reached, or is out of order; what was sent may be sent again."""
-
-
-class Unsure(Away):
+class Unsure(ServerUnavailable):
     """The server fails on something and takes other things; it is tried again before it is set aside."""
 
 
@@ -96,23 +92,23 @@ class MlflowWriter:
             if database is not None:
                 # The first use makes the tables, and two processes that do so at once break each other.
                 lock = database.with_name(database.name + ".lock")
-                if not stack.enter_context(exclusively(lock)):
-                    raise Away(f"another process is opening {database}")
+                if not stack.enter_context(file_lock(lock)):
+                    raise ServerUnavailable(f"another process is opening {database}")
             try:
                 self._client = MlflowClient(uri)
                 self.experiment_id = self._experiment(artifacts)
                 self._find_runs(ViewType.ACTIVE_ONLY if revive else ViewType.ALL)
             except Exception as error:
-                raise Away(_line(error)) from error
+                raise ServerUnavailable(_line(error)) from error
 
     @property
     def run_id(self) -> str | None:
         """The sweep's own run, once there is one."""
         return self._runs.get(None)
 
-    def send(self, records: Sequence[Record]) -> None:
-        """Brings every run that `records` speak of to what they say; Away if the server is."""
-        changes = fold(records)
+    def send(self, records: Sequence[Event]) -> None:
+        """Brings every run that `records` speak of to what they say; ServerUnavailable if the server is."""
+        changes = updates_by_run(records)
         unsure: Unsure | None = None
         for trial in sorted(changes, key=lambda trial: -1 if trial is None else trial):
             try:
@@ -148,7 +144,7 @@ class MlflowWriter:
             return str(self._client.create_experiment(self.study, artifact_location=location))
         if found.lifecycle_stage != "active":
             remedy = f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
-            raise Away(f"experiment '{self.study}' was deleted; {remedy}")
+            raise ServerUnavailable(f"experiment '{self.study}' was deleted; {remedy}")
         return str(found.experiment_id)
 
     def _find_runs(self, view: int) -> None:
@@ -299,17 +295,17 @@ class MlflowWriter:
         self._status[trial] = change.status
 
     def _refuse(self, error: Exception, what: str) -> None:
-        """Steps over what the server refused, or failed on too often; raises Away where it may take it later."""
+        """Steps over what the server refused, or failed on too often; ServerUnavailable where it may take it later."""
         if is_away(error):
             self._suspect(error, what)
             self._failures.pop(what, None)
         self._step_over(error, what)
 
     def _suspect(self, error: Exception, what: str) -> None:
-        """Returns if `what` alone is at fault and was tried often enough, else raises Away."""
+        """Returns if `what` alone is at fault and was tried often enough, else raises ServerUnavailable."""
         # A server that is silent would be silent once more, for as long.
         if "timed out" in str(error) or not self._writes():
-            raise Away(_line(error)) from error
+            raise ServerUnavailable(_line(error)) from error
         if self._failures[what] < TRIES:
             self._failures[what] += 1
         if self._failures[what] < TRIES:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
-from harness.tracking.spool.event_log import Record, SystemMetrics, now_ms
+from harness.tracking.spool.event_log import Event, SystemMetrics, now_ms
 from harness.tracking.spool.writer_log import Say
 
 SECONDS = 5.0  # between two points
@@ -26,7 +26,7 @@ class Machine:
         began: when the sweep did, in milliseconds since the epoch.
     """
 
-    def __init__(self, append: Callable[[Record], None], say: Say, began: int) -> None:
+    def __init__(self, append: Callable[[Event], None], say: Say, began: int) -> None:
         self._append, self._say, self._began = append, say, began
         self._over = threading.Event()
         self._thread: threading.Thread | None = None

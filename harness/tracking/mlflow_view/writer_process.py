@@ -21,25 +21,26 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from harness.tracking.mlflow_view.mlflow_writer import Away, MlflowWriter, Unsure
-from harness.tracking.mlflow_view.tracking_uri import artifact_root, redact, resolve, sqlite_path
+from harness.common.file_lock import file_lock
+from harness.tracking.mlflow_view.mlflow_writer import MlflowWriter, Unsure
 from harness.tracking.spool import event_log
-from harness.tracking.spool.cursor import Cursor, cursor_path, exclusively
+from harness.tracking.spool.cursor import Cursor, cursor_path
 from harness.tracking.spool.event_log import (
-    Record,
-    SpoolError,
+    Event,
+    EventLogError,
     SweepEnded,
     SweepPaused,
     SweepStarted,
     now_ms,
 )
-from harness.tracking.spool.writer_log import Say, log_to
+from harness.tracking.spool.writer_log import Say, line_logger
+from harness.tracking.tracking_uri import ServerUnavailable, artifact_root, redact_uri, resolve_uri, sqlite_path
 
 BATCH = 2000  # records of one round: a few hundred kB in memory
 FIRST_WAIT, LAST_WAIT = 0.5, 10.0  # seconds between tries of a server that is away; each doubles the last
 
 
-class Writer:
+class EventSender:
     """Feeds one server from one spool, batch by batch. `say` takes a line for the log.
 
     `revive=True` makes new runs in place of those that a person deleted; `again=True` begins with the first thing that
@@ -58,23 +59,23 @@ class Writer:
             self._save(offset=self.cursor.aside_from, aside=0)
 
     def send(self) -> int:
-        """Sends one batch and moves the cursor behind it; how many lines it had. Away if the server is."""
+        """Sends one batch and moves the cursor behind it; how many lines it had. ServerUnavailable if the server is."""
         if not self._next()[0]:
             return 0
         try:
             mirror = self._connected()
             lines, offset = self._next()
-            if bad := event_log.damaged(self.folder, self.cursor.offset, offset):
+            if bad := event_log.count_damaged_lines(self.folder, self.cursor.offset, offset):
                 self._say(f"damaged lines in {event_log.FILE}, stepped over: {bad}")
             mirror.send([record for record in lines if record is not None])
-        except Away as error:
+        except ServerUnavailable as error:
             if not self.cursor.away:
-                self._say(f"{redact(self.uri)} {'fails on' if isinstance(error, Unsure) else 'is away:'} {error}")
+                self._say(f"{redact_uri(self.uri)} {'fails on' if isinstance(error, Unsure) else 'is away:'} {error}")
             self._save(away=str(error))
             self._mirror = None  # what it knew of the server may no longer hold when that is back
             raise
         if self.cursor.away:
-            self._say(f"{redact(self.uri)} is back")
+            self._say(f"{redact_uri(self.uri)} is back")
         refused, mirror.refused = mirror.refused, 0
         aside, mirror.aside = mirror.aside, 0
         self._save(
@@ -90,17 +91,17 @@ class Writer:
         return len(lines)
 
     def close(self) -> None:
-        """All is sent and the driver is gone: nothing it left open stays RUNNING. Away if the server is."""
+        """All is sent and the driver is gone: nothing it left open stays RUNNING."""
         last = None
-        for record, _ in event_log.read(self.folder):
+        for record, _ in event_log.read_events(self.folder):
             if isinstance(record, SweepStarted | SweepPaused | SweepEnded):
                 last = record
         if isinstance(last, SweepStarted):
             self._connected().interrupt(now_ms())
 
-    def _next(self) -> tuple[list[Record | None], int]:
+    def _next(self) -> tuple[list[Event | None], int]:
         """The lines behind the cursor, a batch at most, and the offset behind them."""
-        lines = list(itertools.islice(event_log.read(self.folder, self.cursor.offset), BATCH))
+        lines = list(itertools.islice(event_log.read_events(self.folder, self.cursor.offset), BATCH))
         return [record for record, _ in lines], lines[-1][1] if lines else self.cursor.offset
 
     def _connected(self) -> MlflowWriter:
@@ -112,7 +113,7 @@ class Writer:
             home = self.folder.absolute().parent
             self._mirror = MlflowWriter(
                 uri=self.uri,
-                sweep=event_log.spool_id(self.folder),
+                sweep=event_log.read_sweep_id(self.folder),
                 study=study_of(self.folder),
                 home=home,
                 artifacts=artifact_root(self.uri, home.parent),
@@ -152,7 +153,7 @@ class Driver:
             self._descriptor = None
 
 
-def run(writer: Writer, driver: Driver, every: float, drain: float) -> bool:
+def run(writer: EventSender, driver: Driver, every: float, drain: float) -> bool:
     """Sends until the driver has ended and the server has everything; whether it has.
 
     A batch is sent at most once in `every` seconds while the driver lives, unless it is full; after the
@@ -169,7 +170,7 @@ def run(writer: Writer, driver: Driver, every: float, drain: float) -> bool:
             if ended and not sent:
                 writer.close()
                 return True
-        except Away:
+        except ServerUnavailable:
             driver.wait(min(wait, max(0.0, deadline - time.monotonic())))
             wait = min(2 * wait, LAST_WAIT)
         else:
@@ -180,7 +181,7 @@ def run(writer: Writer, driver: Driver, every: float, drain: float) -> bool:
 
 def study_of(folder: Path) -> str:
     """The study's name: the tag `study` of the sweep's first record, else the sweep's name."""
-    for record, _ in itertools.islice(event_log.read(folder), 100):
+    for record, _ in itertools.islice(event_log.read_events(folder), 100):
         if isinstance(record, SweepStarted):
             return record.tags.get("study", record.name)
     return folder.absolute().parent.name
@@ -191,11 +192,11 @@ def feed(folder: Path, uri: str, driver: Driver, say: Say, every: float, drain: 
     lock = cursor_path(folder, uri).with_suffix(".lock")
     deadline = time.monotonic() + drain
     while True:
-        with exclusively(lock) as mine:
+        with file_lock(lock) as mine:
             if mine:
-                return run(Writer(folder, uri, say, revive), driver, every, drain)
+                return run(EventSender(folder, uri, say, revive), driver, every, drain)
         if driver.ended and time.monotonic() > deadline:
-            say(f"another process is still feeding {redact(uri)}")
+            say(f"another process is still feeding {redact_uri(uri)}")
             return False
         driver.wait(FIRST_WAIT)
 
@@ -213,15 +214,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
-    uri = resolve(options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
+    uri = resolve_uri(options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
     try:
-        event_log.spool_id(folder)
-    except SpoolError as error:
+        event_log.read_sweep_id(folder)
+    except EventLogError as error:
         print(error, file=sys.stderr)
         return 2
     os.nice(19)  # below Ray's workers, which run at 15
     driver = Driver(sys.stdin.fileno() if options.follow else None)
-    return 0 if feed(folder, uri, driver, log_to(folder), options.every, options.drain) else 1
+    return 0 if feed(folder, uri, driver, line_logger(folder), options.every, options.drain) else 1
 
 
 if __name__ == "__main__":

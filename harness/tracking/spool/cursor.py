@@ -5,18 +5,14 @@ changes nothing: runs are found by their key, and every value carries the time o
 """
 
 import dataclasses
-import fcntl
 import json
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
 from harness.common.atomic_files import write_text
-from harness.tracking.mlflow_view.tracking_uri import fingerprint, redact
 from harness.tracking.spool import event_log
+from harness.tracking.tracking_uri import fingerprint, redact_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +40,7 @@ class Cursor:
         try:
             return cls(**json.loads(cursor_path(folder, uri).read_text()))
         except (FileNotFoundError, ValueError, TypeError, RecursionError):
-            return cls(tracking_uri=redact(uri))
+            return cls(tracking_uri=redact_uri(uri))
 
     def save(self, folder: Path, uri: str) -> None:
         write_text(cursor_path(folder, uri), json.dumps(dataclasses.asdict(self), indent=1) + "\n")
@@ -57,26 +53,4 @@ def cursor_path(folder: Path, uri: str) -> Path:
 def unsent(folder: Path, uri: str) -> int:
     """How many records of the spool the server behind `uri` does not have yet."""
     offset = Cursor.load(folder, uri).offset
-    return sum(record is not None for record, _ in event_log.read(folder, offset))
-
-
-@contextmanager
-def exclusively(path: Path, patience: float = 0.0) -> Iterator[bool]:
-    """Yields whether this process now holds the lock `path`, after `patience` seconds at most.
-
-    The lock ends with the block, or with the process.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    deadline = time.monotonic() + patience
-    with path.open("a") as file:
-        while not (held := _lock(file.fileno())) and time.monotonic() < deadline:
-            time.sleep(0.1)
-        yield held
-
-
-def _lock(descriptor: int) -> bool:
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError:
-        return False
-    return True
+    return sum(record is not None for record, _ in event_log.read_events(folder, offset))

@@ -29,15 +29,15 @@ from harness.common.errors import HarnessError
 
 Scalar = str | int | float | bool
 
-FILE = "records.log"
-CUT = "records.cut"
+FILE = "events.log"
+CUT = "events.cut"
 VERSION = 1
 
-SEEDS = "seeds_per_trial"
+SEEDS_TAG = "seeds_per_trial"
 """Tag of a sweep and of its trials: the runs of each trial, from its seed up, of which its metrics are the means."""
 
 
-class SpoolError(HarnessError):
+class EventLogError(HarnessError):
     """A spool that cannot be read or written; the message says what to do."""
 
 
@@ -151,7 +151,7 @@ class SweepEnded:
     time: int = dataclasses.field(default_factory=now_ms)
 
 
-Record = (
+Event = (
     SweepStarted
     | TrialStarted
     | DatasetUsed
@@ -164,7 +164,7 @@ Record = (
     | SweepEnded
 )
 
-KINDS: dict[str, type[Record]] = {kind.__name__: kind for kind in get_args(Record)}
+KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
 
 
 def _frame(payload: Mapping[str, Any]) -> bytes:
@@ -197,13 +197,13 @@ def _plain(value: object) -> object:
     return number if math.isfinite(number) else str(number)
 
 
-def encode(record: Record) -> bytes:
+def encode_event(record: Event) -> bytes:
     """The line that holds `record`."""
     fields = {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
     return _frame({"kind": type(record).__name__, **fields})
 
 
-def decode(line: bytes) -> Record | None:
+def decode_event(line: bytes) -> Event | None:
     """The record of a line; None for a damaged line, the header, or a kind or fields that are none of this version."""
     payload = _unframe(line)
     if payload is None or (kind := KINDS.get(str(payload.pop("kind", None)))) is None:
@@ -220,7 +220,7 @@ def decode(line: bytes) -> Record | None:
         return None
 
 
-class Spool:
+class EventLog:
     """The driver's end: opens (or begins) the spool of `folder` and appends to it.
 
     `id` names the sweep on any tracking server. `warnings` says in words what was found damaged on opening.
@@ -237,15 +237,15 @@ class Spool:
         self._size = os.fstat(self._descriptor).st_size
         self._alone = threading.Lock()
         if self._size == 0:
-            self._write(_frame({"kind": "Spool", "version": VERSION, "id": uuid.uuid4().hex}))
-        self.id = spool_id(self.folder)
+            self._write(_frame({"kind": "EventLog", "version": VERSION, "id": uuid.uuid4().hex}))
+        self.id = read_sweep_id(self.folder)
 
-    def append(self, record: Record) -> None:
+    def append(self, record: Event) -> None:
         """Adds one record, from any thread; OSError if the disk does not take it, and then the file is as it was."""
         if isinstance(record, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded) and record.artifacts:
             record = dataclasses.replace(record, artifacts=tuple(map(self._relative, record.artifacts)))
         with self._alone:
-            self._write(encode(record))
+            self._write(encode_event(record))
 
     def close(self) -> None:
         """Makes what was appended safe against a power cut, and closes the file."""
@@ -283,7 +283,7 @@ class Spool:
         tail = content[sound:]
         if tail:
             if sound:
-                spool_id(self.folder)  # nothing is cut off a file that is none of ours
+                read_sweep_id(self.folder)  # nothing is cut off a file that is none of ours
             with (self.folder / CUT).open("ab") as aside:
                 aside.write(tail + b"\n")
             os.ftruncate(self._descriptor, sound)
@@ -296,26 +296,26 @@ class Spool:
             self.warnings.append(f"{path}: damaged lines, stepped over: {bad}")
 
 
-def spool_id(folder: Path) -> str:
-    """The sweep's identity, from the first line of its spool; SpoolError where there is none."""
+def read_sweep_id(folder: Path) -> str:
+    """The sweep's identity, from the first line of its spool; EventLogError where there is none."""
     path = Path(folder) / FILE
     try:
         with path.open("rb") as file:
             header = _unframe(file.readline())
     except FileNotFoundError:
-        raise SpoolError(f"{path}: expected the records of a sweep, found no such file") from None
-    if header is None or header.get("kind") != "Spool":
-        raise SpoolError(
+        raise EventLogError(f"{path}: expected the records of a sweep, found no such file") from None
+    if header is None or header.get("kind") != "EventLog":
+        raise EventLogError(
             f"{path}: expected a spool's header on the first line, found something else; "
             "put a copy back, or move the folder away to track the sweep anew"
         )
     if header.get("version") != VERSION:
         found = header.get("version")
-        raise SpoolError(f"{path}: expected version {VERSION}, got {found}; use the harness that wrote it")
+        raise EventLogError(f"{path}: expected version {VERSION}, got {found}; use the harness that wrote it")
     return str(header.get("id"))
 
 
-def read(folder: Path, offset: int = 0) -> Iterator[tuple[Record | None, int]]:
+def read_events(folder: Path, offset: int = 0) -> Iterator[tuple[Event | None, int]]:
     """Whole lines from byte `offset` on, as (record or None, offset behind the line); see `decode` for None.
 
     A last line without its newline is not given: it is still being written, or the tail of a cut.
@@ -326,10 +326,10 @@ def read(folder: Path, offset: int = 0) -> Iterator[tuple[Record | None, int]]:
             if not line.endswith(b"\n"):
                 return
             offset += len(line)
-            yield decode(line), offset
+            yield decode_event(line), offset
 
 
-def damaged(folder: Path, start: int, end: int) -> int:
+def count_damaged_lines(folder: Path, start: int, end: int) -> int:
     """How many lines between the bytes `start` and `end` have a wrong checksum."""
     with (Path(folder) / FILE).open("rb") as file:
         file.seek(start)

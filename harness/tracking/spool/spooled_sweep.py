@@ -14,9 +14,9 @@ from typing import Any, Self
 
 import pandas as pd
 
-from harness.tracking.mlflow_view.changes import Change, fold
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
 from harness.tracking.spool import event_log
+from harness.tracking.spool.run_updates import Change, updates_by_run
+from harness.tracking.tracking_uri import TrackingError
 
 FACTS = ("trial", "run_id", "name", "arm", "state", "reason", "seconds")
 CURVE_COLUMNS = ["trial", "metric", "step", "value"]
@@ -38,10 +38,10 @@ class SpooledSweep:
 
     @classmethod
     def read(cls, folder: Path) -> Self:
-        """The sweep in `folder`; SpoolError where it holds no records, or none of this version."""
+        """The sweep in `folder`; EventLogError where it holds no records, or none of this version."""
         records = folder / "spool"
-        run_id = event_log.spool_id(records)
-        changes = fold(record for record, _ in event_log.read(records) if record is not None)
+        run_id = event_log.read_sweep_id(records)
+        changes = updates_by_run(record for record, _ in event_log.read_events(records) if record is not None)
         own = changes.pop(None, Change(start_time=0))
         return cls(
             home=folder,

@@ -9,7 +9,7 @@ FILE = "writer.log"
 Say = Callable[[str], None]
 
 
-def log_to(folder: Path) -> Say:
+def line_logger(folder: Path) -> Say:
     """Adds a line with its time to the log; the file is opened anew each time, so it may be moved away."""
 
     def say(line: str) -> None:

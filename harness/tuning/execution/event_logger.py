@@ -9,7 +9,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted
 from harness.tuning.storage.sweep_folder import SweepFolder, label_files
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.trial_record import TrialRecord
@@ -31,7 +31,7 @@ class EventLogger:
         self,
         folder: SweepFolder,
         workspace: Workspace,
-        append: Callable[[Record], None],
+        append: Callable[[Event], None],
         tags: Mapping[str, str] | None = None,
     ) -> None:
         self._workspace = workspace
@@ -41,10 +41,10 @@ class EventLogger:
         self._last_step: dict[int, int] = {}
         self._ended: set[int] = set()
         self._saw: set[tuple[int, object]] = set()
-        for record, _ in event_log.read(folder.spool):
+        for record, _ in event_log.read_events(folder.spool):
             self._note(record)
 
-    def __call__(self, record: Record) -> None:
+    def __call__(self, record: Event) -> None:
         if isinstance(record, EpochMetrics) and record.step <= self._last_step.get(record.trial, 0):
             return
         if isinstance(record, DatasetUsed) and _contexts(record) <= self._saw:
@@ -69,7 +69,7 @@ class EventLogger:
         """Whether the spool says how this trial ended."""
         return number in self._ended
 
-    def _note(self, record: Record | None) -> None:
+    def _note(self, record: Event | None) -> None:
         match record:
             case EpochMetrics():
                 self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))

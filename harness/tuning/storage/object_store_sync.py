@@ -3,7 +3,7 @@
 The journal and the spool must agree: a spool ahead of the journal would show trials that are run again, one behind it
 would lack their epochs for good. Two uploads are never made at once, but both files only grow. So a snapshot uploads
 
-    1. study.journal    2. spool/records.log    3. snapshot.json    4. every other file that changed
+    1. study.journal    2. spool/events.log    3. snapshot.json    4. every other file that changed
 
 where snapshot.json holds the length of the first two at one moment. A reader cuts both to these lengths. A kill between
 two uploads leaves them longer than the former snapshot.json says, never shorter, and that snapshot is what is read. The
@@ -33,7 +33,7 @@ from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_
 from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
 
 SNAPSHOT_SECONDS = 30.0
-JOURNAL, SPOOL = "study.journal", "spool/records.log"
+JOURNAL, SPOOL = "study.journal", "spool/events.log"
 LENGTHS = "snapshot.json"
 SYNC_STATE = ".store.json"
 """In the working copy: the lengths last uploaded or downloaded, and the state of each file on both sides then."""

@@ -21,8 +21,8 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Self
 
 from harness.common.atomic_files import disk_error, write_text
+from harness.common.file_lock import file_lock
 from harness.common.urls import BadUrl, Url, parse_place
-from harness.tracking.spool.cursor import exclusively
 from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, no_such_sweep
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ class Workspace:
         from harness.tuning.storage.lease import Lease
         from harness.tuning.storage.object_store_sync import ObjectStoreSync, SnapshotThread
 
-        with exclusively(self._lock_of(access), LOCK_WAIT_SECONDS) as held:
+        with file_lock(self._lock_of(access), LOCK_WAIT_SECONDS) as held:
             if not held:
                 raise FolderError(
                     f"{store.url / access.name}: this sweep is being run by another process of this machine; wait for "
@@ -134,7 +134,7 @@ class Workspace:
         from harness.tuning.storage.object_store_sync import ObjectStoreSync
 
         def pull() -> None:
-            with exclusively(self._lock_of(access)) as held:
+            with file_lock(self._lock_of(access)) as held:
                 if held:
                     ObjectStoreSync(store, self.local, access.name).pull()
 

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
 from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Record, TrialStarted, TrialWarning
+from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Event, TrialStarted, TrialWarning
 from harness.tuning.study.journal import FORMAT, FORMAT_ATTRIBUTE, Journal, JournalError
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
@@ -35,7 +35,7 @@ from harness.tuning.study.stopping import END_INDEX, ArmStopping, violation
 from harness.tuning.study.trial_record import State, TrialRecord, trial_ended
 from harness.tuning.trial import Trial
 
-Listener = Callable[[Record], None]
+Listener = Callable[[Event], None]
 
 # User attributes of Optuna's trials.
 RETRY_OF = "retry_of"  # number of the failed trial that this one runs again
@@ -183,7 +183,7 @@ class SweepStudy:
         trial = self._trial(arm, frozen)
         self._running[trial.number] = _RunningTrial(trial, handle, epoch=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
-        tags[event_log.SEEDS] = str(trial.seeds)
+        tags[event_log.SEEDS_TAG] = str(trial.seeds)
         self._notify(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
 
@@ -195,7 +195,7 @@ class SweepStudy:
     # Results
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        """Record the metrics of an epoch; returns whether the trial should be pruned there.
+        """Event the metrics of an epoch; returns whether the trial should be pruned there.
 
         Epochs that were recorded before a restart are ignored.
         """
@@ -221,7 +221,7 @@ class SweepStudy:
         return prune
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        """Record for how many seconds the trial has computed in all."""
+        """Event for how many seconds the trial has computed in all."""
         self._running[number].seconds = seconds
 
     def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
@@ -305,7 +305,7 @@ class SweepStudy:
             study.set_user_attr(FORMAT_ATTRIBUTE, FORMAT)
         return study
 
-    def _notify(self, event: Record) -> None:
+    def _notify(self, event: Event) -> None:
         for listener in self.listeners:
             listener(event)
 

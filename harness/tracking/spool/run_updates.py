@@ -14,7 +14,7 @@ from harness.tracking.spool.event_log import (
     ArtifactsAdded,
     DatasetUsed,
     EpochMetrics,
-    Record,
+    Event,
     Scalar,
     SweepEnded,
     SweepPaused,
@@ -66,7 +66,7 @@ class Change:
         self.end_time = time if state in STATUS else None
 
 
-def fold(records: Iterable[Record]) -> dict[int | None, Change]:
+def updates_by_run(records: Iterable[Event]) -> dict[int | None, Change]:
     """One change per run: by trial number, the sweep's own under None."""
     changes: dict[int | None, Change] = {}
     for record in records:
@@ -104,5 +104,5 @@ def fold(records: Iterable[Record]) -> dict[int | None, Change]:
     return changes
 
 
-def trial_of(record: Record) -> int | None:
+def trial_of(record: Event) -> int | None:
     return None if isinstance(record, SweepStarted | SystemMetrics | SweepPaused | SweepEnded) else record.trial

@@ -1,6 +1,6 @@
 """Sweeps read back from MLflow, as data frames: all that notebooks and comparisons know of a sweep.
 
-    sweep = Server(uri).sweep("label_lr")   the newest of that study
+    sweep = MlflowReader(uri).sweep("label_lr")   the newest of that study
     sweep.trials()                          one row a trial: trial, arm, state, params.*, metrics.* (the last)
     sweep.curves(["val_accuracy"])          one row a point: trial, metric, step, value
 
@@ -34,7 +34,7 @@ from mlflow.store.tracking.rest_store import RestStore
 from mlflow.utils.rest_utils import http_request
 
 from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.tracking_uri import TrackingError, check, redact, sqlite_path
+from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
 
 PAGE = 1000  # runs of one search
 BULK = 100  # runs of one call for curves
@@ -43,7 +43,7 @@ CURVE_COLUMNS = ["trial", "metric", "step", "value"]
 
 
 @dataclass(frozen=True, slots=True)
-class Sweep:
+class MlflowSweep:
     """One sweep on a server: its run and what hangs on it; `started` in milliseconds since the epoch."""
 
     client: MlflowClient
@@ -92,27 +92,27 @@ class Sweep:
             raise TrackingError(f"run {run}: expected a file '{name}', got: {error}") from error
 
 
-class Server:
+class MlflowReader:
     """A tracking server to read from; TrackingError where there is none. Creates nothing."""
 
     def __init__(self, uri: str) -> None:
-        check(uri)
+        check_server(uri)
         database = sqlite_path(uri)
         if database is not None and not database.exists():
             raise TrackingError(f"expected MLflow's database at {database}, found no such file; run a sweep first")
         self.uri = uri
         self._client = MlflowClient(uri)
 
-    def sweeps(self) -> list[Sweep]:
+    def sweeps(self) -> list[MlflowSweep]:
         """Every sweep of this harness on the server, the newest first."""
-        found: list[Sweep] = []
+        found: list[MlflowSweep] = []
         experiments = self._experiments()
         for first in range(0, len(experiments), BULK):
             some = experiments[first : first + BULK]
             found += map(self._sweep, _pages(self._client, some, "tags.`harness.kind` = 'sweep'"))
         return sorted(found, key=lambda sweep: sweep.started, reverse=True)
 
-    def sweep(self, study: str | None = None) -> Sweep:
+    def sweep(self, study: str | None = None) -> MlflowSweep:
         """The newest sweep of that name or run id, else of that study; of all if None.
 
         TrackingError, with the nearest names, where there is none.
@@ -122,7 +122,7 @@ class Server:
         for meant in (lambda sweep: study in (None, sweep.name, sweep.run_id), lambda sweep: sweep.study == study):
             for sweep in filter(meant, sweeps):
                 return sweep
-        where = redact(self.uri)
+        where = redact_uri(self.uri)
         if study is not None and self._client.get_experiment_by_name(study) is not None:
             raise TrackingError(
                 f"expected a sweep in the experiment '{study}' on {where}, found none; "
@@ -144,8 +144,8 @@ class Server:
             if not token:
                 return found
 
-    def _sweep(self, run: Run) -> Sweep:
-        return Sweep(
+    def _sweep(self, run: Run) -> MlflowSweep:
+        return MlflowSweep(
             client=self._client,
             experiment_id=run.info.experiment_id,
             run_id=run.info.run_id,

@@ -5,12 +5,12 @@ from pathlib import Path
 import pandas as pd
 import pytest
 
-from harness.tracking.mlflow_view.reading import Server
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
-from harness.tracking.spool.event_log import Spool, SpoolError, SweepStarted, TrialEnded, TrialStarted
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+from harness.tracking.spool.event_log import EventLog, EventLogError, SweepStarted, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
+from harness.tracking.tracking_uri import TrackingError
 from tests.tracking.sweeps import EPOCHS, record, sweep_records
-from tests.tracking.test_mirror import send
+from tests.tracking.test_mlflow_writer import send
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def folder(spool_folder: Path) -> Path:
 
 def test_trials_and_curves_are_those_that_the_server_gives(folder: Path, store: str) -> None:
     send(folder / "spool", store)
-    told, recorded = Server(store).sweep(), SpooledSweep.read(folder)
+    told, recorded = MlflowReader(store).sweep(), SpooledSweep.read(folder)
     ours, theirs = recorded.trials(), told.trials()
     assert set(theirs.columns) == set(ours.columns)
     pd.testing.assert_frame_equal(
@@ -40,7 +40,7 @@ def test_curves_of_chosen_trials_alone(folder: Path) -> None:
 
 
 def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> None:
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
         spool.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
     recorded = SpooledSweep.read(folder)
@@ -49,7 +49,7 @@ def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> Non
 
 
 def test_a_trial_whose_start_was_lost_is_left_out(folder: Path) -> None:
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
     assert list(SpooledSweep.read(folder).trials()["trial"]) == [0, 1, 2, 3]
 
@@ -59,7 +59,7 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
     file.parent.mkdir(parents=True)
     for each in (file, own):
         each.write_text("content")
-    with Spool(folder / "spool") as spool:
+    with EventLog(folder / "spool") as spool:
         spool.append(SweepStarted(name="a study", tags={}, artifacts=(str(own),)))
         spool.append(TrialStarted(trial=9, name="learned-9"))
         spool.append(TrialEnded(trial=9, state="complete", artifacts=(str(file),)))
@@ -76,5 +76,5 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
 
 
 def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
-    with pytest.raises(SpoolError, match="expected the records of a sweep"):
+    with pytest.raises(EventLogError, match="expected the records of a sweep"):
         SpooledSweep.read(tmp_path)

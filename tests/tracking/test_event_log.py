@@ -20,19 +20,19 @@ from harness.tracking.spool.event_log import (
     ArtifactsAdded,
     DatasetUsed,
     EpochMetrics,
-    Record,
-    Spool,
-    SpoolError,
+    Event,
+    EventLog,
+    EventLogError,
     SweepEnded,
     SweepPaused,
     SweepStarted,
     TrialEnded,
     TrialStarted,
     TrialWarning,
-    decode,
-    encode,
-    read,
-    spool_id,
+    decode_event,
+    encode_event,
+    read_events,
+    read_sweep_id,
 )
 from tests.tracking.sweeps import record, sweep_records, trial_records
 
@@ -67,32 +67,32 @@ records = st.one_of(
 )
 
 
-def contents(folder: Path) -> list[Record]:
-    return [found for found, _ in read(folder) if found is not None]
+def contents(folder: Path) -> list[Event]:
+    return [found for found, _ in read_events(folder) if found is not None]
 
 
-def lines(records: Iterable[Record]) -> list[bytes]:
+def lines(records: Iterable[Event]) -> list[bytes]:
     """Records to compare: NaN is not equal to itself, its line is."""
-    return [encode(each) for each in records]
+    return [encode_event(each) for each in records]
 
 
 @given(records)
-def test_a_record_is_read_back_as_it_was_written(original: Record) -> None:
-    line = encode(original)
+def test_a_record_is_read_back_as_it_was_written(original: Event) -> None:
+    line = encode_event(original)
     assert line.count(b"\n") == 1
-    assert decode(line) == original
+    assert decode_event(line) == original
 
 
 @given(records, st.integers(0, 10**6), st.integers(1, 255))
-def test_a_changed_byte_is_noticed(original: Record, place: int, change: int) -> None:
-    line = bytearray(encode(original))
+def test_a_changed_byte_is_noticed(original: Event, place: int, change: int) -> None:
+    line = bytearray(encode_event(original))
     line[place % (len(line) - 1)] ^= change
-    assert decode(bytes(line)) is None
+    assert decode_event(bytes(line)) is None
 
 
 def test_numbers_that_json_has_not_survive() -> None:
     original = {"nan": math.nan, "up": math.inf, "down": -math.inf, "numpy": np.float32(0.5)}
-    found = decode(encode(EpochMetrics(trial=1, step=2, metrics=original, time=3)))
+    found = decode_event(encode_event(EpochMetrics(trial=1, step=2, metrics=original, time=3)))
     assert isinstance(found, EpochMetrics)
     assert math.isnan(found.metrics.pop("nan"))  # type: ignore[attr-defined]
     assert found.metrics == {"up": math.inf, "down": -math.inf, "numpy": 0.5}
@@ -105,24 +105,24 @@ def test_a_spool_gives_back_a_whole_sweep_in_order(tmp_path: Path) -> None:
 
 def test_a_spool_opened_again_is_the_same_sweep_and_goes_on(tmp_path: Path) -> None:
     folder = record(tmp_path / "spool", sweep_records(2))
-    identity = spool_id(folder)
+    identity = read_sweep_id(folder)
     record(folder, trial_records(2))
-    assert spool_id(folder) == identity
+    assert read_sweep_id(folder) == identity
     assert lines(contents(folder)) == lines([*sweep_records(2), *trial_records(2)])
 
 
 def test_two_sweeps_have_two_identities(tmp_path: Path) -> None:
     one, other = (record(tmp_path / name, sweep_records(1)) for name in ("one", "other"))
-    assert spool_id(one) != spool_id(other)
+    assert read_sweep_id(one) != read_sweep_id(other)
 
 
 def test_a_tail_cut_at_any_byte_costs_that_record_alone_and_is_told(tmp_path: Path) -> None:
     folder = record(tmp_path / "spool", sweep_records(1))
     whole = (folder / FILE).read_bytes()
-    last = len(encode(list(sweep_records(1))[-1]))
+    last = len(encode_event(list(sweep_records(1))[-1]))
     for cut in range(1, last):
         (folder / FILE).write_bytes(whole[:-cut])
-        with Spool(folder) as spool:
+        with EventLog(folder) as spool:
             assert [word for word in spool.warnings if "cut short" in word]
             spool.append(SweepPaused(time=7))
         assert contents(folder) == [*list(sweep_records(1))[:-1], SweepPaused(time=7)]
@@ -132,7 +132,7 @@ def test_what_was_cut_off_is_kept_aside(tmp_path: Path) -> None:
     folder = record(tmp_path / "spool", sweep_records(1))
     with (folder / FILE).open("ab") as file:
         file.write(b"0000 half a rec")
-    Spool(folder).close()
+    EventLog(folder).close()
     assert (folder / CUT).read_bytes() == b"0000 half a rec\n"
 
 
@@ -141,7 +141,7 @@ def test_a_damaged_line_in_the_middle_costs_that_record_alone(tmp_path: Path) ->
     lines = (folder / FILE).read_bytes().splitlines(keepends=True)
     lines[4] = lines[4].replace(b'"step":1', b'"step":9')
     (folder / FILE).write_bytes(b"".join(lines))
-    with Spool(folder) as spool:
+    with EventLog(folder) as spool:
         assert spool.warnings == [f"{folder / FILE}: damaged lines, stepped over: 1"]
     expected = list(sweep_records(1))
     del expected[3]  # line 0 is the spool's header
@@ -149,20 +149,20 @@ def test_a_damaged_line_in_the_middle_costs_that_record_alone(tmp_path: Path) ->
 
 
 def test_a_whole_spool_brings_no_warnings(tmp_path: Path) -> None:
-    assert Spool(record(tmp_path / "spool", sweep_records(2))).warnings == []
+    assert EventLog(record(tmp_path / "spool", sweep_records(2))).warnings == []
 
 
 def test_a_file_of_something_else_is_refused(tmp_path: Path) -> None:
     (tmp_path / FILE).write_text("shopping list\n")
-    with pytest.raises(SpoolError, match="expected a spool's header"):
-        Spool(tmp_path)
+    with pytest.raises(EventLogError, match="expected a spool's header"):
+        EventLog(tmp_path)
 
 
 @pytest.mark.parametrize("tail", [b"", b"milk"])
 def test_nothing_is_cut_off_a_file_of_something_else(tmp_path: Path, tail: bytes) -> None:
     (tmp_path / FILE).write_bytes(b"shopping list\n" + tail)
-    with pytest.raises(SpoolError, match="put a copy back, or move the folder away"):
-        Spool(tmp_path)
+    with pytest.raises(EventLogError, match="put a copy back, or move the folder away"):
+        EventLog(tmp_path)
     assert (tmp_path / FILE).read_bytes() == b"shopping list\n" + tail
 
 
@@ -170,7 +170,7 @@ def test_a_disk_that_is_full_leaves_the_spool_whole(tmp_path: Path) -> None:
     folder = record(tmp_path / "spool", sweep_records(1))
     full = (folder / FILE).stat().st_size + 10
     soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    with Spool(folder) as spool:
+    with EventLog(folder) as spool:
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
         try:
             with pytest.raises(OSError, match=r"too large|only 10 of"):
@@ -182,7 +182,7 @@ def test_a_disk_that_is_full_leaves_the_spool_whole(tmp_path: Path) -> None:
 
 
 def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: Path) -> None:
-    with Spool(tmp_path / "sweep" / "spool") as spool:
+    with EventLog(tmp_path / "sweep" / "spool") as spool:
         inside, outside = tmp_path / "sweep" / "trials" / "labels.npz", tmp_path / "elsewhere.txt"
         spool.append(TrialEnded(trial=0, state="complete", artifacts=(str(inside), str(outside))))
     (found,) = contents(tmp_path / "sweep" / "spool")
@@ -192,7 +192,7 @@ def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: 
 
 def test_an_append_takes_less_than_a_millisecond(tmp_path: Path) -> None:
     point = {f"metric_{i}": i / 7 for i in range(10)}
-    with Spool(tmp_path) as spool:
+    with EventLog(tmp_path) as spool:
         seconds = []
         for step in range(500):
             begin = time.perf_counter()

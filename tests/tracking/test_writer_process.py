@@ -21,11 +21,11 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 from harness.sync import main as sync
 from harness.tracking import tracker
 from harness.tracking import tracker as tracker_module
-from harness.tracking.mlflow_view.writer_process import Driver, Writer, main, run
+from harness.tracking.mlflow_view.writer_process import Driver, EventSender, main, run
 from harness.tracking.spool.cursor import Cursor, cursor_path, unsent
 from harness.tracking.spool.event_log import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
 from harness.tracking.spool.writer_log import FILE as LOG
-from harness.tracking.spool.writer_log import log_to
+from harness.tracking.spool.writer_log import line_logger
 from harness.tracking.tracker import Tracker
 from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy
@@ -39,7 +39,7 @@ class Killed(BaseException):
 
 
 def send_all(folder: Path, uri: str) -> None:
-    writer = Writer(folder, uri, log_to(folder))
+    writer = EventSender(folder, uri, line_logger(folder))
     while writer.send():
         pass
 
@@ -76,7 +76,7 @@ def numbered_sweep(folder: Path) -> Path:
     """A sweep of two trials with a file, in the spool `folder`."""
     (folder.parent / "trials").mkdir(parents=True)
     (folder.parent / "space.yaml").write_text("a: 1\n")
-    with tracker.Spool(folder) as spool:
+    with tracker.EventLog(folder) as spool:
         spool.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
         for trial in (0, 2):
             for each in trial_records(trial):
@@ -143,7 +143,7 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     on_each_call(monkeypatch, act, after=False)
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
     log: list[str] = []
-    assert run(Writer(spool_folder, store, log.append), Driver(None), every=0.01, drain=20)
+    assert run(EventSender(spool_folder, store, log.append), Driver(None), every=0.01, drain=20)
     assert unsent(spool_folder, store) == 0
     calm = f"sqlite:///{tmp_path / 'calm.db'}"
     (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
@@ -212,7 +212,7 @@ def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
     with monkeypatch.context() as patch:
         breaking_on(patch, method, poison)
         patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-        assert run(Writer(folder, store, log_to(folder)), Driver(None), every=0.01, drain=60)
+        assert run(EventSender(folder, store, line_logger(folder)), Driver(None), every=0.01, drain=60)
     cursor = Cursor.load(folder, store)
     assert unsent(folder, store) == 0
     assert cursor.aside > 0
@@ -223,7 +223,7 @@ def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
     untouched = whole.keys() - {"a study", "learned-000", "learned-001"}
     assert {name: sent[name]["curves"] for name in untouched} == {name: whole[name]["curves"] for name in untouched}
 
-    again = Writer(folder, store, log_to(folder), again=True)
+    again = EventSender(folder, store, line_logger(folder), again=True)
     while again.send():
         pass
     assert shown(store) == whole, "tried again by a server that is well, it is as if nothing had been"
@@ -236,7 +236,7 @@ def test_of_many_values_the_one_at_fault_alone_is_set_aside(
     record(spool_folder, sweep_records(3))
     breaking_on(monkeypatch, "log_batch", poisoned_point)
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-    assert run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=60)
+    assert run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=60)
     assert Cursor.load(spool_folder, store).aside == 1
     curves = shown(store)["learned-000"]["curves"]
     assert [step for step, _, _ in curves["train_loss"]] == [1, 2, 4, 5]
@@ -251,7 +251,7 @@ def test_a_server_that_reads_and_does_not_write_is_away(
         for method in ("log_batch", "log_inputs", "set_terminated"):
             breaking_on(patch, method, lambda *_, **__: True)
         patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-        assert not run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=1.0)
+        assert not run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=1.0)
     cursor = Cursor.load(spool_folder, store)
     assert (cursor.offset, cursor.aside) == (0, 0)
     assert cursor.away
@@ -267,7 +267,7 @@ def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
 
     on_each_call(monkeypatch, act, after=False)
     begin = time.monotonic()
-    assert not run(Writer(spool_folder, store, log_to(spool_folder)), Driver(None), every=0.01, drain=1.0)
+    assert not run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=1.0)
     assert 0.9 < time.monotonic() - begin < 3
     cursor = Cursor.load(spool_folder, store)
     assert (cursor.offset, cursor.away) == (0, "refused")
@@ -284,11 +284,11 @@ def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(spool_folder: 
 
 def test_damaged_lines_are_told_in_the_log_and_stepped_over(spool_folder: Path, store: str) -> None:
     record(spool_folder, sweep_records(1))
-    path = spool_folder / "records.log"
+    path = spool_folder / "events.log"
     path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
     send_all(spool_folder, store)
     assert [step for step, _, _ in shown(store)["learned-000"]["curves"]["val_accuracy"]] == [1, 3, 4, 5]
-    assert "damaged lines in records.log, stepped over: 1" in (spool_folder / LOG).read_text()
+    assert "damaged lines in events.log, stepped over: 1" in (spool_folder / LOG).read_text()
 
 
 def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(spool_folder: Path, store: str) -> None:

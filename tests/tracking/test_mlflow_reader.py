@@ -6,12 +6,12 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.mlflow_view import reading
-from harness.tracking.mlflow_view.reading import Server
-from harness.tracking.mlflow_view.tracking_uri import TrackingError
-from harness.tracking.spool.event_log import Spool, SweepEnded, SweepStarted
+from harness.tracking.mlflow_view import mlflow_reader
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
+from harness.tracking.tracking_uri import TrackingError
 from tests.tracking.sweeps import BEGIN, EPOCHS, record, sweep_records
-from tests.tracking.test_mirror import send
+from tests.tracking.test_mlflow_writer import send
 
 
 @pytest.fixture
@@ -21,7 +21,7 @@ def sent(spool_folder: Path, store: str) -> str:
 
 
 def test_trials_are_rows_with_typed_parameters(sent: str) -> None:
-    trials = Server(sent).sweep("a study").trials()
+    trials = MlflowReader(sent).sweep("a study").trials()
     assert list(trials["trial"]) == [0, 1, 2, 3]
     assert list(trials["state"]) == ["complete", "pruned", "failed", "complete"]
     assert list(trials["reason"]) == ["", "", "diverged", ""]
@@ -33,12 +33,12 @@ def test_trials_are_rows_with_typed_parameters(sent: str) -> None:
 
 
 def test_final_values_are_those_of_the_last_epoch(sent: str) -> None:
-    trials = Server(sent).sweep().trials()
+    trials = MlflowReader(sent).sweep().trials()
     assert list(trials["metrics.val_accuracy"]) == [EPOCHS / (EPOCHS + trial + 1) for trial in range(4)]
 
 
 def test_curves_have_every_point_of_every_trial(sent: str) -> None:
-    curves = Server(sent).sweep().curves(["val_accuracy"])
+    curves = MlflowReader(sent).sweep().curves(["val_accuracy"])
     expected = [
         (trial, "val_accuracy", epoch, epoch / (EPOCHS + trial + 1))
         for trial in range(4)
@@ -48,15 +48,15 @@ def test_curves_have_every_point_of_every_trial(sent: str) -> None:
 
 
 def test_curves_of_chosen_trials_alone(sent: str) -> None:
-    sweep = Server(sent).sweep()
+    sweep = MlflowReader(sent).sweep()
     trials = sweep.trials()
     assert set(sweep.curves(["train_loss"], trials[trials["state"] == "complete"])["trial"]) == {0, 3}
 
 
 def test_curves_are_the_same_run_by_run_as_in_bulk(sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    sweep = Server(sent).sweep()
+    sweep = MlflowReader(sent).sweep()
     in_bulk = sweep.curves(["val_accuracy", "train_loss"])
-    monkeypatch.setattr(reading, "POINTS", 7)  # as if each answer were cut short
+    monkeypatch.setattr(mlflow_reader, "POINTS", 7)  # as if each answer were cut short
     pd.testing.assert_frame_equal(sweep.curves(["val_accuracy", "train_loss"]), in_bulk)
 
 
@@ -65,15 +65,15 @@ def test_curves_take_one_call_a_metric_not_one_a_run(sent: str, monkeypatch: pyt
         raise AssertionError("one call a run")
 
     monkeypatch.setattr(MlflowClient, "get_metric_history", refuse)
-    assert len(Server(sent).sweep().curves(["val_accuracy"])) == 4 * EPOCHS
+    assert len(MlflowReader(sent).sweep().curves(["val_accuracy"])) == 4 * EPOCHS
 
 
 def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:
     for name, time in (("old", BEGIN), ("new", BEGIN + 9)):
-        with Spool(runs / name / "spool") as spool:
+        with EventLog(runs / name / "spool") as spool:
             spool.append(SweepStarted(name="a study", tags={"which": name}, time=time))
         send(runs / name / "spool", store)
-    server = Server(store)
+    server = MlflowReader(store)
     assert server.sweep("a study").tags["which"] == "new"
     assert [sweep.tags["which"] for sweep in server.sweeps()] == ["new", "old"]
     old = server.sweeps()[1]
@@ -82,24 +82,24 @@ def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:
 
 def test_an_unknown_study_is_refused_with_the_nearest_names(sent: str) -> None:
     with pytest.raises(TrackingError, match=r"got 'a stuby'; did you mean a study\?"):
-        Server(sent).sweep("a stuby")
+        MlflowReader(sent).sweep("a stuby")
 
 
 def test_a_server_without_sweeps_is_told(store: str) -> None:
     MlflowClient(store).create_experiment("somebody else's")
     with pytest.raises(TrackingError, match=r"expected a sweep on .*, found none"):
-        Server(store).sweep()
+        MlflowReader(store).sweep()
 
 
 def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     with pytest.raises(TrackingError, match="found no such file; run a sweep first"):
-        Server(f"sqlite:///{tmp_path / 'mlflow.db'}")
+        MlflowReader(f"sqlite:///{tmp_path / 'mlflow.db'}")
     assert list(tmp_path.iterdir()) == []
 
 
 def test_a_sweep_without_trials_is_an_empty_frame(spool_folder: Path, store: str) -> None:
     send(record(spool_folder, iter([SweepStarted(name="a study", time=BEGIN), SweepEnded(time=BEGIN)])), store)
-    sweep = Server(store).sweep()
+    sweep = MlflowReader(store).sweep()
     assert sweep.trials().empty
     assert sweep.curves(["val_accuracy"]).empty
 
@@ -109,7 +109,7 @@ def test_a_file_of_the_sweep_is_fetched(spool_folder: Path, store: str, tmp_path
     space = spool_folder.parent / "space.yaml"
     space.write_text("label_lr: 0.1\n")
     send(record(spool_folder, iter([SweepStarted(name="a study", artifacts=(str(space),))])), store)
-    sweep = Server(store).sweep()
+    sweep = MlflowReader(store).sweep()
     assert sweep.artifact("space.yaml", tmp_path).read_text() == "label_lr: 0.1\n"
     with pytest.raises(TrackingError, match=r"expected a file 'labels\.npz'"):
         sweep.artifact("labels.npz", tmp_path)
@@ -118,9 +118,9 @@ def test_a_file_of_the_sweep_is_fetched(spool_folder: Path, store: str, tmp_path
 @pytest.mark.slow
 def test_over_http_a_sweep_reads_the_same(sent: str, spool_folder: Path, server: str) -> None:
     send(spool_folder, server)
-    here = Server(sent).sweep("a study")
+    here = MlflowReader(sent).sweep("a study")
     there = next(
-        sweep for sweep in Server(server).sweeps() if sweep.tags["harness.sweep"] == here.tags["harness.sweep"]
+        sweep for sweep in MlflowReader(server).sweeps() if sweep.tags["harness.sweep"] == here.tags["harness.sweep"]
     )
     pd.testing.assert_frame_equal(there.trials().drop(columns="run_id"), here.trials().drop(columns="run_id"))
     metrics = ["val_accuracy", "train_loss"]

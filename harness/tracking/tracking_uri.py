@@ -24,7 +24,7 @@ class TrackingError(HarnessError):
     """A tracking server that cannot be used; the message says what was expected, what came and what to do."""
 
 
-class ServerAway(TrackingError):
+class ServerUnavailable(TrackingError):
     """The address is a good one, but nothing that could be used answers there now."""
 
 
@@ -33,7 +33,7 @@ def default_uri(runs_dir: Path) -> str:
     return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
 
 
-def resolve(uri: str | None, runs_dir: Path) -> str:
+def resolve_uri(uri: str | None, runs_dir: Path) -> str:
     """`uri` with its path made absolute, or the default of `runs_dir` where none is given."""
     if not uri:
         return default_uri(runs_dir)
@@ -57,7 +57,7 @@ def sqlite_path(uri: str) -> Path | None:
     return _sqlite_path(uri) if _scheme(uri) == "sqlite" else None
 
 
-def redact(uri: str) -> str:
+def redact_uri(uri: str) -> str:
     """`uri` without its user, password and query, where credentials are kept."""
     address = scrub(uri) if "://" in uri else uri.rpartition("@")[2]
     return address.split("?", 1)[0]
@@ -65,10 +65,10 @@ def redact(uri: str) -> str:
 
 def fingerprint(uri: str) -> str:
     """Eight hex digits that stand for a server in file names; the same for every user of it."""
-    return hashlib.sha256(redact(uri).encode()).hexdigest()[:8]
+    return hashlib.sha256(redact_uri(uri).encode()).hexdigest()[:8]
 
 
-def check(uri: str, timeout: float = 3.0) -> None:
+def check_server(uri: str, timeout: float = 3.0) -> None:
     """Returns if the server behind `uri` can be used now, else TrackingError. Creates nothing."""
     scheme = _scheme(uri)
     if scheme in ("http", "https"):
@@ -78,7 +78,7 @@ def check(uri: str, timeout: float = 3.0) -> None:
     elif scheme in DATABASES:
         _check_database(uri, DATABASES[scheme], timeout)
     else:
-        raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}'")
+        raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'")
 
 
 def _scheme(uri: str) -> str:
@@ -97,15 +97,15 @@ def _parts(uri: str) -> tuple[SplitResult, str, int | None]:
         beyond = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
     except ValueError:  # whose words may quote a password
         if "@" not in uri:
-            raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}'; correct it") from None
+            raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'; correct it") from None
         beyond = "@"
     if "@" in beyond:
         raise TrackingError(
-            f"--tracking-uri: expected {EXPECTED}, got '{redact(uri)}' after a user or password with a / ? or # in it; "
-            "write these as %2F, %3F, %23"
+            f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}' after a user or password with a / ? or # in "
+            "it; write these as %2F, %3F, %23"
         )
     if not host:
-        raise TrackingError(f"--tracking-uri: expected a host, got '{redact(uri)}'; write {EXPECTED}")
+        raise TrackingError(f"--tracking-uri: expected a host, got '{redact_uri(uri)}'; write {EXPECTED}")
     return parts, host, port
 
 
@@ -137,7 +137,7 @@ def _check_http(uri: str, timeout: float) -> None:
         if body.strip() == b"OK":
             return
         found = "another web server"
-    raise ServerAway(
+    raise ServerUnavailable(
         f"--tracking-uri: expected an MLflow server at {where}, got {found}; "
         "start it, or leave --tracking-uri out to track in the runs folder"
     )
@@ -145,7 +145,7 @@ def _check_http(uri: str, timeout: float) -> None:
 
 def _check_sqlite(uri: str) -> None:
     if not uri.startswith("sqlite:///") or not _sqlite_path(uri).name:
-        raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{redact(uri)}'")
+        raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{redact_uri(uri)}'")
     path = _sqlite_path(uri).absolute()
     if path.is_dir():
         raise TrackingError(f"--tracking-uri: expected a database file at {path}, found a folder; add mlflow.db")
@@ -164,7 +164,7 @@ def _check_database(uri: str, default_port: int, timeout: float) -> None:
     try:
         socket.create_connection((host, port or default_port), timeout=timeout).close()
     except OSError as error:
-        raise ServerAway(
+        raise ServerUnavailable(
             f"--tracking-uri: expected a database at {host}:{port or default_port}, got {_words(error)}; "
             "start it, or leave --tracking-uri out to track in the runs folder"
         ) from None

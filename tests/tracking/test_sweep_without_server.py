@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.mlflow_view.reading import Server
+from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from tests.conftest import finish, run, start
 from tests.support.kills import ended, wait_for_file
 from tests.tracking.conftest import free_port, mlflow_server
@@ -32,7 +32,7 @@ def test_nothing_is_lost_and_one_command_sends_it_when_the_server_is_back(
     with mlflow_server(tmp_path, port) as url:
         sent = run("harness.sync", "label_lr", "--runs-dir", str(runs), "--tracking-uri", url)
         assert sent.code == 0, sent.all
-        sweep = Server(url).sweep("label_lr")
+        sweep = MlflowReader(url).sweep("label_lr")
         trials, curves = sweep.trials(), sweep.curves(["val_accuracy"])
     assert sorted(trials["trial"]) == list(range(12))
     assert trials["state"].value_counts().to_dict() == {k: n for k, n in summary["states"].items() if n}

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.mlflow_view.writer_process import Writer
+from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.cursor import Cursor
 from harness.tracking.spool.event_log import (
     ArtifactsAdded,
     EpochMetrics,
-    Record,
-    Spool,
+    Event,
+    EventLog,
     SweepEnded,
     SweepPaused,
     SweepStarted,
@@ -23,17 +23,17 @@ from harness.tracking.spool.event_log import (
     TrialStarted,
 )
 from harness.tracking.spool.writer_log import FILE as LOG
-from harness.tracking.spool.writer_log import log_to
+from harness.tracking.spool.writer_log import line_logger
 from tests.tracking.sweeps import BEGIN, EPOCHS, record, shown, sweep_records, trial_records
 
-Tell = Callable[[Iterable[Record]], dict[str, dict[str, Any]]]
+Tell = Callable[[Iterable[Event]], dict[str, dict[str, Any]]]
 
 
 @pytest.fixture
 def tell(spool_folder: Path, store: str) -> Tell:
     """Appends records, sends them by a writer that starts anew, and gives what the server shows then."""
 
-    def tell(records: Iterable[Record]) -> dict[str, dict[str, Any]]:
+    def tell(records: Iterable[Event]) -> dict[str, dict[str, Any]]:
         record(spool_folder, iter(records))
         send(spool_folder, store)
         return shown(store)
@@ -41,8 +41,8 @@ def tell(spool_folder: Path, store: str) -> Tell:
     return tell
 
 
-def send(folder: Path, uri: str, revive: bool = False) -> Writer:
-    writer = Writer(folder, uri, log_to(folder), revive)
+def send(folder: Path, uri: str, revive: bool = False) -> EventSender:
+    writer = EventSender(folder, uri, line_logger(folder), revive)
     while writer.send():
         pass
     return writer
@@ -313,7 +313,7 @@ def test_a_server_that_lost_the_runs_gets_everything_again(
 
 def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, store: str) -> None:
     for name, trial in (("first", 0), ("second", 1)):
-        with Spool(runs / name / "spool") as spool:
+        with EventLog(runs / name / "spool") as spool:
             spool.append(SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN))
             for each in trial_records(trial):
                 spool.append(each)
