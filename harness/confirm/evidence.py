@@ -4,7 +4,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from harness.confirm.plan import Configuration, Result
+from harness.confirm.configurations import Configuration
+from harness.confirm.plan import RunResult
 from harness.space import Space
 from harness.statistics import DecisionRule
 
@@ -17,14 +18,14 @@ class Confirmed:
     """A configuration and what came of it, by seed, in the order of the seeds."""
 
     configuration: Configuration
-    results: dict[int, Result]
+    results: dict[int, RunResult]
 
     @property
     def name(self) -> str:
         return self.configuration.name
 
     @property
-    def complete(self) -> dict[int, Result]:
+    def complete(self) -> dict[int, RunResult]:
         return {seed: result for seed, result in self.results.items() if result.state == "complete"}
 
     @property
@@ -80,7 +81,7 @@ def preferred(space: Space, candidates: Sequence[Confirmed]) -> Confirmed | None
     return max(sound, key=lambda one: sign * one.validation(space.objective.metric), default=None)
 
 
-def _objective(result: Result, metric: str) -> float | None:
+def _objective(result: RunResult, metric: str) -> float | None:
     costs = {"epochs": float(result.epochs), "busy_seconds": result.seconds}
     return costs.get(metric, result.test.get(metric.replace("val_", "test_")))
 

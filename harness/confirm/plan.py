@@ -1,119 +1,60 @@
-"""What is confirmed, on which seeds, and what came of it.
+"""Configurations × fresh seeds: which runs there are, and the result file of each.
 
-The best configurations of a search are trained anew on fresh seeds, every configuration on the same ones. A run's seed
-draws its split of what is not test, its noise, its initial weights and its order, so runs that share one are paired.
-What came of each run is a file of its own, written whole by the driver alone once the run has ended: a kill loses what
-was under way and nothing else, and what is there is never run again.
+A run's seed draws its split of everything but the test part, its noise, its initial weights and its order; runs of
+different configurations on one seed are therefore paired. The driver writes a run's result once the run has ended, in
+one file of its own. A kill loses only what was running, and no finished run is run again.
 
     confirm/ARM-TRIAL/SEED/  result.json  labels.npz  (checkpoint.pt while a long run is under way)
 """
 
-import dataclasses
 import itertools
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 from harness.common.json_files import read_json, write_json
-from harness.common.seeds import derive, successive
-from harness.space import Space
-from harness.tracking.spool.event_log import TrialEnded, TrialStarted
+from harness.confirm.configurations import Configuration
+from harness.tracking.spool.event_log import TrialEnded
 from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import FolderError, label_files
 from harness.tuning.storage.workspace import Workspace
-from harness.tuning.study.trial_record import TrialRecord, pareto_front
+from harness.tuning.trial import EndAction, Trial
 
 Kind = Literal["confirmation", "teacher"]
 
-VERSION = 1
-"""Of a file of results."""
-
-KIND: Kind = "confirmation"
+FORMAT_VERSION = 1
 
 FIRST_NUMBERS: dict[Kind, int] = {"confirmation": 10**6, "teacher": 10**12}
-"""Runs of a kind are numbered from here, above any trial of a search."""
-
-
-@dataclass(frozen=True, eq=False)
-class Configuration:
-    """One trial's settings, to be trained on other seeds. `value`: the (first) objective that the search measured."""
-
-    arm: str
-    role: str
-    trial: int
-    params: dict[str, Any]
-    config: RunConfig
-    value: float
-
-    @property
-    def name(self) -> str:
-        return f"{self.arm}-{self.trial}"
-
-
-def choose(space: Space, entries: Iterable[TrialRecord], top: int) -> list[Configuration]:
-    """The best `top` configurations of each arm and the best one of each baseline, by the search's own objective.
-
-    Trials that are not complete or broke a constraint are out; of trials with equal settings the first is in. With
-    several objectives only trials on the arm's own Pareto front are in, and the best are those of the first objective.
-    """
-    entries = list(entries)
-    chosen = []
-    for arm in space.arms:
-        own = [entry for entry in entries if entry.arm == arm.name and entry.values and entry.feasible]
-        found: dict[RunConfig, TrialRecord] = {}
-        for entry in pareto_front(own, space) if space.several else own:
-            found.setdefault(_without_seed(arm.config(entry.params)), entry)
-        ranked = sorted(found.values(), key=lambda entry: space.gains(entry.values), reverse=True)
-        for entry in ranked[: top if arm.role == "arm" else 1]:
-            config = arm.config(entry.params)
-            chosen.append(Configuration(arm.name, arm.role, entry.number, entry.params, config, entry.values[0]))
-    return chosen
-
-
-def fresh_seeds(space: Space, entries: Iterable[TrialRecord]) -> Iterator[int]:
-    """Seeds without end, derived from the search's seed, none of which a trial of the search had."""
-    firsts = {space.arm(entry.arm).config(entry.params).seed for entry in entries}
-    taken = {seed for first in firsts for seed in successive(first, space.search.seeds_per_trial)}
-    place = 0
-    while True:
-        seed = derive(space.search.seed, f"{KIND}:{place}") % 2**31
-        if seed not in taken:
-            taken.add(seed)
-            yield seed
-        place += 1
-
-
-def _without_seed(config: RunConfig) -> RunConfig:
-    return config.model_copy(update={"seed": 0})
+"""Trial numbers of a kind start here, above those of any search."""
 
 
 @dataclass(frozen=True)
-class Job:
-    """A configuration on a seed; `place` is the seed's among the fresh ones."""
+class SeedRun:
+    """A configuration on one seed; `index` is the seed's among the fresh ones, from 0."""
 
     configuration: Configuration
-    place: int
+    index: int
     seed: int
-    kind: Kind = KIND
+    kind: Kind = "confirmation"
 
     @property
     def number(self) -> int:
-        """What the run is known by beside the trials of the search; the same whenever it is asked for."""
-        return FIRST_NUMBERS[self.kind] * (1 + self.place) + self.configuration.trial
+        """A trial number that is unique in the sweep and the same in every session."""
+        return FIRST_NUMBERS[self.kind] * (1 + self.index) + self.configuration.trial
 
     @property
     def name(self) -> str:
-        as_what = "" if self.kind == KIND else f" {self.kind}"
-        return f"{self.configuration.name}{as_what} seed {self.place + 1}"
+        kind = "" if self.kind == "confirmation" else f" {self.kind}"
+        return f"{self.configuration.name}{kind} seed {self.index + 1}"
 
     @property
     def config(self) -> RunConfig:
         return self.configuration.config.model_copy(update={"seed": self.seed})
 
-    def start(self) -> TrialStarted:
-        """The record of its beginning. Its kind tells it from the trials that the search is judged by."""
-        tags = {
+    def tags(self) -> dict[str, str]:
+        """Tags of its run in MLflow. The kind keeps it apart from the trials of the search."""
+        return {
             "kind": self.kind,
             "harness.kind": self.kind,
             "arm": self.configuration.arm,
@@ -122,15 +63,14 @@ class Job:
             "trial_of_search": str(self.configuration.trial),
             "state": "running",
         }
-        return TrialStarted(trial=self.number, name=self.name, params=self.config.model_dump(), tags=tags)
 
 
 @dataclass(frozen=True)
-class Result:
+class RunResult:
     """How a run ended.
 
-    `metrics` are those of the last epoch, never the best over epochs; `test` is measured once, after it. A run that
-    diverged has a reason instead.
+    `metrics` are those of the last epoch (never the best over epochs); `test` was measured once, after it. A run that
+    diverged has the state `failed` and a reason.
     """
 
     state: Literal["complete", "failed"]
@@ -142,96 +82,127 @@ class Result:
     reason: str = ""
 
 
-class Results:
-    """The results under `folder`, runs/NAME/confirm."""
+class SeedPlan:
+    """Runs of several configurations on the same seeds, and their results on disk.
 
-    def __init__(self, folder: Path, workspace: Workspace) -> None:
-        self.folder = folder
-        self.workspace = workspace
-
-    def of(self, job: Job) -> Path:
-        """The folder of a run."""
-        return self.folder / job.configuration.name / str(job.seed)
-
-    def get(self, job: Job) -> Result | None:
-        """What came of `job`; None before that, and where the file is damaged or of other settings.
-
-        Raises:
-            FolderError: the file is of another version.
-        """
-        file = self.of(job) / "result.json"
-        found = read_json(file)
-        if found is None:
-            return None
-        version = found.get("version", VERSION)
-        if version != VERSION:
-            raise FolderError(
-                f"{file}: expected a result of version {VERSION}, got {version}; go on with the version of the harness "
-                "that wrote it, or move the folder away to run it again"
-            )
-        try:
-            same = RunConfig(**found["config"]) == job.config
-            return Result(**found["result"]) if same else None
-        except (KeyError, TypeError, ValueError):
-            return None
-
-    def put(self, job: Job, result: Result) -> None:
-        facts = {"version": VERSION, "role": job.configuration.role, "config": job.config.model_dump()}
-        write_json(self.of(job) / "result.json", {**facts, "result": dataclasses.asdict(result)})
-
-    def end(self, job: Job, result: Result) -> TrialEnded:
-        """The record of how `job` ended."""
-        return TrialEnded(
-            trial=job.number,
-            state=result.state,
-            reason=result.reason,
-            metrics=result.test,
-            step=result.epochs,
-            artifacts=label_files(self.of(job), self.workspace),
-        )
-
-    def tested_configurations(self) -> set[str]:
-        """Configurations of arms, by name, that were ever measured on the test part, whether still chosen or not."""
-        files = self.folder.glob("*/*/result.json")
-        return {file.parent.parent.name for file in files if (read_json(file) or {}).get("role") == "arm"}
-
-
-class Plan:
-    """Configurations × seeds: what is to be run, and what is there of it."""
+    Args:
+        configurations: what is run.
+        seeds: the fresh seeds, in order.
+        folder: where results are kept, runs/NAME/confirm.
+        at_end: what a run does after its last epoch.
+        required: a file that a complete run must have left in its folder; without it the run is done again.
+    """
 
     def __init__(
-        self, configurations: Sequence[Configuration], seeds: Iterator[int], results: Results, kind: Kind = KIND
+        self,
+        configurations: Sequence[Configuration],
+        seeds: Iterator[int],
+        folder: Path,
+        *,
+        kind: Kind = "confirmation",
+        at_end: tuple[EndAction, ...] = ("evaluate_test",),
+        required: str | None = None,
     ) -> None:
         self.configurations = configurations
-        self.results = results
+        self.folder = folder
         self.kind = kind
+        self.at_end = at_end
+        self.required = required
         self._seeds = seeds
         self._drawn: list[int] = []
 
     def seeds(self, n: int) -> list[int]:
-        """The first n, the same ones whenever asked."""
+        """The first n seeds."""
         self._drawn += itertools.islice(self._seeds, max(0, n - len(self._drawn)))
         return self._drawn[:n]
 
-    def missing(self, n: int) -> list[Job]:
-        """What is to be run yet for n seeds: all of one seed before any of the next, so that pairs fill up."""
-        return [job for job in self._jobs(n) if self.results.get(job) is None]
+    def runs(self, n: int) -> list[SeedRun]:
+        """All runs on n seeds; all configurations on one seed come before the next seed, so that pairs fill up."""
+        return [
+            SeedRun(configuration, index, seed, self.kind)
+            for index, seed in enumerate(self.seeds(n))
+            for configuration in self.configurations
+        ]
+
+    def missing(self, n: int) -> list[SeedRun]:
+        """The runs on n seeds that have no result yet."""
+        return [run for run in self.runs(n) if self.result(run) is None]
 
     def covered(self) -> int:
-        """How many of the first seeds every configuration has a result on."""
+        """The number of first seeds on which every configuration has a result."""
         n = 0
         while not self.missing(n + 1):
             n += 1
         return n
 
-    def ended(self, n: int) -> list[tuple[Job, Result]]:
-        """What was run of n seeds."""
-        found = ((job, self.results.get(job)) for job in self._jobs(n))
-        return [(job, result) for job, result in found if result is not None]
+    def results(self, n: int) -> list[tuple[SeedRun, RunResult]]:
+        """The runs on n seeds that have a result, with it."""
+        found = ((run, self.result(run)) for run in self.runs(n))
+        return [(run, result) for run, result in found if result is not None]
 
-    def _jobs(self, n: int) -> list[Job]:
-        return [
-            Job(configuration, place, seed, self.kind)
-            for place, seed in enumerate(self.seeds(n))
-            for configuration in self.configurations
-        ]
+    def trial(self, run: SeedRun) -> Trial:
+        """The trial that the executor runs for `run`."""
+        configuration = run.configuration
+        return Trial(
+            number=run.number,
+            arm=configuration.arm,
+            params=configuration.params,
+            config=run.config,
+            name=run.name,
+            folder=str(self.run_folder(run).relative_to(self.folder.parent)),
+            at_end=self.at_end,
+        )
+
+    def run_folder(self, run: SeedRun) -> Path:
+        return self.folder / run.configuration.name / str(run.seed)
+
+    def result(self, run: SeedRun) -> RunResult | None:
+        """The result of `run`; None if it has none, or if the file is damaged or of other settings.
+
+        Raises:
+            FolderError: the file is of another format version.
+        """
+        file = self.run_folder(run) / "result.json"
+        content = read_json(file)
+        if content is None:
+            return None
+        version = content.get("format_version", FORMAT_VERSION)
+        if version != FORMAT_VERSION:
+            raise FolderError(
+                f"{file}: expected a result of format version {FORMAT_VERSION}, got {version}; use the version of the "
+                "harness that wrote it, or move the folder away to run it again"
+            )
+        try:
+            same_settings = RunConfig(**content["config"]) == run.config
+            result = RunResult(**content["result"]) if same_settings else None
+        except (KeyError, TypeError, ValueError):
+            return None
+        if result is not None and result.state == "complete" and self.required is not None:
+            return result if (self.run_folder(run) / self.required).is_file() else None
+        return result
+
+    def save(self, run: SeedRun, result: RunResult) -> None:
+        write_json(
+            self.run_folder(run) / "result.json",
+            {
+                "format_version": FORMAT_VERSION,
+                "role": run.configuration.role,
+                "config": run.config.model_dump(),
+                "result": asdict(result),
+            },
+        )
+
+    def end_event(self, run: SeedRun, result: RunResult, workspace: Workspace) -> TrialEnded:
+        return TrialEnded(
+            trial=run.number,
+            state=result.state,
+            reason=result.reason,
+            metrics=result.test,
+            step=result.epochs,
+            artifacts=label_files(self.run_folder(run), workspace),
+        )
+
+    def tested_configurations(self) -> set[str]:
+        """Names of the arms' configurations that were ever measured on the test part, still chosen or not."""
+        files = self.folder.glob("*/*/result.json")
+        return {file.parent.parent.name for file in files if (read_json(file) or {}).get("role") == "arm"}

@@ -1,55 +1,46 @@
-"""One sitting at a confirmation: from a searched sweep to `confirm.json`, whatever earlier sittings left.
+"""The function `confirm`: from a searched sweep to `confirm.json`, continuing whatever earlier sessions left.
 
-Ray and Optuna take seconds to import: that is done only after the input was found good.
+Ray and Optuna take seconds to import: that is done only once the input has been checked.
 """
 
-import dataclasses
-import sys
-import time
-from collections.abc import Sequence
-from contextlib import ExitStack, suppress
+import json
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError
-from harness.common.json_files import read_json, write_json
-from harness.confirm.tracked import metrics, starting, with_verdict
-from harness.space import Space, load
+from harness.common.json_files import write_json
+from harness.session import RunOptions, Session, checked_tracking_uri, open_session
+from harness.space import load
 from harness.tracking import provenance
-from harness.tracking.spool.event_log import SweepEnded, SweepPaused, SweepStarted, now_ms
-from harness.tracking.tracker import Tracker, TrackingStatus
-from harness.tracking.tracking_uri import check_server, resolve_uri
-from harness.tuning.cluster.address import check_address
-from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
-from harness.tuning.storage.workspace import Workspace, local_workspace
+from harness.tracking.tracker import TrackingStatus
+from harness.tuning.storage.sweep_folder import find_sweep
+from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from harness.confirm.plan import Plan, Result
-    from harness.confirm.training import Training
-    from harness.console import SweepProgress
-    from harness.tuning.execution.crew import Crew
-    from harness.tuning.study.trial_record import TrialRecord
+    from harness.confirm.plan import RunResult, SeedPlan
+    from harness.tuning.study.sweep_study import SweepStudy
 
-
-SEEDS = 10
-MOST_SEEDS = 50
-"""Of a sequence that nothing else bounds."""
+DEFAULT_SEEDS = 10
+MAX_SEQUENTIAL_SEEDS = 50
+"""Of a sequential confirmation that nothing else bounds."""
 FIRST_LOOK = 3
-"""Seeds before a sequence is looked at."""
+"""Seeds before a sequential confirmation is judged for the first time."""
 
 
 class NothingToConfirm(HarnessError):
-    """The search has nothing to offer yet; says what to do."""
+    """No arm has a complete trial yet; says what to do."""
 
 
 class Refused(HarnessError):
-    """Bad input that shows beside what is there already. Nothing was changed."""
+    """Arguments that conflict with the existing sweep. Nothing was changed."""
 
 
 @dataclass(frozen=True)
 class Confirmation:
-    """`findings` is the content of confirm.json; `lost`: runs that came to no result, and why."""
+    """`findings` is the content of confirm.json; `lost`: runs without a result, and why."""
 
     findings: dict[str, Any]
     file: Path
@@ -59,13 +50,13 @@ class Confirmation:
 
 @dataclass(frozen=True)
 class Extent:
-    """How far a confirmation goes.
+    """How many runs a confirmation has.
 
-    Args:
+    Attributes:
         top: configurations of each arm; of a baseline always one.
-        seeds: of each configuration; of a sequence, the most. Those that are there already are all used.
+        seeds: of each configuration; of a sequential confirmation, the most. Existing results are always used.
         sequential: add seeds until the interval is clear of zero.
-        budget: runs in all, those of earlier sittings included.
+        budget: runs in all, those of earlier sessions included.
     """
 
     top: int = 3
@@ -73,20 +64,22 @@ class Extent:
     sequential: bool = False
     budget: int | None = None
 
-    def most(self, configurations: int) -> int:
-        """The most seeds of each of so many configurations."""
-        seeds = self.seeds or (SEEDS if not self.sequential else MOST_SEEDS)
+    def max_seeds(self, configurations: int) -> int:
+        """The most seeds of each of so many configurations.
+
+        Raises:
+            Refused: the budget does not cover one seed.
+        """
+        seeds = self.seeds or (DEFAULT_SEEDS if not self.sequential else MAX_SEQUENTIAL_SEEDS)
         if self.budget is None:
             return seeds
         affordable = self.budget // configurations
-        if self.sequential and self.seeds is None:
-            seeds = affordable
         if affordable < 1:
             raise Refused(
                 f"--budget: expected at least {configurations} runs, one seed of each of the {configurations} "
                 f"configurations, got {self.budget}; allow more, or confirm fewer with --top"
             )
-        return min(seeds, affordable)
+        return affordable if self.sequential and self.seeds is None else min(seeds, affordable)
 
 
 def confirm(
@@ -101,144 +94,166 @@ def confirm(
     verbose: bool = False,
     quiet: bool = False,
 ) -> Confirmation:
-    """Train the best of a sweep anew on fresh seeds, and say what holds on the test part.
+    """Train the best configurations of a sweep again on fresh seeds, and judge them on the test part.
 
     Args:
         name: the sweep, a folder in `runs_dir`.
-        address: of a Ray cluster; one is started here, and ended, where left out.
-        tracking_uri: of MLflow; the server that the search named where left out.
-        concurrency: runs at once; as many as the search had, or as fit, where left out.
-        margin: the difference worth knowing of, in points.
+        extent: how many configurations and seeds.
+        runs_dir: a folder, or the address of a place in an object store.
+        address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
+        tracking_uri: of MLflow; by default the server that the search used.
+        concurrency: the most runs at once; by default as many as the search had, or as fit.
+        margin: the smallest difference worth knowing of, in points of accuracy.
+        verbose: show each run's end, and Ray's log.
         quiet: show no progress.
 
     Raises:
-        FolderError: there is no such sweep, or another process is at it.
+        FolderError: there is no such sweep, or another process holds it.
         SpaceError: its space file cannot be read.
-        Refused: the budget does not reach for one seed.
+        Refused: the budget does not cover one seed.
         NothingToConfirm: no arm has a complete trial.
-        TrackingError, ClusterError: there is no such server or cluster. Nothing was run then.
+        TrackingError, ClusterError: there is no such server or cluster. Nothing was run.
+        KeyboardInterrupt: the results so far are kept; the same call continues.
     """
-    began = time.monotonic()
     extent = extent or Extent()
-    workspace = local_workspace(runs_dir)
-    runs = workspace.local
-    path = find_sweep(runs, name)
-    uri = resolve_uri(tracking_uri or tracked_on(path), runs)
-    check_server(uri)
-    if address is not None:
-        check_address(address)
-    space = load(path / "space.yaml")
-    from harness.confirm.findings import circumstances
-    from harness.confirm.training import Training
-    from harness.tuning.execution.event_logger import EventLogger
-    from harness.tuning.study.sweep_study import SweepStudy  # Optuna takes a second to import
+    options = RunOptions(address, tracking_uri, concurrency, verbose, quiet)
+    with open_workspace(runs_dir, SweepAccess(name)) as workspace:
+        path = find_sweep(workspace.local, name)
+        uri = checked_tracking_uri(options, workspace.local, path)
+        space = load(path / "space.yaml")
+        from harness.confirm.findings import circumstances
 
-    with SweepFolder(path) as folder:
-        ledger = SweepStudy(folder.journal, space)
-        plan = _plan(space, ledger.trial_records(), folder, workspace, extent.top)
-        most = max(extent.most(len(plan.configurations)), plan.covered())
-        state_of_search = SweepPaused() if ledger.missing else SweepEnded()
-        tracker = Tracker(folder.spool, uri)
-        for warning in [*ledger.warnings, *tracker.warnings]:
-            print(warning, file=sys.stderr)
-        tracker.append(SweepStarted(name=path.name, tags={"study": space.study}))
-        facts = provenance.collect()
-        relay = EventLogger(folder, workspace, tracker.append, provenance.of_trials(provenance.tags(facts)))
-        for job, result in plan.ended(most):
-            if not relay.has_end(job.number):  # a kill fell between the two writes
-                relay(plan.results.end(job, result))
-        progress = _progress(space, plan, most, began, verbose, quiet)
-        try:
-            with ExitStack() as stack:
-                stack.enter_context(progress)
+        with open_session(workspace, name, space, uri, options) as session:
+            plan = _plan(session.study, path, extent.top)
+            facts = provenance.collect()
+            found, failures = _judged(session, plan, extent, margin / 100, facts)
+            found = {"name": name, "study": space.study, **found, "provenance": facts}
+            found["judged"] = _judgements(session.folder.findings, found["n"], extent.sequential)
+            found["notes"] += circumstances(session.study.missing_by_arm(), failures, found["judged"])
+            write_json(session.folder.findings, found)
+            sent = session.finish(
+                tags={"verdict": found["verdict"]},
+                artifacts=[session.folder.findings],
+                metrics=_metrics(found),
+            )
+        from harness.report import report  # the figures' libraries take seconds to import
 
-                def hire() -> "Crew":
-                    from harness.tuning.cluster import cluster
-                    from harness.tuning.execution import crew
-
-                    there = stack.enter_context(
-                        cluster.joined(address, workspace.worker_location(path), verbose=verbose)
-                    )
-                    return stack.enter_context(crew.hire(there, workspace, space.search, concurrency))
-
-                training = Training(plan, [relay, progress, starting(tracker)], hire)
-                found = _looked_at(space, training, extent, most, margin / 100)
-                progress.trials = progress.ended  # a sequence may end before the most it was allowed
-        except BaseException:
-            with suppress(OSError):  # of a full disk, which may be why this ends
-                tracker.append(dataclasses.replace(state_of_search, time=now_ms()))
-                tracker.finish()
-            raise
-        lost = training.lost
-        found = {"name": path.name, "study": space.study, **found}
-        found["provenance"] = facts
-        found["judged"] = judged = _judged(folder.findings, found["n"], extent.sequential)
-        found["notes"] += circumstances(ledger.missing_by_arm(), lost, judged)
-        write_json(folder.findings, found)
-        tracker.append(with_verdict(found, folder))
-        tracker.append(dataclasses.replace(state_of_search, metrics=metrics(found), time=now_ms()))
-        sent = tracker.finish()
-    from harness.report import report  # the figures' libraries take seconds to import
-
-    report(path)
-    return Confirmation(found, folder.findings, lost, sent)
+        report(path)
+    return Confirmation(found, path / "confirm.json", failures, sent)
 
 
-def _plan(
-    space: Space, entries: Sequence["TrialRecord"], folder: SweepFolder, workspace: Workspace, top: int
-) -> "Plan":
-    from harness.confirm.plan import Plan, Results, choose, fresh_seeds
+def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
+    from harness.confirm.configurations import choose_configurations, fresh_seeds
+    from harness.confirm.plan import SeedPlan
 
-    chosen = choose(space, entries, top)
+    records = study.trial_records()
+    chosen = choose_configurations(study.space, records, top)
     if not any(one.role == "arm" for one in chosen):
-        raise NothingToConfirm(f"{folder.path}: no arm has a complete trial yet; go on with the search, then confirm")
-    return Plan(chosen, fresh_seeds(space, entries), Results(folder.confirmation, workspace))
+        raise NothingToConfirm(f"{path}: no arm has a complete trial yet; go on with the search, then confirm")
+    return SeedPlan(chosen, fresh_seeds(study.space, records), path / "confirm")
 
 
-def _progress(space: Space, plan: "Plan", most: int, began: float, verbose: bool, quiet: bool) -> "SweepProgress":
-    from harness.console import SweepProgress
+def _judged(
+    session: Session, plan: "SeedPlan", extent: Extent, margin: float, facts: dict[str, Any]
+) -> tuple[dict[str, Any], dict[str, str]]:
+    """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
 
-    ended = plan.ended(most)
-    return SweepProgress(
-        most * len(plan.configurations),
-        metric=space.objective.metric,
-        direction=space.objective.direction,
-        ended=len(ended),
-        failed=sum(result.state == "failed" for _, result in ended),
-        began=began,
-        noun="runs",
-        ranked=False,
-        verbose=verbose,
-        quiet=quiet,
-    )
+    Returns:
+        The findings, and the runs without a result, with the reason.
+    """
+    from harness.confirm.verdict import DECIDED
+
+    most = max(extent.max_seeds(len(plan.configurations)), plan.covered())
+    seeds = min(most, max(FIRST_LOOK, plan.covered())) if extent.sequential else most
+
+    def more_seeds() -> int:
+        """The number of seeds to go on to, once all runs on `seeds` have ended."""
+        nonlocal seeds
+        while (
+            seeds < most
+            and not plan.missing(seeds)
+            and _findings(session, plan, extent, seeds, margin)["outcome"] not in DECIDED
+        ):
+            at_once = session.slots() // len(plan.configurations) if session.slots is not None else 1
+            seeds = min(most, seeds + max(1, at_once))
+        return seeds
+
+    failures = run_plan(session, plan, more_seeds(), most, facts, "runs", more_seeds if extent.sequential else None)
+    return _findings(session, plan, extent, seeds, margin), failures
 
 
-def _looked_at(space: Space, training: "Training", extent: Extent, most: int, margin: float) -> dict[str, Any]:
-    """The findings: at `most` seeds, or of a sequence where it ends."""
+def run_plan(
+    session: Session,
+    plan: "SeedPlan",
+    seeds: int,
+    most: int,
+    facts: dict[str, Any],
+    noun: str,
+    more_seeds: Callable[[], int] | None = None,
+    keep_cluster: ExitStack | None = None,
+) -> dict[str, str]:
+    """Run what `plan` lacks for `seeds` seeds; returns the runs without a result, with the reason.
+
+    Args:
+        most: the most seeds that `more_seeds` may ask for.
+        facts: provenance of the runs.
+        noun: what the progress display counts.
+
+    Raises:
+        KeyboardInterrupt: the runs were interrupted.
+    """
+    from harness.confirm.plan_source import PlanSource
+
+    session.start_tracking(trial_tags=provenance.of_trials(provenance.tags(facts)))
+    ended = plan.results(most)
+    for run, result in ended:
+        if not session.event_logger.has_end(run.number):  # a kill fell between the two writes
+            session.event_logger(plan.end_event(run, result, session.workspace))
+    source = PlanSource(plan, seeds, session.workspace, more_seeds)
+    if source.missing:
+        progress = session.progress(
+            most * len(plan.configurations),
+            ended=len(ended),
+            failed=sum(result.state == "failed" for _, result in ended),
+            noun=noun,
+            ranked=False,
+        )
+        if session.run(source, progress, keep_cluster=keep_cluster):
+            raise KeyboardInterrupt
+    return source.failures
+
+
+def _findings(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> dict[str, Any]:
     from harness.confirm.evidence import ComparisonSpec, Confirmed
     from harness.confirm.findings import findings
-    from harness.confirm.verdict import DECIDED
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
-    plan = training.plan
-    seeds = min(most, max(FIRST_LOOK, plan.covered())) if extent.sequential else most
-    while True:
-        training.train(seeds)
-        by_name: dict[str, dict[int, Result]] = {one.name: {} for one in plan.configurations}
-        for job, result in plan.ended(seeds):
-            by_name[job.configuration.name][job.seed] = result
-        confirmed = [Confirmed(one, by_name[one.name]) for one in plan.configurations]
-        arms = {one.name for one in plan.configurations if one.role == "arm"}
-        looks = len(arms | plan.results.tested_configurations())
-        question = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), looks, margin)
-        found = {"n": seeds, "sequential": extent.sequential, **findings(space, confirmed, question)}
-        if training.lost or seeds >= most or found["outcome"] in DECIDED:
-            return found
-        seeds = min(most, seeds + training.stride)
+    results: dict[str, dict[int, RunResult]] = {one.name: {} for one in plan.configurations}
+    for run, result in plan.results(seeds):
+        results[run.configuration.name][run.seed] = result
+    confirmed = [Confirmed(one, results[one.name]) for one in plan.configurations]
+    arms = {one.name for one in plan.configurations if one.role == "arm"}
+    n_comparisons = len(arms | plan.tested_configurations())
+    spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
+    return {"n": seeds, "sequential": extent.sequential, **findings(session.space, confirmed, spec)}
 
 
-def _judged(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
-    """The numbers of seeds at which this sweep was ever judged, now included, and under which rule."""
+def _judgements(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
+    """At which numbers of seeds this sweep was ever judged, this time included, and by which rule."""
     now = {"n": n, "sequential": sequential}
-    earlier: list[dict[str, Any]] = (read_json(file) or {}).get("judged", [])
+    try:
+        earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        earlier = []
     return earlier if now in earlier else [*earlier, now]
+
+
+def _metrics(found: dict[str, Any]) -> dict[str, float]:
+    """The numbers of the verdict, for MLflow; an infinite bound is left out."""
+    numbers = {"confirm_seeds": float(found["n"])}
+    gain = found["gain"]
+    if gain is not None:
+        low, high = gain["ci95"]
+        bounds = {"confirm_gain": gain["mean_difference"], "confirm_gain_low": low, "confirm_gain_high": high}
+        numbers |= {name: bound for name, bound in bounds.items() if bound is not None}
+    return numbers

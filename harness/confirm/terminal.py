@@ -10,7 +10,7 @@ from rich.console import Console
 from rich.table import Table
 
 from harness import cli
-from harness.confirm.run import MOST_SEEDS, Confirmation
+from harness.confirm.run import MAX_SEQUENTIAL_SEEDS, Confirmation
 from harness.console import on_test
 from harness.console import shown as objective
 from harness.tracking.tracking_uri import redact_uri
@@ -90,7 +90,7 @@ def _next_commands(outcome: Confirmation, options: argparse.Namespace) -> list[t
         extent += [f"--seeds {options.seeds}"] if options.seeds else []
         commands.insert(0, ("go on:", " ".join([*again, *extent])))
     elif found["outcome"] == "undecided":  # who looks again has to allow for it
-        extent = ["--sequential", f"--seeds {max(MOST_SEEDS, 2 * found['n'])}"]
+        extent = ["--sequential", f"--seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * found['n'])}"]
         commands.insert(0, ("go on:", " ".join([*again, *extent])))
     if outcome.sent.tracking_uri.startswith("sqlite:"):
         commands.append(("look at it:", f"{python} -m mlflow ui --backend-store-uri {outcome.sent.tracking_uri}"))

@@ -6,9 +6,8 @@ from collections.abc import Sequence
 from harness import cli
 from harness.common.errors import HarnessError
 from harness.confirm.run import NothingToConfirm
-from harness.distill.run import SEEDS, NothingToDistill, distill
+from harness.distill.run import DEFAULT_SEEDS, NothingToDistill, distill
 from harness.distill.students import Students
-from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -47,7 +46,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help=f"of each student, taught or not (default: {default.trials})",
     )
     parser.add_argument(
-        "--seeds", type=cli.positive_int, default=SEEDS, metavar="N", help=f"of the comparison (default: {SEEDS})"
+        "--seeds",
+        type=cli.positive_int,
+        default=DEFAULT_SEEDS,
+        metavar="N",
+        help=f"of the comparison (default: {DEFAULT_SEEDS})",
     )
     parser.add_argument(
         "--name", dest="students", metavar="NAME", help="of the students' sweep (default: NAME-distill)"
@@ -73,19 +76,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ],
     )
     try:
-        theirs = SweepAccess(options.students or f"{options.name}-distill", exists=False, argument="--name")
-        with open_workspace(options.runs_dir, SweepAccess(options.name), theirs) as workspace:
-            outcome = distill(
-                options.name,
-                students,
-                students_name=options.students,
-                seeds=options.seeds,
-                runs_dir=workspace,
-                address=options.address,
-                tracking_uri=options.tracking_uri,
-                concurrency=options.concurrency,
-                verbose=options.verbose,
-            )
+        outcome = distill(
+            options.name,
+            students,
+            students_name=options.students,
+            seeds=options.seeds,
+            runs_dir=options.runs_dir,
+            address=options.address,
+            tracking_uri=options.tracking_uri,
+            concurrency=options.concurrency,
+            verbose=options.verbose,
+        )
     except (NothingToDistill, NothingToConfirm) as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED

@@ -19,8 +19,9 @@ and beside each difference between students that between their teachers: a bette
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from harness.confirm.configurations import Configuration
 from harness.confirm.evidence import ALPHA, Confirmed, bounds, grain
-from harness.confirm.plan import Configuration, Job, Result
+from harness.confirm.plan import RunResult, SeedRun
 from harness.distill.students import UNTAUGHT
 from harness.space import Space
 from harness.statistics import FixedSample, estimate_mean
@@ -43,7 +44,7 @@ def findings(
     students_name: str,
     students: Space,
     teachers: Sequence[Configuration],
-    taught: Sequence[tuple[Job, Result]],
+    taught: Sequence[tuple[SeedRun, RunResult]],
     confirmed: Mapping[str, Any],
     lost: Mapping[str, str],
 ) -> dict[str, Any]:
@@ -55,7 +56,7 @@ def findings(
         lost: teachers' runs that came to no result, and why.
     """
     measured = {
-        one.arm: Confirmed(one, {job.seed: result for job, result in taught if job.configuration is one})
+        one.arm: Confirmed(one, {run.seed: result for run, result in taught if run.configuration is one})
         for one in teachers
     }
     arms = {arm: _arm(one, confirmed["arms"][f"from_{arm}"]) for arm, one in measured.items()}

@@ -14,7 +14,7 @@ import yaml
 
 from harness.common.seeds import derive
 from harness.common.urls import Url
-from harness.confirm.plan import Configuration
+from harness.confirm.configurations import Configuration
 from harness.space import FloatParameter, IntParameter, Space, parse
 from harness.training.config.run_config import RunConfig
 

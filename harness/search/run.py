@@ -1,46 +1,32 @@
-"""One sitting at a sweep: from a validated space to its summary, whatever earlier sittings left.
+"""The function `search`: from a validated space to its summary, continuing whatever earlier sessions left.
 
-Ray and Optuna take seconds to import: that is done only after the input was found good.
+Ray and Optuna take seconds to import: that is done only once the input has been checked.
 """
 
+import json
 import re
 import sys
 import time
-from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from harness.common.atomic_files import write_text
 from harness.common.errors import HarnessError
-from harness.common.json_files import read_json, write_json
-from harness.search.warm_start import WarmStart
-from harness.search.warm_start import warm_start as warmed
+from harness.common.json_files import write_json
+from harness.search.warm_start import earlier_sweep
+from harness.search.warm_start import warm_start as find_warm_start
+from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking import provenance
-from harness.tracking.spool.event_log import (
-    SEEDS_TAG,
-    ArtifactsAdded,
-    Event,
-    SweepEnded,
-    SweepPaused,
-    SweepStarted,
-    TrialEnded,
-)
-from harness.tracking.tracker import Tracker
-from harness.tracking.tracking_uri import check_server, resolve_uri
+from harness.tracking.spool.event_log import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_data
-from harness.tuning.cluster.address import check_address
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
-from harness.tuning.storage.workspace import Workspace, local_workspace
-
-if TYPE_CHECKING:
-    from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 
 class Refused(HarnessError):
-    """Bad input that shows beside what is there already. Nothing was changed."""
+    """Arguments that conflict with the existing sweep, or data that are not there. Nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -60,166 +46,127 @@ def search(
     runs_dir: Workspace | Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
-    warm_start: str | WarmStart | None = None,
+    warm_start: str | None = None,
     retry_failed: bool = False,
     log_models: bool = False,
     system_metrics: bool = False,
     verbose: bool = False,
     quiet: bool = False,
 ) -> Outcome:
-    """Run what is missing of a sweep's budget, and sum up all of it.
+    """Run the missing trials of a sweep, and summarise all of them.
 
     Args:
         space: what is searched, with its budget.
-        name: the sweep's folder in `runs_dir`; the study's name where left out.
-        address: of a Ray cluster; one is started here, and ended, where left out.
-        tracking_uri: of MLflow; a SQLite file inside `runs_dir` where left out.
-        warm_start: an earlier sweep, as `NAME:K`, whose best configurations are tried first; or what was found there.
+        name: the sweep's folder in `runs_dir`; by default the study's name.
+        runs_dir: a folder, or the address of a place in an object store.
+        address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
+        tracking_uri: of MLflow; by default a SQLite file in `runs_dir`.
+        warm_start: an earlier sweep, as `NAME:K`, whose best configurations are tried first.
         retry_failed: run failed trials again, under their numbers.
-        log_models: have MLflow hold the model of each arm's best trial, of those run from now on.
-        system_metrics: have MLflow show how busy this machine is, on the sweep's own run.
+        log_models: log the model of each arm's best trial to MLflow, of the trials run from now on.
+        system_metrics: log the load of this machine to MLflow, on the sweep's own run.
+        verbose: show each trial's end, and Ray's log.
         quiet: show no progress.
 
     Raises:
-        Refused: this name is no name, or another sweep's; or the data of a run are not there.
-        FolderError: the folder cannot be written, or another driver holds it; or there is no sweep to start from.
-        DiskError: the disk took nothing more. The same call goes on once there is space.
+        Refused: the name is not valid or belongs to another space; or a run's data are not there.
+        FolderError: the folder cannot be written or another process holds it; or there is no sweep to start from.
+        DiskError: the disk became full. The same call continues once there is space.
         NoWarmStart: the earlier sweep has nothing to start from.
-        TrackingError, ClusterError: there is no such server or cluster. Nothing was created then.
+        TrackingError, ClusterError: there is no such server or cluster. Nothing was created.
     """
     began = time.monotonic()
     budget = space.search.time_budget_seconds
     deadline = None if budget is None else began + budget
-    workspace = local_workspace(runs_dir)
-    runs = workspace.local
-    uri = resolve_uri(tracking_uri, runs)
-    path = runs / _checked(name or space.study)
-    check_inside(runs, path.name, "--name")
-    check_server(uri)
-    if address is not None:
-        check_address(address)
-    started = warmed(space, warm_start, runs, path) if isinstance(warm_start, str) else warm_start
-    space = space if started is None else started.space
-    _check_data(space)
-    check_same_question(space, path)
-    from harness.tuning.execution.event_logger import EventLogger
-    from harness.tuning.study.sweep_study import SweepStudy  # Optuna takes a second to import
+    name = _checked_name(name or space.study)
+    options = RunOptions(address=address, tracking_uri=tracking_uri, verbose=verbose, quiet=quiet)
+    with open_workspace(runs_dir, *sweep_accesses(name, warm_start)) as workspace:
+        path = workspace.local / name
+        check_inside(workspace.local, name, "--name")
+        uri = checked_tracking_uri(options, workspace.local, None)
+        space, warm_start_facts = warm_started(space, warm_start, workspace.local, name, quiet=quiet)
+        _check_data(space)
+        check_same_question(space, path)
+        facts = provenance.collect() | warm_start_facts
 
-    with SweepFolder(path) as folder:
-        # One that cannot be read is refused before anything is written; a new one comes after the space it answers.
-        ledger = SweepStudy(folder.journal, space) if folder.journal.exists() else None
-        facts = provenance.collect() | ({} if started is None else {"warm_start": started.facts})
-        write_json(folder.provenance, facts)  # before the space, whose points it explains
-        write_text(folder.space, dump(space))
-        tracker = Tracker(folder.spool, uri, system_metrics=system_metrics)
-        tags = provenance.tags(facts)
-        tracker.append(_sweep_started(folder, space, tags))
-        relay = EventLogger(folder, workspace, tracker.append, provenance.of_trials(tags))
-        ledger = ledger or SweepStudy(folder.journal, space)
-        for warning in [*ledger.warnings, *tracker.warnings]:
-            print(warning, file=sys.stderr)
-        ledger.listeners.append(relay)
-        ledger.apply_pending_prunings()
-        relay.catch_up(ledger.trial_records())
-        for number in ledger.retry_failed() if retry_failed else []:
-            folder.forget(number, workspace)
-        try:
-            cut_short = ledger.missing > 0 and _run(
-                space,
-                workspace,
-                folder,
-                ledger,
-                tracker,
-                began,
-                deadline,
-                address=address,
-                log_models=log_models,
-                verbose=verbose,
-                quiet=quiet,
+        def write_inputs(folder: SweepFolder) -> None:
+            write_json(folder.provenance, facts)  # before the space, whose points it explains
+            write_text(folder.space, dump(space))
+
+        with open_session(workspace, name, space, uri, options, write_inputs=write_inputs) as session:
+            tags = provenance.tags(facts)
+            session.start_tracking(
+                _sweep_started(session.folder, space, tags),
+                trial_tags=provenance.of_trials(tags),
+                system_metrics=system_metrics,
             )
-            summary = _sum_up(space, folder, ledger, time.monotonic() - began)
-        except BaseException:
-            with suppress(OSError):  # of a full disk, which may be why this ends
-                tracker.append(SweepPaused())
-                tracker.finish()
-            raise
-        if log_models:
-            _log_models(space, folder, summary, tracker)
-        interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
-        tracker.append(_sweep_ended(summary, cut_short))
-        sent = tracker.finish()
-        summary["mlflow"] = {
-            "tracking_uri": sent.tracking_uri,
-            "experiment": sent.experiment,
-            "experiment_id": sent.experiment_id,
-            "run_id": sent.run_id,
-            "pending": sent.pending,
-            "aside": sent.aside,
-            "away": sent.away,
-        }
-        write_json(folder.summary, summary)
-    from harness.report import report  # the figures' libraries take seconds to import
+            for number in session.study.retry_failed() if retry_failed else []:
+                session.folder.forget(number, workspace)
+            cut_short = session.study.missing > 0 and session.run(
+                session.study, _progress(session), deadline=deadline, keep_models=log_models, check_memory=True
+            )
+            summary = _sum_up(session, time.monotonic() - began)
+            if log_models:
+                _log_models(session, summary)
+            interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
+            sent = session.finish(_sweep_ended(summary, cut_short))
+            summary["mlflow"] = {
+                "tracking_uri": sent.tracking_uri,
+                "experiment": sent.experiment,
+                "experiment_id": sent.experiment_id,
+                "run_id": sent.run_id,
+                "pending": sent.pending,
+                "aside": sent.aside,
+                "away": sent.away,
+            }
+            write_json(session.folder.summary, summary)
+        from harness.report import report  # the figures' libraries take seconds to import
 
-    report(path)
+        report(path)
     return Outcome(summary, path, cut_short, interrupted)
 
 
-def _run(
-    space: Space,
-    workspace: Workspace,
-    folder: SweepFolder,
-    ledger: "SweepStudy",
-    tracker: Tracker,
-    began: float,
-    deadline: float | None,
-    *,
-    address: str | None,
-    log_models: bool,
-    verbose: bool,
-    quiet: bool,
-) -> bool:
-    """Run the missing trials under the eyes of the user; returns whether the sweep was cut short."""
-    from harness.console import SweepProgress
-    from harness.tuning.cluster.cluster import joined
-    from harness.tuning.execution.executor import run_sweep
-    from harness.tuning.execution.gpu_share import check_share
+def sweep_accesses(name: str, warm_start: str | None, *, writes: bool = True) -> list[SweepAccess]:
+    """The sweeps that a search works on: its own, and the one that it starts from."""
+    uses = [SweepAccess(name, writes=writes, exists=False, argument="--name")]
+    earlier = earlier_sweep(warm_start) if warm_start is not None else name
+    if earlier != name and Path(earlier).name == earlier:
+        uses.append(SweepAccess(earlier, writes=False, exists=False, argument="--warm-start"))
+    return uses
+
+
+def warm_started(
+    space: Space, warm_start: str | None, runs: Path, name: str, *, quiet: bool = False
+) -> tuple[Space, dict[str, Any]]:
+    """The space with the points of its warm start, which are printed, and what provenance.json holds of them."""
+    if warm_start is None:
+        return space, {}
+    started = find_warm_start(space, warm_start, runs, runs / name)
+    if not quiet:
+        print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
+    return started.space, {"warm_start": started.facts}
+
+
+def _progress(session: Session) -> Any:
     from harness.tuning.study.trial_record import best_trial
 
-    search = space.search
-    entries = ledger.trial_records()
-    top = best_trial(entries, space)
-    progress = SweepProgress(
-        ledger.missing + sum(1 for entry in entries if entry.state != "running"),
-        metric=space.objective.metric,
-        direction=space.objective.direction,
-        ended=sum(1 for entry in entries if entry.state != "running"),
-        failed=sum(1 for entry in entries if entry.state == "failed"),
+    records = session.study.trial_records()
+    ended = sum(record.state != "running" for record in records)
+    top = best_trial(records, session.space)
+    return session.progress(
+        session.study.missing + ended,
+        ended=ended,
+        failed=sum(record.state == "failed" for record in records),
         best=None if top is None or top.value is None else (top.value, top.name),
-        several=space.several,
-        began=began,
-        verbose=verbose,
-        quiet=quiet,
     )
-    ledger.listeners += [progress, _starting(tracker)]
-    with progress, joined(address, workspace.worker_location(folder.path), verbose=verbose) as cluster:
-        slots = cluster.room(search.resources, search.concurrency)
-        check_share(space, slots.need)
-        return run_sweep(
-            space,
-            folder,
-            ledger,
-            trials=workspace.worker_location(folder.trials),
-            slots=slots,
-            deadline=deadline,
-            keep_models=log_models,
-        )
 
 
-def _log_models(space: Space, folder: SweepFolder, summary: dict[str, Any], tracker: Tracker) -> None:
-    """The model of each arm's best trial onto its run; what cannot be done is said, and no more."""
+def _log_models(session: Session, summary: dict[str, Any]) -> None:
+    """Log the model of each arm's best trial; problems are printed, not raised."""
     from harness.tracking.mlflow_view import logged_models
 
-    arms = {arm.name: arm for arm in space.arms}
+    folder = session.folder
+    arms = {arm.name: arm for arm in session.space.arms}
     best = {
         found["trial"]: arms[name].config(found["params"]).model_dump()
         for name, found in summary["arms"].items()
@@ -233,20 +180,10 @@ def _log_models(space: Space, folder: SweepFolder, summary: dict[str, Any], trac
     for number in best:
         model = folder.trial(number) / logged_models.MODEL
         if model.exists():
-            tracker.append(ArtifactsAdded(trial=number, artifacts=(str(model),)))
+            session.tracker.append(ArtifactsAdded(trial=number, artifacts=(str(model),)))
 
 
-def _starting(tracker: Tracker) -> Callable[[Event], None]:
-    """Start the writer when the first trial has ended: its start would slow down the first one's."""
-
-    def listen(record: Event) -> None:
-        if isinstance(record, TrialEnded):
-            tracker.start()
-
-    return listen
-
-
-def _checked(name: str) -> str:
+def _checked_name(name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
         raise Refused(
             f"--name: expected letters, digits and ._- (a letter or digit first, 100 at most), got {name!r}; "
@@ -295,7 +232,7 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
     )
 
 
-def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Event:
+def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> SweepPaused | SweepEnded:
     best = summary["best"]
     metrics = {f"trials_{state}": float(count) for state, count in summary["states"].items()}
     if best is not None:
@@ -307,9 +244,14 @@ def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> Event:
     return SweepEnded(state="complete" if best else "failed", metrics=metrics)
 
 
-def _sum_up(space: Space, folder: SweepFolder, ledger: "SweepStudy", seconds: float) -> dict[str, Any]:
+def _sum_up(session: Session, seconds: float) -> dict[str, Any]:
     from harness.tuning.study.summary import summarise
 
-    earlier = (read_json(folder.summary) or {}).get("wall_seconds", 0.0)
-    summary = {"name": folder.path.name, "study": space.study, **summarise(space, ledger.trial_records())}
+    folder = session.folder
+    try:
+        earlier = json.loads(folder.summary.read_text())["wall_seconds"]
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        earlier = 0.0
+    summary = {"name": folder.path.name, "study": session.space.study}
+    summary |= summarise(session.space, session.study.trial_records())
     return {**summary, "wall_seconds": round(earlier + seconds, 3)}

@@ -78,7 +78,7 @@ def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmSta
     return _with_points(space, facts, left_out)
 
 
-def named(text: str) -> str:
+def earlier_sweep(text: str) -> str:
     """The sweep that a value of --warm-start names."""
     return _parsed(text)[0]
 

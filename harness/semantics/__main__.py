@@ -8,7 +8,6 @@ from harness.semantics.references import KINDS, ReferenceLabelsError
 from harness.semantics.run import NothingToRead, semantics
 from harness.space import SpaceError
 from harness.tuning.storage.sweep_folder import FolderError
-from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
 examples:
@@ -42,14 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
     torch.set_num_threads(options.threads)
     try:
-        with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
-            outcome = semantics(
-                options.name,
-                reference=options.reference,
-                models_of_reference=options.models,
-                runs_dir=workspace,
-                say=lambda text: print(text, flush=True),
-            )
+        outcome = semantics(
+            options.name,
+            reference=options.reference,
+            models_of_reference=options.models,
+            runs_dir=options.runs_dir,
+            say=lambda text: print(text, flush=True),
+        )
     except NothingToRead as error:
         print(error, file=sys.stderr)
         return cli.NOTHING_COMPLETED

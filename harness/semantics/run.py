@@ -30,15 +30,15 @@ from harness.semantics.references import (
     superclasses,
     votes,
 )
+from harness.session import RunOptions, open_session
 from harness.space import Space, load
 from harness.tracking.spool import event_log
-from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import resolve_uri
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
-from harness.tuning.storage.workspace import Workspace, local_workspace
+from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from harness.confirm.plan import Configuration
+    from harness.confirm.configurations import Configuration
 
 FILE = "semantics.json"
 SHOWN_PAIRS = 5
@@ -88,58 +88,46 @@ def semantics(
         NothingToRead: no arm left labels.
         DataError: the data set cannot be read.
     """
-    runs = local_workspace(runs_dir).local
-    path = find_sweep(runs, name)
     if reference is not None:
         check_reference(reference)
-    space = load(path / "space.yaml")
-    from harness.confirm.plan import choose
-    from harness.tuning.study.sweep_study import SweepStudy  # Optuna takes a second to import
+    with open_workspace(runs_dir, SweepAccess(name)) as workspace:
+        path = find_sweep(workspace.local, name)
+        space = load(path / "space.yaml")
+        uri = resolve_uri(tracked_on(path), workspace.local)
+        from harness.confirm.configurations import choose_configurations
 
-    with SweepFolder(path) as folder:
-        ledger = SweepStudy(folder.journal, space)
-        entries = ledger.trial_records()
-        confirmed = _confirmed(folder)
-        chosen: dict[str, Configuration] = {}
-        for one in choose(space, entries, len(entries)):
-            if one.name == confirmed.get(one.arm):  # the one that a confirmation preferred, else the search's best
-                chosen[one.arm] = one
-            chosen.setdefault(one.arm, one)
-        tables = {arm: list(_tables(folder, one)) for arm, one in chosen.items()}
-        tables = {arm: each for arm, each in tables.items() if each}
-        if not any(chosen[arm].role == "arm" for arm in tables):
-            raise NothingToRead(f"{path}: no arm has left labels yet; go on with the search, then ask again")
-        classes = len(next(iter(tables.values()))[0])
-        other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, say)
-        arms = {
-            arm: _arm(chosen[arm], each, other, space.search.seed) for arm, each in tables.items()
-        }  # fmt: skip
-        found = {
-            "name": name,
-            "reference": {**other.facts, "table": other.table.tolist()},
-            "classes": classes,
-            "arms": arms,
-            **_sentence(chosen, arms, other, space),
-            "saw": SAW,
-        }
-        write_json(path / FILE, found)
-        _track(folder, space, resolve_uri(tracked_on(path), runs), found, not ledger.missing)
-    from harness.report import report  # the figures' libraries take seconds to import
+        with open_session(workspace, name, space, uri, RunOptions()) as session:
+            folder = session.folder
+            records = session.study.trial_records()
+            confirmed = _confirmed(folder)
+            chosen: dict[str, Configuration] = {}
+            for one in choose_configurations(space, records, len(records)):
+                if one.name == confirmed.get(one.arm):  # the one that a confirmation preferred, else the search's best
+                    chosen[one.arm] = one
+                chosen.setdefault(one.arm, one)
+            tables = {arm: list(_tables(folder, one)) for arm, one in chosen.items()}
+            tables = {arm: each for arm, each in tables.items() if each}
+            if not any(chosen[arm].role == "arm" for arm in tables):
+                raise NothingToRead(f"{path}: no arm has left labels yet; go on with the search, then ask again")
+            classes = len(next(iter(tables.values()))[0])
+            other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, say)
+            arms = {arm: _arm(chosen[arm], each, other, space.search.seed) for arm, each in tables.items()}
+            found = {
+                "name": name,
+                "reference": {**other.facts, "table": other.table.tolist()},
+                "classes": classes,
+                "arms": arms,
+                **_sentence(chosen, arms, other, space),
+                "saw": SAW,
+            }
+            write_json(path / FILE, found)
+            if (folder.spool / event_log.FILE).exists():
+                session.start_tracking()
+                session.finish(tags={"semantics": found["sentence"]}, artifacts=[path / FILE])
+        from harness.report import report  # the figures' libraries take seconds to import
 
-    report(path)
+        report(path)
     return Semantics(found, path / FILE)
-
-
-def _track(folder: SweepFolder, space: Space, uri: str, found: dict[str, Any], ended: bool) -> None:
-    """The sweep's run once more, where it was recorded: the sentence as a tag, and all numbers as a file."""
-    if not (folder.spool / event_log.FILE).exists():
-        return
-    tracker = Tracker(folder.spool, uri)
-    tags = {"study": space.study, "semantics": found["sentence"]}
-    file = str(folder.path / FILE)
-    tracker.append(event_log.SweepStarted(name=folder.path.name, tags=tags, artifacts=(file,)))
-    tracker.append(event_log.SweepEnded() if ended else event_log.SweepPaused())
-    tracker.finish()
 
 
 def _confirmed(folder: SweepFolder) -> dict[str, str]:

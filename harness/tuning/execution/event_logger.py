@@ -1,8 +1,7 @@
-"""From the ledger to the spool, so that what is tracked agrees with the journal, whatever was killed between the two.
+"""Writes the events of trial sources into the sweep's event log, each exactly once, whatever was killed in between.
 
-The ledger tells some things again after a restart: epochs that a trial trains once more from its checkpoint. They are
-let through once. What the journal holds and the spool does not (a kill fell between the two writes) is made up for when
-the sweep goes on.
+After a restart a source emits some events again, such as epochs that a trial repeats from its checkpoint: these are
+dropped. Ends of trials that the study's journal has and the event log lacks are added when the sweep continues.
 """
 
 import dataclasses
@@ -16,21 +15,19 @@ from harness.tuning.study.trial_record import TrialRecord
 
 
 class EventLogger:
-    """A listener of a ledger that appends to the sweep's spool what is not there yet, and the labels of ended trials.
-
-    Every trial gets its seed as a tag, by which runs are looked for over sweeps.
+    """A listener of trial sources that appends events to the event log, with the label files of completed trials.
 
     Args:
-        folder: the sweep's; its spool exists.
-        workspace: fetches the labels of ended trials.
-        append: puts a record into that spool.
-        tags: put on every trial.
+        workspace: where workers leave label files.
+        folder: the sweep's; its event log exists.
+        append: appends an event to that log.
+        tags: added to every trial, beside its seed.
     """
 
     def __init__(
         self,
-        folder: SweepFolder,
         workspace: Workspace,
+        folder: SweepFolder,
         append: Callable[[Event], None],
         tags: Mapping[str, str] | None = None,
     ) -> None:
@@ -38,52 +35,51 @@ class EventLogger:
         self._tags = dict(tags or {})
         self._folder = folder
         self._append = append
-        self._last_step: dict[int, int] = {}
+        self._last_epoch: dict[int, int] = {}
         self._ended: set[int] = set()
-        self._saw: set[tuple[int, object]] = set()
-        for record, _ in event_log.read_events(folder.spool):
-            self._note(record)
+        self._datasets: set[tuple[int, object]] = set()
+        for event, _ in event_log.read_events(folder.spool):
+            self._remember(event)
 
-    def __call__(self, record: Event) -> None:
-        if isinstance(record, EpochMetrics) and record.step <= self._last_step.get(record.trial, 0):
+    def __call__(self, event: Event) -> None:
+        if isinstance(event, EpochMetrics) and event.step <= self._last_epoch.get(event.trial, 0):
             return
-        if isinstance(record, DatasetUsed) and _contexts(record) <= self._saw:
+        if isinstance(event, DatasetUsed) and _datasets(event) <= self._datasets:
             return
-        self._note(record)
-        if isinstance(record, TrialStarted):
-            seed = {"seed": str(record.params["seed"])} if "seed" in record.params else {}
-            record = dataclasses.replace(record, tags={**seed, **self._tags, **record.tags})
-        if isinstance(record, TrialEnded) and record.state == "complete" and not record.artifacts:
-            record = dataclasses.replace(
-                record, artifacts=label_files(self._folder.trial(record.trial), self._workspace)
-            )
-        self._append(record)
+        self._remember(event)
+        if isinstance(event, TrialStarted):
+            seed = {"seed": str(event.params["seed"])} if "seed" in event.params else {}
+            event = dataclasses.replace(event, tags={**seed, **self._tags, **event.tags})
+        if isinstance(event, TrialEnded) and event.state == "complete" and not event.artifacts:
+            files = label_files(self._folder.trial(event.trial), self._workspace)
+            event = dataclasses.replace(event, artifacts=files)
+        self._append(event)
 
-    def catch_up(self, entries: Iterable[TrialRecord]) -> None:
-        """Append the ends that the journal holds and the spool lacks."""
-        for entry in entries:
-            if entry.state != "running" and entry.number not in self._ended:
-                self(entry.end_event())
+    def catch_up(self, records: Iterable[TrialRecord]) -> None:
+        """Append the ends of trials that the log lacks."""
+        for record in records:
+            if record.state != "running" and record.number not in self._ended:
+                self(record.end_event())
 
     def has_end(self, number: int) -> bool:
-        """Whether the spool says how this trial ended."""
+        """Whether the log says how this trial ended."""
         return number in self._ended
 
-    def _note(self, record: Event | None) -> None:
-        match record:
+    def _remember(self, event: Event | None) -> None:
+        match event:
             case EpochMetrics():
-                self._last_step[record.trial] = max(record.step, self._last_step.get(record.trial, 0))
+                self._last_epoch[event.trial] = max(event.step, self._last_epoch.get(event.trial, 0))
             case DatasetUsed():
-                self._saw |= _contexts(record)
+                self._datasets |= _datasets(event)
             case TrialEnded():
-                self._ended.add(record.trial)
-            case TrialStarted() if record.trial in self._ended:  # tried again, from the start
-                self._ended.discard(record.trial)
-                self._last_step.pop(record.trial, None)
+                self._ended.add(event.trial)
+            case TrialStarted() if event.trial in self._ended:  # run again, from the start
+                self._ended.discard(event.trial)
+                self._last_epoch.pop(event.trial, None)
             case _:
                 pass
 
 
-def _contexts(record: DatasetUsed) -> set[tuple[int, object]]:
-    """Which parts of the data, of which trial."""
-    return {(record.trial, part["context"]) for part in record.parts}
+def _datasets(event: DatasetUsed) -> set[tuple[int, object]]:
+    """(trial, part of the data) pairs of an event."""
+    return {(event.trial, part["context"]) for part in event.parts}

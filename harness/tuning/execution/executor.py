@@ -1,7 +1,7 @@
-"""One sweep on Ray Tune: run what the ledger asks for, leave nothing of Ray's own behind.
+"""Runs the trials of a `TrialSource` on Ray Tune, and leaves no files of Ray's.
 
-Ray Tune places trials and reuses workers. All else it can do (searching, stopping, restarting,
-logging, resuming) is switched off here, since the ledger does it.
+Ray Tune places trials on nodes and reuses worker processes. Its own searching, stopping, restarting, logging and
+resuming are switched off: the source does these.
 """
 
 import logging
@@ -13,63 +13,75 @@ from typing import Any
 
 os.environ |= {  # read by Ray Tune when it is imported
     "RAY_AIR_NEW_OUTPUT": "0",
-    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Ray restarts a trial that the ledger hands out again
+    "RAY_TRAIN_COUNT_PREEMPTION_AS_FAILURE": "1",  # else Ray restarts a trial that the source hands out again
     "TUNE_DISABLE_AUTO_CALLBACK_LOGGERS": "1",
     "TUNE_DISABLE_STRICT_METRIC_CHECKING": "1",
-    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots of itself: nobody reads them
-    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher knows how many
+    "TUNE_GLOBAL_CHECKPOINT_S": "3600",  # Ray's snapshots of its own state: nobody reads them
+    "TUNE_MAX_PENDING_TRIALS_PG": "1000000",  # the searcher limits the number
     "TUNE_WARN_THRESHOLD_S": "5",
 }
 
 from ray import tune
 
-from harness.common.urls import Url
-from harness.space import Space
 from harness.tuning.cluster.cluster import Slots, in_rays_words
-from harness.tuning.execution.scheduler import LedgerScheduler
-from harness.tuning.execution.searcher import LedgerSearcher
+from harness.tuning.execution.scheduler import SourceScheduler
+from harness.tuning.execution.searcher import SourceSearcher
 from harness.tuning.execution.signals import terminate_as_interrupt
 from harness.tuning.execution.trainable import TrialTrainable
+from harness.tuning.execution.trial_source import TrialSource
 from harness.tuning.storage.sweep_folder import SweepFolder
-from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.storage.workspace import Workspace
+from harness.tuning.trial import Trial
 from harness.tuning.worker.options import WorkerOptions
 
-RAYS = ".ray-"
-"""How the folders begin that Ray makes beside those of the trials."""
+RAY_PREFIX = ".ray-"
+"""Prefix of the folders that Ray makes beside those of the trials."""
 
 
-def run_sweep(
-    space: Space,
+def run_trials(
+    source: TrialSource,
+    workspace: Workspace,
     folder: SweepFolder,
-    ledger: SweepStudy,
-    *,
-    trials: Path | Url,
     slots: Slots,
+    *,
     deadline: float | None = None,
     keep_models: bool = False,
 ) -> bool:
-    """Run what is missing from the budget; returns whether it was cut short, by Ctrl-C or the deadline.
+    """Run the missing trials of `source`; returns whether it was stopped before their end, by a signal or the deadline.
 
     Args:
-        trials: where workers find the folders of trials.
-        slots: what a trial holds, and how many may be run at once, as things are.
-        deadline: as of `time.monotonic`, after which running trials are stopped, to be taken up by a later call.
-        keep_models: have trials leave their weights.
+        source: decides what is run.
+        workspace: tells workers where a trial's files lie.
+        folder: the sweep's.
+        slots: resources of a trial, and how many fit at once.
+        deadline: a time of `time.monotonic`, at which running trials are stopped; a later call continues them.
+        keep_models: whether trials save their weights.
     """
-    if ledger.missing <= 0:
+    if source.missing <= 0:
         return False
-    need = slots.need
-    searcher = LedgerSearcher(ledger, trials, slots, WorkerOptions.from_resources(need), keep_models)
-    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # what matters of it the ledger hears
+    options = WorkerOptions.from_resources(slots.need)
+
+    def trainable_config(trial: Trial) -> dict[str, Any]:
+        return {
+            "number": trial.number,
+            "config": trial.config.model_dump(),
+            "seeds": trial.seeds,
+            "at_end": trial.at_end,
+            "folder": str(workspace.worker_location(folder.path / trial.folder)),
+            "keep_model": keep_models,
+            "options": options,
+        }
+
+    logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source
     try:
         tuner = tune.Tuner(
-            tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(need)])),
+            tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(slots.need)])),
             tune_config=tune.TuneConfig(
-                search_alg=searcher,
-                scheduler=LedgerScheduler(ledger),
-                num_samples=-1,  # the searcher says when it is enough
+                search_alg=SourceSearcher(source, slots, trainable_config),
+                scheduler=SourceScheduler(source),
+                num_samples=-1,  # the searcher ends it
                 reuse_actors=True,
-                trial_dirname_creator=lambda trial: f"{RAYS}{trial.trial_id}",
+                trial_dirname_creator=lambda trial: f"{RAY_PREFIX}{trial.trial_id}",
             ),
             run_config=tune.RunConfig(
                 name=folder.trials.name,
@@ -83,12 +95,12 @@ def run_sweep(
         with terminate_as_interrupt():
             tuner.fit()
     finally:
-        _remove_snapshots(folder)
-    return ledger.missing > 0
+        _remove_ray_files(folder.trials)
+    return source.missing > 0
 
 
 class _Deadline(tune.Stopper):  # type: ignore[misc]  # ray ships no types for it
-    """Ends the sweep at a moment of `time.monotonic`; Ray's own budget goes by the clock, which may be set."""
+    """Stops all trials at a time of `time.monotonic`; Ray's own time budget uses the wall clock, which may be set."""
 
     def __init__(self, deadline: float) -> None:
         self.deadline = deadline
@@ -100,10 +112,10 @@ class _Deadline(tune.Stopper):  # type: ignore[misc]  # ray ships no types for i
         return time.monotonic() >= self.deadline
 
 
-def _remove_snapshots(folder: SweepFolder) -> None:
-    """Take away what Ray wrote to resume by itself; resuming goes by the journal."""
+def _remove_ray_files(trials: Path) -> None:
+    """Remove the files with which Ray would resume."""
     for pattern in ("*.pkl", "*.json", ".validate_storage_marker", "basic-variant-state-*"):
-        for file in folder.trials.glob(pattern):
+        for file in trials.glob(pattern):
             file.unlink(missing_ok=True)
-    for trial in folder.trials.glob(f"{RAYS}*"):
+    for trial in trials.glob(f"{RAY_PREFIX}*"):
         shutil.rmtree(trial, ignore_errors=True)

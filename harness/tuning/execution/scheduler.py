@@ -1,9 +1,9 @@
-"""Ray Tune's source of stops: the study's pruner.
+"""Ray Tune's scheduler: records results in a `TrialSource` and stops the trials that it prunes.
 
-Each result carries the epochs trained since the last. They go into the ledger one by one; the first at which the
-pruner says so ends the trial, and what was trained beyond it is dropped. A trial that came to its own end is stopped
-here too: Ray swallows what goes wrong in the hook that it has for trials that say they are done. And a lost worker's
-trial goes back to the ledger: Ray's own restarts count an actor that died before it had begun as the trial's end.
+A result carries the metrics of all epochs since the last one. They are reported in order; at the first epoch where the
+source prunes, the trial stops, and later epochs of that result are dropped. Completed trials are stopped here too,
+since Ray swallows exceptions raised in its hook for trials that end by themselves. The trial of a lost worker is
+released to the source: Ray's own restarts count an actor that died before it started as the end of its trial.
 """
 
 from collections import Counter
@@ -14,70 +14,75 @@ from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
 from harness.tuning.execution.lost_workers import WORKER_RESTARTS, lost_worker
-from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.execution.trial_source import TrialSource
+from harness.tuning.worker.chunk_report import ChunkReport
 
 
-class LedgerScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
-    """Writes results into the ledger and stops what its pruner stops."""
+class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
+    """Passes results, ends and lost workers to a source."""
 
-    def __init__(self, ledger: SweepStudy) -> None:
+    def __init__(self, source: TrialSource) -> None:
         super().__init__()
-        self.ledger = ledger
+        self.source = source
         self.losses: Counter[int] = Counter()
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
-        """None: a trial that is new takes a worker that is free, and one whose worker is being started keeps waiting.
+        """None: Ray gives a free worker to the newest trial, and a trial whose worker is starting waits for that one.
 
-        Ray's own choice, the first that waits, takes the free worker for that one, and the worker that was being
-        started is given up: where starting takes longer than a trial, most never come to be used. It looks through all
-        trials that there ever were, besides.
+        Ray's default gives the free worker to the first waiting trial and stops the worker that was starting for it.
+        Where a worker takes longer to start than a trial takes to run, most workers are then never used. The default
+        also scans all trials that ever ran.
         """
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
-        return str(TrialScheduler.CONTINUE if self._goes_on(trial, result) else TrialScheduler.STOP)
+        return str(
+            TrialScheduler.CONTINUE if self._record(trial.config["number"], *result["chunk"]) else TrialScheduler.STOP
+        )
 
-    def _goes_on(self, trial: RayTrial, result: dict[str, Any]) -> bool:
-        number = trial.config["number"]
-        if not self.ledger.is_open(number):
+    def _record(self, number: int, report: ChunkReport) -> bool:
+        """Record a chunk of a trial; returns whether the trial goes on."""
+        if not self.source.is_open(number):
             return False
-        self.ledger.record_seconds(number, result["seconds"])
-        if result["datasets"]:
-            self.ledger.record_dataset(number, result["datasets"])
-        for warning in result["warnings"]:
-            self.ledger.record_warning(number, warning)
-        if result["disk_error"]:
-            raise OSError(*result["disk_error"])  # of a disk that takes nothing: the sweep ends, the trial stays open
-        for epoch, metrics in result["epochs"]:
-            if self.ledger.report(number, epoch, metrics):
-                self.ledger.prune(number)
+        self.source.record_seconds(number, report["seconds"])
+        if report["datasets"]:
+            self.source.record_dataset(number, report["datasets"])
+        for warning in report["warnings"]:
+            self.source.record_warning(number, warning)
+        if report["disk_error"]:
+            raise OSError(*report["disk_error"])  # the sweep stops, the trial stays open
+        for epoch, metrics in report["epochs"]:
+            if self.source.report(number, epoch, metrics):
+                self.source.prune(number)
                 return False
-        if result["failure"]:
-            self.ledger.fail(number, result["failure"])
-        elif result["finished"]:
-            self.ledger.complete(number)
-        return self.ledger.is_open(number)
+        if report["test"]:
+            self.source.record_test(number, report["test"], report["test_samples"])
+        if report["failure"]:
+            self.source.fail(number, report["failure"])
+        elif report["finished"]:
+            self.source.complete(number)
+        return self.source.is_open(number)
 
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
-        """A worker is gone: its trial is the next one to be run, until it is given up."""
+        """Release the trial of a lost worker, up to `WORKER_RESTARTS` times; fail it then."""
         number = trial.config["number"]
-        if not self.ledger.is_open(number):
+        if not self.source.is_open(number):
             return
         self.losses[number] += 1
         if self.losses[number] <= WORKER_RESTARTS:
-            self.ledger.release(number)
+            self.source.release(number)
         else:
-            self.ledger.fail(number, lost_worker(_told(trial), self.losses[number]))
+            self.source.fail(number, lost_worker(_error_text(trial), self.losses[number]))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "LedgerScheduler":
+    def __deepcopy__(self, memo: dict[int, Any]) -> "SourceScheduler":
         return self
 
     def __reduce__(self) -> str | tuple[Any, ...]:
         return (dict, ())
 
 
-def _told(trial: RayTrial) -> str:
-    """What Ray wrote down about the last loss."""
+def _error_text(trial: RayTrial) -> str:
+    """Ray's text on the last failure of a trial."""
     try:
         return Path(trial.error_file).read_text().rpartition("Failure #")[2].partition("\n")[2]
     except (OSError, TypeError):

@@ -1,9 +1,8 @@
-"""Ray Tune's source of configurations: the ledger, and nothing else.
+"""Ray Tune's search algorithm: passes on the trials of a `TrialSource`.
 
-Ray's own `OptunaSearch` keeps a study beside the journal, tells stopped trials as complete and loses failed ones; this
-one keeps nothing. A trial's end is written by the scheduler, which sees results and losses.
-
-How many trials there are at once is asked for anew each time, not said once: nodes join a cluster and leave it.
+It keeps no state of its own, so Ray's saving and restoring of it do nothing. A trial's end is recorded by the
+scheduler, which sees results and lost workers. The number of concurrent trials is asked for at each suggestion, since
+nodes join and leave a cluster.
 """
 
 import json
@@ -13,64 +12,49 @@ from typing import Any, Self
 
 from ray.tune.search import Searcher
 
-from harness.common.urls import Url
-from harness.tuning.study.sweep_study import SweepStudy
-from harness.tuning.worker.options import WorkerOptions
+from harness.tuning.execution.trial_source import TrialSource
+from harness.tuning.trial import Trial
 
 
-class LedgerSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for it
-    """Suggests the ledger's next trial.
+class SourceSearcher(Searcher):  # type: ignore[misc]  # ray ships no types for it
+    """Suggests the next trial of a source.
 
     Args:
-        ledger: the sweep's ledger; never copied, though Ray copies its searchers.
-        trials: where the folders of the trials lie.
-        slots: how many trials may be run at once, as things are.
-        options: of the workers.
-        keep_models: have trials leave their weights.
+        source: never copied, although Ray copies its searchers.
+        max_concurrent: the number of trials that may run at once, as the cluster is now.
+        trainable_config: what `TrialTrainable` is given for a trial.
     """
 
     def __init__(
         self,
-        ledger: SweepStudy,
-        trials: Path | Url,
-        slots: Callable[[], int],
-        options: WorkerOptions,
-        keep_models: bool = False,
+        source: TrialSource,
+        max_concurrent: Callable[[], int],
+        trainable_config: Callable[[Trial], dict[str, Any]],
     ) -> None:
         super().__init__()
-        self.ledger = ledger
-        self.trials = trials
-        self.slots = slots
-        self.options = options
-        self.keep_models = keep_models
-        self.numbers: dict[str, int] = {}
+        self.source = source
+        self.max_concurrent = max_concurrent
+        self.trainable_config = trainable_config
+        self.running: set[str] = set()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
-        if len(self.numbers) >= self.slots():
+        if len(self.running) >= self.max_concurrent():
             return None
-        trial = self.ledger.next()
+        trial = self.source.next()
         if trial is None:
-            return None if self.numbers else str(Searcher.FINISHED)  # a trial under way may come back yet
-        self.numbers[trial_id] = trial.number
-        return {
-            "number": trial.number,
-            "config": trial.config.model_dump(),
-            "seeds": trial.seeds,
-            "folder": str(self.trials / str(trial.number)),
-            "keep_model": self.keep_models,
-            "options": self.options,
-            "at_end": trial.at_end,
-        }
+            return None if self.running else str(Searcher.FINISHED)  # one that runs may be released
+        self.running.add(trial_id)
+        return self.trainable_config(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
-        self.numbers.pop(trial_id, None)
+        self.running.discard(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
-        """Ray wants a file; the journal is the state."""
-        Path(checkpoint_path).write_text(json.dumps({"see": "study.journal"}))
+        """Write the file that Ray expects."""
+        Path(checkpoint_path).write_text(json.dumps({}))
 
     def restore(self, checkpoint_path: str) -> None:
-        """Nothing to restore: a new searcher reads the journal."""
+        """Do nothing: the source has the state."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self

@@ -1,8 +1,8 @@
-"""What Ray starts on a worker and hands from trial to trial.
+"""The Trainable that Ray Tune starts on a worker and reuses for one trial after another.
 
-A call returns after about half a second, with the metrics of each epoch trained in it: short epochs would else drown
-the driver in messages. The driver goes through them in order, so where a trial is pruned does not depend on how they
-were bundled.
+A step lasts about half a second and returns the metrics of every epoch trained in it: with short epochs, a message an
+epoch would overload the driver. The driver processes the epochs in order, so that pruning does not depend on how they
+were grouped.
 """
 
 from pathlib import Path
@@ -11,31 +11,26 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from harness.tuning.storage.sweep_folder import CHECKPOINT
-from harness.tuning.worker.chunk_report import failure_report
 
 if TYPE_CHECKING:
     from harness.tuning.worker.runner import TrialRunner
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Config: what `TrialRunner` takes: `config` (fields of `RunConfig`), `folder` (the trial's place),
-    `seeds` (how many), `keep_model`, `options`, `at_end`.
-    """
+    """Runs trials. The config holds the arguments of `TrialRunner` and the trial's number; see `run_trials`."""
 
-    work: "TrialRunner | None" = None
+    runner: "TrialRunner | None" = None
 
     def setup(self, config: dict[str, Any]) -> None:
         self.cleanup()
-        self.work = None
+        self.runner = None
         self.failure = ""
         try:
-            from harness.tuning.worker import (
-                runner,  # here and not above: the driver holds this class too, without torch
-            )
+            from harness.tuning.worker import runner  # not at the top: the driver imports this module, without torch
 
             runner.configure_process(config["options"])
             folder, scratch = runner.resolve_dir(config["folder"])
-            self.work = runner.TrialRunner(
+            self.runner = runner.TrialRunner(
                 config["config"],
                 folder,
                 config["seeds"],
@@ -44,28 +39,31 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
                 scratch,
                 config["at_end"],
             )
-        except Exception as error:  # a worker without a package, say: Ray would try again and again
+        except Exception as error:  # such as a missing package: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
-        """Ray hands this worker to the next trial."""
+        """Take up the next trial."""
         self.setup(new_config)
         return True
 
     def step(self) -> dict[str, Any]:
-        if self.work is None:
-            return dict(failure_report(self.failure))
-        return dict(self.work.run_chunk())  # never "done": the scheduler says so, who may still fail to write it down
+        """A `ChunkReport`, in a list since Ray flattens nested dicts.
+
+        It never says "done": the scheduler ends the trial, and recording the end may still fail.
+        """
+        from harness.tuning.worker.chunk_report import failure_report
+
+        return {"chunk": [failure_report(self.failure) if self.runner is None else self.runner.run_chunk()]}
 
     def cleanup(self) -> None:
-        """Ray ends this worker, or hands it on."""
-        if self.work is not None:
-            self.work.cleanup()
+        if self.runner is not None:
+            self.runner.cleanup()
 
     def save_checkpoint(self, checkpoint_dir: str) -> None:
-        if self.work is not None:
-            self.work.save(Path(checkpoint_dir) / CHECKPOINT)
+        if self.runner is not None:
+            self.runner.save(Path(checkpoint_dir) / CHECKPOINT)
 
     def load_checkpoint(self, checkpoint: str) -> None:
-        if self.work is not None:
-            self.work.restore(Path(checkpoint) / CHECKPOINT)
+        if self.runner is not None:
+            self.runner.restore(Path(checkpoint) / CHECKPOINT)

@@ -1,0 +1,290 @@
+"""One process's hold on a sweep: its folder, study, event log, progress and MLflow view.
+
+Search, confirm, distill and semantics all work on a sweep in this way:
+
+    with open_session(workspace, name, space, uri) as session:    lock the folder, open the study
+        session.start_tracking(…)                                 open the event log, add what it lacks
+        session.run(source, session.progress(…))                  run trials on Ray Tune
+        session.finish(…)                                         last events, wait for the MLflow writer
+
+On an error the sweep is marked as paused, so that no run is left running in MLflow.
+
+Ray and Optuna take seconds to import: they are imported only once the input has been checked.
+"""
+
+import dataclasses
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from harness.space import Space
+from harness.tracking.spool.event_log import (
+    Event,
+    SweepEnded,
+    SweepPaused,
+    SweepStarted,
+    TrialEnded,
+    now_ms,
+)
+from harness.tracking.tracker import Tracker, TrackingStatus
+from harness.tracking.tracking_uri import check_server, resolve_uri
+from harness.tuning.cluster.address import check_address
+from harness.tuning.storage.sweep_folder import SweepFolder, tracked_on
+from harness.tuning.storage.workspace import Workspace
+
+if TYPE_CHECKING:
+    from harness.console import SweepProgress
+    from harness.tuning.cluster.cluster import Slots
+    from harness.tuning.execution.event_logger import EventLogger
+    from harness.tuning.execution.trial_source import TrialSource
+    from harness.tuning.study.sweep_study import SweepStudy
+
+
+@dataclasses.dataclass(frozen=True)
+class RunOptions:
+    """How a command runs its trials.
+
+    Attributes:
+        address: of a Ray cluster; None: one is started on this machine, and shut down at the end.
+        tracking_uri: of MLflow; None: the server that the search used, else SQLite in the runs folder.
+        concurrency: the most trials at once; None: as the search's space says, else as many as fit.
+        verbose: show each trial's end, and Ray's log.
+        quiet: show no progress.
+    """
+
+    address: str | None = None
+    tracking_uri: str | None = None
+    concurrency: int | None = None
+    verbose: bool = False
+    quiet: bool = False
+
+
+def checked_tracking_uri(options: RunOptions, runs: Path, sweep: Path | None) -> str:
+    """The URI of the tracking server, after a check that it and the Ray cluster answer.
+
+    Args:
+        sweep: folder of an existing sweep, whose server is the default.
+
+    Raises:
+        TrackingError, ClusterError: it does not. Nothing was created.
+    """
+    uri = resolve_uri(options.tracking_uri or (tracked_on(sweep) if sweep is not None else None), runs)
+    check_server(uri)
+    if options.address is not None:
+        check_address(options.address)
+    return uri
+
+
+class Session:
+    """See the module; made by `open_session`.
+
+    Attributes:
+        space: what the sweep searches.
+        folder: the sweep's folder, locked by this process.
+        study: every trial of the search.
+        workspace: where the runs folder lies.
+        slots: after `run` has started, how many trials may run at once.
+        began: start of the session, by `time.monotonic`.
+    """
+
+    def __init__(
+        self,
+        workspace: Workspace,
+        folder: SweepFolder,
+        space: Space,
+        study: "SweepStudy",
+        uri: str,
+        options: RunOptions,
+    ) -> None:
+        self.workspace = workspace
+        self.folder = folder
+        self.space = space
+        self.study = study
+        self.options = options
+        self.slots: Slots | None = None
+        self.began = time.monotonic()
+        self._uri = uri
+        self._tracker: Tracker | None = None
+        self._event_logger: EventLogger | None = None
+        self._state: SweepPaused | SweepEnded = SweepPaused() if study.missing else SweepEnded()
+
+    @property
+    def tracker(self) -> Tracker:
+        assert self._tracker is not None, "start_tracking comes first"
+        return self._tracker
+
+    @property
+    def event_logger(self) -> "EventLogger":
+        assert self._event_logger is not None, "start_tracking comes first"
+        return self._event_logger
+
+    def start_tracking(
+        self,
+        started: SweepStarted | None = None,
+        *,
+        trial_tags: Mapping[str, str] | None = None,
+        system_metrics: bool = False,
+    ) -> None:
+        """Open the event log and add the ends of trials that the study has and the log lacks.
+
+        Args:
+            started: the event that opens the sweep's run; by default its name and study alone.
+            trial_tags: put on every trial.
+            system_metrics: record the load of this machine.
+        """
+        from harness.tuning.execution.event_logger import EventLogger
+
+        self._tracker = Tracker(self.folder.spool, self._uri, system_metrics=system_metrics)
+        self.tracker.append(started or SweepStarted(name=self.folder.path.name, tags={"study": self.space.study}))
+        self._event_logger = EventLogger(self.workspace, self.folder, self.tracker.append, trial_tags)
+        for warning in [*self.study.warnings, *self.tracker.warnings]:
+            print(warning, file=sys.stderr)
+        self.study.listeners.append(self.event_logger)
+        self.study.apply_pending_prunings()
+        self.event_logger.catch_up(self.study.trial_records())
+
+    def progress(
+        self,
+        total: int,
+        *,
+        ended: int,
+        failed: int,
+        best: tuple[float, str] | None = None,
+        noun: str = "trials",
+        ranked: bool = True,
+    ) -> "SweepProgress":
+        """The progress display of `total` trials, of which some ended before this session."""
+        from harness.console import SweepProgress
+
+        return SweepProgress(
+            total,
+            metric=self.space.objective.metric,
+            direction=self.space.objective.direction,
+            several=self.space.several,
+            ended=ended,
+            failed=failed,
+            best=best,
+            noun=noun,
+            ranked=ranked,
+            began=self.began,
+            verbose=self.options.verbose,
+            quiet=self.options.quiet,
+        )
+
+    def run(
+        self,
+        source: "TrialSource",
+        progress: "SweepProgress",
+        *,
+        deadline: float | None = None,
+        keep_models: bool = False,
+        check_memory: bool = False,
+        keep_cluster: ExitStack | None = None,
+    ) -> bool:
+        """Run the trials of `source` on Ray Tune; returns whether it was stopped before their end.
+
+        Args:
+            deadline: a time of `time.monotonic` at which running trials are stopped.
+            keep_models: whether trials save their weights.
+            check_memory: first try whether a trial fits into its share of a GPU.
+            keep_cluster: a cluster that is started here lives until this stack is closed; by default until the end.
+
+        Raises:
+            ClusterError: there is no such cluster, or no trial fits.
+        """
+        from harness.tuning.cluster.cluster import joined
+        from harness.tuning.execution.executor import run_trials
+        from harness.tuning.execution.gpu_share import check_share
+
+        if source is not self.study:
+            source.listeners.append(self.event_logger)
+        source.listeners.extend([progress, self._start_writer])
+        with ExitStack() as stack:
+            stack.enter_context(progress)
+            location = self.workspace.worker_location(self.folder.path)
+            cluster = (keep_cluster or stack).enter_context(
+                joined(self.options.address, location, verbose=self.options.verbose)
+            )
+            search = self.space.search
+            self.slots = cluster.room(search.resources, self.options.concurrency or search.concurrency)
+            if check_memory:
+                check_share(self.space, self.slots.need)
+            return run_trials(
+                source, self.workspace, self.folder, self.slots, deadline=deadline, keep_models=keep_models
+            )
+
+    def finish(
+        self,
+        end: SweepPaused | SweepEnded | None = None,
+        *,
+        tags: Mapping[str, str] | None = None,
+        artifacts: Sequence[Path] = (),
+        metrics: Mapping[str, float] | None = None,
+    ) -> TrackingStatus:
+        """Event the end of the session and wait for the MLflow writer.
+
+        Args:
+            end: the state of the sweep; by default the one that the search left it in.
+            tags, artifacts, metrics: added to the sweep's run.
+        """
+        if tags or artifacts:
+            self.tracker.append(
+                SweepStarted(
+                    name=self.folder.path.name,
+                    tags={"study": self.space.study, **(tags or {})},
+                    artifacts=tuple(map(str, artifacts)),
+                )
+            )
+        end = end or dataclasses.replace(self._state, time=now_ms())
+        self.tracker.append(dataclasses.replace(end, metrics={**end.metrics, **(metrics or {})}))
+        tracker, self._tracker = self.tracker, None
+        return tracker.finish()
+
+    def close(self) -> None:
+        """Finish the tracking of a session that was not finished."""
+        if self._tracker is not None:
+            self.finish()
+
+    def _start_writer(self, event: Event) -> None:
+        """Start the MLflow writer when the first trial has ended: earlier, its start would delay that trial."""
+        if isinstance(event, TrialEnded):
+            self.tracker.start()
+
+
+@contextmanager
+def open_session(
+    workspace: Workspace,
+    name: str,
+    space: Space,
+    uri: str,
+    options: RunOptions,
+    *,
+    write_inputs: Callable[[SweepFolder], Any] | None = None,
+) -> Iterator[Session]:
+    """Lock the folder of the sweep `name` and open its study.
+
+    Args:
+        uri: of the tracking server, as `checked_tracking_uri` gives it.
+        write_inputs: writes space and provenance, after an existing journal was found readable and before a new one.
+
+    Raises:
+        FolderError: another process holds the sweep, its folder cannot be written, or its journal cannot be read.
+        DiskError: the disk became full. The same command continues once there is space.
+    """
+    from harness.tuning.study.sweep_study import SweepStudy
+
+    with SweepFolder(workspace.local / name) as folder:
+        study = SweepStudy(folder.journal, space) if folder.journal.exists() else None
+        if write_inputs is not None:
+            write_inputs(folder)
+        session = Session(workspace, folder, space, study or SweepStudy(folder.journal, space), uri, options)
+        try:
+            yield session
+        except BaseException:
+            with suppress(OSError):  # a full disk, perhaps the reason for the error
+                session.close()
+            raise
+        session.close()
