@@ -26,8 +26,8 @@ from multiprocessing.connection import Connection
 
 import matplotlib.backends.backend_svg, matplotlib.pyplot, scipy.stats
 import analysis.report.page, harness.report
-import harness.confirm.run, harness.confirm.training, harness.search.plan, harness.search.run
-import harness.console, harness.tuning.execution.crew, harness.tuning.study.sweep_study
+import harness.confirm.findings, harness.confirm.run, harness.search.plan, harness.search.run
+import harness.console, harness.tuning.execution.gpu_share, harness.tuning.study.sweep_study
 import harness.tuning.execution.event_logger, harness.tuning.execution.executor
 
 orders = Connection(int(sys.argv[1]))
