@@ -12,9 +12,9 @@ pure function `compute_label_gradient`. `model_state` restores what a pass may c
 """
 
 from harness.metalabel.gradients.estimators import EstimatorName
-from harness.metalabel.gradients.step_inputs import GradientEstimator, MetaStep
+from harness.metalabel.gradients.passes import GradientEstimator, MetaStep
 from harness.metalabel.gradients.tangent_rules import NoForwardRule
-from harness.metalabel.labels import ClassLabels, InitialLabels, InstanceLabels, LabelTable, OneHotLabels, SoftLabels
+from harness.metalabel.labels import ClassLabels, InstanceLabels, LabelTable
 from harness.metalabel.losses import soft_cross_entropy
 from harness.metalabel.parametrisation import ExponentiatedGradient, Parametrisation, Simplex, Softmax
 from harness.metalabel.schedule import LabelSchedule
@@ -26,16 +26,13 @@ __all__ = [
     "EstimatorName",
     "ExponentiatedGradient",
     "GradientEstimator",
-    "InitialLabels",
     "InstanceLabels",
     "LabelSchedule",
     "LabelTable",
     "MetaStep",
     "NoForwardRule",
-    "OneHotLabels",
     "Parametrisation",
     "Simplex",
-    "SoftLabels",
     "Softmax",
     "compute_label_gradient",
     "meta_step",

@@ -14,12 +14,10 @@ def check_model(model: nn.Module) -> None:
         raise ValueError("model: expected at least one parameter that requires grad, got none; unfreeze some")
 
 
-def parse_rate(rate: object) -> float:
-    """The lookahead's learning rate as a positive finite number."""
-    value = float(rate) if isinstance(rate, int | float | Tensor) else 0.0
-    if not 0 < value < float("inf"):
+def check_rate(rate: object) -> None:
+    """Require a positive finite learning rate of the lookahead."""
+    if not isinstance(rate, int | float | Tensor) or not 0 < float(rate) < float("inf"):
         raise ValueError(f"lookahead_lr: expected a positive finite rate, got {rate!r}; pass a number like 0.1")
-    return value
 
 
 def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
@@ -37,19 +35,10 @@ def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> 
         raise ValueError(f"{inputs_name}, {name}: expected at least one input, got an empty batch")
 
 
-def check_soft_labels(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
-    """`check_batch`, and finite inputs, and labels on the simplex."""
-    check_batch(inputs_name, inputs, name, labels)
-    if inputs.is_floating_point():
-        _check_finite(inputs_name, inputs)
-    check_on_simplex(name, labels)
-
-
 def check_on_simplex(name: str, labels: Tensor) -> None:
     """Require rows `[rows, classes]` that are finite, non-negative and sum to one."""
     _check_soft(name, labels)
-    labels = labels.detach()
-    _check_finite(name, labels)
+    check_finite(name, labels := labels.detach())
     # Tolerates the rounding of labels that were normalised in their own dtype, or in float32 and then widened.
     tolerance = max(8 * torch.finfo(labels.dtype).eps, 1e-5)
     least, error = float(labels.min()), float((labels.double().sum(dim=-1) - 1).abs().max())
@@ -60,18 +49,15 @@ def check_on_simplex(name: str, labels: Tensor) -> None:
         )
 
 
+def check_finite(name: str, tensor: Tensor) -> None:
+    """Require values that are neither NaN nor infinite."""
+    if not torch.isfinite(tensor).all():
+        raise ValueError(f"{name}: expected finite values, got NaN or infinity; correct or drop these inputs")
+
+
 def _check_soft(name: str, labels: Tensor) -> None:
-    if not labels.is_floating_point():
+    if labels.dim() != 2 or not labels.is_floating_point():
         raise ValueError(
             f"{name}: expected floating soft labels [batch, classes], got {labels.dtype} of shape "
             f"{list(labels.shape)}; for class indices, pass torch.nn.functional.one_hot({name}, classes).float()"
         )
-    if labels.dim() != 2:
-        raise ValueError(
-            f"{name}: expected soft labels [batch, classes], got shape {list(labels.shape)}; pass a row per input"
-        )
-
-
-def _check_finite(name: str, tensor: Tensor) -> None:
-    if not torch.isfinite(tensor).all():
-        raise ValueError(f"{name}: expected finite values, got NaN or infinity; correct or drop these inputs")

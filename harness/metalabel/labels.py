@@ -10,12 +10,12 @@ size. Both are taken out, so that one β = label_lr fits all B and s:
 
 with v = ∇M(θ') and Σ_{i∈c} over the batch's samples of class c: their mean, if classes are balanced.
 
-`InitialLabels` says where labels start, a `Parametrisation` what is stored of them. `LabelTable` stores and steps rows;
-`InstanceLabels` and `ClassLabels` assign the rows of a batch's gradient to rows of the table.
+A `LabelTable` stores and steps rows, in the form that a `Parametrisation` defines; `InstanceLabels` and `ClassLabels`
+assign the rows of a batch's gradient to rows of the table.
 """
 
-from dataclasses import dataclass
-from typing import Any, Protocol, Self
+from collections.abc import Callable
+from typing import Any, Self
 
 import torch
 from torch import Tensor
@@ -24,78 +24,8 @@ from torch.nn import functional as F
 from harness.metalabel.checks import check_on_simplex
 from harness.metalabel.parametrisation import Parametrisation, Simplex
 
-
-class InitialLabels(Protocol):
-    """Soft labels at the start, to which decay pulls them back."""
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """(rows, classes)"""
-        ...
-
-    @property
-    def device(self) -> torch.device: ...
-
-    def rows(self, index: Tensor) -> Tensor:
-        """The soft labels of these rows, float32 `[len(index), classes]`."""
-        ...
-
-
-@dataclass(frozen=True)
-class OneHotLabels:
-    """(1 - smoothing) · one_hot + smoothing / num_classes; stores one class per row.
-
-    Raises:
-        ValueError: a class or the smoothing is out of bounds.
-    """
-
-    classes: Tensor  # int64 [rows]
-    num_classes: int
-    smoothing: float = 0.0
-
-    def __post_init__(self) -> None:
-        if not 0 <= self.smoothing <= 1:
-            raise ValueError(f"smoothing: expected a fraction in [0, 1], got {self.smoothing}")
-        least, largest = (int(end) for end in torch.aminmax(self.classes))
-        if least < 0 or largest >= self.num_classes:
-            raise ValueError(
-                f"classes: expected class indices from 0 to {self.num_classes - 1}, got {least} to {largest}; "
-                "pass num_classes as the number of classes of the data set"
-            )
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return len(self.classes), self.num_classes
-
-    @property
-    def device(self) -> torch.device:
-        return self.classes.device
-
-    def rows(self, index: Tensor) -> Tensor:
-        classes = self.classes[index.to(self.device)]
-        return F.one_hot(classes, self.num_classes).float() * (1 - self.smoothing) + self.smoothing / self.num_classes
-
-
-@dataclass(frozen=True)
-class SoftLabels:
-    """Given soft labels `[rows, classes]`; ValueError unless each row is on the simplex."""
-
-    labels: Tensor
-
-    def __post_init__(self) -> None:
-        check_on_simplex("labels", self.labels)
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        rows, classes = self.labels.shape
-        return rows, classes
-
-    @property
-    def device(self) -> torch.device:
-        return self.labels.device
-
-    def rows(self, index: Tensor) -> Tensor:
-        return self.labels[index.to(self.device)].float()
+InitialLabels = Callable[[Tensor], Tensor]
+"""Initial soft labels of the rows with this index, `[len(index), classes]`, on the index's device."""
 
 
 class LabelTable:
@@ -110,12 +40,13 @@ class LabelTable:
     than 0.2 % of an entry is lost to rounding.
 
     Args:
-        initial: labels at the start.
+        initial: labels at the start, to which decay pulls them back.
+        shape: (rows, classes).
+        device: of the storage.
         parametrisation: what a row stores.
         momentum: μ, in [0, 1).
         decay: λ, in [0, 1).
         dtype: of the storage, torch.float32 or torch.bfloat16.
-        device: of the storage; default: that of `initial`.
 
     Raises:
         ValueError: momentum, decay or dtype is not one of these.
@@ -124,12 +55,13 @@ class LabelTable:
     def __init__(
         self,
         initial: InitialLabels,
+        shape: tuple[int, int],
+        device: torch.device | str,
         *,
         parametrisation: Parametrisation | None = None,
         momentum: float = 0.0,
         decay: float = 0.0,
         dtype: torch.dtype = torch.float32,
-        device: torch.device | str | None = None,
     ) -> None:
         for name, value in (("momentum", momentum), ("decay", decay)):
             if not 0 <= value < 1:
@@ -138,15 +70,48 @@ class LabelTable:
             raise ValueError(f"dtype: expected torch.float32 or torch.bfloat16, got {dtype}")
         self.initial, self.momentum, self.decay = initial, momentum, decay
         self.parametrisation = Simplex() if parametrisation is None else parametrisation
-        self.table = torch.empty(initial.shape, dtype=dtype, device=initial.device if device is None else device)
-        for chunk in torch.arange(len(self.table), device=initial.device).split(1 << 14):
-            self.table[chunk.to(self.table.device)] = self._initial_rows(chunk).to(self.table)
+        self.table = torch.empty(shape, dtype=dtype, device=device)
+        for index in torch.arange(len(self.table), device=device).split(1 << 14):
+            self.table[index] = self._initial_rows(index).to(dtype)
         self.velocity = torch.zeros_like(self.table) if momentum else None
 
     @classmethod
-    def from_soft(cls, labels: Tensor, **options: Any) -> Self:
-        """Start from soft labels, `[rows, classes]`."""
-        return cls(SoftLabels(labels.detach().clone()), **options)
+    def from_soft(cls, labels: Tensor, *, device: torch.device | str | None = None, **options: Any) -> Self:
+        """Start from soft labels `[rows, classes]`; ValueError unless each row is on the simplex."""
+        check_on_simplex("labels", labels)
+        start = labels.detach().to(device or labels.device, copy=True)
+        rows, classes = start.shape
+        return cls(lambda index: start[index].float(), (rows, classes), start.device, **options)
+
+    @classmethod
+    def from_classes(
+        cls,
+        classes: Tensor,
+        num_classes: int,
+        *,
+        smoothing: float = 0.0,
+        device: torch.device | str | None = None,
+        **options: Any,
+    ) -> Self:
+        """Start from (1 - smoothing) · one_hot + smoothing / num_classes of each row's class, int64 `[rows]`.
+
+        Raises:
+            ValueError: a class or the smoothing is out of bounds.
+        """
+        if not 0 <= smoothing <= 1:
+            raise ValueError(f"smoothing: expected a fraction in [0, 1], got {smoothing}")
+        least, largest = (int(end) for end in torch.aminmax(classes))
+        if least < 0 or largest >= num_classes:
+            raise ValueError(
+                f"classes: expected class indices from 0 to {num_classes - 1}, got {least} to {largest}; pass "
+                "num_classes as the number of classes of the data set"
+            )
+        start = classes.to(device or classes.device, copy=True)
+
+        def initial(index: Tensor) -> Tensor:
+            return F.one_hot(start[index], num_classes).float() * (1 - smoothing) + smoothing / num_classes
+
+        return cls(initial, (len(start), num_classes), start.device, **options)
 
     def rows(self, index: Tensor) -> Tensor:
         """The soft labels of these rows, float32 `[len(index), classes]` on the index's device."""
@@ -165,7 +130,7 @@ class LabelTable:
             direction = direction.add(self.velocity[index], alpha=self.momentum)
             self.velocity[index] = direction.to(self.velocity.dtype)
         if self.decay:
-            rows = rows.lerp(self._initial_rows(index).to(rows), self.decay)
+            rows = rows.lerp(self._initial_rows(index), self.decay)
         rows = self.parametrisation.constrain(rows.sub(direction, alpha=label_lr))
         self.table[index] = rows.to(self.table.dtype)
 
@@ -190,16 +155,11 @@ class LabelTable:
             tensor.copy_(state[name])
 
     def _initial_rows(self, index: Tensor) -> Tensor:
-        return self.parametrisation.encode(self.initial.rows(index))
+        return self.parametrisation.encode(self.initial(index))
 
 
 class InstanceLabels(LabelTable):
     """One soft label per training sample, `[samples, classes]`."""
-
-    @classmethod
-    def from_classes(cls, classes: Tensor, num_classes: int, *, smoothing: float = 0.0, **options: Any) -> Self:
-        """Start from the annotated class of each sample, int64 `[samples]`, one-hot or smoothed."""
-        return cls(OneHotLabels(classes.clone(), num_classes, smoothing), **options)
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
         """One label step.
@@ -217,9 +177,11 @@ class ClassLabels(LabelTable):
     """One soft label per annotated class, `[classes, classes]`."""
 
     @classmethod
-    def from_smoothing(cls, num_classes: int, smoothing: float = 0.0, **options: Any) -> Self:
+    def from_smoothing(
+        cls, num_classes: int, smoothing: float = 0.0, *, device: torch.device | str | None = None, **options: Any
+    ) -> Self:
         """Start from each class's own one-hot or smoothed label."""
-        return cls(OneHotLabels(torch.arange(num_classes), num_classes, smoothing), **options)
+        return cls.from_classes(torch.arange(num_classes, device=device), num_classes, smoothing=smoothing, **options)
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
         """One label step, as `InstanceLabels.update`; `index` is each sample's annotated class."""

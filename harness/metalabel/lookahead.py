@@ -7,7 +7,7 @@ A lookahead reads the settings and the state of a `torch.optim` optimiser and ch
 through it.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -21,24 +21,20 @@ from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul,
 class Lookahead(Protocol):
     """One optimiser step over `parameters`, all of which have a gradient.
 
-    Gradients, vectors and results are one tensor per parameter, of the parameter's shape.
+    `rate` is s, the coefficient of the new gradient in the step. `parameters_after(g)` is θ'. `pullback(g, v)` is
+    D v = (-∂θ'/∂g)ᵀ v / s, where D is diagonal, as every supported step is elementwise in g. Gradients, vectors and
+    results are one tensor per parameter, of the parameter's shape.
     """
 
     @property
     def parameters(self) -> Tensors: ...
 
     @property
-    def rate(self) -> float:
-        """s: the coefficient of the new gradient in the step; for plain SGD the learning rate."""
-        ...
+    def rate(self) -> float: ...
 
-    def parameters_after(self, gradients: Tensors) -> Tensors:
-        """θ' for these gradients."""
-        ...
+    def parameters_after(self, gradients: Tensors) -> Tensors: ...
 
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        """D v = (-∂θ'/∂g)ᵀ v / s. Every supported step is elementwise in g, so D is diagonal."""
-        ...
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors: ...
 
 
 @dataclass(frozen=True)
@@ -50,35 +46,30 @@ class SGDLookahead:
     """
 
     parameters: Tensors
-    buffers: Tensors | None
-    lr: float
-    momentum: float = 0.0
-    dampening: float = 0.0
-    weight_decay: float = 0.0
-    nesterov: bool = False
-    maximize: bool = False
+    buffers: Tensors | None  # momentum buffers of the optimiser
+    group: Mapping[str, Any]  # settings of the parameter group
 
     @property
     def rate(self) -> float:
-        share = 1.0 if self.buffers is None or not self.momentum else 1.0 - self.dampening
-        return self.lr * (1.0 + self.momentum * share if self.nesterov else share)
+        momentum = self.group["momentum"]
+        share = 1.0 if self.buffers is None or not momentum else 1.0 - self.group["dampening"]
+        return float(self.group["lr"]) * (1.0 + momentum * share if self.group["nesterov"] else share)
 
     def parameters_after(self, gradients: Tensors) -> Tensors:
-        steps: Tensors = gradients
-        if self.maximize:
-            steps = foreach_neg(steps)
-        if self.weight_decay:
-            steps = foreach_add(steps, self.parameters, alpha=self.weight_decay)
-        if self.momentum:
-            velocity: Tensors = steps
+        momentum, dampening = self.group["momentum"], self.group["dampening"]
+        steps = foreach_neg(gradients) if self.group["maximize"] else gradients
+        if self.group["weight_decay"]:
+            steps = foreach_add(steps, self.parameters, alpha=self.group["weight_decay"])
+        if momentum:
+            velocity = steps
             if self.buffers is not None:
-                damped = foreach_mul(steps, 1 - self.dampening) if self.dampening else steps
-                velocity = foreach_add(damped, self.buffers, alpha=self.momentum)
-            steps = foreach_add(steps, velocity, alpha=self.momentum) if self.nesterov else velocity
-        return foreach_add(self.parameters, steps, alpha=-self.lr)
+                damped = foreach_mul(steps, 1 - dampening) if dampening else steps
+                velocity = foreach_add(damped, self.buffers, alpha=momentum)
+            steps = foreach_add(steps, velocity, alpha=momentum) if self.group["nesterov"] else velocity
+        return foreach_add(self.parameters, steps, alpha=-float(self.group["lr"]))
 
     def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        return foreach_neg(vectors) if self.maximize else vectors
+        return foreach_neg(vectors) if self.group["maximize"] else vectors
 
 
 @dataclass(frozen=True)
@@ -93,60 +84,50 @@ class AdamLookahead:
     """
 
     parameters: Tensors
-    first: Sequence[Tensor | None]  # m₀
-    second: Sequence[Tensor | None]  # v₀
-    largest: Sequence[Tensor | None]  # AMSGrad's maximum of v
-    steps: Sequence[float]
-    lr: float
-    betas: tuple[float, float]
-    eps: float
-    weight_decay: float = 0.0
-    decoupled: bool = False  # AdamW's decay
-    amsgrad: bool = False
-    maximize: bool = False
+    states: Sequence[Mapping[str, Any]]  # the optimiser's, one per parameter; empty before its first step
+    group: Mapping[str, Any]  # settings of the parameter group
+    decoupled: bool  # AdamW's decay
 
     @property
     def rate(self) -> float:
-        return self.lr
+        return float(self.group["lr"])
 
-    def _moments(self, index: int, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, float]:
-        """g with its sign and decay, m, v, √v̂ and 1-β₁ᵗ."""
-        beta1, beta2 = self.betas
-        step = -gradient if self.maximize else gradient
-        if self.weight_decay and not self.decoupled:
-            step = step.add(self.parameters[index], alpha=self.weight_decay)
-        first, second, largest = self.first[index], self.second[index], self.largest[index]
-        mean = step * (1 - beta1) if first is None else torch.lerp(first, step, 1 - beta1)
-        square = step * step * (1 - beta2)
-        if second is not None:
-            square = (second * beta2).addcmul(step, step, value=1 - beta2)
-        top = torch.maximum(largest, square) if self.amsgrad and largest is not None else square
-        count = self.steps[index] + 1
+    def _moments(self, index: int, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, float, float]:
+        """g with its sign and decay, m, v, √v̂, 1-β₁ᵗ and 1-β₂ᵗ."""
+        beta1, beta2 = map(float, self.group["betas"])
+        state = self.states[index]
+        step = -gradient if self.group["maximize"] else gradient
+        if self.group["weight_decay"] and not self.decoupled:
+            step = step.add(self.parameters[index], alpha=self.group["weight_decay"])
+        mean, square = step * (1 - beta1), step * step * (1 - beta2)
+        if state:
+            mean = torch.lerp(state["exp_avg"], step, 1 - beta1)
+            square = (state["exp_avg_sq"] * beta2).addcmul(step, step, value=1 - beta2)
+        top = torch.maximum(state["max_exp_avg_sq"], square) if "max_exp_avg_sq" in state else square
+        count = float(state.get("step", 0)) + 1
         # The root has an infinite slope at 0: keep autograd out of it, as `pullback` does.
         root = torch.where(top > 0, top, torch.ones_like(top)).sqrt() * (top > 0)
-        return step, mean, square, root / (1 - beta2**count) ** 0.5, 1 - beta1**count
+        return step, mean, square, root / (1 - beta2**count) ** 0.5, 1 - beta1**count, 1 - beta2**count
 
     def parameters_after(self, gradients: Tensors) -> Tensors:
         results = []
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
-            _, mean, _, root, correction = self._moments(index, gradient)
-            start = parameter * (1 - self.lr * self.weight_decay) if self.decoupled else parameter
-            results.append(start.addcdiv(mean, root + self.eps, value=-self.lr / correction))
+            _, mean, _, root, correction, _ = self._moments(index, gradient)
+            start = parameter * (1 - self.rate * self.group["weight_decay"]) if self.decoupled else parameter
+            results.append(start.addcdiv(mean, root + self.group["eps"], value=-self.rate / correction))
         return results
 
     def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        beta1, beta2 = self.betas
+        beta1, beta2 = map(float, self.group["betas"])
         results = []
         for index, (gradient, vector) in enumerate(zip(gradients, vectors, strict=True)):
-            step, mean, square, root, correction = self._moments(index, gradient)
-            largest = self.largest[index]
-            root_slope = step * ((1 - beta2) / (1 - beta2 ** (self.steps[index] + 1))) / root
-            root_slope = torch.where(root > 0, root_slope, torch.zeros_like(root_slope))
-            if self.amsgrad and largest is not None:
+            step, mean, square, root, correction1, correction2 = self._moments(index, gradient)
+            root_slope = torch.where(root > 0, step * ((1 - beta2) / correction2) / root, torch.zeros_like(root))
+            if (largest := self.states[index].get("max_exp_avg_sq")) is not None:
                 root_slope = torch.where(square >= largest, root_slope, torch.zeros_like(root_slope))
-            denominator = root + self.eps
-            slope = (1 - beta1) / correction / denominator - mean / correction / denominator**2 * root_slope
-            results.append(vector * (-slope if self.maximize else slope))
+            denominator = root + self.group["eps"]
+            slope = (1 - beta1) / correction1 / denominator - mean / correction1 / denominator**2 * root_slope
+            results.append(vector * (-slope if self.group["maximize"] else slope))
         return results
 
 
@@ -192,10 +173,12 @@ def make_lookahead(optimizer: Optimizer) -> Lookahead:
     parts: list[SGDLookahead | AdamLookahead] = []
     for group in optimizer.param_groups:
         parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
+        states = [optimizer.state.get(parameter, {}) for parameter in parameters]
         if type(optimizer) is SGD:
-            parts += _sgd(group, parameters, optimizer.state)
+            parts += _sgd(group, parameters, states)
         elif type(optimizer) in (Adam, AdamW):
-            parts.append(_adam(group, parameters, optimizer.state, type(optimizer) is AdamW))
+            decoupled = type(optimizer) is AdamW or group.get("decoupled_weight_decay", False)
+            parts.append(AdamLookahead(parameters, states, group, decoupled))
         else:
             raise ValueError(
                 f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead "
@@ -204,36 +187,14 @@ def make_lookahead(optimizer: Optimizer) -> Lookahead:
     return parts[0] if len(parts) == 1 else GroupedLookahead(parts)
 
 
-def _sgd(group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any]) -> list[SGDLookahead]:
+def _sgd(
+    group: Mapping[str, Any], parameters: list[Tensor], states: Sequence[Mapping[str, Any]]
+) -> Iterator[SGDLookahead]:
     """Up to two lookaheads: of the parameters with a momentum buffer, and of those before their first step."""
-    names = ("momentum", "dampening", "weight_decay", "nesterov", "maximize")
-    options = {"lr": float(group["lr"])} | {name: group[name] for name in names}
-    buffers = [state.get(parameter, {}).get("momentum_buffer") for parameter in parameters]
+    buffers = [state.get("momentum_buffer") for state in states]
     pairs = [(p, b) for p, b in zip(parameters, buffers, strict=True) if b is not None]
     fresh = [p for p, b in zip(parameters, buffers, strict=True) if b is None]
-    lookaheads = []
     if pairs:
-        lookaheads.append(SGDLookahead([p for p, _ in pairs], [b for _, b in pairs], **options))
+        yield SGDLookahead([p for p, _ in pairs], [b for _, b in pairs], group)
     if fresh:
-        lookaheads.append(SGDLookahead(fresh, None, **options))
-    return lookaheads
-
-
-def _adam(
-    group: dict[str, Any], parameters: list[Tensor], state: Mapping[Tensor, Any], decoupled: bool
-) -> AdamLookahead:
-    states = [state.get(parameter, {}) for parameter in parameters]
-    return AdamLookahead(
-        parameters,
-        [own.get("exp_avg") for own in states],
-        [own.get("exp_avg_sq") for own in states],
-        [own.get("max_exp_avg_sq") for own in states],
-        [float(own.get("step", 0)) for own in states],
-        lr=float(group["lr"]),
-        betas=(float(group["betas"][0]), float(group["betas"][1])),
-        eps=group["eps"],
-        weight_decay=group["weight_decay"],
-        decoupled=decoupled or group.get("decoupled_weight_decay", False),
-        amsgrad=group["amsgrad"],
-        maximize=group["maximize"],
-    )
+        yield SGDLookahead(fresh, None, group)

@@ -70,34 +70,25 @@ def eager_mode(model: nn.Module) -> Iterator[None]:
         yield
 
 
+def random_devices(device: torch.device) -> list[torch.device]:
+    """The devices, besides the CPU, on which a pass draws random numbers; as `torch.random.fork_rng` takes them."""
+    return [device] if device.type == "cuda" else []
+
+
 class RandomState:
     """Present state of the random generators of the CPU and of one device."""
 
     def __init__(self, device: torch.device) -> None:
-        self.device = device
         self.cpu = torch.get_rng_state()
-        self.cuda = torch.cuda.get_rng_state(device) if device.type == "cuda" else None
-
-    def restore(self) -> None:
-        """Set the generators to this state."""
-        torch.set_rng_state(self.cpu)
-        if self.cuda is not None:
-            torch.cuda.set_rng_state(self.cuda, self.device)
-
-    @contextmanager
-    def restore_after(self) -> Iterator[None]:
-        """Set the generators to this state after the block."""
-        try:
-            yield
-        finally:
-            self.restore()
+        self.others = {other: torch.cuda.get_rng_state(other) for other in random_devices(device)}
 
     @contextmanager
     def replay(self) -> Iterator[None]:
         """Start the block from this state; after it, the generators are as they were before it."""
-        present = RandomState(self.device)
-        self.restore()
-        with present.restore_after():
+        with torch.random.fork_rng(self.others):
+            torch.set_rng_state(self.cpu)
+            for device, state in self.others.items():
+                torch.cuda.set_rng_state(state, device)
             yield
 
 

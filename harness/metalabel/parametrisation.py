@@ -8,23 +8,19 @@ from harness.metalabel.simplex import project_onto_simplex
 
 
 class Parametrisation(Protocol):
-    """A row is what is stored of one label; rows, labels and gradients are `[rows, classes]`."""
+    """A row is what is stored of one label; rows, labels and gradients are `[rows, classes]`.
 
-    def encode(self, labels: Tensor) -> Tensor:
-        """Rows that store these soft labels."""
-        ...
+    `encode` and `decode` convert labels to rows and back. `step_direction` is what the rows step against, given ∂M/∂Y;
+    `constrain` makes rows valid after a step.
+    """
 
-    def decode(self, rows: Tensor) -> Tensor:
-        """Soft labels that these rows store."""
-        ...
+    def encode(self, labels: Tensor) -> Tensor: ...
 
-    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor:
-        """Direction that the rows step against, given ∂M/∂Y."""
-        ...
+    def decode(self, rows: Tensor) -> Tensor: ...
 
-    def constrain(self, rows: Tensor) -> Tensor:
-        """Nearest valid rows after a step."""
-        ...
+    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor: ...
+
+    def constrain(self, rows: Tensor) -> Tensor: ...
 
 
 class Simplex:

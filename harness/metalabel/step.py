@@ -2,13 +2,13 @@
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Optimizer
+from torch.optim import SGD, Optimizer
 
-from harness.metalabel.checks import check_batch, check_model, check_soft_labels, parse_rate
+from harness.metalabel.checks import check_batch, check_finite, check_model, check_on_simplex, check_rate
 from harness.metalabel.gradients.estimators import EstimatorName, find_estimator
-from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
-from harness.metalabel.lookahead import SGDLookahead, make_lookahead
-from harness.metalabel.model_state import RandomState, empty_gradients, temporary_buffers
+from harness.metalabel.gradients.passes import MetaStep, StepInputs
+from harness.metalabel.lookahead import make_lookahead
+from harness.metalabel.model_state import empty_gradients, random_devices, temporary_buffers
 
 
 def meta_step(
@@ -30,10 +30,8 @@ def meta_step(
     Args:
         model: in train mode; returns logits `[batch, classes]`.
         optimizer: SGD, Adam or AdamW of torch.
-        inputs: `[batch, ...]`.
-        labels: soft labels `[batch, classes]`.
-        meta_inputs: `[meta_batch, ...]`.
-        meta_targets: soft labels `[meta_batch, classes]`.
+        inputs, labels: `[batch, ...]` with soft labels `[batch, classes]`.
+        meta_inputs, meta_targets: `[meta_batch, ...]` with soft labels `[meta_batch, classes]`.
         label_gradient: how the label gradient is computed (`gradients.estimators`).
 
     Raises:
@@ -43,10 +41,10 @@ def meta_step(
     check_model(model)
     check_batch("inputs", inputs, "labels", labels)
     check_batch("meta_inputs", meta_inputs, "meta_targets", meta_targets)
+    estimate = find_estimator(label_gradient)
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
-    estimate = find_estimator(label_gradient)
     return estimate(StepInputs(model, lambda: make_lookahead(optimizer), inputs, labels, meta_inputs, meta_targets))
 
 
@@ -62,30 +60,31 @@ def compute_label_gradient(
 ) -> Tensor:
     """∂M/∂Y, `[batch, classes]`, for a lookahead of one plain SGD step of rate `lookahead_lr` from the present weights.
 
-    The arguments are those of `meta_step`. The model, its buffers, its gradients and the random state are left as they
-    were. It may be called under `no_grad`, inference mode or autocast. Hooks of the model run in every pass. If a hook
-    changes gradients, the lookahead follows; only double_backward follows the hook's derivative.
+    The other arguments are those of `meta_step`. The model, its buffers, its gradients and the random state are left as
+    they were. It may be called under `no_grad`, inference mode or autocast. Hooks of the model run in every pass. If a
+    hook changes gradients, the lookahead follows; only double_backward follows the hook's derivative.
 
     Raises:
         ValueError: as `meta_step`, and for labels off the simplex, values that are not finite, and a rate that is not
             a positive number.
     """
-    estimate = find_estimator(label_gradient)
     check_model(model)
-    check_soft_labels("inputs", inputs, "labels", labels)
-    check_soft_labels("meta_inputs", meta_inputs, "meta_targets", meta_targets)
-    rate = parse_rate(lookahead_lr)
+    check_rate(lookahead_lr)
+    for name, x, labels_name, y in (
+        ("inputs", inputs, "labels", labels),
+        ("meta_inputs", meta_inputs, "meta_targets", meta_targets),
+    ):
+        check_batch(name, x, labels_name, y)
+        check_finite(name, x)
+        check_on_simplex(labels_name, y)
     weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-
-    def sgd_lookahead() -> SGDLookahead:
-        return SGDLookahead([weight for weight in weights if weight.grad is not None], None, lr=rate)
-
     with (
         torch.inference_mode(False),
-        RandomState(inputs.device).restore_after(),
+        torch.random.fork_rng(random_devices(inputs.device)),
         empty_gradients(weights),
         temporary_buffers(model),
     ):
         # Autograd refuses tensors made in inference mode, and takes copies of them.
         batches = (t.clone() if t.is_inference() else t.detach() for t in (inputs, labels, meta_inputs, meta_targets))
-        return estimate(StepInputs(model, sgd_lookahead, *batches)).gradient
+        optimizer = SGD(weights, lr=float(lookahead_lr))
+        return meta_step(model, optimizer, *batches, label_gradient=label_gradient).gradient

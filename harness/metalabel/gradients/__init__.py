@@ -1,7 +1,6 @@
 """Estimators of the label gradient ∂M/∂Y.
 
-step_inputs         StepInputs → MetaStep: what every estimator takes and returns; `GradientEstimator`
-passes              the training pass and the meta pass, which estimators share
+passes              `GradientEstimator`: StepInputs → MetaStep; the training and the meta pass that estimators share
 forward_mode        exact: one Jacobian-vector product; `pushforward` computes it, with the rules of `tangent_rules`
 double_backward     exact: autograd through the backward pass; the reference
 finite_difference   approximate: two more forward passes

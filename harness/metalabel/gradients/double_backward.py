@@ -8,8 +8,7 @@ Autograd differentiates the training pass's own backward pass, whose graph it mu
 import torch
 from torch import Tensor
 
-from harness.metalabel.gradients.passes import gradient_scale, run_meta_pass
-from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
+from harness.metalabel.gradients.passes import MetaStep, StepInputs, gradient_scale, run_meta_pass
 from harness.metalabel.losses import check_logits, soft_cross_entropy
 from harness.metalabel.model_state import eager_mode
 

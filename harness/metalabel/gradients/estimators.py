@@ -11,7 +11,7 @@ from typing import Literal
 from harness.metalabel.gradients.double_backward import double_backward
 from harness.metalabel.gradients.finite_difference import finite_difference
 from harness.metalabel.gradients.forward_mode import forward, forward_recompute
-from harness.metalabel.gradients.step_inputs import GradientEstimator
+from harness.metalabel.gradients.passes import GradientEstimator
 
 EstimatorName = Literal["forward", "forward_recompute", "double_backward", "finite_difference"]
 ESTIMATORS: dict[str, GradientEstimator] = {

@@ -12,8 +12,7 @@ detaches a tensor, or has a straight-through gradient.
 
 import torch
 
-from harness.metalabel.gradients.passes import run_passes
-from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
+from harness.metalabel.gradients.passes import MetaStep, StepInputs, run_passes
 from harness.metalabel.model_state import (
     RandomState,
     copy_buffers,

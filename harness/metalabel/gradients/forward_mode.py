@@ -15,9 +15,8 @@ one Jacobian-vector product of log p along D v, computed on an autograd graph of
 import torch
 from torch import Tensor
 
-from harness.metalabel.gradients.passes import Passes, run_passes
+from harness.metalabel.gradients.passes import MetaStep, Passes, StepInputs, run_passes
 from harness.metalabel.gradients.pushforward import pushforward
-from harness.metalabel.gradients.step_inputs import MetaStep, StepInputs
 from harness.metalabel.model_state import RandomState, copy_buffers, eager_mode, temporary_buffers
 
 

@@ -57,20 +57,18 @@ def _addmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return _as_result(node, total) if total is bias else total
 
 
-def _mm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-    left, right = tangents
-    total = None if right is None else torch.mm(saved(node, "self"), right)
-    if left is None:
-        return total
-    return torch.mm(left, saved(node, "mat2")) if total is None else total.addmm_(left, saved(node, "mat2"))
+def _product(multiply: Callable[..., Tensor], add_product: Callable[..., Tensor]) -> TangentRule:
+    """x w: ẋ w + x ẇ; `add_product` adds a product to its first argument in place."""
 
+    def rule(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+        left, right = tangents
+        total = None if right is None else multiply(saved(node, "self"), right)
+        if left is None:
+            return total
+        mat2 = saved(node, "mat2")
+        return multiply(left, mat2) if total is None else add_product(total, left, mat2)
 
-def _bmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-    left, right = tangents
-    total = None if right is None else torch.bmm(saved(node, "self"), right)
-    if left is None:
-        return total
-    return torch.bmm(left, saved(node, "mat2")) if total is None else total.baddbmm_(left, saved(node, "mat2"))
+    return rule
 
 
 def _convolution(node: Node, tangents: Sequence[Tangent]) -> Tangent:
@@ -138,18 +136,17 @@ def _layer_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return _add_tangents(total, bias_tangent)
 
 
-def _add(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-    first, second = tangents
-    if second is not None and saved(node, "alpha") != 1:
-        second = second * saved(node, "alpha")
-    return _as_result(node, _add_tangents(first, second))
+def _sum(sign: int) -> TangentRule:
+    """x ± α y: ẋ ± α ẏ."""
 
+    def rule(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+        first, second = tangents
+        factor = sign * saved(node, "alpha")
+        if second is not None and factor != 1:
+            second = second * factor
+        return _as_result(node, _add_tangents(first, second))
 
-def _sub(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-    first, second = tangents
-    if second is not None:
-        second = second * -saved(node, "alpha")
-    return _as_result(node, _add_tangents(first, second))
+    return rule
 
 
 def _mul(node: Node, tangents: Sequence[Tangent]) -> Tangent:
@@ -232,19 +229,24 @@ def _unary(formula: Callable[[Node, Tensor], Tensor]) -> TangentRule:
     return rule
 
 
-_diagonal = _unary(lambda node, tangent: node(tangent))
 _reshape = _unary(lambda node, tangent: tangent.reshape(result_metadata(node)[0].shape))
+_diagonal = _unary(lambda node, tangent: node(tangent))
+_RESHAPES = "View", "UnsafeView", "ReshapeAlias"
+_DIAGONALS = (
+    *("Relu", "Threshold", "LeakyRelu", "Elu", "Gelu", "Silu", "Mish", "Softplus", "Hardtanh", "Hardswish"),
+    *("Hardsigmoid", "Sigmoid", "Tanh", "NativeDropout"),
+)
 
 RULES: dict[str, TangentRule] = {
     "AddmmBackward0": _addmm,
-    "MmBackward0": _mm,
-    "BmmBackward0": _bmm,
+    "MmBackward0": _product(torch.mm, Tensor.addmm_),
+    "BmmBackward0": _product(torch.bmm, Tensor.baddbmm_),
     "ConvolutionBackward0": _convolution,
     "NativeBatchNormBackward0": _batch_norm,
     "CudnnBatchNormBackward0": _batch_norm,
     "NativeLayerNormBackward0": _layer_norm,
-    "AddBackward0": _add,
-    "SubBackward0": _sub,
+    "AddBackward0": _sum(1),
+    "SubBackward0": _sum(-1),
     "MulBackward0": _mul,
     "ScaledDotProductFlashAttentionForCpuBackward0": _attention,
     "ScaledDotProductFlashAttentionBackward0": _attention,
@@ -256,27 +258,9 @@ RULES: dict[str, TangentRule] = {
     "TBackward0": _unary(lambda node, tangent: tangent.t()),
     "CloneBackward0": _unary(lambda node, tangent: tangent),
     "ToCopyBackward0": _unary(lambda node, tangent: tangent.to(result_metadata(node)[0].dtype)),
-    **dict.fromkeys(
-        ("ViewBackward0", "UnsafeViewBackward0", "ReshapeAliasBackward0", "SqueezeBackward1", "UnsqueezeBackward0"),
-        _reshape,
-    ),
-    **dict.fromkeys(
-        (
-            "ReluBackward0",
-            "ThresholdBackward0",
-            "LeakyReluBackward0",
-            "EluBackward0",
-            "GeluBackward0",
-            "SiluBackward0",
-            "MishBackward0",
-            "SoftplusBackward0",
-            "HardtanhBackward0",
-            "HardswishBackward0",
-            "HardsigmoidBackward0",
-            "SigmoidBackward0",
-            "TanhBackward0",
-            "NativeDropoutBackward0",
-        ),
-        _diagonal,
-    ),
+    "SqueezeBackward1": _reshape,
+    "UnsqueezeBackward0": _reshape,
+    **{f"{name}Backward0": _reshape for name in _RESHAPES},
+    **{f"{name}Backward0": _diagonal for name in _DIAGONALS},
 }
+"""By the class name of the graph's node."""
