@@ -21,7 +21,7 @@ from typing import Any
 
 import torch
 
-from harness.tracking import provenance
+from harness.tracking.provenance import collect
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataSplits, Images
 from harness.training.run import Run
@@ -131,7 +131,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = parser.parse_args(arguments)
     found = {arm: {count: beside(arm, count, options) for count in options.beside} for arm in options.arm or ARMS}
     print(table(found))
-    facts = {**provenance.collect(), "deterministic": not options.fast}
+    facts = {**collect().model_dump(), "deterministic": not options.fast}
     options.json.write_text(json.dumps({"provenance": facts, "arms": found}, indent=2) + "\n")
 
 

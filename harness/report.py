@@ -16,6 +16,7 @@ from typing import Any
 from harness import cli
 from harness.common.atomic_files import write_text
 from harness.common.json_files import read_json
+from harness.results.provenance import Provenance
 from harness.sync import sweep_folder
 from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError, display_name
@@ -74,7 +75,7 @@ def render(folder: Path) -> str:
     from harness.tracking.spool.spooled_sweep import SpooledSweep
 
     study = studies.read(SpooledSweep.read(folder))
-    facts = read_json(folder / "provenance.json") or {}
+    provenance = Provenance.load_or_none(folder)
     findings = read_json(folder / "confirm.json")
     space_file = folder / "space.yaml"
     try:
@@ -96,9 +97,9 @@ def render(folder: Path) -> str:
         sections.answers(study),
         sections.searching(study, space),
         sections.trials(study),
-        sections.provenance(facts, study),
+        sections.provenance(provenance, study),
         sections.again(
-            facts, study, display_name(folder.parent), space_file if space_file.exists() else None, findings
+            provenance, study, display_name(folder.parent), space_file if space_file.exists() else None, findings
         ),
         script=True,
     )

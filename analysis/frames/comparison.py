@@ -23,6 +23,7 @@ import pandas as pd
 from analysis.frames import sweep_frame as studies
 from analysis.frames.sweep_frame import VALUE, Study, Z, interval
 from harness.common.json_files import read_json
+from harness.results.provenance import Provenance
 from harness.space import Space, SpaceError, difference, load
 from harness.tracking.mlflow_view.mlflow_reader import MlflowSweep
 from harness.tracking.tracking_uri import TrackingError
@@ -61,7 +62,7 @@ class Side:
     study: Study
     tracked: MlflowSweep
     space: Space | None
-    provenance: Mapping[str, Any]
+    provenance: Provenance | None
     confirmed: Mapping[str, Any] | None
 
     @property
@@ -72,12 +73,12 @@ class Side:
     @property
     def commit(self) -> str | None:
         """The code it ran; None where unknown."""
-        return self.provenance.get("git", {}).get("commit") or self.tracked.tags.get("commit")
+        return (self.provenance.git.commit if self.provenance else None) or self.tracked.tags.get("commit")
 
     @property
     def dirty(self) -> bool:
         """Whether the code had changes that no commit holds."""
-        return str(self.provenance.get("git", {}).get("dirty", self.tracked.tags.get("dirty"))) == "True"
+        return self.provenance.git.dirty is True if self.provenance else self.tracked.tags.get("dirty") == "True"
 
     def values(self, setting: str) -> tuple[str, ...]:
         """Every value that a setting had in the trials, as text; none where it was not recorded."""
@@ -125,9 +126,16 @@ def _side(sweep: MlflowSweep, label: str) -> Side:
             study=studies.read(sweep, curves=()),
             tracked=sweep,
             space=_space(sweep, into),
-            provenance=_json(sweep, "provenance.json", into) or {},
+            provenance=_provenance(sweep, into),
             confirmed=confirmed,
         )
+
+
+def _provenance(sweep: MlflowSweep, into: Path) -> Provenance | None:
+    try:
+        return Provenance.load_or_none(sweep.artifact(Provenance.FILE, into))
+    except TrackingError:
+        return None
 
 
 def _json(sweep: MlflowSweep, name: str, into: Path) -> dict[str, Any] | None:
@@ -234,7 +242,7 @@ def _cares(first: Side, other: Side) -> Iterator[str]:
     changed = [side.label for side in (first, other) if side.dirty]
     if changed:
         yield f"code with changes that no commit holds ({' and '.join(changed)})"
-    before, after = (side.provenance.get("versions", {}) for side in (first, other))
+    before, after = (side.provenance.versions if side.provenance else {} for side in (first, other))
     others = [name for name in LIBRARIES if before.get(name) != after.get(name)]
     if others:
         moves = ", ".join(f"{name} {before.get(name, 'unknown')} → {after.get(name, 'unknown')}" for name in others)
@@ -252,8 +260,7 @@ def _cares(first: Side, other: Side) -> Iterator[str]:
 
 
 def _machine(side: Side) -> str:
-    hardware = side.provenance.get("hardware", {})
-    return ", ".join([str(hardware.get("cpu", "unknown")), *hardware.get("gpus", [])])
+    return str(side.provenance.hardware) if side.provenance else "unknown"
 
 
 def _gap(first: Side, other: Side) -> str:

@@ -15,6 +15,7 @@ from analysis.figures import confirmation, style
 from analysis.frames.sweep_frame import short
 from analysis.report.sections import as_typed
 from harness.common.json_files import read_json
+from harness.results.provenance import Provenance
 
 if TYPE_CHECKING:
     from analysis.paper.claims import Study
@@ -163,7 +164,8 @@ def _picture(found: Mapping[str, Any], name: str, figures: Path) -> str | None:
 
 def _ran(study: "Study", found: Mapping[str, Any], folder: Path) -> Iterator[str]:
     """What ran on what, and how to run it again."""
-    searched = read_json(folder / "provenance.json") or {}
+    searched = Provenance.load_or_none(folder)
+    confirmed = Provenance(**found["provenance"]) if found.get("provenance") else None
     summary = read_json(folder / "summary.json") or {}
     states = summary.get("states", {})
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
@@ -173,18 +175,16 @@ def _ran(study: "Study", found: Mapping[str, Any], folder: Path) -> Iterator[str
     yield f"- trials of the search: {trials}; {_minutes(summary.get('wall_seconds'))} by the clock"
     yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, each)) for each in sorted(seeds))}"
     yield f"- rule: {found['rule']['name']}, level {found['rule']['alpha']}, {found['rule']['looks']} looks"
-    for facts in (searched, found.get("provenance") or {}):
+    for facts in (searched, confirmed):
         if facts:
-            yield f"- `{as_typed(str(facts['command']))}`: {_circumstances(facts)}"
+            yield f"- `{as_typed(facts.command)}`: {_circumstances(facts)}"
     yield "\n</details>\n"
 
 
-def _circumstances(facts: Mapping[str, Any]) -> str:
-    machine, code = facts["hardware"], facts["git"]
-    gpus = f", {', '.join(machine['gpus'])}" if machine["gpus"] else ""
-    commit = (code["commit"] or "unknown")[:12] + (" with changes" if code["dirty"] else "")
-    where = f"{machine['cores']} cores of {machine['cpu']}{gpus}"
-    return f"{where}, torch {facts['versions'].get('torch')}, commit {commit}, {facts['time'][:10]}"
+def _circumstances(facts: Provenance) -> str:
+    commit = (facts.git.commit or "unknown")[:12] + (" with changes" if facts.git.dirty else "")
+    where = f"{facts.hardware.cores} cores of {facts.hardware}"
+    return f"{where}, torch {facts.versions.get('torch')}, commit {commit}, {facts.time[:10]}"
 
 
 def _percent(mean: float | None, interval: Sequence[float | None] | None) -> str:

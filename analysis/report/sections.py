@@ -39,6 +39,7 @@ from analysis.report.page import listing, note, section
 from analysis.report.svg import figures, some
 from harness.common.redaction import scrub
 from harness.console import OBJECTIVES, on_test, shown
+from harness.results.provenance import Provenance
 from harness.space import Space
 
 OUTCOMES = {"better", "worse"}
@@ -286,44 +287,41 @@ def trials(study: Study) -> Markup:
     )
 
 
-def provenance(facts: Mapping[str, Any], study: Study) -> Markup:
-    code, machine = facts.get("git", {}), facts.get("hardware", {})
+def provenance(facts: Provenance | None, study: Study) -> Markup:
     first = study.trials.iloc[0] if len(study.trials) else {}
     data = ", ".join(
         f"{name} {short(first[f'params.{name}'])}"
         for name in ("dataset", "noise", "noise_rate", "meta_size", "val_size", "seed")
         if f"params.{name}" in first
     )
-    dirty = ", with changes that no commit holds" if code.get("dirty") else ""
-    memory = f", {machine['memory_bytes'] / 2**30:.0f} GiB" if machine.get("memory_bytes") else ""
-    rows = {
-        "data": data,
-        "code": f"{code['commit']}{dirty}" if code.get("commit") else "",
-        "libraries": ", ".join(f"{name} {version}" for name, version in facts.get("versions", {}).items()),
-        "Python": f"{facts.get('python', '')} on {facts.get('platform', 'unknown')}",
-        "processor": f"{machine.get('cpu', 'unknown')}, {machine.get('cores', '?')} cores{memory}",
-        "GPUs": ", ".join(machine.get("gpus", [])) or "none",
-        "host": str(facts.get("host", "")),
-        "environment": ", ".join(f"{name}={value}" for name, value in facts.get("environment", {}).items()),
-        "begun": studies.begun(study),
-        "records": f"spool {study.sweep.run_id}",
-    }
+    rows = {"data": data}
+    if facts is not None:
+        dirty = ", with changes that no commit holds" if facts.git.dirty else ""
+        machine = facts.hardware
+        rows |= {
+            "code": f"{facts.git.commit}{dirty}" if facts.git.commit else "",
+            "libraries": ", ".join(f"{name} {version}" for name, version in facts.versions.items()),
+            "Python": f"{facts.python} on {facts.platform}",
+            "processor": f"{machine.cpu}, {machine.cores} cores, {machine.memory_bytes / 2**30:.0f} GiB",
+            "GPUs": ", ".join(machine.gpus) or "none",
+            "host": facts.host,
+            "environment": ", ".join(f"{name}={value}" for name, value in facts.environment.items()),
+        }
+    rows |= {"begun": studies.begun(study), "events": f"log {study.sweep.run_id}"}
     return section(
         "What ran on what", table(["", ""], [[name, text] for name, text in rows.items() if text], class_="facts")
     )
 
 
 def again(
-    facts: Mapping[str, Any], study: Study, runs_dir: str, space_file: Path | None, findings: Mapping[str, Any] | None
+    facts: Provenance | None, study: Study, runs_dir: str, space_file: Path | None, findings: Mapping[str, Any] | None
 ) -> Markup:
     name = shlex.quote(study.sweep.name)
     runs = "" if runs_dir == "runs" else f" --runs-dir {shlex.quote(runs_dir)}"
-    commit = facts.get("git", {}).get("commit")
-    lines = [f"git checkout {commit}"] if commit else []
+    lines = [f"git checkout {facts.git.commit}"] if facts and facts.git.commit else []
     if space_file:
         lines.append(f"python -m harness.search --space {shlex.quote(str(space_file))} --name {name}-again")
     lines.append(f"python -m harness.confirm {name}{runs}" + (f" --seeds {findings['n']}" if findings else ""))
-    typed = facts.get("command")
     return section(
         "Run it again",
         element("pre", "\n".join(lines)),
@@ -331,9 +329,9 @@ def again(
             "From what the sweep left behind, as it was resolved. Runs are drawn from their seeds; what is suggested "
             "after the first trials also depends on the order in which trials end side by side."
         ),
-        note(["As typed: ", element("code", as_typed(scrub(str(typed))))]) if typed else None,
+        note(["As typed: ", element("code", as_typed(scrub(facts.command)))]) if facts else None,
         note("The code had changes that no commit holds: the commit alone does not bring it back.")
-        if facts.get("git", {}).get("dirty")
+        if facts and facts.git.dirty
         else None,
     )
 

@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Any
 
 from harness.common.errors import HarnessError
 from harness.common.json_files import write_json
+from harness.results.provenance import Provenance
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import load
-from harness.tracking import provenance
+from harness.tracking.provenance import collect
 from harness.tracking.tracker import TrackingStatus
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
@@ -125,9 +126,9 @@ def confirm(
 
         with open_session(workspace, name, space, uri, options) as session:
             plan = _plan(session.study, path, extent.top)
-            facts = provenance.collect()
-            found, failures = _judged(session, plan, extent, margin / 100, facts)
-            found = {"name": name, "study": space.study, **found, "provenance": facts}
+            provenance = collect()
+            found, failures = _judged(session, plan, extent, margin / 100, provenance)
+            found = {"name": name, "study": space.study, **found, "provenance": provenance.model_dump()}
             found["judged"] = _judgements(session.folder.findings, found["n"], extent.sequential)
             found["notes"] += circumstances(session.study.missing_by_arm(), failures, found["judged"])
             write_json(session.folder.findings, found)
@@ -154,7 +155,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
 
 
 def _judged(
-    session: Session, plan: "SeedPlan", extent: Extent, margin: float, facts: dict[str, Any]
+    session: Session, plan: "SeedPlan", extent: Extent, margin: float, provenance: Provenance
 ) -> tuple[dict[str, Any], dict[str, str]]:
     """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
 
@@ -178,7 +179,9 @@ def _judged(
             seeds = min(most, seeds + max(1, at_once))
         return seeds
 
-    failures = run_plan(session, plan, more_seeds(), most, facts, "runs", more_seeds if extent.sequential else None)
+    failures = run_plan(
+        session, plan, more_seeds(), most, provenance, "runs", more_seeds if extent.sequential else None
+    )
     return _findings(session, plan, extent, seeds, margin), failures
 
 
@@ -187,7 +190,7 @@ def run_plan(
     plan: "SeedPlan",
     seeds: int,
     most: int,
-    facts: dict[str, Any],
+    provenance: Provenance,
     noun: str,
     more_seeds: Callable[[], int] | None = None,
     keep_cluster: ExitStack | None = None,
@@ -196,7 +199,7 @@ def run_plan(
 
     Args:
         most: the most seeds that `more_seeds` may ask for.
-        facts: provenance of the runs.
+        provenance: of the runs.
         noun: what the progress display counts.
 
     Raises:
@@ -204,7 +207,7 @@ def run_plan(
     """
     from harness.confirm.plan_source import PlanSource
 
-    session.start_tracking(trial_tags=provenance.of_trials(provenance.tags(facts)))
+    session.start_tracking(trial_tags=provenance.trial_tags)
     ended = plan.results(most)
     for run, result in ended:
         if not session.event_logger.has_end(run.number):  # a kill fell between the two writes

@@ -21,7 +21,7 @@ from harness.search import search
 from harness.search.run import check_same_question
 from harness.session import RunOptions, checked_tracking_uri, open_session
 from harness.space import Space, load
-from harness.tracking import provenance
+from harness.tracking.provenance import collect
 from harness.training.config.checks import check_data
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
@@ -105,7 +105,7 @@ def distill(
         _check_data(teachers)
         check_same_question(asked, workspace.local / theirs)
         console = Console(highlight=False, quiet=quiet)
-        facts = provenance.collect()
+        provenance = collect()
 
         def train_teachers(n: int, *, evaluate_test: bool) -> tuple["SeedPlan", dict[str, str]]:
             """Train every teacher on the first n seeds; returns their plan, and the runs without a result."""
@@ -115,7 +115,7 @@ def distill(
             if not plan.missing(n):
                 return plan, {}
             with open_session(workspace, name, space, uri, options) as session:
-                return plan, run_plan(session, plan, n, n, facts, "teachers", keep_cluster=cluster)
+                return plan, run_plan(session, plan, n, n, provenance, "teachers", keep_cluster=cluster)
 
         console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)
         _check_teachers(*train_teachers(1, evaluate_test=False))

@@ -3,6 +3,7 @@
     summary         SweepSummary    summary.json     what a search found
     confirmation    Confirmation    confirm.json     what holds of it on fresh seeds and the test part
     distillation    Distillation    distill.json     what its classifiers teach a student
+    provenance      Provenance      provenance.json  code, libraries and machine behind the numbers
     semantics       Semantics       semantics.json   which classes its labels take to be alike
     measurement     parts that they share: intervals, paired differences, a configuration's results over seeds
     result_file     load and save, with the format version
@@ -12,8 +13,9 @@ Accuracies, shares of labels and their differences are fractions of one, times a
 
 from harness.results.confirmation import Confirmation
 from harness.results.distillation import Distillation
+from harness.results.provenance import Provenance
 from harness.results.result_file import ResultFileError
 from harness.results.semantics import Semantics
 from harness.results.summary import SweepSummary
 
-__all__ = ["Confirmation", "Distillation", "ResultFileError", "Semantics", "SweepSummary"]
+__all__ = ["Confirmation", "Distillation", "Provenance", "ResultFileError", "Semantics", "SweepSummary"]

@@ -1,10 +1,11 @@
 """What holds of a search on fresh seeds and the test part: results by configuration, comparisons, the verdict."""
 
-from typing import Any, ClassVar, Literal
+from typing import ClassVar, Literal
 
 from pydantic import Field, PrivateAttr
 
 from harness.results.measurement import ConfigurationResults, Interval, PairedDifference
+from harness.results.provenance import Provenance
 from harness.results.result_file import ResultFile, ResultPart
 from harness.results.summary import Role, TrackingStatus
 
@@ -88,7 +89,7 @@ class Confirmation(ResultFile):
     verdict: str = Field(description="one sentence")
     gain: Gain | None = Field(description="None where nothing was compared")
     notes: list[str]
-    provenance: dict[str, Any] = Field(default={}, description="code, libraries and machine")
+    provenance: Provenance | None = None
     evaluations: list[Evaluation] = Field(default=[], description="every time the results were judged, the last now")
 
     _lost: dict[str, str] = PrivateAttr(default_factory=dict)

@@ -28,7 +28,7 @@ class ResultFile(ResultPart):
     WRITTEN_BY: ClassVar[str]
     """The command that writes it."""
 
-    format_version: int
+    format_version: int = 0  # set by __init__
     _file: Path | None = PrivateAttr(None)
 
     def __init__(self, **fields: object) -> None:

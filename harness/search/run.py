@@ -14,11 +14,12 @@ from typing import Any
 from harness.common.atomic_files import write_text
 from harness.common.errors import HarnessError
 from harness.common.json_files import write_json
+from harness.results.provenance import WarmStartOrigin
 from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
-from harness.tracking import provenance
+from harness.tracking.provenance import collect
 from harness.tracking.spool.event_log import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_data
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
@@ -84,20 +85,19 @@ def search(
         path = workspace.local / name
         check_inside(workspace.local, name, "--name")
         uri = checked_tracking_uri(options, workspace.local, None)
-        space, warm_start_facts = warm_started(space, warm_start, workspace.local, name, quiet=quiet)
+        space, warm_start_origin = warm_started(space, warm_start, workspace.local, name, quiet=quiet)
         _check_data(space)
         check_same_question(space, path)
-        facts = provenance.collect() | warm_start_facts
+        provenance = collect(warm_start=warm_start_origin)
 
         def write_inputs(folder: SweepFolder) -> None:
-            write_json(folder.provenance, facts)  # before the space, whose points it explains
+            provenance.save(folder.provenance)  # before the space, whose points it explains
             write_text(folder.space, dump(space))
 
         with open_session(workspace, name, space, uri, options, write_inputs=write_inputs) as session:
-            tags = provenance.tags(facts)
             session.start_tracking(
-                _sweep_started(session.folder, space, tags),
-                trial_tags=provenance.of_trials(tags),
+                _sweep_started(session.folder, space, provenance.tags),
+                trial_tags=provenance.trial_tags,
                 system_metrics=system_metrics,
             )
             for number in session.study.retry_failed() if retry_failed else []:
@@ -137,14 +137,14 @@ def sweep_accesses(name: str, warm_start: str | None, *, writes: bool = True) ->
 
 def warm_started(
     space: Space, warm_start: str | None, runs: Path, name: str, *, quiet: bool = False
-) -> tuple[Space, dict[str, Any]]:
-    """The space with the points of its warm start, which are printed, and what provenance.json holds of them."""
+) -> tuple[Space, WarmStartOrigin | None]:
+    """The space with the points of its warm start, which are printed, and where they come from."""
     if warm_start is None:
-        return space, {}
+        return space, None
     started = find_warm_start(space, warm_start, runs, runs / name)
     if not quiet:
         print("\n".join([started.line, *(f"  {line}" for line in started.left_out)]), flush=True)
-    return started.space, {"warm_start": started.facts}
+    return started.space, started.origin
 
 
 def _progress(session: Session) -> Any:

@@ -9,13 +9,13 @@ constraints; the best are those of this space's objective, of several the first,
 parameters cannot take is left to be suggested.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.common.errors import HarnessError
-from harness.common.json_files import read_json
+from harness.results.provenance import Provenance, WarmStartOrigin, WarmStartPoint
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.parameters import AnyParameter, Value, same
 from harness.tuning.storage.sweep_folder import FolderError, find_sweep
@@ -37,19 +37,19 @@ class WarmStart:
 
     Args:
         space: the space so changed.
-        facts: where the points came from, as provenance.json holds it.
+        origin: the earlier sweep and its points, kept in provenance.json.
         left_out: what of them the space does not take, a line each.
     """
 
     space: Space
-    facts: dict[str, Any]
+    origin: WarmStartOrigin
     left_out: list[str] = field(default_factory=list)
 
     @property
     def line(self) -> str:
         """What was found, in a line."""
-        arms = ", ".join(f"{len(points)} of {arm}" for arm, points in self.facts["points"].items())
-        return f"warm start from {self.facts['from']}: {arms} first"
+        arms = ", ".join(f"{len(points)} of {arm}" for arm, points in self.origin.points.items())
+        return f"warm start from {self.origin.sweep}: {arms} first"
 
 
 def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmStart:
@@ -74,8 +74,10 @@ def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmSta
     if earlier.resolve() == target.resolve():
         raise NoWarmStart(f"{FLAG}: expected an earlier sweep, got the one to run; leave it out, or choose a --name")
     points, left_out = _best_of(space, earlier, best)
-    facts = {"from": name, "best": best, "folder": str(earlier), "commit": _commit(earlier), "points": points}
-    return _with_points(space, facts, left_out)
+    earlier_provenance = Provenance.load_or_none(earlier)
+    commit = earlier_provenance.git.commit if earlier_provenance else None
+    origin = WarmStartOrigin(sweep=name, best=best, folder=str(earlier), commit=commit, points=points)
+    return _with_points(space, origin, left_out)
 
 
 def earlier_sweep(text: str) -> str:
@@ -92,27 +94,25 @@ def _parsed(text: str) -> tuple[str, int]:
     return name, int(count)
 
 
-def _recorded(target: Path, name: str, best: int) -> dict[str, Any] | None:
-    """What an earlier sitting at the same sweep found for the same words."""
-    facts: dict[str, Any] | None = (read_json(target / "provenance.json") or {}).get("warm_start")
-    asked = facts is not None and (facts.get("from"), facts.get("best")) == (name, best)
-    return facts if asked else None
+def _recorded(target: Path, name: str, best: int) -> WarmStartOrigin | None:
+    """Origin that this sweep was started with before, if it was for the same arguments."""
+    provenance = Provenance.load_or_none(target)
+    origin = provenance.warm_start if provenance else None
+    return origin if origin and (origin.sweep, origin.best) == (name, best) else None
 
 
-def _with_points(space: Space, facts: dict[str, Any], left_out: Sequence[str] = ()) -> WarmStart:
-    found: Mapping[str, list[dict[str, Any]]] = facts["points"]
-
+def _with_points(space: Space, origin: WarmStartOrigin, left_out: Sequence[str] = ()) -> WarmStart:
     def started(arm: Arm) -> Arm:
-        first = [each["point"] for each in found.get(arm.name, [])]
+        first = [each.point for each in origin.points.get(arm.name, [])]
         own = [point for point in arm.points if dict(point) not in first]
         return arm.model_copy(update={"points": (*first, *own)})
 
     return WarmStart(
-        space.model_copy(update={"arms": tuple(map(started, space.arms))}), facts, list(dict.fromkeys(left_out))
+        space.model_copy(update={"arms": tuple(map(started, space.arms))}), origin, list(dict.fromkeys(left_out))
     )
 
 
-def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[dict[str, Any]]], list[str]]:
+def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[WarmStartPoint]], list[str]]:
     """Points of each arm that both spaces have, and what of them was left out."""
     from harness.tuning.study.sweep_study import read_trial_records  # Optuna takes a second to import
 
@@ -139,7 +139,7 @@ def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[dic
 
 def _points(
     space: Space, arm: Arm, entries: "Sequence[TrialRecord]", best: int, left_out: list[str]
-) -> Iterator[dict[str, Any]]:
+) -> Iterator[WarmStartPoint]:
     seen: list[dict[str, Value]] = []
     for entry in _ranked(space, arm, entries):
         if len(seen) == best:
@@ -148,7 +148,7 @@ def _points(
         left_out += words
         if point and point not in seen:
             seen.append(point)
-            yield {"trial": entry.name, "point": point}
+            yield WarmStartPoint(trial=entry.name, point=point)
 
 
 def _ranked(space: Space, arm: Arm, entries: "Sequence[TrialRecord]") -> "list[TrialRecord]":
@@ -182,9 +182,3 @@ def _range(parameter: AnyParameter) -> str:
     if isinstance(parameter, CategoricalParameter):
         return ", ".join(map(str, parameter.choices))
     return f"{_shown(parameter.low)} … {_shown(parameter.high)}"
-
-
-def _commit(earlier: Path) -> str | None:
-    """The code that the earlier sweep ran on, where it says so."""
-    commit = ((read_json(earlier / "provenance.json") or {}).get("git") or {}).get("commit")
-    return str(commit) if commit else None

@@ -14,6 +14,7 @@ from harness.space import dump, load
 from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.event_log import Event, EventLog, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
+from tests.support.provenance import provenance
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store
 
 __all__ = ["empty_database", "runs", "store"]
@@ -38,9 +39,9 @@ def swept(
     home = runs / name
     home.mkdir()
     space = load("label_lr.yaml", [*changes])
-    facts = {"git": {"commit": commit, "dirty": False}, "versions": {"torch": torch}, "hardware": {"cpu": "c"}}
+    facts = provenance(git={"commit": commit, "dirty": False}, versions={"torch": torch})
     (home / "space.yaml").write_text(dump(space))
-    (home / "provenance.json").write_text(json.dumps(facts))
+    facts.save(home)
     (home / "confirm.json").write_text(json.dumps(FINDINGS))
     files = ["space.yaml", "provenance.json", *(["confirm.json"] if verdict else [])]
     tags = {"study": space.study, **({"verdict": verdict} if verdict else {})}

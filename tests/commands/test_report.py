@@ -14,6 +14,7 @@ from harness.space import dump, load
 from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, labelled, searched, trial
 from tests.support.browser import probe, screenshot
+from tests.support.provenance import provenance
 
 ESTIMATE: dict[str, Any] = {
     "trial": 6,
@@ -40,7 +41,6 @@ FACTS = {
     "command": "/home/me/harness/search/__main__.py --space label_lr.yaml",
     "git": {"commit": "0123456789abcdef", "dirty": True},
     "versions": {"torch": "2.14.1"},
-    "hardware": {"cpu": "a processor", "cores": 2, "memory_bytes": 2**34, "gpus": []},
 }
 
 
@@ -53,7 +53,7 @@ def swept(folder: Path, records: Any = None, *, confirmed: bool = False, noise: 
             spool.append(record)
         spool.append(SweepEnded(time=BEGIN + 10_000_000))
     (folder / "space.yaml").write_text(dump(load("label_lr.yaml")))
-    (folder / "provenance.json").write_text(json.dumps(FACTS))
+    provenance(**FACTS).save(folder)
     if confirmed:
         (folder / "confirm.json").write_text(json.dumps(FINDINGS))
     return folder
@@ -187,7 +187,7 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script><b>"
     folder = swept(tmp_path / "label_lr", confirmed=True)
     (folder / "confirm.json").write_text(json.dumps({**FINDINGS, "verdict": evil, "notes": [evil]}))
-    (folder / "provenance.json").write_text(json.dumps({**FACTS, "command": evil, "host": evil}))
+    provenance(**{**FACTS, "command": evil, "host": evil}).save(folder)
     with EventLog(folder / "spool") as spool:
         for record in trial(99, evil, _learned()):
             spool.append(record)

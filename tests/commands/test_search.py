@@ -181,7 +181,7 @@ def test_a_warm_start_begins_with_the_best_of_an_earlier_sweep_and_goes_on_with_
     warmed = swept.runs / "warmed"
     assert {name: arm["params"] for name, arm in read(warmed)["arms"].items()} == best
     facts = json.loads((warmed / "provenance.json").read_text())["warm_start"]
-    assert (facts["from"], facts["best"]) == ("label_lr", 1)
+    assert (facts["sweep"], facts["best"]) == ("label_lr", 1)
     again = swept.search(*words)
     assert again.code == 0, again.all
     other = swept.search("--name", "warmed", "--trials", "3")

@@ -137,7 +137,7 @@ def test_an_address_that_cannot_be_used_is_told_without_it(tmp_path: Path, uri: 
         assert result.code in (1, 2), (module, result.all)
         assert leaks(result.all) == [], module
     assert of_files(tmp_path) == {}
-    assert leaks(provenance.command_line(["harness.search", "--tracking-uri", uri, f"--tracking-uri={uri}"])) == []
+    assert leaks(provenance.redacted_command(["harness.search", "--tracking-uri", uri, f"--tracking-uri={uri}"])) == []
 
 
 @pytest.mark.parametrize(
@@ -168,7 +168,7 @@ def test_an_override_is_told_without_it(change: str) -> None:
     ],
 )
 def test_a_command_line_is_kept_without_it(words: list[str], kept: str) -> None:
-    assert provenance.command_line(words) == kept
+    assert provenance.redacted_command(words) == kept
 
 
 def test_the_environment_is_kept_by_name_and_secrets_are_not_among_the_names(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -181,7 +181,7 @@ def test_the_environment_is_kept_by_name_and_secrets_are_not_among_the_names(mon
     ):
         monkeypatch.setenv(name, "S3cret")
     monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://{USER}lab")
-    assert leaks(repr(provenance.collect())) == []
+    assert leaks(provenance.collect().model_dump_json()) == []
 
 
 def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:

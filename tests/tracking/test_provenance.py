@@ -1,22 +1,28 @@
-"""What is taken down about a result is enough to run it again, and nothing private."""
+"""Provenance holds enough to run a sweep again, and nothing private."""
 
-import json
 import subprocess
 from pathlib import Path
 
 import pytest
 
-from harness.tracking import provenance
+from harness.results.provenance import CodeVersion, Provenance
+from harness.tracking.provenance import code_version, collect, redacted_command
+from tests.support.provenance import provenance
 
 
-def test_the_facts_are_there_and_are_json() -> None:
-    facts = provenance.collect(["harness.search", "--space", "label_lr.yaml"])
-    assert json.loads(json.dumps(facts)) == facts
-    assert facts["command"] == "harness.search --space label_lr.yaml"
-    assert {"torch", "ray", "optuna", "mlflow"} <= set(facts["versions"])
-    assert facts["hardware"]["cores"] >= 1
-    assert facts["hardware"]["memory_bytes"] > 2**28
-    assert facts["hardware"]["cpu"]
+def test_this_process_has_a_provenance_that_its_file_gives_back(tmp_path: Path) -> None:
+    collected = collect(["harness.search", "--space", "label_lr.yaml"])
+    assert collected.command == "harness.search --space label_lr.yaml"
+    assert {"torch", "ray", "optuna", "mlflow"} <= set(collected.versions)
+    assert collected.hardware.cores >= 1
+    assert collected.hardware.memory_bytes > 2**28
+    assert collected.hardware.cpu
+    collected.save(tmp_path)
+    assert Provenance.load(tmp_path) == collected
+
+
+def test_the_repr_is_a_line_with_commit_machine_and_day() -> None:
+    assert repr(provenance()) == "Provenance(commit aaaaaaaaaaaa, a processor, 2026-01-02)"
 
 
 def test_the_commit_and_whether_the_tree_was_changed(tmp_path: Path) -> None:
@@ -25,17 +31,14 @@ def test_the_commit_and_whether_the_tree_was_changed(tmp_path: Path) -> None:
         done = subprocess.run(["git", *identity, *words], cwd=tmp_path, capture_output=True, text=True, check=True)
         return done.stdout.strip()
 
+    assert code_version(tmp_path) == CodeVersion(commit=None, dirty=None), "no repository yet"
     git("init", "-q")
     (tmp_path / "file").write_text("one")
     git("add", "file")
     git("commit", "-q", "-m", "one")
-    assert provenance.git(tmp_path) == {"commit": git("rev-parse", "HEAD"), "dirty": False}
+    assert code_version(tmp_path) == CodeVersion(commit=git("rev-parse", "HEAD"), dirty=False)
     (tmp_path / "file").write_text("two")
-    assert provenance.git(tmp_path)["dirty"] is True
-
-
-def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path) -> None:
-    assert provenance.git(tmp_path) == {"commit": None, "dirty": None}
+    assert code_version(tmp_path).dirty is True
 
 
 @pytest.mark.parametrize(
@@ -48,21 +51,23 @@ def test_code_that_is_in_no_repository_has_no_commit(tmp_path: Path) -> None:
     ],
 )
 def test_secrets_are_left_out_of_the_command(typed: list[str], kept: str) -> None:
-    assert provenance.command_line(typed) == kept
+    assert redacted_command(typed) == kept
 
 
-def test_neither_home_nor_other_variables_are_taken_down(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_neither_home_nor_other_variables_are_collected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", "/home/someone")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "hush")
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    facts = provenance.collect(["/home/someone/lab/search.py"])
-    assert facts["command"] == "'~/lab/search.py'"
-    assert facts["environment"]["OMP_NUM_THREADS"] == "1"
-    assert "hush" not in json.dumps(facts)
-    assert "someone" not in json.dumps(facts)
+    collected = collect(["/home/someone/lab/search.py"])
+    assert collected.command == "'~/lab/search.py'"
+    assert collected.environment["OMP_NUM_THREADS"] == "1"
+    text = collected.model_dump_json()
+    assert "hush" not in text
+    assert "someone" not in text
 
 
 def test_tags_are_short_strings_to_search_runs_by() -> None:
-    tags = provenance.tags(provenance.collect(["x"]))
-    assert {"commit", "dirty", "cpu", "cores", "gpu", "torch"} <= set(tags)
-    assert all(isinstance(value, str) and len(value) < 500 for value in tags.values())
+    collected = collect(["x"])
+    assert {"commit", "dirty", "cpu", "cores", "gpu", "torch"} <= set(collected.tags)
+    assert all(isinstance(value, str) and len(value) < 500 for value in collected.tags.values())
+    assert collected.trial_tags == {name: collected.tags[name] for name in ("commit", "dirty")}

@@ -1,12 +1,12 @@
 """`--warm-start`: an earlier sweep's best, first in the next one. The sweeps here are pretended: no training."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from harness.search.warm_start import NoWarmStart, WarmStart, warm_start
 from harness.space import Space, dump, parse
+from harness.tracking.provenance import collect
 from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.study.sweep_study import SweepStudy, read_trial_records
 from harness.tuning.study.trial_record import best_trial
@@ -39,7 +39,7 @@ def test_the_best_of_each_arm_come_first_the_best_before_the_next(runs: Path) ->
     for arm in ("learned", "one_hot"):
         ranked = sorted((e for e in records if e.arm == arm), key=lambda e: -(e.value or 0))
         assert [t.params for t in trials if t.arm == arm][:2] == [record.params for record in ranked[:2]]
-        assert [each["trial"] for each in warm.facts["points"][arm]] == [record.name for record in ranked[:2]]
+        assert [each.trial for each in warm.origin.points[arm]] == [record.name for record in ranked[:2]]
     assert [trial.params for trial in trials if trial.arm == "learned"][2]["label_lr"] == 0.5, "then the space's own"
     assert warm.line == "warm start from old: 2 of learned, 2 of one_hot first"
 
@@ -86,7 +86,7 @@ def test_trials_that_broke_a_constraint_or_failed_are_no_start(runs: Path) -> No
 def test_the_same_words_take_the_same_points_whatever_became_of_the_earlier_sweep(runs: Path) -> None:
     first = started(runs, space())
     (runs / "new").mkdir()
-    (runs / "new" / "provenance.json").write_text(json.dumps({"warm_start": first.facts}))
+    collect(warm_start=first.origin).save(runs / "new")
     longer = space("search.trials=40")
     run_all(SweepStudy(runs / "old" / "study.journal", longer), lambda trial, epoch: 2 * rising(trial, epoch))
     assert started(runs, space()).space == first.space
