@@ -1,10 +1,14 @@
-"""How long a sweep takes on a number of workers: the sweep in simulated time.
+"""How long a sweep takes: a few epochs are measured, then the sweep runs in simulated time.
 
 Budget, arms and pruner are those of the sweep. Settings are drawn at random, and each trial keeps one rank at all
 epochs. What the pruner saves then depends on its rungs alone, which is what can be known beforehand. With a sampler
 that finds better and better trials fewer are pruned; with one that finds cheaper trials there is less to do.
+
+An epoch's time is assumed to be affine in the number of training images (steps and evaluation): it is measured with two
+small training sets and extrapolated. Label steps start at the first epoch, so that a warm-up does not hide them.
 """
 
+import time
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,28 +18,55 @@ from typing import Any
 from harness.common.seeds import derive
 from harness.space import Space
 from harness.space.strategies import Grid, Random
+from harness.training.config.run_config import RunConfig
+from harness.training.run import Run
 from harness.tuning.study.simulation import simulate
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 
 HANDOVER_SECONDS = 0.2
 """Between two trials of a worker, without the set-up of the next: measured on two cores."""
+MODEL_STEPS = (4, 12)
+"""Of the two small training sets."""
+MIN_SECONDS = 0.3
+"""Of measured epochs; a shorter first epoch, which warms up, is not counted."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """Mean cost of an arm's trials in seconds: of an epoch, and of the set-up before the first."""
+    """Seconds of an epoch, and of a trial's set-up before the first."""
 
     epoch: float
     setup: float
 
 
-def _epochs(trial: Trial, cost: Cost, space: Space) -> list[tuple[float, dict[str, float]]]:
-    """Seconds and metrics of a trial's epochs: each metric is a rank that the trial keeps."""
-    rank = derive(space.search.seed, f"rank:{trial.number}") / 2**63
-    metrics: dict[str, float] = {objective.metric: rank for objective in space.objectives}
-    first = cost.epoch + (cost.setup + HANDOVER_SECONDS)
-    return [(cost.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]
+def measure_cost(config: RunConfig) -> Cost:
+    """The cost of a run of `config` in this process."""
+    config = config.model_copy(update={"label_warmup_epochs": 0, "epochs": max(config.epochs, 1000)})
+    images = len(Run(config).parts.train)  # reads the data, which trials share
+    sizes = [steps * config.batch_size for steps in MODEL_STEPS]
+    if images <= 1.5 * sizes[-1]:
+        return _measure(config)
+    small = _measure(config.model_copy(update={"train_size": sizes[0]}))
+    large = _measure(config.model_copy(update={"train_size": sizes[1]}))
+    slope = max(0.0, large.epoch - small.epoch) / (sizes[1] - sizes[0])
+    return Cost(large.epoch + slope * (images - sizes[1]), small.setup)
+
+
+def _measure(config: RunConfig) -> Cost:
+    began = time.perf_counter()
+    run = Run(config)
+    setup = time.perf_counter() - began
+    began = time.perf_counter()
+    run.train_epoch()
+    first = time.perf_counter() - began
+    if first > MIN_SECONDS:
+        return Cost(first, setup)
+    began, epochs = time.perf_counter(), 0
+    while time.perf_counter() - began < MIN_SECONDS:
+        run.train_epoch()
+        epochs += 1
+    return Cost((time.perf_counter() - began) / epochs, setup)
 
 
 def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup_seconds: float) -> float:
@@ -53,3 +84,11 @@ def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup_seco
     last = max((trial.ended for trial in ended), default=0.0)
     budget = search.time_budget_seconds
     return startup_seconds + (last if budget is None else min(last, budget))
+
+
+def _epochs(trial: Trial, cost: Cost, space: Space) -> list[tuple[float, dict[str, float]]]:
+    """Seconds and metrics of a trial's epochs: each metric is the trial's rank."""
+    rank = derive(space.search.seed, f"rank:{trial.number}") / 2**63
+    metrics: dict[str, float] = {objective.metric: rank for objective in space.objectives}
+    first = cost.epoch + (cost.setup + HANDOVER_SECONDS)
+    return [(cost.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]

@@ -1,7 +1,6 @@
-"""What a sweep would do, before it does it: arms, parameters, the first suggestions, and how long it will take.
+"""What `--dry-run` shows: arms with their parameters, the first suggestions, and how long the sweep takes here.
 
-The suggestions are those that the sweep will really start with. The time is a forecast (`harness.search.forecast`) from
-a probe of each arm, here and now, on one core or on the GPU that there is.
+The suggestions are those that the sweep will start with.
 """
 
 import os
@@ -20,8 +19,8 @@ if TYPE_CHECKING:
     from harness.search.forecast import Cost
     from harness.tuning.trial import Trial
 
-FIRST = 5
-PROBED = 3  # trials of each arm
+SHOWN = 5  # suggestions
+MEASURED = 3  # trials of each arm
 STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 
 
@@ -42,12 +41,12 @@ def plan(space: Space) -> str:
         lines += ["", f"{arm.name} ({arm.role}, {arm.method}): {shares[arm.name]} trials", *_settings(arm)]
     trials = _suggestions(space)
     lines += ["", "first suggestions"]
-    lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:FIRST]]
-    return "\n".join([*lines, *_generations(space), "", _expected_time(space, trials)])
+    lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:SHOWN]]
+    return "\n".join([*lines, *_generation_warning(space), "", _expected_time(space, trials)])
 
 
-def _generations(space: Space) -> list[str]:
-    """A word of warning where a genetic search ends before its second generation."""
+def _generation_warning(space: Space) -> list[str]:
+    """A warning if a genetic search ends before its second generation."""
     sampler = space.search.sampler
     most = max(space.shares().values())
     if not isinstance(sampler, Nsga2) or most > sampler.population_size:
@@ -83,16 +82,16 @@ def _suggestions(space: Space) -> "list[Trial]":
     from harness.tuning.study.sweep_study import SweepStudy
 
     with TemporaryDirectory() as folder:
-        ledger = SweepStudy(Path(folder) / "study.journal", space)
+        study = SweepStudy(Path(folder) / "study.journal", space)
         trials = []
-        while (trial := ledger.next()) is not None:
+        while (trial := study.next()) is not None:
             trials.append(trial)
         return trials
 
 
 def _expected_time(space: Space, trials: "list[Trial]") -> str:
     """How long the sweep takes on this machine."""
-    import torch  # and the data of the probe: seconds
+    import torch  # takes seconds
 
     from harness.search.forecast import forecast
 
@@ -109,19 +108,18 @@ def _expected_time(space: Space, trials: "list[Trial]") -> str:
 
 
 def _costs(space: Space, trials: "list[Trial]") -> "dict[str, Cost]":
-    """The mean over the first few trials of each arm."""
-    from harness.search.forecast import Cost
-    from harness.search.probe import epoch_seconds
+    """Mean cost of the first few trials of each arm."""
+    from harness.search.forecast import Cost, measure_cost
 
     costs = {}
     for arm in space.arms:
         own = [trial.config for trial in trials if trial.arm == arm.name]
-        probed = [epoch_seconds(config) for config in own[:PROBED]]
-        if probed:
-            epoch, before = (
-                space.search.seeds_per_trial * sum(each) / len(probed) for each in zip(*probed, strict=True)
+        measured = [measure_cost(config) for config in own[:MEASURED]]
+        if measured:
+            share = space.search.seeds_per_trial / len(measured)
+            costs[arm.name] = Cost(
+                share * sum(cost.epoch for cost in measured), share * sum(cost.setup for cost in measured)
             )
-            costs[arm.name] = Cost(epoch, before)
     return costs
 
 

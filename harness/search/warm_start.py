@@ -1,12 +1,11 @@
-"""`--warm-start NAME:3`: the best configurations of an earlier sweep, tried first in this one.
+"""`--warm-start NAME:3`: the best configurations of an earlier sweep are tried first.
 
-They become points of the space, so that they are part of the question the sweep asks, and its space.yaml holds them.
-Where they came from stands in provenance.json; from there the same command again takes them, whatever became of the
-earlier sweep in the meantime.
+They become points of the space, and so part of its space.yaml. provenance.json says where they came from; the same
+command then takes them from there, whatever became of the earlier sweep.
 
-Arms are matched by name and method, parameters by name. An earlier trial counts where it is complete and kept its own
-constraints; the best are those of this space's objective, of several the first, after the last epoch. What an arm's
-parameters cannot take is left to be suggested.
+Arms are matched by name and method, parameters by name. Only complete trials that kept their own constraints count,
+ranked by this space's (first) objective after the last epoch. Values that a parameter does not contain are left out,
+and suggested by the sampler instead.
 """
 
 from collections.abc import Iterator, Sequence
@@ -23,22 +22,22 @@ from harness.tuning.storage.sweep_folder import FolderError, find_sweep
 if TYPE_CHECKING:
     from harness.tuning.study.trial_record import TrialRecord
 
-BEST = 3
+DEFAULT_COUNT = 3
 FLAG = "--warm-start"
 
 
 class NoWarmStart(HarnessError):
-    """The earlier sweep gives nothing to start from; says what to do."""
+    """The earlier sweep has no points for this space; says what to do."""
 
 
 @dataclass(frozen=True)
 class WarmStart:
     """A space with points of an earlier sweep before its own.
 
-    Args:
-        space: the space so changed.
-        origin: the earlier sweep and its points, kept in provenance.json.
-        left_out: what of them the space does not take, a line each.
+    Attributes:
+        space: the space with these points.
+        origin: the earlier sweep and its points, as provenance.json holds them.
+        left_out: one line for each value that was left out.
     """
 
     space: Space
@@ -47,78 +46,69 @@ class WarmStart:
 
     @property
     def line(self) -> str:
-        """What was found, in a line."""
         arms = ", ".join(f"{len(points)} of {arm}" for arm, points in self.origin.points.items())
         return f"warm start from {self.origin.sweep}: {arms} first"
 
 
 def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmStart:
-    """`space`, with the best of an earlier sweep as the first points of its arms.
+    """`space` with the best configurations of an earlier sweep as the first points of its arms.
 
     Args:
         text: NAME, or NAME:K for the best K of each arm; NAME is a sweep in `runs_dir`, or the path of one.
-        target: the folder of the sweep to come.
+        target: the folder of the new sweep.
 
     Raises:
         FolderError: there is no such sweep.
-        NoWarmStart: it has nothing to offer, or this space no use for it.
+        NoWarmStart: it has no points for this space.
     """
-    name, best = _parsed(text)
+    name, count = _parse(text)
     if space.search.sampler.type == "grid":
         raise NoWarmStart(f"{FLAG}: expected a sampler that suggests, got grid, which tries everything; leave it out")
-    known = _recorded(target, name, best)
-    if known is not None:
-        return _with_points(space, known)
+    provenance = Provenance.load_or_none(target)
+    recorded = provenance.warm_start if provenance is not None else None
+    if recorded is not None and (recorded.sweep, recorded.best) == (name, count):
+        return _with_points(space, recorded)
     is_path = Path(name).name != name and (Path(name) / "study.journal").is_file()
     earlier = Path(name) if is_path else find_sweep(runs_dir, name, FLAG)
     if earlier.resolve() == target.resolve():
         raise NoWarmStart(f"{FLAG}: expected an earlier sweep, got the one to run; leave it out, or choose a --name")
-    points, left_out = _best_of(space, earlier, best)
+    points, left_out = _best_points(space, earlier, count)
     earlier_provenance = Provenance.load_or_none(earlier)
-    commit = earlier_provenance.git.commit if earlier_provenance else None
-    origin = WarmStartOrigin(sweep=name, best=best, folder=str(earlier), commit=commit, points=points)
+    commit = None if earlier_provenance is None else earlier_provenance.git.commit
+    origin = WarmStartOrigin(sweep=name, best=count, folder=str(earlier), commit=commit, points=points)
     return _with_points(space, origin, left_out)
 
 
 def earlier_sweep(text: str) -> str:
-    """The sweep that a value of --warm-start names."""
-    return _parsed(text)[0]
+    """The name of the sweep in a value of --warm-start."""
+    return _parse(text)[0]
 
 
-def _parsed(text: str) -> tuple[str, int]:
+def _parse(text: str) -> tuple[str, int]:
     name, colon, count = text.rpartition(":")
     if not colon:
-        return text, BEST
+        return text, DEFAULT_COUNT
     if not name or not count.isdecimal() or int(count) < 1:
         raise NoWarmStart(f"{FLAG}: expected NAME or NAME:K, the best K of each arm, got '{text}'")
     return name, int(count)
 
 
-def _recorded(target: Path, name: str, best: int) -> WarmStartOrigin | None:
-    """Origin that this sweep was started with before, if it was for the same arguments."""
-    provenance = Provenance.load_or_none(target)
-    origin = provenance.warm_start if provenance else None
-    return origin if origin and (origin.sweep, origin.best) == (name, best) else None
-
-
 def _with_points(space: Space, origin: WarmStartOrigin, left_out: Sequence[str] = ()) -> WarmStart:
-    def started(arm: Arm) -> Arm:
+    def with_points(arm: Arm) -> Arm:
         first = [each.point for each in origin.points.get(arm.name, [])]
-        own = [point for point in arm.points if dict(point) not in first]
-        return arm.model_copy(update={"points": (*first, *own)})
+        return arm.model_copy(update={"points": (*first, *(p for p in arm.points if dict(p) not in first))})
 
-    return WarmStart(
-        space.model_copy(update={"arms": tuple(map(started, space.arms))}), origin, list(dict.fromkeys(left_out))
-    )
+    arms = tuple(map(with_points, space.arms))
+    return WarmStart(space.model_copy(update={"arms": arms}), origin, list(dict.fromkeys(left_out)))
 
 
-def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[WarmStartPoint]], list[str]]:
-    """Points of each arm that both spaces have, and what of them was left out."""
+def _best_points(space: Space, earlier: Path, count: int) -> tuple[dict[str, list[WarmStartPoint]], list[str]]:
+    """Points of each arm that both spaces have, with the trials they come from; and what was left out of them."""
     from harness.tuning.study.sweep_study import read_trial_records  # Optuna takes a second to import
 
     try:
         before = load(earlier / "space.yaml")
-        entries = read_trial_records(earlier / "study.journal", before)
+        records = read_trial_records(earlier / "study.journal", before)
     except (SpaceError, FolderError) as error:
         raise NoWarmStart(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
     there = {(arm.name, arm.method) for arm in before.arms}
@@ -128,7 +118,7 @@ def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[War
         want = ", ".join(f"{arm.name} ({arm.method})" for arm in space.arms)
         raise NoWarmStart(f"{FLAG}: expected an arm of this space, {want}, in {earlier}, got {had}; rename one")
     left_out: list[str] = []
-    points = {arm.name: list(_points(space, arm, entries, best, left_out)) for arm in shared}
+    points = {arm.name: list(_points(space, arm, records, count, left_out)) for arm in shared}
     if not any(points.values()):
         raise NoWarmStart(
             f"{FLAG}: expected complete trials in {earlier} with parameters that are searched here, got none; "
@@ -138,47 +128,39 @@ def _best_of(space: Space, earlier: Path, best: int) -> tuple[dict[str, list[War
 
 
 def _points(
-    space: Space, arm: Arm, entries: "Sequence[TrialRecord]", best: int, left_out: list[str]
+    space: Space, arm: Arm, records: "Sequence[TrialRecord]", count: int, left_out: list[str]
 ) -> Iterator[WarmStartPoint]:
-    seen: list[dict[str, Value]] = []
-    for entry in _ranked(space, arm, entries):
-        if len(seen) == best:
-            return
-        point, words = _taken(arm, entry)
-        left_out += words
-        if point and point not in seen:
-            seen.append(point)
-            yield WarmStartPoint(trial=entry.name, point=point)
-
-
-def _ranked(space: Space, arm: Arm, entries: "Sequence[TrialRecord]") -> "list[TrialRecord]":
-    """The arm's complete trials that kept their constraints, the best first, the earlier of equals first."""
+    """Up to `count` different points of an arm, best first; appends to `left_out`."""
     metric = space.objective.metric
     sign = 1 if space.objective.direction == "maximize" else -1
-    own = [e for e in entries if e.arm == arm.name and e.state == "complete" and e.feasible and metric in e.metrics]
-    return sorted(own, key=lambda entry: -sign * entry.metrics[metric])
+    own = [r for r in records if r.arm == arm.name and r.state == "complete" and r.feasible and metric in r.metrics]
+    points: list[dict[str, Value]] = []
+    for record in sorted(own, key=lambda record: -sign * record.metrics[metric]):
+        if len(points) == count:
+            return
+        point: dict[str, Value] = {}
+        for name, parameter in arm.parameters.items():
+            if name not in record.params:
+                continue
+            value = record.params[name]
+            if not parameter.contains(value):
+                left_out.append(
+                    f"{name} {_short(value)} of {record.name} is not in {_range(parameter)}: left to be suggested"
+                )
+            elif all(
+                other not in point or same(point[other], among) for other, among in (parameter.when or {}).items()
+            ):
+                point[name] = int(value) if isinstance(parameter, IntParameter) else value
+        if point and point not in points:
+            points.append(point)
+            yield WarmStartPoint(trial=record.name, point=point)
 
 
-def _taken(arm: Arm, entry: "TrialRecord") -> tuple[dict[str, Value], list[str]]:
-    """What the arm's parameters take of a trial's, and words on what they do not."""
-    point: dict[str, Value] = {}
-    words = []
-    for name, parameter in arm.parameters.items():
-        if name not in entry.params:
-            continue
-        value = entry.params[name]
-        if not parameter.contains(value):
-            words.append(f"{name} {_shown(value)} of {entry.name} is not in {_range(parameter)}: left to be suggested")
-        elif all(other not in point or same(point[other], among) for other, among in (parameter.when or {}).items()):
-            point[name] = int(value) if isinstance(parameter, IntParameter) else value
-    return point, words
-
-
-def _shown(value: Value) -> str:
+def _short(value: Value) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
 def _range(parameter: AnyParameter) -> str:
     if isinstance(parameter, CategoricalParameter):
         return ", ".join(map(str, parameter.choices))
-    return f"{_shown(parameter.low)} … {_shown(parameter.high)}"
+    return f"{_short(parameter.low)} … {_short(parameter.high)}"
