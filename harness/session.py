@@ -37,7 +37,7 @@ from harness.tuning.storage.workspace import Workspace
 
 if TYPE_CHECKING:
     from harness.console import SweepProgress
-    from harness.tuning.cluster.cluster import Slots
+    from harness.tuning.cluster.cluster import TrialSlots
     from harness.tuning.execution.event_logger import EventLogger
     from harness.tuning.execution.trial_source import TrialSource
     from harness.tuning.study.sweep_study import SweepStudy
@@ -104,7 +104,7 @@ class Session:
         self.space = space
         self.study = study
         self.options = options
-        self.slots: Slots | None = None
+        self.slots: TrialSlots | None = None
         self.began = time.monotonic()
         self._uri = uri
         self._tracker: Tracker | None = None
@@ -195,7 +195,7 @@ class Session:
         Raises:
             ClusterError: there is no such cluster, or no trial fits.
         """
-        from harness.tuning.cluster.cluster import joined
+        from harness.tuning.cluster.cluster import join_cluster
         from harness.tuning.execution.executor import run_trials
         from harness.tuning.execution.gpu_share import check_share
 
@@ -206,12 +206,12 @@ class Session:
             stack.enter_context(progress)
             location = self.workspace.worker_location(self.folder.path)
             cluster = (keep_cluster or stack).enter_context(
-                joined(self.options.address, location, verbose=self.options.verbose)
+                join_cluster(self.options.address, location, verbose=self.options.verbose)
             )
             search = self.space.search
-            self.slots = cluster.room(search.resources, self.options.concurrency or search.concurrency)
+            self.slots = cluster.trial_slots(search.resources, self.options.concurrency or search.concurrency)
             if check_memory:
-                check_share(self.space, self.slots.need)
+                check_share(self.space, self.slots.resources)
             return run_trials(
                 source, self.workspace, self.folder, self.slots, deadline=deadline, keep_models=keep_models
             )

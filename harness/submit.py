@@ -63,25 +63,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         space = load(options.space, options.overrides)
         command = shlex.join(["python", "-m", "harness.search", *_search(options)])
         name = options.name or space.study
-        from harness.tuning.cluster.jobs import Jobs  # Ray takes seconds to import
+        from harness.tuning.cluster.jobs import JobClient  # Ray takes seconds to import
 
-        jobs = Jobs(options.address)
+        jobs = JobClient(options.address)
         environment = {key: os.environ[key] for key in FORWARDED if key in os.environ} | dict(options.env)
-        job = jobs.submit(command, Path.cwd(), environment, f"{name}-{time.strftime('%Y%m%d-%H%M%S')}")
+        job = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+        jobs.submit(command, Path.cwd(), environment, job)
         print(f"{job}: {command}", flush=True)
         if options.no_wait:
             return cli.DONE
-        ended = jobs.follow(job)
+        end = jobs.print_log(job)
     except (SpaceError, ClusterError) as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\nleft; the sweep runs on", file=sys.stderr)
         print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
         return cli.INTERRUPTED
-    if ended.code is None and ended.state != "SUCCEEDED":
-        print(f"{job}: {ended.state.lower()}: {ended.message}; submit it again to go on", file=sys.stderr)
+    if end.code is None and end.state != "SUCCEEDED":
+        print(f"{job}: {end.state.lower()}: {end.message}; submit it again to go on", file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    return ended.code or cli.DONE
+    return end.code or cli.DONE
 
 
 def _search(options: argparse.Namespace) -> list[str]:

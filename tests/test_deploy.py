@@ -58,7 +58,7 @@ def groups() -> list[dict[str, Any]]:
 def test_the_job_is_one_by_the_types_of_kuberay_and_its_pods_by_those_of_kubernetes() -> None:
     import kubernetes_validate
 
-    schema = yaml.safe_load((ROOT / "tests" / "rayjob.schema.yaml").read_text())
+    schema = yaml.safe_load((ROOT / "tests" / "support" / "rayjob.schema.yaml").read_text())
     job = manifest("rayjob.yaml")
     jsonschema.validate(job, schema)
     with pytest.raises(jsonschema.ValidationError, match="entryPoint"):

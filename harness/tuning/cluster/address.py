@@ -1,4 +1,4 @@
-"""Whether a Ray cluster answers, asked without importing Ray: bad input is told in the first second."""
+"""Address of a Ray cluster: checked before anything is created, first without importing Ray."""
 
 import os
 import socket
@@ -6,54 +6,77 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from harness.common.errors import HarnessError
-from harness.tuning.cluster import auth
 
-CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # where `ray start` says what `auto` means
-EXPECTED = "auto, ray://HOST:PORT or HOST:PORT"
-
-
-def environment() -> dict[str, str]:
-    """What Ray should find in the environment when it is imported; what the user set there stays."""
-    wanted = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    return wanted | {name: os.environ[name] for name in wanted.keys() & os.environ.keys()}
+CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # where `ray start` writes what `auto` stands for
+TOKEN_REMEDY = "copy it from its head's ~/.ray/auth_token to the same place here, or set RAY_AUTH_TOKEN"
 
 
 class ClusterError(HarnessError):
-    """No cluster could be started or reached, or it cannot run a trial; says what to do."""
+    """A Ray cluster that cannot be started or reached, or cannot run a trial; the message says what to do."""
+
+
+def environment() -> dict[str, str]:
+    """Environment variables to set before Ray is imported; those that the user set win."""
+    defaults = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
+    return defaults | {name: os.environ[name] for name in defaults.keys() & os.environ.keys()}
 
 
 def check_address(address: str, timeout: float = 3.0) -> bool:
-    """Whether the cluster at `address`, a value of --address, wants Ray's token. Creates nothing.
+    """Check a value of --address and return whether the cluster there wants Ray's token.
+
+    Driver and cluster must agree on token authentication: a driver that uses a token loses every worker of a cluster
+    without one, because workers call the driver too. What the cluster wants overrides RAY_AUTH_MODE.
 
     Raises:
-        ClusterError: it is no address, or no cluster that talks to this machine listens there.
+        ClusterError: no cluster that accepts this machine listens there.
     """
-    place = _place(address)
+    location = _resolve_auto(address)
     try:
-        parts = urlsplit(place if "://" in place else f"//{place}")
+        parts = urlsplit(location if "://" in location else f"//{location}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
     if parts.scheme not in ("", "ray") or not host or port is None:
-        raise ClusterError(f"--address: expected {EXPECTED}, got '{address}'")
+        raise ClusterError(f"--address: expected auto, ray://HOST:PORT or HOST:PORT, got '{address}'")
     try:
         socket.create_connection((host, port), timeout).close()
-        return auth.wanted(place, timeout)
-    except auth.NoCluster as error:
-        problem = str(error)
     except OSError as error:
-        problem = f"{error.strerror or error}; check the address, or leave --address out to start one here"
-    raise ClusterError(f"--address {address}: expected a Ray cluster, got: {problem}")
+        raise _no_cluster(
+            address, f"{error.strerror or error}; check the address, or leave --address out to start one here"
+        ) from error
+    from ray.exceptions import RayError  # Ray takes long to import
+
+    from harness.tuning.cluster import ray_internals
+
+    if parts.scheme == "ray":  # the driver's calls go through a proxy on the cluster, which ignores a needless token
+        return ray_internals.has_token()
+    try:
+        if ray_internals.accepts(location, with_token=False):
+            return False
+        if not ray_internals.has_token():
+            raise _no_cluster(address, f"one that wants a token, and there is none here; {TOKEN_REMEDY}")
+        if not ray_internals.accepts(location, with_token=True):
+            raise _no_cluster(address, f"one that wants another token than the one here; {TOKEN_REMEDY}")
+    except RayError as error:
+        raise _no_cluster(
+            address,
+            "something that does not answer as one; a head listens at port 6379 unless told, to ray:// at 10001; 8265 "
+            "is its dashboard",
+        ) from error
+    return True
 
 
-def _place(address: str) -> str:
-    """Where it is: `auto` is what Ray takes it for."""
+def _resolve_auto(address: str) -> str:
     if address != "auto":
         return address
-    place = os.environ.get("RAY_ADDRESS") or (CURRENT_CLUSTER.read_text().strip() if CURRENT_CLUSTER.exists() else "")
-    if not place:
+    current = os.environ.get("RAY_ADDRESS") or (CURRENT_CLUSTER.read_text().strip() if CURRENT_CLUSTER.exists() else "")
+    if not current:
         raise ClusterError(
             "--address auto: expected a Ray cluster on this machine, found none; "
             "start one with `ray start --head`, or leave --address out"
         )
-    return place
+    return current
+
+
+def _no_cluster(address: str, found: str) -> ClusterError:
+    return ClusterError(f"--address {address}: expected a Ray cluster, got: {found}")

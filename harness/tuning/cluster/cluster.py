@@ -1,4 +1,4 @@
-"""What trials run on: the Ray cluster that this process has joined, one at an address, or one started here."""
+"""The Ray cluster that trials run on: one at an address, or one started on this machine."""
 
 import logging
 import math
@@ -12,177 +12,155 @@ from pathlib import Path
 from typing import Any
 
 import ray
-from ray._private import ray_constants
 
 from harness.common.urls import Url
 from harness.space import Resources
-from harness.tuning.cluster import auth
 from harness.tuning.cluster.address import ClusterError, check_address
-from harness.tuning.cluster.shared_folder import Shared
+from harness.tuning.cluster.ray_internals import loopback_only, token_authentication
+from harness.tuning.cluster.shared_folder import SharedFolderCheck
 
-LOOK_SECONDS = 2.0
-"""Between two looks at what there is."""
-
-
+POLL_SECONDS = 2.0
+"""Between two looks at the cluster's resources."""
 ACCELERATOR = "accelerator_type:"
-"""What Ray calls a type of GPU among a node's resources, before its name; each node has 1 of it."""
+"""Prefix of the resource with which Ray marks a node's type of GPU; a node has 1 of it."""
 
 
-def in_rays_words(need: Resources) -> dict[str, float]:
-    """What an actor holds, by the names of Ray's resources."""
-    words = {"CPU": need.cpu, "GPU": need.gpu or 0.0}
-    if need.memory_gib is not None:
-        words["memory"] = need.memory_gib * 2**30
-    if need.accelerator is not None:
-        words[ACCELERATOR + need.accelerator] = 0.001  # as Ray itself asks for it: a node serves many
-    return words
+def ray_resources(resources: Resources) -> dict[str, float]:
+    """The resources of a trial by Ray's names, for a placement group."""
+    amounts = {"CPU": resources.cpu, "GPU": resources.gpu or 0.0}
+    if resources.memory_gib is not None:
+        amounts["memory"] = resources.memory_gib * 2**30
+    if resources.accelerator is not None:
+        amounts[ACCELERATOR + resources.accelerator] = 0.001  # as Ray itself asks for it: many trials share a node
+    return amounts
 
 
-def as_options(need: Resources) -> dict[str, Any]:
-    """The same, as `ray.remote` takes it."""
-    words = in_rays_words(need)
-    amounts = {"num_cpus": words.pop("CPU"), "num_gpus": words.pop("GPU"), "memory": words.pop("memory", None)}
-    return {name: amount for name, amount in amounts.items() if amount is not None} | {"resources": words}
+def remote_options(resources: Resources) -> dict[str, Any]:
+    """The resources of a trial as arguments of `ray.remote`."""
+    amounts = ray_resources(resources)
+    options = {"num_cpus": amounts.pop("CPU"), "num_gpus": amounts.pop("GPU"), "memory": amounts.pop("memory", None)}
+    return {name: amount for name, amount in options.items() if amount is not None} | {"resources": amounts}
 
 
 @dataclass(frozen=True)
-class Cluster:
-    """What Ray counts as there."""
+class ClusterResources:
+    """Total resources of a cluster."""
 
     cpus: float
     gpus: float
     accelerators: frozenset[str] = frozenset()
 
-    def fits(self, need: Resources) -> int:
-        """Trials that fit at once."""
-        fits = int(self.cpus / need.cpu + 1e-9)
-        return min(fits, int(self.gpus / need.gpu + 1e-9)) if need.gpu else fits
+    @classmethod
+    def current(cls) -> "ClusterResources":
+        """Those of the cluster that this process has joined."""
+        found = ray.cluster_resources()
+        types = frozenset(name.removeprefix(ACCELERATOR) for name in found if name.startswith(ACCELERATOR))
+        return cls(found.get("CPU", 0.0), found.get("GPU", 0.0), types)
 
-    def need(self, asked: Resources) -> Resources:
-        """What a trial holds here, with nothing left out.
+    def max_trials(self, resources: Resources) -> int:
+        """How many trials fit at once."""
+        fits = int(self.cpus / resources.cpu + 1e-9)
+        return min(fits, int(self.gpus / resources.gpu + 1e-9)) if resources.gpu else fits
+
+    def resolve(self, asked: Resources) -> Resources:
+        """The resources of a trial with the number of GPUs filled in.
 
         Raises:
-            ClusterError: not even one fits, and no nodes are waited for.
+            ClusterError: no trial fits, and `wait_for_nodes` is not set.
         """
         gpu = asked.gpu if asked.gpu is not None else float(self.gpus > 0)
-        need = asked.model_copy(update={"gpu": gpu})
-        if need.wait_for_nodes:
-            return need
-        if self.fits(need) < 1:
+        resources = asked.model_copy(update={"gpu": gpu})
+        if resources.wait_for_nodes:
+            return resources
+        if self.max_trials(resources) < 1:
             raise ClusterError(
-                f"search.resources: a trial asks for {need.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
+                f"search.resources: a trial asks for {resources.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
                 f"{self.cpus:g} and {self.gpus:g}; ask for less, add nodes, or set wait_for_nodes where they come by "
                 "themselves"
             )
-        if need.accelerator is not None and need.accelerator not in self.accelerators:
-            there = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
+        if resources.accelerator is not None and resources.accelerator not in self.accelerators:
+            types = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
             raise ClusterError(
-                f"search.resources.accelerator: expected a type that the cluster has, {there}; got {need.accelerator}"
+                f"search.resources.accelerator: expected a type that the cluster has, {types}; got "
+                f"{resources.accelerator}"
             )
-        return need
+        return resources
 
 
-class Slots:
-    """How many trials may be run at once, as the cluster is now: nodes join it, and leave it.
+class TrialSlots:
+    """How many trials may run at once; nodes may join the cluster and leave it meanwhile.
 
     Args:
-        need: what one trial holds.
-        most: never more than these; None: whatever fits.
-        shared: asks the nodes that join.
+        resources: of one trial.
+        limit: the most trials at once; None: as many as fit.
+        folder_check: asks the nodes that join.
     """
 
-    def __init__(self, need: Resources, most: int | None, shared: Shared) -> None:
-        self.need = need
-        self.most = most
-        self.shared = shared
-        self._looked = -math.inf
-        self._fits = 1
+    def __init__(self, resources: Resources, limit: int | None, folder_check: SharedFolderCheck) -> None:
+        self.resources = resources
+        self.limit = limit
+        self._folder_check = folder_check
+        self._polled = -math.inf
+        self._fitting = 1
 
     def __call__(self) -> int:
-        """Raises:
-        ClusterError: a node has joined that does not see the runs folder.
-        """
-        if time.monotonic() > self._looked + LOOK_SECONDS:
-            self._looked = time.monotonic()
-            self.shared.check()
-            # Where all is gone, one trial waits for a node to come.
-            self._fits = max(1, _now().fits(self.need))
-        if self.need.wait_for_nodes and self.most:
-            return self.most  # what does not fit yet is what makes a cluster grow
-        return min(self.most or self._fits, self._fits)
+        """The number now; raise ClusterError if a node has joined that does not see the runs folder."""
+        if time.monotonic() > self._polled + POLL_SECONDS:
+            self._polled = time.monotonic()
+            self._folder_check.check()
+            # without any node, one trial waits for one
+            self._fitting = max(1, ClusterResources.current().max_trials(self.resources))
+        if self.resources.wait_for_nodes and self.limit:
+            return self.limit  # trials that do not fit yet make a cluster grow
+        return min(self.limit or self._fitting, self._fitting)
 
 
 @dataclass(frozen=True)
-class Joined:
-    """A cluster that was joined, and whose nodes see the runs folder."""
+class RayCluster:
+    """A cluster that this process has joined, all of whose nodes see the runs folder."""
 
-    cluster: Cluster
-    shared: Shared
+    resources: ClusterResources
+    folder_check: SharedFolderCheck
 
-    def room(self, asked: Resources, most: int | None) -> Slots:
-        """For trials of one kind, up to `most` at once.
-
-        Raises:
-            ClusterError: not even one fits.
-        """
-        return Slots(self.cluster.need(asked), most, self.shared)
-
-
-def _now() -> Cluster:
-    resources = ray.cluster_resources()
-    types = frozenset(name.removeprefix(ACCELERATOR) for name in resources if name.startswith(ACCELERATOR))
-    return Cluster(resources.get("CPU", 0.0), resources.get("GPU", 0.0), types)
+    def trial_slots(self, asked: Resources, limit: int | None) -> TrialSlots:
+        """Slots for trials with these resources; raise ClusterError if none fits."""
+        return TrialSlots(self.resources.resolve(asked), limit, self.folder_check)
 
 
 @contextmanager
-def joined(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[Joined]:
-    """The cluster to run on; one that was started here is ended again.
+def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[RayCluster]:
+    """Join the cluster at an address; without one, start one here and shut it down at the end.
 
     Args:
-        folder: what its nodes read and write.
+        folder: the sweep's folder, which every node reads and writes.
 
     Raises:
-        ClusterError: it cannot be reached or started, or not all of its nodes see the folder.
+        ClusterError: the cluster cannot be reached or started, or a node does not see the folder.
     """
     with ExitStack() as stack:
         if not ray.is_initialized():
             if address is not None:
-                stack.enter_context(auth.shown(check_address(address)))
-            _join(address, verbose)
+                stack.enter_context(token_authentication(check_address(address)))
+            _init_ray(address, verbose)
             stack.callback(ray.shutdown)
-        shared = Shared(folder)
-        shared.check()
-        yield Joined(_now(), shared)
+        folder_check = SharedFolderCheck(folder)
+        folder_check.check()
+        yield RayCluster(ClusterResources.current(), folder_check)
 
 
-def _join(address: str | None, verbose: bool) -> None:
+def _init_ray(address: str | None, verbose: bool) -> None:
     options: dict[str, Any] = (
-        # local: Ray else joins any cluster that was started on this machine, whoever's it is
+        # local: else Ray joins any cluster of this machine, whoever started it
         {"address": "local", "num_cpus": os.cpu_count(), "include_dashboard": False}
         if address is None
         else {"address": address}
     )
     level = logging.INFO if verbose else logging.ERROR
     try:
-        with warnings.catch_warnings(), _within(loopback=address is None):
+        with warnings.catch_warnings(), loopback_only(address is None):
             warnings.simplefilter("ignore")
             ray.init(log_to_driver=verbose, logging_level=level, **options)
-    except (ConnectionError, RuntimeError, ValueError, OSError) as error:
+    except (ImportError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
-        where = "could not be started here" if address is None else f"at {address} could not be joined"
-        raise ClusterError(f"the Ray cluster {where}: {reason}; its logs are in /tmp/ray") from error
-
-
-@contextmanager
-def _within(*, loopback: bool) -> Iterator[None]:
-    """What Ray starts inside of it listens to this machine alone; on Linux it would listen to the whole network.
-
-    Ray has a switch for that, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, and reads it when it is imported, before it is known
-    whether a cluster of several machines is to be joined, which must not be cut off so.
-    """
-    before = ray_constants.ENABLE_RAY_CLUSTER
-    ray_constants.ENABLE_RAY_CLUSTER = before and not loopback
-    try:
-        yield
-    finally:
-        ray_constants.ENABLE_RAY_CLUSTER = before
+        what = "could not be started here" if address is None else f"at {address} could not be joined"
+        raise ClusterError(f"the Ray cluster {what}: {reason}; its logs are in /tmp/ray") from error

@@ -23,7 +23,7 @@ os.environ |= {  # read by Ray Tune when it is imported
 
 from ray import tune
 
-from harness.tuning.cluster.cluster import Slots, in_rays_words
+from harness.tuning.cluster.cluster import TrialSlots, ray_resources
 from harness.tuning.execution.scheduler import SourceScheduler
 from harness.tuning.execution.searcher import SourceSearcher
 from harness.tuning.execution.signals import terminate_as_interrupt
@@ -42,7 +42,7 @@ def run_trials(
     source: TrialSource,
     workspace: Workspace,
     folder: SweepFolder,
-    slots: Slots,
+    slots: TrialSlots,
     *,
     deadline: float | None = None,
     keep_models: bool = False,
@@ -59,7 +59,7 @@ def run_trials(
     """
     if source.missing <= 0:
         return False
-    options = WorkerOptions.from_resources(slots.need)
+    options = WorkerOptions.from_resources(slots.resources)
 
     def trainable_config(trial: Trial) -> dict[str, Any]:
         return {
@@ -75,7 +75,7 @@ def run_trials(
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source
     try:
         tuner = tune.Tuner(
-            tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([in_rays_words(slots.need)])),
+            tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([ray_resources(slots.resources)])),
             tune_config=tune.TuneConfig(
                 search_alg=SourceSearcher(source, slots, trainable_config),
                 scheduler=SourceScheduler(source),

@@ -12,7 +12,7 @@ import ray
 from harness.space import CategoricalParameter, Resources, Space
 from harness.space.parameters import AnyParameter, Value
 from harness.tuning.cluster.address import ClusterError
-from harness.tuning.cluster.cluster import as_options
+from harness.tuning.cluster.cluster import remote_options
 from harness.tuning.worker.options import WorkerOptions
 
 STEPS = 2
@@ -31,7 +31,7 @@ def check_share(space: Space, need: Resources) -> None:
     options = WorkerOptions.from_resources(need)
     if not 0 < options.gpu < 1 or options.half_batch:
         return
-    asked = ray.remote(**as_options(need), max_retries=0, max_calls=1)(_tried)
+    asked = ray.remote(**remote_options(need), max_retries=0, max_calls=1)(_tried)
     tried = {arm.name: asked.remote(options, arm.config(arm.draw(_upper)).model_dump()) for arm in space.arms}
     for name, trial in tried.items():
         problem = ray.get(trial)

@@ -223,16 +223,6 @@ def _parse(runs_dir: Path | Url | str) -> Path | Url:
     return parse_place(str(runs_dir))
 
 
-def local_workspace(runs_dir: Workspace | Path | str) -> Workspace:
-    """An open `Workspace` as it is, or that of a local runs folder; FolderError for an address."""
-    if isinstance(runs_dir, Workspace):
-        return runs_dir
-    location = _parse(runs_dir)
-    if not isinstance(location, Path):
-        raise FolderError("runs_dir: expected a local folder, got an address; open it first: with open_workspace(…)")
-    return Workspace(location)
-
-
 def local_runs_dir(runs_dir: Path | Url) -> Path:
     """The local folder of a runs folder, which need not be open or exist."""
     return runs_dir if isinstance(runs_dir, Path) else runs_dir.copy
