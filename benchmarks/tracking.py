@@ -9,8 +9,8 @@ Against a real MLflow server over HTTP on this machine, its store SQLite. *Per r
 driver's loop is held by one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
 reports the median and the 99th percentile over its results, and the medians over rounds are given with their range.
 
-*A sweep* is the space `label_lr` with small runs, on one Ray cluster in this process, with the spool and the writer, or
-with a tracker that drops all it is given. Pairs run one after the other, in an order that alternates; the ratio is
+*A sweep* is the space `label_lr` with small runs, on one Ray cluster in this process, with its tracker, or with one
+that drops all it is given. Pairs run one after the other, in an order that alternates; the ratio is
 taken within a pair, and its mean over pairs given with the 95 % interval of Student's t over their logarithms.
 """
 
@@ -41,10 +41,13 @@ os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 import psutil
 from scipy import stats
 
-from harness.search import run, search
+from harness import session
+from harness.results.tracking_status import TrackingStatus
+from harness.search import search
 from harness.space import load
-from harness.tracking.spool.event_log import EpochMetrics, Event, EventLog, SweepStarted, TrialStarted
-from harness.tracking.tracker import Tracker, TrackingStatus
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import EpochMetrics, Event, SweepStarted, TrialStarted
+from harness.tracking.tracker import Tracker
 
 METRICS = 14
 OURS, CALLBACK = 200, 12  # results of a round; the callback's take so much longer
@@ -109,7 +112,7 @@ def timed(call: Callable[[int], object], count: int) -> list[float]:
     return seconds
 
 
-def spooled(url: str, folder: Path) -> list[float]:
+def event_log(url: str, folder: Path) -> list[float]:
     """This package's tracker, its writer at work."""
     tracker = Tracker(Path(tempfile.mkdtemp(dir=folder)) / "spool", url, every=0.2, drain=1.0)
     tracker.append(SweepStarted(name="benchmark"))
@@ -120,9 +123,9 @@ def spooled(url: str, folder: Path) -> list[float]:
     return seconds
 
 
-def away(url: str, folder: Path) -> list[float]:
+def unreachable(url: str, folder: Path) -> list[float]:
     """The same where nothing listens."""
-    return spooled("http://127.0.0.1:9", folder)
+    return event_log("http://127.0.0.1:9", folder)
 
 
 class OneTrial:
@@ -149,7 +152,11 @@ def callback(url: str, folder: Path) -> list[float]:
     return seconds
 
 
-WAYS: dict[str, Way] = {"spool, server up": spooled, "spool, server away": away, "Ray's callback": callback}
+WAYS: dict[str, Way] = {
+    "event log, server up": event_log,
+    "event log, server unreachable": unreachable,
+    "Ray's callback": callback,
+}
 
 
 def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
@@ -171,23 +178,25 @@ class Dropped:
     warnings: tuple[str, ...] = ()
 
     def __init__(self, folder: Path, uri: str, **_: Any) -> None:
-        EventLog(folder).close()  # the sweep reads there what an earlier sitting told
+        EventLog(folder).close()  # the sweep reads there what an earlier run recorded
 
-    def append(self, record: Event) -> None:
+    def append(self, event: Event) -> None:
         pass
 
     def start(self) -> None:
         pass
 
     def finish(self, timeout: float = 0.0) -> TrackingStatus:
-        return TrackingStatus("", None, None, None, 0, 0, 0, "")
+        return TrackingStatus(
+            tracking_uri="", experiment=None, experiment_id=None, run_id=None, pending=0, skipped=0, unreachable=""
+        )
 
 
 def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracked: bool) -> float:
     """Seconds of a sweep until its last result is in; what the report takes is left out."""
-    kept = run.Tracker
+    kept = session.Tracker
     if not tracked:
-        run.Tracker = Dropped  # type: ignore[assignment, misc]
+        session.Tracker = Dropped  # type: ignore[assignment, misc]
     try:
         outcome = search(
             load("label_lr.yaml", [*SWEEP, *overrides]),
@@ -198,7 +207,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
             quiet=True,
         )
     finally:
-        run.Tracker = kept  # type: ignore[misc]
+        session.Tracker = kept  # type: ignore[misc]
     return float(outcome.summary["wall_seconds"])
 
 

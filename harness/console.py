@@ -15,7 +15,7 @@ from rich.markup import escape
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.tracking.spool.event_log import EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
+from harness.tracking.spool.events import EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
 
 PLAIN_LINE_SECONDS = 5.0
 SILENT_SECONDS = 60.0

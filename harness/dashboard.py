@@ -14,7 +14,7 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness import cli
-from harness.sync import sweep_folder
+from harness.sync import find_event_log
 from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:
-            return _serve(make_dashboard(sweep_folder(workspace.local, options.name).parent, options.port), options)
+            return _serve(make_dashboard(find_event_log(workspace.local, options.name).parent, options.port), options)
     except (EventLogError, FolderError) as error:
         return cli.refuse(error)
     except ImportError:

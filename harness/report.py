@@ -17,7 +17,7 @@ from harness import cli
 from harness.common.atomic_files import write_text
 from harness.common.json_files import read_json
 from harness.results.provenance import Provenance
-from harness.sync import sweep_folder
+from harness.sync import find_event_log
 from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError, display_name
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
@@ -129,7 +129,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
-            folder = sweep_folder(workspace.local, options.name).parent
+            folder = find_event_log(workspace.local, options.name).parent
             print(write(folder, options.out or folder / FILE))
     except (EventLogError, FolderError) as error:
         return cli.refuse(error)

@@ -20,16 +20,10 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
-from harness.tracking.spool.event_log import (
-    Event,
-    SweepEnded,
-    SweepPaused,
-    SweepStarted,
-    TrialEnded,
-    now_ms,
-)
-from harness.tracking.tracker import Tracker, TrackingStatus
+from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted, TrialEnded, now_ms
+from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.tuning.cluster.address import check_address
 from harness.tuning.storage.sweep_folder import SweepFolder, tracked_on

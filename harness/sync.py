@@ -1,10 +1,10 @@
-"""Sends what a sweep's folder holds and the tracking server does not.
+"""Send the events of a sweep that its tracking server lacks.
 
     python -m harness.sync NAME [--runs-dir runs] [--tracking-uri URI] [--rebuild]
 
-Twice changes nothing. What the server had failed on, while it took all else, is tried again. --rebuild sends everything
-from the first record on, also to a server that lost the runs or never had them. Exit codes: 0 the server has
-everything, 1 it has not, 2 the input is wrong.
+Running it twice changes nothing. --rebuild sends everything from the first event on, also what was skipped before, and
+also to a server that lost the runs or never had them. Exit codes: 0 everything was sent (what the server did not take
+is skipped and counted), 1 the server is unavailable, 2 the input is wrong.
 """
 
 import argparse
@@ -18,102 +18,102 @@ from harness import cli
 from harness.common.errors import HarnessError
 from harness.common.file_lock import file_lock
 from harness.tracking.spool import event_log, writer_log
-from harness.tracking.spool.cursor import Cursor, cursor_path, unsent
+from harness.tracking.spool.cursor import Cursor, count_pending, lock_path
 from harness.tracking.spool.event_log import EventLogError
-from harness.tracking.tracking_uri import ServerUnavailable, TrackingError, check_server, redact_uri, resolve_uri
-from harness.tuning.storage.sweep_folder import FolderError, check_inside, check_links
+from harness.tracking.tracking_uri import ServerUnavailable, check_server, redact_uri, resolve_uri
+from harness.tuning.storage.sweep_folder import check_inside, check_links
 from harness.tuning.storage.workspace import SweepAccess, local_runs_dir, open_workspace
 
-WAITS = (0, 1, 2, 4)  # seconds before each try of a server that is away
-PATIENCE = 10.0  # seconds that another process's sending is waited for
+RETRY_PAUSES = (1.0, 2.0, 4.0)
+"""Seconds before each retry when the server is unavailable."""
+LOCK_TIMEOUT = 10.0
+"""Seconds to wait for another process that is sending."""
 
 
 class NotSent(HarnessError):
-    """The server does not have everything; the message says why."""
+    """The server does not have everything."""
+
+    exit_code = 1
 
 
-def sweep_folder(runs_dir: Path, name: str) -> Path:
-    """The spool of the sweep `name`; EventLogError with the nearest names where there is none."""
+def find_event_log(runs_dir: Path, name: str) -> Path:
+    """Folder of the event log of the sweep `name`.
+
+    Raises:
+        EventLogError: there is none, with the nearest names; or it cannot be read.
+        FolderError: the sweep's folder holds links to places outside.
+    """
     names = sorted(path.parent.parent.name for path in runs_dir.glob(f"*/spool/{event_log.FILE}"))
-    folder = runs_dir / name / "spool"
     if name not in names:
         near = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
-        found = f"did you mean {' or '.join(near)}?" if near else "it holds no sweeps; name another with --runs-dir"
-        raise EventLogError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {found}")
-    try:
-        check_inside(runs_dir, name, "NAME")
-        check_links(folder.parent)
-    except FolderError as error:
-        raise EventLogError(str(error)) from error
-    event_log.read_sweep_id(folder)
-    return folder
+        remedy = f"did you mean {' or '.join(near)}?" if near else "it holds no sweeps; name another with --runs-dir"
+        raise EventLogError(f"NAME: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
+    check_inside(runs_dir, name, "NAME")
+    check_links(runs_dir / name)
+    event_log.read_sweep_id(runs_dir / name / "spool")
+    return runs_dir / name / "spool"
 
 
 def sync(folder: Path, uri: str, rebuild: bool = False) -> int:
-    """Feeds the server behind `uri` all of the spool in `folder` that it lacks; how many records that were.
+    """Send the events that the server behind `uri` lacks; returns their number.
 
-    NotSent where the server is away, or another process is still feeding it.
+    Args:
+        folder: of the event log.
+        rebuild: send all events.
+
+    Raises:
+        NotSent: the server is unavailable, or another process is sending to it.
     """
-    # mlflow takes seconds to import: not before the input is known to be good
+    # MLflow takes seconds to import: only once the input is known to be good
     from harness.tracking.mlflow_view.writer_process import EventSender
 
-    with file_lock(cursor_path(folder, uri).with_suffix(".lock"), PATIENCE) as alone:
-        if not alone:
+    with file_lock(lock_path(folder, uri), LOCK_TIMEOUT) as locked:
+        if not locked:
             raise NotSent("another process is sending this sweep; try again when it has ended")
-        if rebuild:
-            cursor_path(folder, uri).unlink(missing_ok=True)
-        writer = EventSender(folder, uri, writer_log.line_logger(folder), revive=rebuild, again=True)
-        missing = unsent(folder, uri)
-        waits = iter(WAITS)
-        while (pause := next(waits, None)) is not None:
-            time.sleep(pause)
+        sender = EventSender(folder, uri, writer_log.line_logger(folder), rebuild)
+        pending = count_pending(folder, uri)
+        pauses = iter(RETRY_PAUSES)
+        while True:
             try:
-                while writer.send():
-                    waits = iter(WAITS[1:])  # it goes forward
-                writer.close()
+                while sender.send():
+                    pauses = iter(RETRY_PAUSES)
+                sender.close()
+                return pending
             except ServerUnavailable as error:
-                away = error
-            else:
-                return missing
-    raise NotSent(f"{redact_uri(uri)} is away: {away}")
+                pause = next(pauses, None)
+                if pause is None:
+                    raise NotSent(f"{redact_uri(uri)} is unavailable: {error}") from error
+            time.sleep(pause)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m harness.sync",
-        description="Sends what a sweep's folder holds and the tracking server does not.",
+        description="Send the events of a sweep that its tracking server lacks.",
         epilog="example: python -m harness.sync label_lr --tracking-uri http://localhost:5000",
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
     parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
-    parser.add_argument("--rebuild", action="store_true", help="send everything, from the first record on")
+    parser.add_argument("--rebuild", action="store_true", help="send everything, from the first event on")
     options = parser.parse_args(arguments)
     uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
-            folder = sweep_folder(workspace.local, options.name)
+            folder = find_event_log(workspace.local, options.name)
             check_server(uri)
             sent = sync(folder, uri, options.rebuild)
-    except (ServerUnavailable, NotSent) as error:
-        print(error, file=sys.stderr)
-        return 1
-    except (EventLogError, TrackingError, FolderError) as error:
-        print(error, file=sys.stderr)
-        return 2
+    except HarnessError as error:
+        exit_code = cli.refuse(error)
+        return NotSent.exit_code if isinstance(error, ServerUnavailable) else exit_code
     cursor = Cursor.load(folder, uri)
-    print(f"{options.name}: {sent or 'no'} records sent to {cursor.tracking_uri}; run {cursor.run_id}")
-    if cursor.refused:
+    print(f"{options.name}: {sent or 'no'} events sent to {cursor.tracking_uri}; run {cursor.run_id}")
+    if cursor.skipped:
         print(
-            f"the server refused {cursor.refused} values or files, named in {folder / writer_log.FILE}", file=sys.stderr
-        )
-    if cursor.aside:
-        print(
-            f"the server fails on {cursor.aside} values or files, named in {folder / writer_log.FILE}; they are kept: "
-            "look at its log, then run this again",
+            f"the server did not take {cursor.skipped} values or files, which are listed in "
+            f"{folder / writer_log.FILE}; --rebuild sends everything again",
             file=sys.stderr,
         )
-        return 1
     return 0
 
 

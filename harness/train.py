@@ -12,8 +12,9 @@ from pathlib import Path
 from harness import cli
 from harness.common.callable_module import make_callable
 from harness.space import Space, SpaceError, load
-from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import EpochMetrics, EventLogError, TrialStarted
+from harness.tracking.spool import event_log, events
+from harness.tracking.spool.event_log import EventLogError
+from harness.tracking.spool.events import EpochMetrics, TrialStarted
 from harness.training.config.checks import check_data
 from harness.training.config.run_config import RunConfig
 
@@ -133,7 +134,7 @@ def recall(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str,
             numbers.add(record.trial)
             if record.trial == trial:
                 config = RunConfig.model_validate(dict(record.params))
-                seeds = int(record.tags.get(event_log.SEEDS_TAG, 1))
+                seeds = int(record.tags.get(events.SEEDS_TAG, 1))
         elif isinstance(record, EpochMetrics) and record.trial == trial:
             curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
     if config is None:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 
 import pandas as pd
 
-from harness.tracking.spool.event_log import SEEDS_TAG
+from harness.tracking.spool.events import SEEDS_TAG
 from harness.tracking.tracking_uri import resolve_uri
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy

@@ -15,7 +15,7 @@ from typing import Literal
 
 from harness.common.json_files import read_json, write_json
 from harness.confirm.configurations import Configuration
-from harness.tracking.spool.event_log import TrialEnded
+from harness.tracking.spool.events import TrialEnded
 from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import FolderError, label_files
 from harness.tuning.storage.workspace import Workspace

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from harness.confirm.plan import RunResult, SeedPlan, SeedRun
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
+from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
 from harness.tuning.failures import DIVERGED
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import Trial

@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Any
 from harness.common.errors import HarnessError
 from harness.common.json_files import write_json
 from harness.results.provenance import Provenance
+from harness.results.tracking_status import TrackingStatus
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import load
 from harness.tracking.provenance import collect
-from harness.tracking.tracker import TrackingStatus
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 

@@ -26,7 +26,7 @@ def show(outcome: Confirmation, options: argparse.Namespace) -> None:
         console.print(f"note: {note}", markup=False)
     if outcome.sent.pending:
         command = f"{cli.python()} -m harness.sync {found['name']}"
-        console.print(f"MLflow lacks {outcome.sent.pending} records yet; send them with: {command}", markup=False)
+        console.print(f"MLflow lacks {outcome.sent.pending} events yet; send them with: {command}", markup=False)
     console.print("")
     for purpose, command in _next_commands(outcome, options):
         console.print(f"{purpose:<13}{command}", soft_wrap=True, markup=False)

@@ -7,7 +7,8 @@ from pydantic import Field, PrivateAttr
 from harness.results.measurement import ConfigurationResults, Interval, PairedDifference
 from harness.results.provenance import Provenance
 from harness.results.result_file import ResultFile, ResultPart
-from harness.results.summary import Role, TrackingStatus
+from harness.results.summary import Role
+from harness.results.tracking_status import TrackingStatus
 
 Outcome = Literal["better", "worse", "undecided", "not compared"]
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 from pydantic import Field, PrivateAttr
 
 from harness.results.result_file import ResultFile, ResultPart
+from harness.results.tracking_status import TrackingStatus
 from harness.space.document import Objective
 
 if TYPE_CHECKING:
@@ -67,19 +68,6 @@ class FrontTrial(ResultPart):
     arm: str
     params: dict[str, Any]
     values: dict[str, float] = Field(description="by metric, in the order of the objectives")
-
-
-class TrackingStatus(ResultPart):
-    """How much of the sweep its MLflow server has."""
-
-    tracking_uri: str = Field(description="without passwords")
-    experiment: str | None
-    experiment_id: str | None
-    run_id: str | None = Field(description="of the sweep's own run; None before the server has anything")
-    pending: int = Field(description="records that the server lacks")
-    refused: int = Field(description="values and files that the server would not take")
-    skipped: int = Field(description="values and files that the server failed on while it took others")
-    unreachable: str = Field(description="why the server cannot be reached; empty where it can")
 
 
 class SweepSummary(ResultFile):

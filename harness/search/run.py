@@ -20,7 +20,7 @@ from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
-from harness.tracking.spool.event_log import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_data
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
@@ -110,15 +110,7 @@ def search(
                 _log_models(session, summary)
             interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
             sent = session.finish(_sweep_ended(summary, cut_short))
-            summary["mlflow"] = {
-                "tracking_uri": sent.tracking_uri,
-                "experiment": sent.experiment,
-                "experiment_id": sent.experiment_id,
-                "run_id": sent.run_id,
-                "pending": sent.pending,
-                "aside": sent.aside,
-                "away": sent.away,
-            }
+            summary["mlflow"] = sent.model_dump()
             write_json(session.folder.summary, summary)
         from harness.report import report  # the figures' libraries take seconds to import
 
@@ -173,7 +165,9 @@ def _log_models(session: Session, summary: dict[str, Any]) -> None:
         if found["trial"] is not None and (folder.trial(found["trial"]) / logged_models.WEIGHTS).exists()
     }
     problem = (
-        logged_models.make(folder.trials, best) if best else "no best trial left its weights; they ran without this"
+        logged_models.make_models(folder.trials, best)
+        if best
+        else "no best trial left its weights; they ran without this"
     )
     if problem:
         print(f"--log-models: {problem}", file=sys.stderr)

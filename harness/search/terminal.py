@@ -34,12 +34,12 @@ def show(outcome: Outcome, space: Space, options: argparse.Namespace) -> None:
         console.print(f"trial {number} failed: {reason}", markup=False)
     mlflow = summary["mlflow"]
     if mlflow["pending"]:
-        why = f" ({mlflow['away']})" if mlflow["away"] else ""
-        console.print(f"MLflow has not taken {mlflow['pending']} records yet{why}", markup=False, soft_wrap=True)
-    if mlflow["aside"]:
-        console.print(
-            f"MLflow's server failed on {mlflow['aside']} values or files, which were set aside", soft_wrap=True
-        )
+        why = f" ({mlflow['unreachable']})" if mlflow["unreachable"] else ""
+        console.print(f"MLflow has not taken {mlflow['pending']} events yet{why}", markup=False, soft_wrap=True)
+    if mlflow["skipped"]:
+        log = outcome.folder / "spool" / "writer.log"
+        line = f"MLflow did not take {mlflow['skipped']} values or files, which are listed in {log}"
+        console.print(line, markup=False, soft_wrap=True)
     console.print("")
     for purpose, command in _next_commands(outcome, space, options):
         console.print(f"{purpose:<12}{command}", soft_wrap=True, markup=False)
@@ -67,7 +67,7 @@ def _next_commands(outcome: Outcome, space: Space, options: argparse.Namespace) 
     commands = [("go on:", f"{search}{changes}{again}{where} --trials {more}")]
     if summary["best"] is not None:
         commands.append(("confirm it:", f"{python} -m harness.confirm {summary['name']}{where}"))
-    if summary["mlflow"]["pending"] or summary["mlflow"]["aside"]:
+    if summary["mlflow"]["pending"]:
         commands.append(("send it:", f"{python} -m harness.sync {summary['name']}{where}"))
     report = outcome.folder / "report.html"
     if report.exists():

@@ -10,15 +10,8 @@ from typing import Any
 import numpy as np
 
 from harness.tracking.mlflow_view.writer_process import EventSender
-from harness.tracking.spool.event_log import (
-    EpochMetrics,
-    Event,
-    EventLog,
-    SweepEnded,
-    SweepStarted,
-    TrialEnded,
-    TrialStarted,
-)
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import EpochMetrics, Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
 
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch

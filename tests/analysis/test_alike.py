@@ -12,7 +12,7 @@ from analysis.figures.labels.class_similarity import Tables
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import Study, read
-from harness.tracking.spool.event_log import SweepStarted
+from harness.tracking.spool.events import SweepStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
 

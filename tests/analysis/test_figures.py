@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import correction, learning_curves, parallel, response, search_progress, style, surface
 from analysis.frames.sweep_frame import Study, load
-from harness.tracking.spool.event_log import Event
+from harness.tracking.spool.events import Event
 from harness.training.config.run_config import RunConfig
 from tests.analysis.sweeps import searched, sent, trial
 

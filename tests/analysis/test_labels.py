@@ -13,7 +13,7 @@ from analysis.figures.labels import fates, gallery, mistakes
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import LabelHistory, Labels
 from analysis.frames.sweep_frame import Study, load, read
-from harness.tracking.spool.event_log import Event, TrialEnded, TrialStarted
+from harness.tracking.spool.events import Event, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
 

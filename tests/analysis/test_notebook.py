@@ -9,7 +9,7 @@ from nbformat import NotebookNode
 
 from analysis import execute
 from analysis.frames.sweep_frame import Study
-from harness.tracking.spool.event_log import Event
+from harness.tracking.spool.events import Event
 from tests.analysis.sweeps import class_labelled, confirmed, labelled, searched, sent
 
 FOLDER = Path(execute.__file__).parent

@@ -12,7 +12,8 @@ from mlflow import MlflowClient
 from harness import compare
 from harness.space import dump, load
 from harness.tracking.mlflow_view.writer_process import EventSender
-from harness.tracking.spool.event_log import Event, EventLog, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
 from tests.support.provenance import provenance
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store

@@ -10,7 +10,7 @@ from rich.console import Console
 from scipy.stats import t
 
 from harness.console import BAR_WIDTH, SweepProgress, verdict
-from harness.tracking.spool.event_log import EpochMetrics, TrialEnded, TrialStarted
+from harness.tracking.spool.events import EpochMetrics, TrialEnded, TrialStarted
 
 
 def summary(seeds: int, spread: float | None) -> dict[str, Any]:

@@ -11,7 +11,8 @@ import pytest
 
 from harness import report
 from harness.space import dump, load
-from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, labelled, searched, trial
 from tests.support.browser import probe, screenshot
 from tests.support.provenance import provenance

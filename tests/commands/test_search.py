@@ -341,12 +341,12 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
     result = run("harness.search", *SMALL, *arguments, "--address", ray_address, "--runs-dir", str(tmp_path))
     assert result.code == 0, result.all
 
-    from harness.tracking.spool import event_log
+    from harness.tracking.spool import event_log, events
 
     ends = {
         record.trial: record.time / 1000
         for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")
-        if isinstance(record, event_log.TrialEnded)
+        if isinstance(record, events.TrialEnded)
     }
     computing = {entry.number: entry.seconds for entry in entries(tmp_path / "label_lr")}
     extra = [ends[n] - ends[n - 1] - computing[n] for n in range(1, 24)]

@@ -12,7 +12,8 @@ import pytest
 from analysis.frames.class_similarity import superclass_table
 from harness.semantics.__main__ import main
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import SweepEnded, SweepStarted
 from tests.commands.test_confirm import Sweep, pretended
 
 GROUPS = {"round": [0, 6, 8, 9], "straight": [1, 4, 7], "both": [2, 3, 5]}

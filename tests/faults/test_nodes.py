@@ -102,10 +102,10 @@ def test_sixty_trials_survive_the_loss_of_nodes_and_a_node_that_joins_is_used(tm
     assert summary["states"]["failed"] == 0
     assert sum(summary["states"].values()) == 60
 
-    from harness.tracking.spool import event_log
+    from harness.tracking.spool import event_log, events
 
     records = [record for record, _ in event_log.read_events(folder / "spool")]
-    ends = [record.trial for record in records if isinstance(record, event_log.TrialEnded)]
+    ends = [record.trial for record in records if isinstance(record, events.TrialEnded)]
     assert sorted(ends) == list(range(60)), "each ends once"
-    measured = [(record.trial, record.step) for record in records if isinstance(record, event_log.EpochMetrics)]
+    measured = [(record.trial, record.step) for record in records if isinstance(record, events.EpochMetrics)]
     assert len(measured) == len(set(measured)), "each epoch is told once"

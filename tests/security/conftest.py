@@ -15,7 +15,8 @@ import pytest
 import torch
 
 from harness.space import dump, load
-from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import SweepEnded, SweepStarted
 from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import Result
 from tests.tuning.conftest import run_all

@@ -199,7 +199,8 @@ def test_a_job_is_not_sent_with_it(tmp_path: Path) -> None:
 
 def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Path, empty_database: Path) -> None:
     from harness.tracking.mlflow_view.writer_process import EventSender
-    from harness.tracking.spool.event_log import EpochMetrics, EventLog, TrialStarted
+    from harness.tracking.spool.event_log import EventLog
+    from harness.tracking.spool.events import EpochMetrics, TrialStarted
     from harness.tracking.spool.writer_log import line_logger
     from harness.tracking.tracking_uri import ServerUnavailable
 

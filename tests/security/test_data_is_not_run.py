@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from harness.tracking.mlflow_view import logged_models
-from harness.tracking.spool import event_log
+from harness.tracking.spool import event_log, events
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.logits import learn_from
@@ -102,7 +102,7 @@ def test_what_is_no_state_of_a_run_starts_it_anew(tmp_path: Path) -> None:
 
 def test_a_pickle_in_place_of_weights_is_not_run_when_models_are_logged(tmp_path: Path, trap: Trap) -> None:
     malicious_archive(tmp_path / "0" / logged_models.WEIGHTS, trap)
-    assert logged_models.make(tmp_path, {0: CONFIG.model_dump()}) != ""
+    assert logged_models.make_models(tmp_path, {0: CONFIG.model_dump()}) != ""
     assert not (tmp_path / "0" / logged_models.MODEL).exists()
     assert not trap.sprung.exists()
 
@@ -133,7 +133,7 @@ def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Pa
         malicious_npz(file, trap, labels)
     with event_log.EventLog(folder / "spool") as records:
         for number in range(12):
-            records.append(event_log.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
+            records.append(events.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
     result = call("report", "label_lr", "--runs-dir", str(tmp_path))
     assert "Traceback" not in result.all
     assert call("semantics", "label_lr", "--runs-dir", str(tmp_path)).code == 2
@@ -141,7 +141,8 @@ def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Pa
 
 
 def line(body: bytes) -> bytes:
-    return b"%08x %s\n" % (zlib.crc32(body), body)
+    """A line with the right checksum whatever the rest of it is."""
+    return body[:-1] + b',"crc32":"%08x"}\n' % zlib.crc32(body[:-1] + b"}")
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.spool.event_log import EventLog, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import TrialEnded, TrialStarted
 from tests.security.conftest import again, call, finished
 from tests.tracking.conftest import empty_database, runs, store
 

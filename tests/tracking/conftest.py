@@ -43,7 +43,7 @@ def store(runs: Path) -> str:
 
 
 @pytest.fixture
-def spool_folder(runs: Path) -> Path:
+def log_folder(runs: Path) -> Path:
     return runs / "a study" / "spool"
 
 

@@ -9,11 +9,11 @@ from mlflow import MlflowClient
 from mlflow.data import get_source
 from mlflow.entities import DatasetInput, ViewType
 
-from harness.tracking.spool.event_log import (
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import (
     DatasetUsed,
     EpochMetrics,
     Event,
-    EventLog,
     SweepEnded,
     SweepStarted,
     TrialEnded,
@@ -25,7 +25,7 @@ BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 STATES = ("complete", "pruned", "failed")
 
 
-def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Event]:
+def trial_events(trial: int, epochs: int = EPOCHS) -> Iterator[Event]:
     """Trial 0 completes, trial 1 is pruned, trial 2 diverges, and so on in turn."""
     state, start = STATES[trial % 3], BEGIN + 60_000 * trial
     params = {"label_lr": 0.1 * (trial + 1), "meta_interval": trial + 1, "method": "learned", "train_on_meta": False}
@@ -45,18 +45,18 @@ def trial_records(trial: int, epochs: int = EPOCHS) -> Iterator[Event]:
     )
 
 
-def sweep_records(trials: int = 3) -> Iterator[Event]:
+def sweep_events(trials: int = 3) -> Iterator[Event]:
     yield SweepStarted(name="a study", params={"sampler": "tpe"}, tags={"commit": "abc"}, time=BEGIN)
     for trial in range(trials):
-        yield from trial_records(trial)
+        yield from trial_events(trial)
     yield SweepEnded(metrics={"best_val_accuracy": 0.8}, time=BEGIN + 60_000 * (trials + 1))
 
 
-def record(folder: Path, records: Iterator[Event]) -> Path:
-    """Appends `records` to the spool in `folder`, which is returned."""
-    with EventLog(folder) as spool:
-        for each in records:
-            spool.append(each)
+def write_events(folder: Path, events: Iterator[Event]) -> Path:
+    """Appends `events` to the spool in `folder`, which is returned."""
+    with EventLog(folder) as log:
+        for each in events:
+            log.append(each)
     return folder
 
 

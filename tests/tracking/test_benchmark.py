@@ -21,5 +21,5 @@ def test_a_result_holds_the_loop_less_than_a_millisecond_with_the_server_away(
 ) -> None:
     monkeypatch.setattr(tracking, "OURS", 40)
     monkeypatch.setattr(tracking.Tracker, "start", lambda self: None)
-    monkeypatch.setattr(tracking.Tracker, "finish", lambda self, timeout: self.spool.close())
-    assert statistics.median(tracking.away("", tmp_path)) < 1e-3
+    monkeypatch.setattr(tracking.Tracker, "finish", lambda self, timeout: self.event_log.close())
+    assert statistics.median(tracking.unreachable("", tmp_path)) < 1e-3

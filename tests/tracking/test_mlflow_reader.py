@@ -8,15 +8,16 @@ from mlflow import MlflowClient
 
 from harness.tracking.mlflow_view import mlflow_reader
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-from harness.tracking.spool.event_log import EventLog, SweepEnded, SweepStarted
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import SweepEnded, SweepStarted
 from harness.tracking.tracking_uri import TrackingError
-from tests.tracking.sweeps import BEGIN, EPOCHS, record, sweep_records
+from tests.tracking.sweeps import BEGIN, EPOCHS, sweep_events, write_events
 from tests.tracking.test_mlflow_writer import send
 
 
 @pytest.fixture
-def sent(spool_folder: Path, store: str) -> str:
-    send(record(spool_folder, sweep_records(4)), store)
+def sent(log_folder: Path, store: str) -> str:
+    send(write_events(log_folder, sweep_events(4)), store)
     return store
 
 
@@ -56,7 +57,7 @@ def test_curves_of_chosen_trials_alone(sent: str) -> None:
 def test_curves_are_the_same_run_by_run_as_in_bulk(sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
     sweep = MlflowReader(sent).sweep()
     in_bulk = sweep.curves(["val_accuracy", "train_loss"])
-    monkeypatch.setattr(mlflow_reader, "POINTS", 7)  # as if each answer were cut short
+    monkeypatch.setattr(mlflow_reader, "POINT_LIMIT", 7)  # as if each answer were cut short
     pd.testing.assert_frame_equal(sweep.curves(["val_accuracy", "train_loss"]), in_bulk)
 
 
@@ -70,8 +71,8 @@ def test_curves_take_one_call_a_metric_not_one_a_run(sent: str, monkeypatch: pyt
 
 def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:
     for name, time in (("old", BEGIN), ("new", BEGIN + 9)):
-        with EventLog(runs / name / "spool") as spool:
-            spool.append(SweepStarted(name="a study", tags={"which": name}, time=time))
+        with EventLog(runs / name / "spool") as log:
+            log.append(SweepStarted(name="a study", tags={"which": name}, time=time))
         send(runs / name / "spool", store)
     server = MlflowReader(store)
     assert server.sweep("a study").tags["which"] == "new"
@@ -97,18 +98,18 @@ def test_a_store_that_is_not_there_is_told_and_not_made(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_sweep_without_trials_is_an_empty_frame(spool_folder: Path, store: str) -> None:
-    send(record(spool_folder, iter([SweepStarted(name="a study", time=BEGIN), SweepEnded(time=BEGIN)])), store)
+def test_a_sweep_without_trials_is_an_empty_frame(log_folder: Path, store: str) -> None:
+    send(write_events(log_folder, iter([SweepStarted(name="a study", time=BEGIN), SweepEnded(time=BEGIN)])), store)
     sweep = MlflowReader(store).sweep()
     assert sweep.trials().empty
     assert sweep.curves(["val_accuracy"]).empty
 
 
-def test_a_file_of_the_sweep_is_fetched(spool_folder: Path, store: str, tmp_path: Path) -> None:
-    spool_folder.mkdir(parents=True)
-    space = spool_folder.parent / "space.yaml"
+def test_a_file_of_the_sweep_is_fetched(log_folder: Path, store: str, tmp_path: Path) -> None:
+    log_folder.mkdir(parents=True)
+    space = log_folder.parent / "space.yaml"
     space.write_text("label_lr: 0.1\n")
-    send(record(spool_folder, iter([SweepStarted(name="a study", artifacts=(str(space),))])), store)
+    send(write_events(log_folder, iter([SweepStarted(name="a study", artifacts=(str(space),))])), store)
     sweep = MlflowReader(store).sweep()
     assert sweep.artifact("space.yaml", tmp_path).read_text() == "label_lr: 0.1\n"
     with pytest.raises(TrackingError, match=r"expected a file 'labels\.npz'"):
@@ -116,8 +117,8 @@ def test_a_file_of_the_sweep_is_fetched(spool_folder: Path, store: str, tmp_path
 
 
 @pytest.mark.slow
-def test_over_http_a_sweep_reads_the_same(sent: str, spool_folder: Path, server: str) -> None:
-    send(spool_folder, server)
+def test_over_http_a_sweep_reads_the_same(sent: str, log_folder: Path, server: str) -> None:
+    send(log_folder, server)
     here = MlflowReader(sent).sweep("a study")
     there = next(
         sweep for sweep in MlflowReader(server).sweeps() if sweep.tags["harness.sweep"] == here.tags["harness.sweep"]

@@ -1,4 +1,4 @@
-"""What a server shows of a sweep is what its records say, however often they are sent."""
+"""What a server shows of a sweep is what its events say, however often they are sent."""
 
 import math
 from collections.abc import Callable, Iterable
@@ -11,11 +11,11 @@ from mlflow import MlflowClient
 
 from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.cursor import Cursor
-from harness.tracking.spool.event_log import (
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import (
     ArtifactsAdded,
     EpochMetrics,
     Event,
-    EventLog,
     SweepEnded,
     SweepPaused,
     SweepStarted,
@@ -24,25 +24,25 @@ from harness.tracking.spool.event_log import (
 )
 from harness.tracking.spool.writer_log import FILE as LOG
 from harness.tracking.spool.writer_log import line_logger
-from tests.tracking.sweeps import BEGIN, EPOCHS, record, shown, sweep_records, trial_records
+from tests.tracking.sweeps import BEGIN, EPOCHS, shown, sweep_events, trial_events, write_events
 
 Tell = Callable[[Iterable[Event]], dict[str, dict[str, Any]]]
 
 
 @pytest.fixture
-def tell(spool_folder: Path, store: str) -> Tell:
-    """Appends records, sends them by a writer that starts anew, and gives what the server shows then."""
+def tell(log_folder: Path, store: str) -> Tell:
+    """Appends events, sends them by a writer that starts anew, and gives what the server shows then."""
 
-    def tell(records: Iterable[Event]) -> dict[str, dict[str, Any]]:
-        record(spool_folder, iter(records))
-        send(spool_folder, store)
+    def tell(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
+        write_events(log_folder, iter(events))
+        send(log_folder, store)
         return shown(store)
 
     return tell
 
 
-def send(folder: Path, uri: str, revive: bool = False) -> EventSender:
-    writer = EventSender(folder, uri, line_logger(folder), revive)
+def send(folder: Path, uri: str, rebuild: bool = False) -> EventSender:
+    writer = EventSender(folder, uri, line_logger(folder), rebuild)
     while writer.send():
         pass
     return writer
@@ -53,7 +53,7 @@ def log_of(folder: Path) -> str:
 
 
 def test_a_sweep_is_a_parent_run_and_each_trial_a_child(tell: Tell) -> None:
-    runs = tell(sweep_records(3))
+    runs = tell(sweep_events(3))
     assert {name: run["parent"] for name, run in runs.items()} == {
         "a study": None,
         "learned-000": "a study",
@@ -63,7 +63,7 @@ def test_a_sweep_is_a_parent_run_and_each_trial_a_child(tell: Tell) -> None:
 
 
 def test_each_end_has_its_status_and_its_reason(tell: Tell) -> None:
-    runs = tell(sweep_records(3))
+    runs = tell(sweep_events(3))
     assert {name: run["status"] for name, run in runs.items()} == {
         "a study": "FINISHED",
         "learned-000": "FINISHED",
@@ -75,7 +75,7 @@ def test_each_end_has_its_status_and_its_reason(tell: Tell) -> None:
 
 
 def test_a_run_carries_its_parameters_tags_and_times(tell: Tell) -> None:
-    run = tell(sweep_records(2))["learned-001"]
+    run = tell(sweep_events(2))["learned-001"]
     assert run["params"] == {
         "label_lr": "0.2",
         "meta_interval": "2",
@@ -88,7 +88,7 @@ def test_a_run_carries_its_parameters_tags_and_times(tell: Tell) -> None:
 
 
 def test_the_data_that_runs_saw_are_their_inputs_and_the_sweep_has_each_once(tell: Tell) -> None:
-    runs = tell(sweep_records(3))
+    runs = tell(sweep_events(3))
     toy = ("toy", "data/toy", '{"images": 7}')
 
     def parts(*of: int) -> list[tuple[str, ...]]:
@@ -109,24 +109,24 @@ def test_data_sets_take_one_call_a_run(tell: Tell, monkeypatch: pytest.MonkeyPat
         original(self, run_id, datasets=datasets)
 
     monkeypatch.setattr(MlflowClient, "log_inputs", counted)
-    tell(sweep_records(6))
+    tell(sweep_events(6))
     assert len(calls) == 7
 
 
 def test_a_curve_has_a_point_an_epoch(tell: Tell) -> None:
-    curve = tell(sweep_records(1))["learned-000"]["curves"]["train_loss"]
+    curve = tell(sweep_events(1))["learned-000"]["curves"]["train_loss"]
     assert curve == [(epoch, 2.0 / epoch, BEGIN + 1000 * epoch) for epoch in range(1, EPOCHS + 1)]
 
 
 def test_a_value_that_is_no_number_is_a_tag_and_the_rest_of_the_curve_stands(tell: Tell) -> None:
-    run = tell(sweep_records(3))["learned-002"]
+    run = tell(sweep_events(3))["learned-002"]
     assert run["tags"]["nonfinite.train_loss"] == f"nan at step {EPOCHS}"
     assert len(run["curves"]["train_loss"]) == EPOCHS - 1
     assert all(math.isfinite(value) for _, value, _ in run["curves"]["train_loss"])
 
 
-def test_files_are_on_their_runs(tell: Tell, spool_folder: Path) -> None:
-    home = spool_folder.parent
+def test_files_are_on_their_runs(tell: Tell, log_folder: Path) -> None:
+    home = log_folder.parent
     home.mkdir(parents=True)
     for name in ("space.yaml", "labels.npz"):
         (home / name).write_text(name)
@@ -141,12 +141,12 @@ def test_files_are_on_their_runs(tell: Tell, spool_folder: Path) -> None:
     assert runs["learned-000"]["files"] == ["labels.npz"]
 
 
-def test_a_folder_that_a_trial_leaves_later_is_on_its_run(tell: Tell, spool_folder: Path, store: str) -> None:
-    model = spool_folder.parent / "trials" / "0" / "model"
+def test_a_folder_that_a_trial_leaves_later_is_on_its_run(tell: Tell, log_folder: Path, store: str) -> None:
+    model = log_folder.parent / "trials" / "0" / "model"
     model.mkdir(parents=True)
     for name in ("MLmodel", "weights"):
         (model / name).write_text(name)
-    tell([*trial_records(0), ArtifactsAdded(trial=0, artifacts=(str(model),))])
+    tell([*trial_events(0), ArtifactsAdded(trial=0, artifacts=(str(model),))])
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], "tags.trial = '0'")
     assert sorted(file.path for file in client.list_artifacts(run.info.run_id, "model")) == [
@@ -157,28 +157,28 @@ def test_a_folder_that_a_trial_leaves_later_is_on_its_run(tell: Tell, spool_fold
 
 
 def test_the_files_of_a_local_store_lie_in_the_runs_folder(tell: Tell, store: str, runs: Path) -> None:
-    tell(sweep_records(1))
+    tell(sweep_events(1))
     experiment = MlflowClient(store).get_experiment_by_name("a study")
     assert experiment.artifact_location == (runs / "mlartifacts").as_uri() + "/a%20study"
 
 
-def test_sending_everything_again_changes_nothing(tell: Tell, spool_folder: Path, store: str) -> None:
-    before = tell(sweep_records(3))
-    for cursor in spool_folder.glob("cursor-*.json"):
+def test_sending_everything_again_changes_nothing(tell: Tell, log_folder: Path, store: str) -> None:
+    before = tell(sweep_events(3))
+    for cursor in log_folder.glob("cursor-*.json"):
         cursor.unlink()
-    send(spool_folder, store)
+    send(log_folder, store)
     assert shown(store) == before
 
 
 def test_any_cut_into_batches_shows_the_same(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch, tell: Tell
+    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch, tell: Tell
 ) -> None:
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", 4)
-    in_small_batches = tell(sweep_records(3))
-    for cursor in spool_folder.glob("cursor-*.json"):
+    in_small_batches = tell(sweep_events(3))
+    for cursor in log_folder.glob("cursor-*.json"):
         cursor.unlink()
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", 2000)
-    send(spool_folder, store)
+    send(log_folder, store)
     assert shown(store) == in_small_batches
 
 
@@ -191,7 +191,7 @@ def test_values_go_in_batches_never_one_a_call(tell: Tell, monkeypatch: pytest.M
         return log_batch(self, run_id, **entities)
 
     monkeypatch.setattr(MlflowClient, "log_batch", counted)
-    tell(sweep_records(4))
+    tell(sweep_events(4))
     assert len(calls) == 5, "one for the sweep and one for each trial"
 
 
@@ -207,7 +207,7 @@ def test_more_values_than_one_call_may_hold_all_arrive(tell: Tell) -> None:
 
 
 def test_a_trial_taken_up_again_goes_on_in_its_own_run(tell: Tell) -> None:
-    first, *rest = trial_records(0)
+    first, *rest = trial_events(0)
     tell([SweepStarted(name="a study", time=BEGIN), first, *rest[:2], SweepPaused(time=BEGIN + 9)])
     again = [SweepStarted(name="a study", time=BEGIN + 10), first, *rest[2:], SweepEnded(time=BEGIN + 90_000)]
     runs = tell(again)
@@ -217,7 +217,7 @@ def test_a_trial_taken_up_again_goes_on_in_its_own_run(tell: Tell) -> None:
 
 
 def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_again(tell: Tell) -> None:
-    first, _, *points, _ = trial_records(0)
+    first, _, *points, _ = trial_events(0)
     assert all(isinstance(point, EpochMetrics) for point in points)
     tell([first, *points[:3]])
     again = [replace(point, time=point.time + 9) for point in points if isinstance(point, EpochMetrics)]
@@ -229,7 +229,7 @@ def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_aga
 
 
 def test_a_paused_sweep_and_its_open_trials_are_killed_and_run_again_when_it_goes_on(tell: Tell) -> None:
-    opening = [SweepStarted(name="a study", time=BEGIN), *list(trial_records(0))[:3]]
+    opening = [SweepStarted(name="a study", time=BEGIN), *list(trial_events(0))[:3]]
     runs = tell([*opening, SweepPaused(reason="interrupted by hand", time=BEGIN + 5000)])
     assert {run["status"] for run in runs.values()} == {"KILLED"}
     assert {run["tags"]["state"] for run in runs.values()} == {"interrupted"}
@@ -241,21 +241,21 @@ def test_a_paused_sweep_and_its_open_trials_are_killed_and_run_again_when_it_goe
 
 
 def test_a_sweep_that_went_on_has_no_reason_to_have_ended_also_when_all_is_sent_at_once(tell: Tell) -> None:
-    first, *rest = trial_records(0)
+    first, *rest = trial_events(0)
     pause = [SweepStarted(name="a study", time=BEGIN), first, SweepPaused(time=BEGIN + 1)]
     runs = tell([*pause, SweepStarted(name="a study", time=BEGIN + 2), first, *rest, SweepEnded(time=BEGIN + 99_000)])
     assert {run["status"] for run in runs.values()} == {"FINISHED"}
     assert not any("reason" in run["tags"] for run in runs.values())
 
 
-def test_a_parameter_that_changed_keeps_its_first_value_and_is_named_in_the_log(tell: Tell, spool_folder: Path) -> None:
+def test_a_parameter_that_changed_keeps_its_first_value_and_is_named_in_the_log(tell: Tell, log_folder: Path) -> None:
     tell([SweepStarted(name="a study", params={"trials": 24, "seed": 1})])
     runs = tell([SweepStarted(name="a study", params={"trials": 60, "seed": 1, "added": 2})])
     assert runs["a study"]["params"] == {"trials": "24", "seed": "1", "added": "2"}
-    assert "refused, stepped over: trials=60" in log_of(spool_folder)
+    assert "skipped trials=60" in log_of(log_folder)
 
 
-def test_what_the_server_refuses_is_named_and_the_rest_arrives(tell: Tell, spool_folder: Path, store: str) -> None:
+def test_what_the_server_refuses_is_named_and_the_rest_arrives(tell: Tell, log_folder: Path, store: str) -> None:
     runs = tell(
         [
             SweepStarted(name="a study"),
@@ -267,56 +267,56 @@ def test_what_the_server_refuses_is_named_and_the_rest_arrives(tell: Tell, spool
     assert runs["one"]["params"] == {"fine": "1"}
     assert set(runs["one"]["curves"]) == {"loss", "accuracy"}
     assert runs["one"]["status"] == "FINISHED"
-    log = log_of(spool_folder)
-    assert log.count("refused, stepped over") == 3
+    log = log_of(log_folder)
+    assert log.count("skipped ") == 3
     assert "not a valid name?!=2" in log
     assert "gone.npz" in log
-    assert Cursor.load(spool_folder, store).refused == 3
+    assert Cursor.load(log_folder, store).skipped == 3
 
 
 def test_a_record_of_a_trial_whose_start_was_lost_still_has_a_run(tell: Tell) -> None:
-    runs = tell(list(trial_records(4))[1:])
+    runs = tell(list(trial_events(4))[1:])
     assert runs["trial 4"]["status"] == "KILLED"
     assert runs["trial 4"]["parent"] == "a study"
 
 
-def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(tell: Tell, store: str, spool_folder: Path) -> None:
-    tell(sweep_records(1))
+def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(tell: Tell, store: str, log_folder: Path) -> None:
+    tell(sweep_events(1))
     client = MlflowClient(store)
     experiment = client.get_experiment_by_name("a study").experiment_id
     (deleted,) = client.search_runs([experiment], "tags.trial = '0'")
     client.delete_run(deleted.info.run_id)
 
-    record(spool_folder, iter([EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})]))
-    send(spool_folder, store)
+    write_events(log_folder, iter([EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})]))
+    send(log_folder, store)
     assert client.search_runs([experiment], "tags.trial = '0'") == []
-    assert "deleted by hand" in log_of(spool_folder)
+    assert "deleted by hand" in log_of(log_folder)
 
-    for cursor in spool_folder.glob("cursor-*.json"):
+    for cursor in log_folder.glob("cursor-*.json"):
         cursor.unlink()
-    send(spool_folder, store, revive=True)
+    send(log_folder, store, rebuild=True)
     (revived,) = client.search_runs([experiment], "tags.trial = '0'")
     assert len(client.get_metric_history(revived.info.run_id, "train_loss")) == EPOCHS + 1
 
 
 def test_a_server_that_lost_the_runs_gets_everything_again(
-    tell: Tell, store: str, spool_folder: Path, empty_database: Path, runs: Path
+    tell: Tell, store: str, log_folder: Path, empty_database: Path, runs: Path
 ) -> None:
-    before = tell(sweep_records(2))
+    before = tell(sweep_events(2))
     (runs / "mlflow.db").write_bytes(empty_database.read_bytes())
-    record(spool_folder, trial_records(5))
-    send(spool_folder, store)
+    write_events(log_folder, trial_events(5))
+    send(log_folder, store)
     after = shown(store)
     assert {name: after[name] for name in before} == before
-    assert "sending everything again" in log_of(spool_folder)
+    assert "sending everything again" in log_of(log_folder)
 
 
 def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, store: str) -> None:
     for name, trial in (("first", 0), ("second", 1)):
-        with EventLog(runs / name / "spool") as spool:
-            spool.append(SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN))
-            for each in trial_records(trial):
-                spool.append(each)
+        with EventLog(runs / name / "spool") as log:
+            log.append(SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN))
+            for each in trial_events(trial):
+                log.append(each)
         send(runs / name / "spool", store)
     shows = shown(store)
     assert {name: run["parent"] for name, run in shows.items()} == {

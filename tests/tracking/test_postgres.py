@@ -12,7 +12,7 @@ import pytest
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.tracking_uri import check_server
 from tests.tracking.conftest import free_port
-from tests.tracking.sweeps import record, shown, sweep_records
+from tests.tracking.sweeps import shown, sweep_events, write_events
 from tests.tracking.test_mlflow_writer import send
 
 
@@ -53,17 +53,17 @@ def postgres() -> Iterator[str]:
 
 
 @pytest.mark.slow
-def test_on_postgresql_a_sweep_shows_and_reads_as_on_sqlite(postgres: str, store: str, spool_folder: Path) -> None:
-    record(spool_folder, sweep_records(3))
+def test_on_postgresql_a_sweep_shows_and_reads_as_on_sqlite(postgres: str, store: str, log_folder: Path) -> None:
+    write_events(log_folder, sweep_events(3))
     check_server(postgres)
-    send(spool_folder, postgres)
-    send(spool_folder, store)
+    send(log_folder, postgres)
+    send(log_folder, store)
     assert shown(postgres) == shown(store)
 
-    for cursor in spool_folder.glob("cursor-*.json"):
+    for cursor in log_folder.glob("cursor-*.json"):
         assert "secret" not in cursor.read_text()
         cursor.unlink()
-    send(spool_folder, postgres)
+    send(log_folder, postgres)
     assert shown(postgres) == shown(store), "sending twice changes nothing"
 
     there, here = MlflowReader(postgres).sweep("a study"), MlflowReader(store).sweep("a study")

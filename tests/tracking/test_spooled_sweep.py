@@ -6,16 +6,17 @@ import pandas as pd
 import pytest
 
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-from harness.tracking.spool.event_log import EventLog, EventLogError, SweepStarted, TrialEnded, TrialStarted
+from harness.tracking.spool.event_log import EventLog, EventLogError
+from harness.tracking.spool.events import SweepStarted, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from harness.tracking.tracking_uri import TrackingError
-from tests.tracking.sweeps import EPOCHS, record, sweep_records
+from tests.tracking.sweeps import EPOCHS, sweep_events, write_events
 from tests.tracking.test_mlflow_writer import send
 
 
 @pytest.fixture
-def folder(spool_folder: Path) -> Path:
-    return record(spool_folder, sweep_records(4)).parent
+def folder(log_folder: Path) -> Path:
+    return write_events(log_folder, sweep_events(4)).parent
 
 
 def test_trials_and_curves_are_those_that_the_server_gives(folder: Path, store: str) -> None:
@@ -40,17 +41,17 @@ def test_curves_of_chosen_trials_alone(folder: Path) -> None:
 
 
 def test_runs_of_a_confirmation_are_no_trials_of_the_search(folder: Path) -> None:
-    with EventLog(folder / "spool") as spool:
-        spool.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
-        spool.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
+    with EventLog(folder / "spool") as log:
+        log.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
+        log.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
     recorded = SpooledSweep.read(folder)
     assert list(recorded.trials()["trial"]) == [0, 1, 2, 3]
     assert list(recorded.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
 
 
 def test_a_trial_whose_start_was_lost_is_left_out(folder: Path) -> None:
-    with EventLog(folder / "spool") as spool:
-        spool.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
+    with EventLog(folder / "spool") as log:
+        log.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
     assert list(SpooledSweep.read(folder).trials()["trial"]) == [0, 1, 2, 3]
 
 
@@ -59,10 +60,10 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
     file.parent.mkdir(parents=True)
     for each in (file, own):
         each.write_text("content")
-    with EventLog(folder / "spool") as spool:
-        spool.append(SweepStarted(name="a study", tags={}, artifacts=(str(own),)))
-        spool.append(TrialStarted(trial=9, name="learned-9"))
-        spool.append(TrialEnded(trial=9, state="complete", artifacts=(str(file),)))
+    with EventLog(folder / "spool") as log:
+        log.append(SweepStarted(name="a study", tags={}, artifacts=(str(own),)))
+        log.append(TrialStarted(trial=9, name="learned-9"))
+        log.append(TrialEnded(trial=9, state="complete", artifacts=(str(file),)))
     recorded = SpooledSweep.read(folder)
     run = recorded.trials().set_index("trial").loc[9, "run_id"]
     assert recorded.artifact("labels.npz", folder, str(run)) == file
@@ -76,5 +77,5 @@ def test_files_are_found_where_they_lie_and_a_missing_one_is_told(folder: Path) 
 
 
 def test_a_folder_without_records_is_told(tmp_path: Path) -> None:
-    with pytest.raises(EventLogError, match="expected the records of a sweep"):
+    with pytest.raises(EventLogError, match="expected the event log of a sweep"):
         SpooledSweep.read(tmp_path)

@@ -9,9 +9,9 @@ import pytest
 
 from harness import sync
 from harness.common.file_lock import file_lock
-from harness.tracking.spool.cursor import cursor_path, unsent
+from harness.tracking.spool.cursor import count_pending, lock_path
 from tests.tracking.conftest import free_port
-from tests.tracking.sweeps import record, shown, sweep_records, trial_records
+from tests.tracking.sweeps import shown, sweep_events, trial_events, write_events
 
 
 @pytest.fixture
@@ -20,7 +20,7 @@ def swept(runs: Path) -> Path:
     home = runs / "a study"
     home.mkdir()
     (home / "labels.npz").write_bytes(b"labels")
-    record(home / "spool", sweep_records(3))
+    write_events(home / "spool", sweep_events(3))
     return runs
 
 
@@ -31,7 +31,7 @@ def command(runs: Path, *words: str) -> int:
 def test_what_is_left_is_sent(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(swept, "a study") == 0
     assert len(shown(store)) == 4
-    assert capsys.readouterr().out.startswith(f"a study: {len(list(sweep_records(3)))} records sent to {store}; run ")
+    assert capsys.readouterr().out.startswith(f"a study: {len(list(sweep_events(3)))} events sent to {store}; run ")
 
 
 def test_twice_changes_nothing(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -40,15 +40,15 @@ def test_twice_changes_nothing(swept: Path, store: str, capsys: pytest.CaptureFi
     capsys.readouterr()
     assert command(swept, "a study") == 0
     assert shown(store) == before
-    assert capsys.readouterr().out.startswith("a study: no records sent")
+    assert capsys.readouterr().out.startswith("a study: no events sent")
 
 
 def test_only_what_was_added_is_sent(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
     command(swept, "a study")
-    record(swept / "a study" / "spool", trial_records(3))
+    write_events(swept / "a study" / "spool", trial_events(3))
     capsys.readouterr()
     assert command(swept, "a study") == 0
-    assert capsys.readouterr().out.startswith(f"a study: {len(list(trial_records(3)))} records sent")
+    assert capsys.readouterr().out.startswith(f"a study: {len(list(trial_events(3)))} events sent")
     assert shown(store)["learned-003"]["status"] == "FINISHED"
 
 
@@ -73,7 +73,7 @@ def test_rebuilding_where_everything_is_changes_nothing(swept: Path, store: str)
 
 
 def test_a_sweep_whose_driver_died_is_not_left_running(swept: Path, store: str) -> None:
-    record(swept / "a study" / "spool", iter([*list(sweep_records(4))[:-1], *list(trial_records(6))[:-1]]))
+    write_events(swept / "a study" / "spool", iter([*list(sweep_events(4))[:-1], *list(trial_events(6))[:-1]]))
     assert command(swept, "a study") == 0
     runs = shown(store)
     assert (runs["a study"]["status"], runs["learned-006"]["status"]) == ("KILLED", "KILLED")
@@ -109,26 +109,26 @@ def test_a_server_that_is_away_is_told_and_nothing_is_lost(swept: Path, capsys: 
     url = f"http://127.0.0.1:{free_port()}"
     assert command(swept, "a study", "--tracking-uri", url) == 1
     assert "connection refused" in capsys.readouterr().err
-    assert unsent(swept / "a study" / "spool", url) == len(list(sweep_records(3)))
+    assert count_pending(swept / "a study" / "spool", url) == len(list(sweep_events(3)))
 
 
 def test_two_never_send_at_once(
     swept: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "PATIENCE", 0.2)
-    with file_lock(cursor_path(swept / "a study" / "spool", store).with_suffix(".lock")) as mine:
-        assert mine
+    monkeypatch.setattr(sync, "LOCK_TIMEOUT", 0.2)
+    with file_lock(lock_path(swept / "a study" / "spool", store)) as locked:
+        assert locked
         assert command(swept, "a study") == 1
     assert "another process is sending" in capsys.readouterr().err
     assert command(swept, "a study") == 0
 
 
 def test_what_the_server_refused_is_told(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.tracking.spool.event_log import EpochMetrics
+    from harness.tracking.spool.events import EpochMetrics
 
-    record(swept / "a study" / "spool", iter([EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})]))
+    write_events(swept / "a study" / "spool", iter([EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})]))
     assert command(swept, "a study") == 0
-    assert "the server refused 1 values or files, named in" in capsys.readouterr().err
+    assert "the server did not take 1 values or files, which are listed in" in capsys.readouterr().err
 
 
 def test_bad_input_is_told_before_mlflow_is_imported(tmp_path: Path) -> None:

@@ -21,15 +21,16 @@ from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 from harness.sync import main as sync
 from harness.tracking import tracker
 from harness.tracking import tracker as tracker_module
-from harness.tracking.mlflow_view.writer_process import Driver, EventSender, main, run
-from harness.tracking.spool.cursor import Cursor, cursor_path, unsent
-from harness.tracking.spool.event_log import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
+from harness.tracking.mlflow_view import mlflow_writer
+from harness.tracking.mlflow_view.writer_process import EventSender, ParentProcess, main, send_until_done
+from harness.tracking.spool.cursor import Cursor, count_pending, cursor_path
+from harness.tracking.spool.events import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
 from harness.tracking.spool.writer_log import FILE as LOG
 from harness.tracking.spool.writer_log import line_logger
 from harness.tracking.tracker import Tracker
 from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy
-from tests.tracking.sweeps import BEGIN, record, shown, sweep_records, trial_records
+from tests.tracking.sweeps import BEGIN, shown, sweep_events, trial_events, write_events
 
 CALLS = ("create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated", "update_run")
 
@@ -38,10 +39,15 @@ class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
 
 
-def send_all(folder: Path, uri: str) -> None:
-    writer = EventSender(folder, uri, line_logger(folder))
+def send_all(folder: Path, uri: str, rebuild: bool = False) -> None:
+    writer = EventSender(folder, uri, line_logger(folder), rebuild)
     while writer.send():
         pass
+
+
+def send_without_driver(folder: Path, uri: str, seconds: float) -> bool:
+    sender = EventSender(folder, uri, line_logger(folder))
+    return send_until_done(sender, ParentProcess(None), every=0.01, drain=seconds)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -76,12 +82,12 @@ def numbered_sweep(folder: Path) -> Path:
     """A sweep of two trials with a file, in the spool `folder`."""
     (folder.parent / "trials").mkdir(parents=True)
     (folder.parent / "space.yaml").write_text("a: 1\n")
-    with tracker.EventLog(folder) as spool:
-        spool.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
+    with tracker.EventLog(folder) as log:
+        log.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
         for trial in (0, 2):
-            for each in trial_records(trial):
-                spool.append(each)
-        spool.append(SweepEnded(time=BEGIN + 500_000))
+            for each in trial_events(trial):
+                log.append(each)
+        log.append(SweepEnded(time=BEGIN + 500_000))
     return folder
 
 
@@ -128,13 +134,13 @@ def test_a_writer_killed_at_any_call_leaves_nothing_out_and_nothing_double(
 )
 def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     error: Exception,
-    spool_folder: Path,
+    log_folder: Path,
     store: str,
     tmp_path: Path,
     empty_database: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    record(spool_folder, sweep_records(2))
+    write_events(log_folder, sweep_events(2))
 
     def act(call: int) -> None:
         if 2 <= call <= 4:
@@ -143,14 +149,14 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     on_each_call(monkeypatch, act, after=False)
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
     log: list[str] = []
-    assert run(EventSender(spool_folder, store, log.append), Driver(None), every=0.01, drain=20)
-    assert unsent(spool_folder, store) == 0
+    assert send_until_done(EventSender(log_folder, store, log.append), ParentProcess(None), every=0.01, drain=20)
+    assert count_pending(log_folder, store) == 0
     calm = f"sqlite:///{tmp_path / 'calm.db'}"
     (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
     monkeypatch.undo()
-    send_all(spool_folder, calm)
+    send_all(log_folder, calm)
     assert shown(store) == shown(calm)
-    assert [line.removeprefix(store).split(":")[0] for line in log] == [" is away", " is back"]
+    assert [line.removeprefix(store).split(":")[0] for line in log] == [" is unavailable", " is available again"]
 
 
 BROKEN = MlflowException("API request failed", INTERNAL_ERROR)
@@ -183,7 +189,7 @@ def poisoned_file(run: str, path: str) -> bool:
 @pytest.mark.parametrize(
     ("method", "poison", "named"),
     [
-        ("log_batch", poisoned_point, "train_loss=0.666"),
+        ("log_batch", poisoned_point, "points of train_loss of run"),
         ("create_run", poisoned_run, "run learned-001"),
         ("log_artifact", poisoned_file, "space.yaml"),
         ("log_inputs", lambda run, datasets: True, "data sets of run"),
@@ -191,7 +197,7 @@ def poisoned_file(run: str, path: str) -> bool:
     ],
     ids=["value", "run", "file", "data", "status"],
 )
-def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
+def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
     method: str,
     poison: Callable[..., bool],
     named: str,
@@ -204,121 +210,113 @@ def test_what_a_server_always_fails_on_is_set_aside_and_holds_up_nothing_else(
     folder = runs / "a study" / "spool"
     folder.parent.mkdir()
     (folder.parent / "space.yaml").write_text("a: 1\n")
-    first, *rest = sweep_records(3)
-    record(folder, iter([replace(first, artifacts=(str(folder.parent / "space.yaml"),)), *rest]))
+    first, *rest = sweep_events(3)
+    write_events(folder, iter([replace(first, artifacts=(str(folder.parent / "space.yaml"),)), *rest]))
     calm = f"sqlite:///{tmp_path / 'calm.db'}"
     (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
     send_all(folder, calm)
     with monkeypatch.context() as patch:
         breaking_on(patch, method, poison)
-        patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-        assert run(EventSender(folder, store, line_logger(folder)), Driver(None), every=0.01, drain=60)
+        patch.setattr(mlflow_writer, "RETRY_PAUSES", (0.0,))
+        send_all(folder, store)
     cursor = Cursor.load(folder, store)
-    assert unsent(folder, store) == 0
-    assert cursor.aside > 0
-    assert (cursor.refused, cursor.away) == (0, "")
+    assert count_pending(folder, store) == 0
+    assert cursor.skipped > 0
+    assert cursor.unreachable == ""
     assert named in (folder / LOG).read_text()
     sent, whole = shown(store), shown(calm)
     assert sent != whole
     untouched = whole.keys() - {"a study", "learned-000", "learned-001"}
     assert {name: sent[name]["curves"] for name in untouched} == {name: whole[name]["curves"] for name in untouched}
+    assert all("val_accuracy" in sent[name]["curves"] for name in sent.keys() - {"a study"}), (
+        "one name alone is skipped"
+    )
 
-    again = EventSender(folder, store, line_logger(folder), again=True)
-    while again.send():
-        pass
-    assert shown(store) == whole, "tried again by a server that is well, it is as if nothing had been"
-    assert Cursor.load(folder, store).aside == 0
-
-
-def test_of_many_values_the_one_at_fault_alone_is_set_aside(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    record(spool_folder, sweep_records(3))
-    breaking_on(monkeypatch, "log_batch", poisoned_point)
-    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-    assert run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=60)
-    assert Cursor.load(spool_folder, store).aside == 1
-    curves = shown(store)["learned-000"]["curves"]
-    assert [step for step, _, _ in curves["train_loss"]] == [1, 2, 4, 5]
-    assert [step for step, _, _ in curves["val_accuracy"]] == [1, 2, 3, 4, 5]
+    send_all(folder, store, rebuild=True)
+    assert shown(store) == whole, "rebuilt on a server that works, it is as if nothing had failed"
+    assert Cursor.load(folder, store).skipped == 0
 
 
 def test_a_server_that_reads_and_does_not_write_is_away(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(spool_folder, sweep_records(2))
+    write_events(log_folder, sweep_events(2))
     with monkeypatch.context() as patch:
         for method in ("log_batch", "log_inputs", "set_terminated"):
             breaking_on(patch, method, lambda *_, **__: True)
         patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-        assert not run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=1.0)
-    cursor = Cursor.load(spool_folder, store)
-    assert (cursor.offset, cursor.aside) == (0, 0)
-    assert cursor.away
+        assert not send_without_driver(log_folder, store, seconds=1.0)
+    cursor = Cursor.load(log_folder, store)
+    assert (cursor.offset, cursor.skipped) == (0, 0)
+    assert cursor.unreachable
 
 
 def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    record(spool_folder, sweep_records(2))
+    write_events(log_folder, sweep_events(2))
 
     def act(call: int) -> None:
         raise requests.ConnectionError("refused")
 
     on_each_call(monkeypatch, act, after=False)
     begin = time.monotonic()
-    assert not run(EventSender(spool_folder, store, line_logger(spool_folder)), Driver(None), every=0.01, drain=1.0)
+    assert not send_without_driver(log_folder, store, seconds=1.0)
     assert 0.9 < time.monotonic() - begin < 3
-    cursor = Cursor.load(spool_folder, store)
-    assert (cursor.offset, cursor.away) == (0, "refused")
+    cursor = Cursor.load(log_folder, store)
+    assert (cursor.offset, cursor.unreachable) == (0, "refused")
 
 
-def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(spool_folder: Path, store: str) -> None:
-    record(spool_folder, sweep_records(2))
-    send_all(spool_folder, store)
+def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(log_folder: Path, store: str) -> None:
+    write_events(log_folder, sweep_events(2))
+    send_all(log_folder, store)
     before = shown(store)
-    cursor_path(spool_folder, store).write_text('{"tracking_uri": "sqli')
-    send_all(spool_folder, store)
+    cursor_path(log_folder, store).write_text('{"tracking_uri": "sqli')
+    send_all(log_folder, store)
     assert shown(store) == before
 
 
-def test_damaged_lines_are_told_in_the_log_and_stepped_over(spool_folder: Path, store: str) -> None:
-    record(spool_folder, sweep_records(1))
-    path = spool_folder / "events.log"
+def test_damaged_lines_are_told_in_the_log_and_stepped_over(log_folder: Path, store: str) -> None:
+    write_events(log_folder, sweep_events(1))
+    path = log_folder / "events.log"
     path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
-    send_all(spool_folder, store)
+    send_all(log_folder, store)
     assert [step for step, _, _ in shown(store)["learned-000"]["curves"]["val_accuracy"]] == [1, 3, 4, 5]
-    assert "damaged lines in events.log, stepped over: 1" in (spool_folder / LOG).read_text()
+    assert "skipped 1 damaged lines of events.log" in (log_folder / LOG).read_text()
 
 
-def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(spool_folder: Path, store: str) -> None:
-    tracker = Tracker(spool_folder, store, every=0.2)
-    for index, each in enumerate(sweep_records(3)):
+def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(log_folder: Path, store: str) -> None:
+    tracker = Tracker(log_folder, store, every=0.2)
+    for index, each in enumerate(sweep_events(3)):
         tracker.append(each)
         if index == 3:
             tracker.start()
     sent = tracker.finish(timeout=60)
-    assert (sent.tracking_uri, sent.experiment, sent.pending, sent.refused, sent.away) == (store, "a study", 0, 0, "")
+    assert (sent.tracking_uri, sent.experiment, sent.pending, sent.skipped, sent.unreachable) == (
+        store,
+        "a study",
+        0,
+        0,
+        "",
+    )
     assert MlflowClient(store).get_run(sent.run_id).info.status == "FINISHED"
     assert len(shown(store)) == 4
 
 
-def test_a_tracker_that_was_never_started_still_sends_at_the_end(spool_folder: Path, store: str) -> None:
-    tracker = Tracker(spool_folder, store)
-    for each in sweep_records(1):
+def test_a_tracker_that_was_never_started_still_sends_at_the_end(log_folder: Path, store: str) -> None:
+    tracker = Tracker(log_folder, store)
+    for each in sweep_events(1):
         tracker.append(each)
     assert tracker.finish(timeout=60).pending == 0
     assert shown(store)["a study"]["status"] == "FINISHED"
 
 
-def test_a_writer_that_cannot_even_start_is_told(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_writer_that_cannot_even_start_is_told(log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
-    tracker = Tracker(spool_folder, store)
+    tracker = Tracker(log_folder, store)
     tracker.append(SweepStarted(name="a study"))
     sent = tracker.finish(timeout=10)
-    assert (sent.pending, sent.away) == (1, f"the writer failed, see {spool_folder / 'writer.err'}")
+    assert (sent.pending, sent.unreachable) == (1, f"the writer process failed, see {log_folder / 'writer.err'}")
 
 
 def test_the_writer_refuses_a_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -330,13 +328,13 @@ DRIVER = """
 import os, signal, sys, time
 from pathlib import Path
 from harness.tracking.tracker import Tracker
-from tests.tracking.sweeps import sweep_records, trial_records
+from tests.tracking.sweeps import sweep_events, trial_events
 
 tracker = Tracker(Path(sys.argv[1]), sys.argv[2], every=0.2)
-for each in [*list(sweep_records(1))[:-1], *list(trial_records(3))[:-2]]:
+for each in [*list(sweep_events(1))[:-1], *list(trial_events(3))[:-2]]:
     tracker.append(each)
 tracker.start()
-print(tracker._writer.pid, flush=True)
+print(tracker._process.pid, flush=True)
 time.sleep(float(sys.argv[3]))
 os.kill(os.getpid(), signal.SIGKILL)
 """
@@ -345,10 +343,10 @@ os.kill(os.getpid(), signal.SIGKILL)
 @pytest.mark.slow
 @pytest.mark.parametrize("seconds", [0.0, 8.0], ids=["before the first batch", "after it"])
 def test_when_the_driver_is_killed_the_rest_is_sent_and_no_run_stays_running(
-    seconds: float, spool_folder: Path, store: str
+    seconds: float, log_folder: Path, store: str
 ) -> None:
     driver = subprocess.run(
-        [sys.executable, "-c", DRIVER, str(spool_folder), store, str(seconds)],
+        [sys.executable, "-c", DRIVER, str(log_folder), store, str(seconds)],
         stdout=subprocess.PIPE,
         text=True,
         check=False,
@@ -356,7 +354,7 @@ def test_when_the_driver_is_killed_the_rest_is_sent_and_no_run_stays_running(
     assert driver.returncode == -signal.SIGKILL
     writer = int(driver.stdout)
     until(lambda: not Path(f"/proc/{writer}").exists() or "Z" in Path(f"/proc/{writer}/stat").read_text().split()[2])
-    assert unsent(spool_folder, store) == 0
+    assert count_pending(log_folder, store) == 0
     assert {name: (run["status"], run["tags"]["state"]) for name, run in shown(store).items()} == {
         "a study": ("KILLED", "interrupted"),
         "learned-000": ("FINISHED", "complete"),
@@ -366,10 +364,10 @@ def test_when_the_driver_is_killed_the_rest_is_sent_and_no_run_stays_running(
 
 @pytest.mark.slow
 def test_a_writer_killed_with_the_driver_alive_is_started_again(
-    spool_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(tracker_module, "RESTART", 0.5)
-    tracker = Tracker(spool_folder, store, every=0.1)
+    monkeypatch.setattr(tracker_module, "RESTART_INTERVAL", 0.5)
+    tracker = Tracker(log_folder, store, every=0.1)
     tracker.append(SweepStarted(name="a study", time=BEGIN))
     tracker.start()
     expected = []
@@ -379,8 +377,8 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
         tracker.append(EpochMetrics(trial=0, step=step, metrics={"loss": 1 / step}, time=BEGIN + step))
         expected.append((step, 1 / step, BEGIN + step))
         if step % 50 == 0:
-            assert tracker._writer is not None
-            os.kill(tracker._writer.pid, signal.SIGKILL)
+            assert tracker._process is not None
+            os.kill(tracker._process.pid, signal.SIGKILL)
         time.sleep(0.06)
     tracker.append(SweepEnded(time=BEGIN + 1000))
     assert tracker.finish(timeout=60).pending == 0
@@ -391,15 +389,15 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drop", "503", "hang"])
 def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
-    fault: Fault, spool_folder: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
+    fault: Fault, log_folder: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
-    before, *rest = sweep_records(3)
+    before, *rest = sweep_events(3)
     proxy.fault = fault
-    tracker = Tracker(spool_folder, proxy.url, every=0.1)
+    tracker = Tracker(log_folder, proxy.url, every=0.1)
     tracker.append(before)
     tracker.start()
-    until(lambda: bool(tracker.sent().away))
+    until(lambda: bool(tracker.status().unreachable))
     seconds = []
     for each in rest:
         begin = time.perf_counter()
@@ -407,9 +405,9 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
         seconds.append(time.perf_counter() - begin)
     assert statistics.median(seconds) < 1e-3
     proxy.fault = "none"
-    until(lambda: tracker.sent().pending == 0)
+    until(lambda: tracker.status().pending == 0)
     sent = tracker.finish(timeout=60)
-    assert (sent.pending, sent.refused, sent.away) == (0, 0, "")
+    assert (sent.pending, sent.skipped, sent.unreachable) == (0, 0, "")
     client = MlflowClient(proxy.url)
     assert client.get_run(sent.run_id).info.status == "FINISHED"
     runs = client.search_runs(
@@ -420,35 +418,35 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
 
 @pytest.mark.slow
 def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_is_left(
-    spool_folder: Path, proxy: FaultProxy
+    log_folder: Path, proxy: FaultProxy
 ) -> None:
     proxy.fault = "drop"
-    tracker = Tracker(spool_folder, proxy.url, every=0.1, drain=1.0)
-    for each in sweep_records(2):
+    tracker = Tracker(log_folder, proxy.url, every=0.1, drain=1.0)
+    for each in sweep_events(2):
         tracker.append(each)
     tracker.start()
-    until(lambda: bool(tracker.sent().away))
+    until(lambda: bool(tracker.status().unreachable))
     begin = time.monotonic()
     sent = tracker.finish(timeout=60)
     assert time.monotonic() - begin < 10
-    assert sent.pending == len(list(sweep_records(2)))
+    assert sent.pending == len(list(sweep_events(2)))
     assert sent.run_id is None
     proxy.fault = "none"
-    send_all(spool_folder, proxy.url)
-    assert unsent(spool_folder, proxy.url) == 0
+    send_all(log_folder, proxy.url)
+    assert count_pending(log_folder, proxy.url) == 0
 
 
 @pytest.mark.slow
-def test_over_http_what_always_gets_a_500_is_set_aside_and_sync_sends_it_once_that_is_mended(
-    runs: Path, proxy: FaultProxy, capsys: pytest.CaptureFixture[str]
+def test_over_http_what_always_gets_a_500_is_skipped_and_a_rebuild_sends_it_once_that_is_mended(
+    runs: Path, proxy: FaultProxy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(mlflow_writer, "RETRY_PAUSES", (0.1,))
     folder = numbered_sweep(runs / "a study" / "spool")
-    command = ["a study", "--runs-dir", str(runs), "--tracking-uri", proxy.url]
+    command = ["a study", "--runs-dir", str(runs), "--tracking-uri", proxy.url, "--rebuild"]
     for poison, named in ((b'"0.30000000000000004"', "label_lr=0.3"), (b"space.yaml", "space.yaml")):
         proxy.poison = poison
-        assert sync([*command, "--rebuild"]) == 1
-        told = capsys.readouterr()
-        assert "the server fails on 1 values or files" in told.err
+        assert sync(command) == 0
+        assert "the server did not take 1 values or files" in capsys.readouterr().err
         assert named in (folder / LOG).read_text()
         proxy.poison = b""
         assert sync(command) == 0
@@ -463,10 +461,10 @@ def test_over_http_what_always_gets_a_500_is_set_aside_and_sync_sends_it_once_th
 
 @pytest.mark.slow
 def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
-    spool_folder: Path, proxy: FaultProxy
+    log_folder: Path, proxy: FaultProxy
 ) -> None:
-    record(spool_folder, sweep_records(6))
-    send_all(spool_folder, proxy.url)
+    write_events(log_folder, sweep_events(6))
+    send_all(log_folder, proxy.url)
     posts = [path for path in proxy.requests if path.startswith("POST") and not path.endswith("search")]
     assert not [path for path in posts if path.endswith("log-metric")]
     assert len(posts) <= 1 + 4 * 7, (
@@ -476,25 +474,25 @@ def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
 
 @pytest.mark.slow
 def test_a_server_killed_and_started_again_in_the_middle_of_a_sweep_has_it_all_at_the_end(
-    spool_folder: Path, tmp_path: Path, empty_database: Path
+    log_folder: Path, tmp_path: Path, empty_database: Path
 ) -> None:
     (tmp_path / "mlflow.db").write_bytes(empty_database.read_bytes())
-    port, (first, *rest) = free_port(), sweep_records(3)
+    port, (first, *rest) = free_port(), sweep_events(3)
     half = len(rest) // 2
     with mlflow_server(tmp_path, port) as url:
-        tracker = Tracker(spool_folder, url, every=0.1)
+        tracker = Tracker(log_folder, url, every=0.1)
         tracker.append(first)
         tracker.start()
         for each in rest[:half]:
             tracker.append(each)
-        until(lambda: tracker.sent().pending == 0)
+        until(lambda: tracker.status().pending == 0)
     for each in rest[half:]:
         tracker.append(each)
-    until(lambda: bool(tracker.sent().away))
+    until(lambda: bool(tracker.status().unreachable))
     with mlflow_server(tmp_path, port) as url:
-        until(lambda: tracker.sent().pending == 0)
-        assert tracker.finish(timeout=60).away == ""
+        until(lambda: tracker.status().pending == 0)
+        assert tracker.finish(timeout=60).unreachable == ""
         over_http = shown(url)
     assert over_http["learned-000"]["status"] == "FINISHED"
     assert [step for step, _, _ in over_http["learned-001"]["curves"]["val_accuracy"]] == [1, 2, 3, 4, 5]
-    assert "is back" in (spool_folder / LOG).read_text()
+    assert "is available again" in (log_folder / LOG).read_text()

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from harness.space import Space, parse
-from harness.tracking.spool.event_log import Event
+from harness.tracking.spool.events import Event
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 

@@ -9,8 +9,8 @@ import pytest
 from rich.console import Console
 
 from harness.console import SweepProgress
-from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import TrialWarning
+from harness.tracking.spool import event_log, events
+from harness.tracking.spool.events import TrialWarning
 from harness.tracking.spool.run_updates import updates_by_run
 from harness.tuning.execution.scheduler import LedgerScheduler
 from harness.tuning.study.sweep_study import SweepStudy
@@ -43,8 +43,8 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
     assert remark in printed.getvalue()
     (told,) = heard.of(TrialWarning)
     assert (told.trial, told.text) == (trial.number, remark)
-    assert event_log.decode_event(event_log.encode_event(told)) == told
-    assert updates_by_run([told])[trial.number].tags == {"remark": remark}
+    assert events.decode_event(events.encode_event(told)) == told
+    assert updates_by_run([told])[trial.number].tags == {"warning": remark}
 
 
 @pytest.mark.slow

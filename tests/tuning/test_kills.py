@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from harness.space import Space
-from harness.tracking.spool.event_log import Event, TrialEnded
+from harness.tracking.spool.events import Event, TrialEnded
 from harness.tuning.study.journal import _JournalFile
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import TrialRecord

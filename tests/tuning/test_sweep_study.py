@@ -8,7 +8,7 @@ import pytest
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend
 
-from harness.tracking.spool.event_log import EpochMetrics, TrialEnded, TrialStarted
+from harness.tracking.spool.events import EpochMetrics, TrialEnded, TrialStarted
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import best_trial
 from tests.tuning.conftest import Recorder, measured, rising, run_all, run_to_end, space

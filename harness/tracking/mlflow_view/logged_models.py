@@ -1,10 +1,10 @@
 """Weights that trials left, as models that MLflow can load: `mlflow.pytorch.load_model("runs:/RUN/model")`.
 
-    driver ──configurations──▶ a process of its own ──▶ trials/N/model/ ──spool──▶ the trial's run
+    driver ──configurations──▶ a process of its own ──▶ trials/N/model/ ──event log──▶ the trial's run
 
-A model takes images as the data set has them (float32, channels first) and gives logits. It is pickled as a module of
-this package, so whoever loads it has the harness installed. Torch and MLflow take seconds to import and may fail; the
-driver does not do that itself, and a model that cannot be made costs the sweep nothing but a word.
+A model takes images as the data set has them (float32, channels first) and returns logits. It is pickled as a module of
+this package, so whoever loads it needs the harness. Importing torch and MLflow takes seconds and may fail, so another
+process does that; a model that cannot be made costs the sweep one line of output.
 """
 
 import json
@@ -20,12 +20,21 @@ import harness
 
 WEIGHTS = "model.pt"
 MODEL = "model"
-PATIENCE = 600.0  # seconds for all models together
-EXAMPLES = 2  # images in the input example
+TIMEOUT = 600.0
+"""Seconds for all models together."""
+EXAMPLES = 2
+"""Images in the input example."""
 
 
-def make(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
-    """Makes `trials/N/model` of the weights of each trial N, whose settings `configs` holds; what went wrong, or ''."""
+def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
+    """Make `trials/N/model` from the weights of each trial N.
+
+    Args:
+        configs: configuration by trial.
+
+    Returns:
+        What went wrong; empty if nothing did.
+    """
     environment = {
         **os.environ,
         "CUDA_VISIBLE_DEVICES": "",
@@ -34,31 +43,31 @@ def make(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
         ),
     }
     try:
-        done = subprocess.run(
+        finished = subprocess.run(
             [sys.executable, "-m", "harness.tracking.mlflow_view.logged_models", str(trials)],
             input=json.dumps({str(number): dict(config) for number, config in configs.items()}),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=TIMEOUT,
             env=environment,
             start_new_session=True,
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    lines = done.stderr.strip().splitlines()
-    return "" if done.returncode == 0 else lines[-1] if lines else f"exit code {done.returncode}"
+    lines = finished.stderr.strip().splitlines()
+    return "" if finished.returncode == 0 else lines[-1] if lines else f"exit code {finished.returncode}"
 
 
 def main() -> int:
-    """Reads the configurations by trial from standard input."""
+    """Make the models of the configurations on standard input, by trial."""
     trials = Path(sys.argv[1])
     os.nice(19)
     for number, config in json.load(sys.stdin).items():
-        _make(trials / number, config)
+        _make_model(trials / number, config)
     return 0
 
 
-def _make(trial: Path, settings: dict[str, Any]) -> None:
+def _make_model(trial: Path, settings: dict[str, Any]) -> None:
     import mlflow.pytorch
     import torch
     from mlflow.models import infer_signature
@@ -77,19 +86,19 @@ def _make(trial: Path, settings: dict[str, Any]) -> None:
     images = pool.pixels.stored[pool.index[:EXAMPLES]].float()
     with torch.no_grad():
         logits = model(images)
-    fresh = trial / f".{MODEL}.{os.getpid()}"
+    temporary = trial / f".{MODEL}.{os.getpid()}"
     mlflow.pytorch.save_model(
         model,
-        str(fresh),
+        str(temporary),
         signature=infer_signature(images.numpy(), logits.numpy()),
         input_example=images.numpy(),
-        # Told, not inferred: that would load the model once more, and take a minute.
+        # Given, as inferring them would load the model once more, which takes a minute.
         pip_requirements=[f"torch=={torch.__version__.partition('+')[0]}", "soft-label-harness"],
         metadata={"method": config.method, "dataset": config.dataset, "classes": pool.classes},
         serialization_format="pickle",
     )
     shutil.rmtree(trial / MODEL, ignore_errors=True)
-    fresh.rename(trial / MODEL)
+    temporary.rename(trial / MODEL)
 
 
 if __name__ == "__main__":

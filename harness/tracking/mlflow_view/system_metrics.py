@@ -1,74 +1,63 @@
-"""How busy the driver's machine is (processor, memory, disk, network, GPUs), as MLflow's own monitors measure it.
+"""Load of the driver's machine (processor, memory, disk, network, GPUs), measured by MLflow's own monitors.
 
-A thread of the driver's puts it into the spool, as curves `system/…` of the sweep's run over the seconds since the
-sweep was begun. Importing MLflow takes it two seconds, which is why this is a switch. Whatever fails here ends it, is
-said in the log, and hurts nothing else.
+A thread of the driver appends it to the event log as curves `system/…` of the sweep's run, over the seconds since the
+sweep started. It is optional, as importing MLflow takes two seconds of the driver. A failure ends the thread, is logged
+and does no other harm.
 """
 
 import threading
 from collections.abc import Callable
-from contextlib import suppress
-from typing import Any
 
-from harness.tracking.spool.event_log import Event, SystemMetrics, now_ms
-from harness.tracking.spool.writer_log import Say
+from harness.tracking.spool.events import Event, SystemMetrics, now_ms
+from harness.tracking.spool.writer_log import Log
 
-SECONDS = 5.0  # between two points
-PATIENCE = 5.0  # seconds that its end is waited for
+INTERVAL = 5.0
+"""Seconds between two points."""
+STOP_TIMEOUT = 5.0
+"""Seconds that `stop` waits for the thread."""
 
 
-class Machine:
-    """Measures from `start` to `stop`.
+class SystemMonitor:
+    """Thread that measures the machine from `start` to `stop`.
 
     Args:
-        append: takes a record, from any thread.
-        say: takes a line for the log.
-        began: when the sweep did, in milliseconds since the epoch.
+        append: takes an event, from any thread.
+        log: takes a line for the log.
+        start_time: when the sweep started, in milliseconds since the epoch.
     """
 
-    def __init__(self, append: Callable[[Event], None], say: Say, began: int) -> None:
-        self._append, self._say, self._began = append, say, began
-        self._over = threading.Event()
+    def __init__(self, append: Callable[[Event], None], log: Log, start_time: int) -> None:
+        self._append, self._log, self._start_time = append, log, start_time
+        self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def start(self) -> None:
-        """Return at once; does nothing where it was started or stopped before."""
-        if self._thread is None and not self._over.is_set():
-            self._thread = threading.Thread(target=self._watch, daemon=True, name="machine")
+        """Start the thread and return at once; does nothing after an earlier start or stop."""
+        if self._thread is None and not self._stopped.is_set():
+            self._thread = threading.Thread(target=self._measure, daemon=True, name="system monitor")
             self._thread.start()
 
     def stop(self) -> None:
-        self._over.set()
+        self._stopped.set()
         if self._thread is not None:
-            self._thread.join(PATIENCE)
+            self._thread.join(STOP_TIMEOUT)
 
-    def _watch(self) -> None:
+    def _measure(self) -> None:
         try:
-            from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL as EVERY
+            from mlflow.environment_variables import MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL
 
-            sources, step = _sources(), 0
-            seconds = float(EVERY.get() or SECONDS)  # type: ignore[no-untyped-call]
-            while not self._over.wait(seconds):
+            from harness.tracking.mlflow_view.mlflow_internals import system_monitors
+
+            monitors, step = system_monitors(), 0
+            seconds = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL)  # type: ignore[no-untyped-call]
+            while not self._stopped.wait(seconds):
                 metrics: dict[str, float] = {}
-                for source in sources:
-                    source.collect_metrics()
-                    metrics |= {f"system/{name}": float(value) for name, value in source.aggregate_metrics().items()}
-                    source.clear_metrics()
+                for monitor in monitors:
+                    monitor.collect_metrics()
+                    metrics |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
+                    monitor.clear_metrics()
                 now = now_ms()
-                step = max(step + 1, (now - self._began) // 1000)  # one point a step
+                step = max(step + 1, (now - self._start_time) // 1000)  # one point per step
                 self._append(SystemMetrics(step=step, metrics=metrics, time=now))
         except Exception as error:
-            self._say(f"the machine's load is not measured: {error}")
-
-
-def _sources() -> list[Any]:
-    """MLflow's monitors of what there is."""
-    from mlflow.system_metrics.metrics.cpu_monitor import CPUMonitor
-    from mlflow.system_metrics.metrics.disk_monitor import DiskMonitor
-    from mlflow.system_metrics.metrics.gpu_monitor import GPUMonitor
-    from mlflow.system_metrics.metrics.network_monitor import NetworkMonitor
-
-    sources: list[Any] = [CPUMonitor(), DiskMonitor(), NetworkMonitor()]  # type: ignore[no-untyped-call]
-    with suppress(Exception):  # no GPU, or nothing installed that knows it
-        sources.append(GPUMonitor())  # type: ignore[no-untyped-call]
-    return sources
+            self._log(f"the machine's load is not measured: {error}")

@@ -1,12 +1,12 @@
-"""The writer: one process of low priority that feeds a tracking server from a spool.
+"""Process of low priority that sends the events of a sweep to a tracking server.
 
     python -m harness.tracking.mlflow_view.writer_process runs/NAME/spool --tracking-uri URI [--follow]
 
-Neither mlflow's two seconds of import nor a slow server touches the driver. Each round sends what the spool
-has gained as one batch, and then moves the cursor. A server that is away is tried again for as long as the
-driver lives: with --follow, standard input is a pipe that the driver holds, and its end is the driver's end,
-however that came. Then the rest is sent, as far as the time allowed reaches. What happens stands in
-`writer.log` beside the spool.
+So neither MLflow's import, which takes two seconds, nor a slow server holds up the driver. Each round sends what was
+appended to the event log as one batch, and then moves the cursor. A server that is unavailable is tried again for as
+long as the driver lives. With --follow, standard input is a pipe held by the driver, and it ends when the driver ends,
+for whatever reason. Then the rest is sent, within a time limit. What happens is logged in `writer.log` beside the event
+log.
 """
 
 import argparse
@@ -17,128 +17,126 @@ import os
 import select
 import sys
 import time
-from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.common.file_lock import file_lock
-from harness.tracking.mlflow_view.mlflow_writer import MlflowWriter, Unsure
+from harness.tracking.mlflow_view.mlflow_writer import MlflowWriter
 from harness.tracking.spool import event_log
-from harness.tracking.spool.cursor import Cursor, cursor_path
-from harness.tracking.spool.event_log import (
-    Event,
-    EventLogError,
-    SweepEnded,
-    SweepPaused,
-    SweepStarted,
-    now_ms,
-)
-from harness.tracking.spool.writer_log import Say, line_logger
+from harness.tracking.spool.cursor import Cursor, lock_path
+from harness.tracking.spool.event_log import EventLogError, read_events
+from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted, now_ms
+from harness.tracking.spool.writer_log import Log, line_logger
 from harness.tracking.tracking_uri import ServerUnavailable, artifact_root, redact_uri, resolve_uri, sqlite_path
 
-BATCH = 2000  # records of one round: a few hundred kB in memory
-FIRST_WAIT, LAST_WAIT = 0.5, 10.0  # seconds between tries of a server that is away; each doubles the last
+BATCH = 2000
+"""Events of one round: a few hundred kB in memory."""
+FIRST_WAIT, LAST_WAIT = 0.5, 10.0
+"""Seconds between attempts to reach a server; each wait doubles the last."""
 
 
 class EventSender:
-    """Feeds one server from one spool, batch by batch. `say` takes a line for the log.
+    """Sender of one event log to one server, batch by batch.
 
-    `revive=True` makes new runs in place of those that a person deleted; `again=True` begins with the first thing that
-    was set aside.
+    Args:
+        folder: the folder of the event log.
+        log: takes a line for the log.
+        rebuild: send everything from the first event on, and create new runs for those that a person deleted.
     """
 
-    def __init__(self, folder: Path, uri: str, say: Say, revive: bool = False, again: bool = False) -> None:
+    def __init__(self, folder: Path, uri: str, log: Log, rebuild: bool = False) -> None:
         self.folder, self.uri = folder, uri
         self.cursor = Cursor.load(folder, uri)
-        self._say = say
-        self._revive = revive
-        self._mirror: MlflowWriter | None = None
-        self._failures: Counter[str] = Counter()
-        self._again = again and self.cursor.aside > 0
-        if self._again:
-            self._save(offset=self.cursor.aside_from, aside=0)
+        self._log = log
+        self._rebuild = rebuild
+        self._writer: MlflowWriter | None = None
+        if rebuild:
+            self._update_cursor(offset=0, skipped=0)
 
     def send(self) -> int:
-        """Sends one batch and moves the cursor behind it; how many lines it had. ServerUnavailable if the server is."""
-        if not self._next()[0]:
+        """Send one batch and move the cursor past it; returns its number of lines.
+
+        Raises:
+            ServerUnavailable: the cursor has not moved.
+        """
+        if not self._next_batch()[0]:
             return 0
         try:
-            mirror = self._connected()
-            lines, offset = self._next()
-            if bad := event_log.count_damaged_lines(self.folder, self.cursor.offset, offset):
-                self._say(f"damaged lines in {event_log.FILE}, stepped over: {bad}")
-            mirror.send([record for record in lines if record is not None])
+            writer = self._connect()
+            lines, offset = self._next_batch()
+            if damaged := event_log.count_damaged_lines(self.folder, self.cursor.offset, offset):
+                self._log(f"skipped {damaged} damaged lines of {event_log.FILE}")
+            writer.skipped = 0
+            writer.send([event for event in lines if event is not None])
         except ServerUnavailable as error:
-            if not self.cursor.away:
-                self._say(f"{redact_uri(self.uri)} {'fails on' if isinstance(error, Unsure) else 'is away:'} {error}")
-            self._save(away=str(error))
-            self._mirror = None  # what it knew of the server may no longer hold when that is back
+            if not self.cursor.unreachable:
+                self._log(f"{redact_uri(self.uri)} is unavailable: {error}")
+            self._update_cursor(unreachable=str(error))
+            self._writer = None  # the server may have lost what the writer knows of it
             raise
-        if self.cursor.away:
-            self._say(f"{redact_uri(self.uri)} is back")
-        refused, mirror.refused = mirror.refused, 0
-        aside, mirror.aside = mirror.aside, 0
-        self._save(
+        if self.cursor.unreachable:
+            self._log(f"{redact_uri(self.uri)} is available again")
+        self._update_cursor(
             offset=offset,
-            refused=self.cursor.refused + refused,
-            aside=self.cursor.aside + aside,
-            aside_from=self.cursor.offset if aside and not self.cursor.aside else self.cursor.aside_from,
-            experiment=mirror.study,
-            experiment_id=mirror.experiment_id,
-            run_id=mirror.run_id,
-            away="",
+            skipped=self.cursor.skipped + writer.skipped,
+            experiment=writer.study,
+            experiment_id=writer.experiment_id,
+            run_id=writer.run_id,
+            unreachable="",
         )
         return len(lines)
 
     def close(self) -> None:
-        """All is sent and the driver is gone: nothing it left open stays RUNNING."""
+        """Mark what the driver left running as interrupted; call when all is sent and the driver has ended.
+
+        Raises:
+            ServerUnavailable: call again later.
+        """
         last = None
-        for record, _ in event_log.read_events(self.folder):
-            if isinstance(record, SweepStarted | SweepPaused | SweepEnded):
-                last = record
+        for event, _ in read_events(self.folder):
+            if isinstance(event, SweepStarted | SweepPaused | SweepEnded):
+                last = event
         if isinstance(last, SweepStarted):
-            self._connected().interrupt(now_ms())
+            self._connect().interrupt(now_ms())
 
-    def _next(self) -> tuple[list[Event | None], int]:
-        """The lines behind the cursor, a batch at most, and the offset behind them."""
-        lines = list(itertools.islice(event_log.read_events(self.folder, self.cursor.offset), BATCH))
-        return [record for record, _ in lines], lines[-1][1] if lines else self.cursor.offset
+    def _next_batch(self) -> tuple[list[Event | None], int]:
+        """Lines after the cursor, at most BATCH, and the offset after them."""
+        lines = list(itertools.islice(read_events(self.folder, self.cursor.offset), BATCH))
+        return [event for event, _ in lines], lines[-1][1] if lines else self.cursor.offset
 
-    def _connected(self) -> MlflowWriter:
-        """The mirror; a server that lost the sweep since it was last fed gets everything again."""
-        if self._mirror is None:
+    def _connect(self) -> MlflowWriter:
+        """The writer; everything is sent again to a server that has lost the sweep."""
+        if self._writer is None:
             database = sqlite_path(self.uri)
             if database is not None:
                 database.parent.mkdir(parents=True, exist_ok=True)
             home = self.folder.absolute().parent
-            self._mirror = MlflowWriter(
+            self._writer = MlflowWriter(
                 uri=self.uri,
-                sweep=event_log.read_sweep_id(self.folder),
-                study=study_of(self.folder),
+                sweep_id=event_log.read_sweep_id(self.folder),
+                study=_study_name(self.folder),
                 home=home,
-                artifacts=artifact_root(self.uri, home.parent),
-                say=self._say,
-                revive=self._revive,
-                failures=self._failures,
-                again=self._again,
+                artifact_root=artifact_root(self.uri, home.parent),
+                log=self._log,
+                rebuild=self._rebuild,
             )
-            if self._mirror.run_id is None and self.cursor.offset > 0:
-                self._say("the server has no run of this sweep: sending everything again")
-                self._save(offset=0, refused=0, aside=0)
-        return self._mirror
+            if self._writer.run_id is None and self.cursor.offset > 0:
+                self._log("the server has no run of this sweep: sending everything again")
+                self._update_cursor(offset=0, skipped=0)
+        return self._writer
 
-    def _save(self, **changes: object) -> None:
+    def _update_cursor(self, **changes: object) -> None:
         cursor = dataclasses.replace(self.cursor, **changes)  # type: ignore[arg-type]
         if cursor != self.cursor:
             cursor.save(self.folder, self.uri)
             self.cursor = cursor
 
 
-class Driver:
-    """The process at the other end of standard input, which ends when that process does."""
+class ParentProcess:
+    """The process that holds the other end of a pipe, which ends when that process does."""
 
     def __init__(self, descriptor: int | None) -> None:
-        """None: nobody is there, as if ended."""
+        """`descriptor`: the pipe; None if there is no such process."""
         self._descriptor = descriptor
 
     @property
@@ -146,18 +144,19 @@ class Driver:
         return self._descriptor is None
 
     def wait(self, seconds: float) -> None:
-        """Sleeps, no longer than the driver lives."""
+        """Sleep until the time is over or the process ends."""
         if self._descriptor is None:
             time.sleep(seconds)
         elif select.select([self._descriptor], [], [], seconds)[0] and not os.read(self._descriptor, 1024):
             self._descriptor = None
 
 
-def run(writer: EventSender, driver: Driver, every: float, drain: float) -> bool:
-    """Sends until the driver has ended and the server has everything; whether it has.
+def send_until_done(sender: EventSender, driver: ParentProcess, every: float, drain: float) -> bool:
+    """Send until the driver has ended and the server has everything; returns whether it has.
 
-    A batch is sent at most once in `every` seconds while the driver lives, unless it is full; after the
-    driver's end there are `drain` seconds left.
+    Args:
+        every: seconds between two batches while the driver lives; a full batch is followed at once.
+        drain: seconds that are left once the driver has ended.
     """
     deadline, wait = math.inf, FIRST_WAIT
     driver.wait(0)
@@ -166,9 +165,9 @@ def run(writer: EventSender, driver: Driver, every: float, drain: float) -> bool
             deadline = min(deadline, time.monotonic() + drain)
         ended = driver.ended
         try:
-            sent = writer.send()
+            sent = sender.send()
             if ended and not sent:
-                writer.close()
+                sender.close()
                 return True
         except ServerUnavailable:
             driver.wait(min(wait, max(0.0, deadline - time.monotonic())))
@@ -179,37 +178,36 @@ def run(writer: EventSender, driver: Driver, every: float, drain: float) -> bool
     return False
 
 
-def study_of(folder: Path) -> str:
-    """The study's name: the tag `study` of the sweep's first record, else the sweep's name."""
-    for record, _ in itertools.islice(event_log.read_events(folder), 100):
-        if isinstance(record, SweepStarted):
-            return record.tags.get("study", record.name)
-    return folder.absolute().parent.name
-
-
-def feed(folder: Path, uri: str, driver: Driver, say: Say, every: float, drain: float, revive: bool = False) -> bool:
-    """`run`, as the only one to feed this server from this spool; another one is waited for."""
-    lock = cursor_path(folder, uri).with_suffix(".lock")
+def send_exclusively(folder: Path, uri: str, driver: ParentProcess, log: Log, every: float, drain: float) -> bool:
+    """`send_until_done` as the only process that sends this event log to this server; waits for another one."""
     deadline = time.monotonic() + drain
     while True:
-        with file_lock(lock) as mine:
-            if mine:
-                return run(EventSender(folder, uri, say, revive), driver, every, drain)
+        with file_lock(lock_path(folder, uri)) as locked:
+            if locked:
+                return send_until_done(EventSender(folder, uri, log), driver, every, drain)
         if driver.ended and time.monotonic() > deadline:
-            say(f"another process is still feeding {redact_uri(uri)}")
+            log(f"another process is still sending to {redact_uri(uri)}")
             return False
         driver.wait(FIRST_WAIT)
+
+
+def _study_name(folder: Path) -> str:
+    """The tag `study` of the first SweepStarted, else the sweep's name."""
+    for event, _ in itertools.islice(read_events(folder), 100):
+        if isinstance(event, SweepStarted):
+            return event.tags.get("study", event.name)
+    return folder.absolute().parent.name
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(
         prog="python -m harness.tracking.mlflow_view.writer_process",
-        description="Feeds a tracking server from a sweep's spool.",
+        description="Send the events of a sweep to a tracking server.",
         epilog="example: python -m harness.tracking.mlflow_view.writer_process runs/label_lr/spool",
     )
-    parser.add_argument("folder", type=Path, help="the spool, runs/NAME/spool")
+    parser.add_argument("folder", type=Path, help="folder of the event log, runs/NAME/spool")
     parser.add_argument("--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the runs folder")
-    parser.add_argument("--follow", action="store_true", help="go on until standard input ends")
+    parser.add_argument("--follow", action="store_true", help="continue until standard input ends")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
@@ -221,8 +219,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     os.nice(19)  # below Ray's workers, which run at 15
-    driver = Driver(sys.stdin.fileno() if options.follow else None)
-    return 0 if feed(folder, uri, driver, line_logger(folder), options.every, options.drain) else 1
+    driver = ParentProcess(sys.stdin.fileno() if options.follow else None)
+    return 0 if send_exclusively(folder, uri, driver, line_logger(folder), options.every, options.drain) else 1
 
 
 if __name__ == "__main__":

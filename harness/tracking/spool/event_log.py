@@ -1,231 +1,55 @@
-"""The spool: an append-only file of records, one a line, each with its own checksum.
+"""Append-only file of a sweep's events, one per line, each with its own checksum.
 
-    line = crc32(json) in eight hex digits, a space, json, a newline
+    {"kind":"EventLog","version":1,"id":"…","crc32":"…"}        first line
+    {"kind":"EpochMetrics","trial":0,"step":1,…,"crc32":"…"}    every other line
 
-A record is in the hands of the operating system once `append` returns: killing the process loses nothing,
-a power cut may lose the last seconds. What such a cut leaves is a tail without its newline; opening the spool
-again moves it aside and says so. A complete line whose checksum is wrong is stepped over by every reader, so
-that one bad block costs one record. Times are in the records (milliseconds since the epoch), so that sending
-a record twice says the same twice.
+`append` returns when the operating system has the event: killing the process loses nothing, a power cut may lose the
+last seconds and leave a last line without newline, which is cut off when the log is opened again. Readers skip a line
+with a wrong checksum. Times are part of the events, so that sending an event twice says the same twice.
 """
 
 import dataclasses
 import errno
 import io
-import json
-import math
 import os
 import threading
-import time
 import uuid
-import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self, get_args
+from typing import Self
 
+from harness.common.checksums import decode_line, encode_line, is_intact
 from harness.common.errors import HarnessError
-
-Scalar = str | int | float | bool
+from harness.tracking.spool.events import (
+    ArtifactsAdded,
+    Event,
+    SweepEnded,
+    SweepStarted,
+    TrialEnded,
+    decode_event,
+    encode_event,
+)
 
 FILE = "events.log"
 CUT = "events.cut"
+"""File beside it that keeps what was cut off its end."""
 VERSION = 1
-
-SEEDS_TAG = "seeds_per_trial"
-"""Tag of a sweep and of its trials: the runs of each trial, from its seed up, of which its metrics are the means."""
 
 
 class EventLogError(HarnessError):
-    """A spool that cannot be read or written; the message says what to do."""
-
-
-def now_ms() -> int:
-    """Milliseconds since the epoch."""
-    return time.time_ns() // 1_000_000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepStarted:
-    """A sweep begins, or goes on: its parent run. `artifacts` are paths of files.
-
-    The tag `study` names the experiment, the sweep's name where there is none. MLflow's parameters cannot change:
-    what may differ when a sweep goes on (its budget) belongs in `tags`.
-    """
-
-    name: str
-    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialStarted:
-    """A trial begins, or is taken up again: its child run, one for each number `trial` of the sweep."""
-
-    trial: int
-    name: str
-    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetUsed:
-    """The data that a trial works with: of each part `context`, `name`, `source`, `digest`, `images` and more."""
-
-    trial: int
-    parts: tuple[Mapping[str, Scalar], ...]
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class EpochMetrics:
-    """One point of a trial's curves; `step` is the epoch, from 1."""
-
-    trial: int
-    step: int
-    metrics: Mapping[str, float]
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialEnded:
-    """How a trial ended, and why. `metrics` are its final values, reached at epoch `step`."""
-
-    trial: int
-    state: Literal["complete", "pruned", "failed"]
-    reason: str = ""
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    step: int = 0
-    artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactsAdded:
-    """Further files or folders of a trial that has ended."""
-
-    trial: int
-    artifacts: tuple[str, ...]
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrialWarning:
-    """What a user should know of a trial's files, such as a checkpoint that was damaged."""
-
-    trial: int
-    text: str
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SystemMetrics:
-    """How busy the driver's machine is; `step` in seconds since the sweep was begun."""
-
-    step: int
-    metrics: Mapping[str, float]
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPaused:
-    """The sweep was interrupted; the same command goes on with it."""
-
-    reason: str = "interrupted"
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SweepEnded:
-    """The sweep used up its budget (`complete`), or brought no result (`failed`)."""
-
-    state: Literal["complete", "failed"] = "complete"
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-Event = (
-    SweepStarted
-    | TrialStarted
-    | DatasetUsed
-    | EpochMetrics
-    | TrialEnded
-    | ArtifactsAdded
-    | TrialWarning
-    | SystemMetrics
-    | SweepPaused
-    | SweepEnded
-)
-
-KINDS: dict[str, type[Event]] = {kind.__name__: kind for kind in get_args(Event)}
-
-
-def _frame(payload: Mapping[str, Any]) -> bytes:
-    """One line of the file."""
-    body = json.dumps(payload, separators=(",", ":"), allow_nan=False).encode()
-    return b"%08x %s\n" % (zlib.crc32(body), body)
-
-
-def _unframe(line: bytes) -> dict[str, Any] | None:
-    """The payload of a line, or None where the checksum does not fit."""
-    checksum, _, body = line.rstrip(b"\n").partition(b" ")
-    if checksum != b"%08x" % zlib.crc32(body):
-        return None
-    try:
-        payload = json.loads(body)
-    except (ValueError, RecursionError):  # a checksum is no signature: anybody may have written the line
-        return None
-    return payload if isinstance(payload, dict) else None
-
-
-def _plain(value: object) -> object:
-    """`value` as JSON has it: numpy's numbers as Python's; NaN and infinity as strings that `float` reads."""
-    if isinstance(value, Mapping):
-        return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
-    if isinstance(value, bool | str | int):
-        return value
-    number = float(value)  # type: ignore[arg-type]
-    return number if math.isfinite(number) else str(number)
-
-
-def encode_event(record: Event) -> bytes:
-    """The line that holds `record`."""
-    fields = {field.name: _plain(getattr(record, field.name)) for field in dataclasses.fields(record)}
-    return _frame({"kind": type(record).__name__, **fields})
-
-
-def decode_event(line: bytes) -> Event | None:
-    """The record of a line; None for a damaged line, the header, or a kind or fields that are none of this version."""
-    payload = _unframe(line)
-    if payload is None or (kind := KINDS.get(str(payload.pop("kind", None)))) is None:
-        return None
-    try:
-        if "metrics" in payload:
-            payload["metrics"] = {key: float(value) for key, value in payload["metrics"].items()}
-        if "artifacts" in payload:
-            payload["artifacts"] = tuple(payload["artifacts"])
-        if "parts" in payload:
-            payload["parts"] = tuple(payload["parts"])
-        return kind(**payload)
-    except (TypeError, ValueError, AttributeError):
-        return None
+    """An event log that cannot be read or written."""
 
 
 class EventLog:
-    """The driver's end: opens (or begins) the spool of `folder` and appends to it.
+    """Event log of the driver, opened for appending; created where `folder` has none.
 
-    `id` names the sweep on any tracking server. `warnings` says in words what was found damaged on opening.
-    Paths of artifacts inside the sweep's folder (the parent of `folder`) are kept relative to it, so that the
-    folder can be moved.
+    Paths of artifacts inside the sweep's folder (the parent of `folder`) are stored relative to it, so that the folder
+    can be moved.
+
+    Attributes:
+        sweep_id: identity of the sweep on any tracking server.
+        warnings: what was found damaged when the log was opened.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -233,22 +57,26 @@ class EventLog:
         self.warnings: list[str] = []
         self.folder.mkdir(parents=True, exist_ok=True)
         self._descriptor = os.open(self.folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._cut_tail()
+        self._repair_end()
         self._size = os.fstat(self._descriptor).st_size
-        self._alone = threading.Lock()
+        self._lock = threading.Lock()
         if self._size == 0:
-            self._write(_frame({"kind": "EventLog", "version": VERSION, "id": uuid.uuid4().hex}))
-        self.id = read_sweep_id(self.folder)
+            self._write(encode_line({"kind": "EventLog", "version": VERSION, "id": uuid.uuid4().hex}))
+        self.sweep_id = read_sweep_id(self.folder)
 
-    def append(self, record: Event) -> None:
-        """Adds one record, from any thread; OSError if the disk does not take it, and then the file is as it was."""
-        if isinstance(record, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded) and record.artifacts:
-            record = dataclasses.replace(record, artifacts=tuple(map(self._relative, record.artifacts)))
-        with self._alone:
-            self._write(encode_event(record))
+    def append(self, event: Event) -> None:
+        """Append one event, from any thread.
+
+        Raises:
+            OSError: the disk does not take it; the file is unchanged.
+        """
+        if isinstance(event, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded) and event.artifacts:
+            event = dataclasses.replace(event, artifacts=tuple(map(self._relative, event.artifacts)))
+        with self._lock:
+            self._write(encode_event(event))
 
     def close(self) -> None:
-        """Makes what was appended safe against a power cut, and closes the file."""
+        """Flush to disk and close the file."""
         os.fsync(self._descriptor)
         os.close(self._descriptor)
 
@@ -264,8 +92,8 @@ class EventLog:
         try:
             written = os.write(self._descriptor, line)
             if written < len(line):
-                taken = f"No space left on device: only {written} of {len(line)} bytes were taken"
-                raise OSError(errno.ENOSPC, taken, str(self.folder / FILE))
+                message = f"No space left on device: only {written} of {len(line)} bytes were taken"
+                raise OSError(errno.ENOSPC, message, str(self.folder / FILE))
         except OSError:
             os.ftruncate(self._descriptor, self._size)  # half a line would swallow the next one
             raise
@@ -276,37 +104,41 @@ class EventLog:
         absolute = Path(path).absolute()
         return str(absolute.relative_to(home)) if absolute.is_relative_to(home) else str(absolute)
 
-    def _cut_tail(self) -> None:
+    def _repair_end(self) -> None:
+        """Move a last line without newline to the file CUT; count damaged lines."""
         path = self.folder / FILE
         content = path.read_bytes()
-        sound = content.rfind(b"\n") + 1
-        tail = content[sound:]
+        end = content.rfind(b"\n") + 1
+        tail = content[end:]
         if tail:
-            if sound:
-                read_sweep_id(self.folder)  # nothing is cut off a file that is none of ours
-            with (self.folder / CUT).open("ab") as aside:
-                aside.write(tail + b"\n")
-            os.ftruncate(self._descriptor, sound)
+            if end:
+                read_sweep_id(self.folder)  # refuse a file that is no event log before anything is cut off
+            with (self.folder / CUT).open("ab") as file:
+                file.write(tail + b"\n")
+            os.ftruncate(self._descriptor, end)
             self.warnings.append(
-                f"{path}: the last record was cut short ({len(tail)} bytes without an end of line, kept in "
-                f"{CUT}); the records before it are whole"
+                f"{path}: the last event was cut short ({len(tail)} bytes without an end of line, kept in {CUT}); the "
+                "events before it are complete"
             )
-        bad = _count_damaged(content[:sound])
-        if bad:
-            self.warnings.append(f"{path}: damaged lines, stepped over: {bad}")
+        if damaged := _count_damaged(content[:end]):
+            self.warnings.append(f"{path}: skipped {damaged} damaged lines")
 
 
 def read_sweep_id(folder: Path) -> str:
-    """The sweep's identity, from the first line of its spool; EventLogError where there is none."""
+    """Identity of the sweep, from the first line of its event log.
+
+    Raises:
+        EventLogError: there is no event log, or one of another version.
+    """
     path = Path(folder) / FILE
     try:
         with path.open("rb") as file:
-            header = _unframe(file.readline())
+            header = decode_line(file.readline())
     except FileNotFoundError:
-        raise EventLogError(f"{path}: expected the records of a sweep, found no such file") from None
+        raise EventLogError(f"{path}: expected the event log of a sweep, found no such file") from None
     if header is None or header.get("kind") != "EventLog":
         raise EventLogError(
-            f"{path}: expected a spool's header on the first line, found something else; "
+            f"{path}: expected the header of an event log on the first line, found something else; "
             "put a copy back, or move the folder away to track the sweep anew"
         )
     if header.get("version") != VERSION:
@@ -316,9 +148,9 @@ def read_sweep_id(folder: Path) -> str:
 
 
 def read_events(folder: Path, offset: int = 0) -> Iterator[tuple[Event | None, int]]:
-    """Whole lines from byte `offset` on, as (record or None, offset behind the line); see `decode` for None.
+    """Yield (event or None, offset after its line) from byte `offset` on; None where `decode_event` gives None.
 
-    A last line without its newline is not given: it is still being written, or the tail of a cut.
+    A last line without newline is left out: it is still being written, or was cut by a power failure.
     """
     with (Path(folder) / FILE).open("rb") as file:
         file.seek(offset)
@@ -330,11 +162,11 @@ def read_events(folder: Path, offset: int = 0) -> Iterator[tuple[Event | None, i
 
 
 def count_damaged_lines(folder: Path, start: int, end: int) -> int:
-    """How many lines between the bytes `start` and `end` have a wrong checksum."""
+    """Number of lines with a wrong checksum between two byte offsets."""
     with (Path(folder) / FILE).open("rb") as file:
         file.seek(start)
         return _count_damaged(file.read(end - start))
 
 
 def _count_damaged(content: bytes) -> int:
-    return sum(_unframe(line) is None for line in io.BytesIO(content))
+    return sum(not is_intact(line) for line in io.BytesIO(content))

@@ -1,8 +1,8 @@
-"""A batch of records folded into one change per run: what the server has to be told, each thing once.
+"""Events grouped into one update per MLflow run, so that each thing is sent once.
 
     complete → FINISHED     pruned → KILLED     failed → FAILED     interrupted → KILLED     else RUNNING
 
-Folding is pure, and folding twice what was folded before says nothing new: a batch may be sent again at any time.
+Grouping is pure, so a batch may be sent again at any time.
 """
 
 import math
@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from harness.tracking.spool.event_log import (
+from harness.tracking.spool.events import (
     ArtifactsAdded,
     DatasetUsed,
     EpochMetrics,
@@ -26,11 +26,12 @@ from harness.tracking.spool.event_log import (
 )
 
 STATUS = {"complete": "FINISHED", "pruned": "KILLED", "failed": "FAILED", "interrupted": "KILLED"}
+"""MLflow's status of a run by the state of a sweep or trial."""
 RUNNING = "RUNNING"
 
 
-class Point(NamedTuple):
-    """A point of a curve; `time` in milliseconds since the epoch, `step` the epoch."""
+class MetricPoint(NamedTuple):
+    """One point of a curve; `time` in milliseconds since the epoch, `step` the epoch of training."""
 
     name: str
     value: float
@@ -39,70 +40,69 @@ class Point(NamedTuple):
 
 
 @dataclass(slots=True)
-class Change:
-    """What a batch of records says about one run; times in milliseconds since the epoch."""
+class RunUpdate:
+    """What a batch of events says about one run; times in milliseconds since the epoch."""
 
     start_time: int
     name: str | None = None
     params: dict[str, Scalar] = field(default_factory=dict)
     tags: dict[str, str] = field(default_factory=dict)
-    points: list[Point] = field(default_factory=list)
+    points: list[MetricPoint] = field(default_factory=list)
     artifacts: list[str] = field(default_factory=list)
-    data: list[Mapping[str, Scalar]] = field(default_factory=list)
+    datasets: list[Mapping[str, Scalar]] = field(default_factory=list)
     status: str | None = None
     end_time: int | None = None
 
-    def measure(self, metrics: Iterable[tuple[str, float]], step: int, time: int) -> None:
-        """Adds a point of each curve; one that is not a number cannot be drawn, and becomes a tag."""
-        for name, value in metrics:
+    def add_points(self, metrics: Mapping[str, float], step: int, time: int) -> None:
+        """Add one point per metric; a value that is not finite becomes a tag."""
+        for name, value in metrics.items():
             if math.isfinite(value):
-                self.points.append(Point(name, value, time, step))
+                self.points.append(MetricPoint(name, value, time, step))
             else:
                 self.tags[f"nonfinite.{name}"] = f"{value} at step {step}"
 
-    def turn(self, state: str, time: int) -> None:
+    def set_state(self, state: str, time: int) -> None:
         self.tags["state"] = state
         self.status = STATUS.get(state, RUNNING)
         self.end_time = time if state in STATUS else None
 
 
-def updates_by_run(records: Iterable[Event]) -> dict[int | None, Change]:
-    """One change per run: by trial number, the sweep's own under None."""
-    changes: dict[int | None, Change] = {}
-    for record in records:
-        change = changes.setdefault(trial_of(record), Change(start_time=record.time))
-        match record:
+def updates_by_run(events: Iterable[Event]) -> dict[int | None, RunUpdate]:
+    """Return one update per run, by trial number; the sweep's own run is under None."""
+    updates: dict[int | None, RunUpdate] = {}
+    for event in events:
+        update = updates.setdefault(_trial_number(event), RunUpdate(start_time=event.time))
+        match event:
             case SweepStarted() | TrialStarted():
-                change.name = record.name
-                change.tags.pop("reason", None)  # of an end that was none
-                change.params |= record.params
-                change.tags |= record.tags
-                change.turn("running", record.time)
+                update.name = event.name
+                update.tags.pop("reason", None)  # the run continues, so its earlier end was none
+                update.params |= event.params
+                update.tags |= event.tags
+                update.set_state("running", event.time)
             case EpochMetrics() | SystemMetrics():
-                change.measure(record.metrics.items(), record.step, record.time)
+                update.add_points(event.metrics, event.step, event.time)
             case DatasetUsed():
-                change.data += record.parts
-                # The sweep itself has all that its trials saw, each once.
-                changes.setdefault(None, Change(start_time=record.time)).data += record.parts
+                update.datasets += event.parts
+                updates.setdefault(None, RunUpdate(start_time=event.time)).datasets += event.parts
             case TrialEnded():
-                change.measure(record.metrics.items(), record.step, record.time)
-                if record.reason:
-                    change.tags["reason"] = record.reason
-                change.turn(record.state, record.time)
+                update.add_points(event.metrics, event.step, event.time)
+                if event.reason:
+                    update.tags["reason"] = event.reason
+                update.set_state(event.state, event.time)
             case TrialWarning():
-                change.tags["remark"] = record.text
+                update.tags["warning"] = event.text
             case SweepPaused():
-                change.measure(record.metrics.items(), 0, record.time)
-                change.tags["reason"] = record.reason
-                change.turn("interrupted", record.time)
+                update.add_points(event.metrics, 0, event.time)
+                update.tags["reason"] = event.reason
+                update.set_state("interrupted", event.time)
             case SweepEnded():
-                change.measure(record.metrics.items(), 0, record.time)
-                change.tags |= record.tags
-                change.turn(record.state, record.time)
-        if isinstance(record, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded):
-            change.artifacts += record.artifacts
-    return changes
+                update.add_points(event.metrics, 0, event.time)
+                update.tags |= event.tags
+                update.set_state(event.state, event.time)
+        if isinstance(event, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded):
+            update.artifacts += event.artifacts
+    return updates
 
 
-def trial_of(record: Event) -> int | None:
-    return None if isinstance(record, SweepStarted | SystemMetrics | SweepPaused | SweepEnded) else record.trial
+def _trial_number(event: Event) -> int | None:
+    return None if isinstance(event, SweepStarted | SystemMetrics | SweepPaused | SweepEnded) else event.trial

@@ -1,4 +1,4 @@
-"""The log beside a spool: what was met on the way to a server, a line each, with its time."""
+"""Text log beside the event log: what happened while events were sent, one line each, with its time."""
 
 import time
 from collections.abc import Callable
@@ -6,14 +6,14 @@ from pathlib import Path
 
 FILE = "writer.log"
 
-Say = Callable[[str], None]
+Log = Callable[[str], None]
 
 
-def line_logger(folder: Path) -> Say:
-    """Adds a line with its time to the log; the file is opened anew each time, so it may be moved away."""
+def line_logger(folder: Path) -> Log:
+    """Return a function that appends a line to the log; it opens the file each time, so that it may be moved."""
 
-    def say(line: str) -> None:
+    def log(line: str) -> None:
         with (folder / FILE).open("a") as file:
             file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")
 
-    return say
+    return log

@@ -8,7 +8,7 @@ import dataclasses
 from collections.abc import Callable, Iterable, Mapping
 
 from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted
+from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted
 from harness.tuning.storage.sweep_folder import SweepFolder, label_files
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.trial_record import TrialRecord

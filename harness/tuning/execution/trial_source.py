@@ -3,7 +3,7 @@
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Protocol
 
-from harness.tracking.spool.event_log import Event
+from harness.tracking.spool.events import Event
 from harness.tuning.trial import Trial
 
 Listener = Callable[[Event], None]

@@ -26,8 +26,8 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
-from harness.tracking.spool import event_log
-from harness.tracking.spool.event_log import DatasetUsed, EpochMetrics, Event, TrialStarted, TrialWarning
+from harness.tracking.spool import events
+from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialStarted, TrialWarning
 from harness.tuning.study.journal import FORMAT, FORMAT_ATTRIBUTE, Journal, JournalError
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
@@ -183,7 +183,7 @@ class SweepStudy:
         trial = self._trial(arm, frozen)
         self._running[trial.number] = _RunningTrial(trial, handle, epoch=frozen.last_step or 0)
         tags = {"arm": arm.name, "role": arm.role, "study": self.space.study, "state": "running"}
-        tags[event_log.SEEDS_TAG] = str(trial.seeds)
+        tags[events.SEEDS_TAG] = str(trial.seeds)
         self._notify(TrialStarted(trial=trial.number, name=trial.name, params=trial.config.model_dump(), tags=tags))
         return trial
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from harness.space import Space
-from harness.tracking.spool.event_log import TrialEnded
+from harness.tracking.spool.events import TrialEnded
 from harness.tuning.study.pareto import front_indices
 
 State = Literal["running", "complete", "pruned", "failed"]
