@@ -12,7 +12,7 @@ import threading
 import time
 import urllib.request
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -20,9 +20,11 @@ import pytest
 
 from harness.common.urls import BadUrl, Url
 from harness.tuning.storage import object_store
+from harness.tuning.storage.object_store_sync import LENGTHS
 from tests.conftest import Result, finish, run, start
 from tests.support.kills import ended
 from tests.support.outcomes import told
+from tests.support.short_intervals import EXPIRY_SECONDS
 from tests.support.stores import S3, names, served
 from tests.tracking.conftest import free_port
 
@@ -69,7 +71,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterato
 
     def driver(machine: str) -> subprocess.Popen[str]:
         where = {"XDG_CACHE_HOME": str(home / machine)}
-        return start("harness.search", *command, *tracked, "--runs-dir", url, **where)
+        return start("tests.support.short_intervals", *command, *tracked, "--runs-dir", url, **where)
 
     with served() as store:
         url = store.url("some%20where/runs")
@@ -77,10 +79,11 @@ def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterato
             wait_for(lambda: "label_lr/driver.lock" in names(url))
             refused = finish(driver("three"))
             wait_for_labels(url, 1)
+        time.sleep(EXPIRY_SECONDS + 1)  # a store tells times in whole seconds
         second = driver("two")
         wait_for_labels(url, len(labels(url)) + 1)
     stopped = finish(second)
-    with served(int(object_store.endpoint.rpartition(":")[2])):
+    with served(int(store.endpoint.rpartition(":")[2])):
         last = finish(driver("one"))
         yield Swept(url, home / "calm" / "calm", home, ray_address, refused, stopped, last)
 
@@ -93,9 +96,17 @@ def wait_for(so: Callable[[], bool], timeout: float = 120) -> None:
 
 
 def wait_for_labels(url: str, count: int) -> None:
-    """Until so many trials have left their labels in the store, and what the driver wrote of them is there too."""
-    wait_for(lambda: len(labels(url)) >= count and any("/tail/" in name for name in names(url)))
-    time.sleep(1.2)
+    """Wait until so many trials have left their labels in the store, and the next snapshots are there."""
+    wait_for(lambda: len(labels(url)) >= count)
+    lengths = snapshot(url)
+    wait_for(lambda: snapshot(url) != lengths)
+
+
+def snapshot(url: str) -> bytes:
+    """The lengths that the latest snapshot names; empty before the first."""
+    with suppress(FileNotFoundError):
+        return object_store.Store(Url.parse(url)).read(f"label_lr/{LENGTHS}")
+    return b""
 
 
 def labels(url: str) -> list[str]:
@@ -197,14 +208,14 @@ def test_its_best_are_teachers_from_a_machine_that_has_nothing_of_it(swept: Swep
 
 
 @pytest.mark.slow
-def test_its_labels_are_held_against_a_reference_from_a_machine_that_has_nothing_of_it(
-    swept: Swept, tmp_path: Path
-) -> None:
+def test_functions_take_its_address(swept: Swept, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    from harness.semantics import semantics
+
     groups = tmp_path / "groups.yaml"
     groups.write_text("round: [0, 6, 8, 9]\nstraight: [1, 4, 7]\nboth: [2, 3, 5]\n")
-    held = swept.on("ten", "harness.semantics", "label_lr", "--reference", f"superclasses:{groups}")
-    assert held.code == 0, held.all
-    assert "rank correlation" in " ".join(held.out.split())
+    with monkeypatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(swept.home / "ten"))
+        semantics("label_lr", reference=f"superclasses:{groups}", runs_dir=swept.url)
     assert "label_lr/semantics.json" in names(swept.url)
 
 
@@ -291,7 +302,7 @@ def test_an_endpoint_where_nothing_listens_is_told(s3: S3, capsys: pytest.Captur
 def test_an_endpoint_that_never_answers_is_told(
     s3: S3, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_store, "FIRST_SECONDS", 1.0)
+    monkeypatch.setattr(object_store, "FIRST_REQUEST_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as mute:
         assert "got: no answer" in refused(S3(f"127.0.0.1:{mute.getsockname()[1]}").url(), capsys)
 
@@ -339,11 +350,3 @@ def test_a_sweep_that_is_not_there_is_told(s3: S3, capsys: pytest.CaptureFixture
 
     assert main(["label_lr", "--runs-dir", s3.url()]) == 2
     assert re.search(r"NAME: expected a sweep in s3://\S+/, got 'label_lr'; it holds none", capsys.readouterr().err)
-
-
-def test_functions_say_that_an_address_has_to_be_opened(s3: S3) -> None:
-    from harness.confirm import confirm
-    from harness.tuning.storage.sweep_folder import FolderError
-
-    with pytest.raises(FolderError, match="open it first"):
-        confirm("label_lr", runs_dir=s3.url())

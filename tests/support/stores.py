@@ -51,4 +51,4 @@ def names(url: str) -> set[str]:
     from harness.common.urls import Url
     from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
 
-    return set(Store(Url.parse(url)).listed())
+    return set(Store(Url.parse(url)).list_files())

@@ -1,0 +1,13 @@
+"""`harness.search` in an object store with a snapshot every half second, and a lease that expires after four."""
+
+import sys
+
+from harness.search.__main__ import main
+from harness.tuning.storage import lease, object_store_sync
+
+EXPIRY_SECONDS = 4.0
+
+if __name__ == "__main__":
+    object_store_sync.SNAPSHOT_SECONDS = 0.5
+    lease.EXPIRY_SECONDS, lease.RENEW_SECONDS = EXPIRY_SECONDS, 1.0
+    sys.exit(main())
