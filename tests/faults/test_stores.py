@@ -20,7 +20,7 @@ import pytest
 
 from harness.common.urls import BadUrl, Url
 from harness.tuning.storage import object_store
-from harness.tuning.storage.object_store_sync import LENGTHS
+from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL
 from tests.conftest import Result, finish, run, start
 from tests.support.kills import ended
 from tests.support.outcomes import told
@@ -126,7 +126,7 @@ def test_a_sweep_killed_on_two_machines_ends_as_one_that_nobody_disturbed(swept:
 @pytest.mark.slow
 def test_the_store_holds_a_runs_folder_as_a_disk_would_and_nothing_of_the_way_there(swept: Swept) -> None:
     there = {name.removeprefix("label_lr/") for name in names(swept.url)}
-    whole = {"study.journal", "spool/events.log", "space.yaml", "provenance.json", "summary.json", "report.html"}
+    whole = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "provenance.json", "summary.json", "report.html"}
     assert whole <= there
     complete = [number for number, _, state, *_ in told(swept.calm) if state == "complete"]
     assert complete

@@ -28,12 +28,13 @@ from pathlib import Path, PurePosixPath
 
 from harness.common.atomic_files import write_atomically, write_text
 from harness.common.urls import Url
+from harness.tracking.spool import event_log
 from harness.tuning.storage.lease import RENEW_SECONDS
 from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel
 from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
 
 SNAPSHOT_SECONDS = 30.0
-JOURNAL, SPOOL = "study.journal", "spool/events.log"
+JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
 LENGTHS = "snapshot.json"
 SYNC_STATE = ".store.json"
 """In the working copy: the lengths last uploaded or downloaded, and the state of each file on both sides then."""
