@@ -21,15 +21,7 @@ from typing import Self
 
 from harness.common.checksums import decode_line, encode_line, is_intact
 from harness.common.errors import HarnessError
-from harness.tracking.spool.events import (
-    ArtifactsAdded,
-    Event,
-    SweepEnded,
-    SweepStarted,
-    TrialEnded,
-    decode_event,
-    encode_event,
-)
+from harness.tracking.spool.events import Event, decode_event, encode_event
 
 FILE = "events.log"
 CUT = "events.cut"
@@ -70,8 +62,9 @@ class EventLog:
         Raises:
             OSError: the disk does not take it; the file is unchanged.
         """
-        if isinstance(event, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded) and event.artifacts:
-            event = dataclasses.replace(event, artifacts=tuple(map(self._relative, event.artifacts)))
+        if artifacts := getattr(event, "artifacts", ()):
+            relative = tuple(map(self._relative, artifacts))
+            event = dataclasses.replace(event, artifacts=relative)  # type: ignore[call-arg]
         with self._lock:
             self._write(encode_event(event))
 

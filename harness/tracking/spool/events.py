@@ -1,11 +1,10 @@
 """Events of a sweep, and their JSON form. Times are in milliseconds since the epoch."""
 
-import dataclasses
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Literal, get_args
+from dataclasses import dataclass, field, fields
+from typing import Any, ClassVar, Literal
 
 from harness.common.checksums import decode_line, encode_line
 
@@ -21,7 +20,25 @@ def now_ms() -> int:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepStarted:
+class Event:
+    """Base class of all events."""
+
+    types: ClassVar[dict[str, type["Event"]]] = {}
+    time: int = field(default_factory=now_ms)
+
+    def __init_subclass__(cls) -> None:
+        Event.types[cls.__name__] = cls
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrialEvent(Event):
+    """Base class of the events of one trial."""
+
+    trial: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SweepStarted(Event):
     """A sweep starts or continues; its MLflow run is the parent run.
 
     The tag `study` names the MLflow experiment (default: the sweep's name). MLflow parameters cannot change, so what
@@ -29,147 +46,115 @@ class SweepStarted:
     """
 
     name: str
-    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialStarted:
+class TrialStarted(TrialEvent):
     """A trial starts or continues; its MLflow run is a child run, one per trial number."""
 
-    trial: int
     name: str
-    params: Mapping[str, Scalar] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
-    time: int = dataclasses.field(default_factory=now_ms)
+    params: Mapping[str, Scalar] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class DatasetUsed:
+class DatasetUsed(TrialEvent):
     """Data sets of a trial; each part has `context`, `name`, `source`, `digest`, `images` and more."""
 
-    trial: int
     parts: tuple[Mapping[str, Scalar], ...]
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class EpochMetrics:
+class EpochMetrics(TrialEvent):
     """Metrics of one epoch of a trial; `step` is the epoch, from 1."""
 
-    trial: int
     step: int
     metrics: Mapping[str, float]
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialEnded:
+class TrialEnded(TrialEvent):
     """A trial ends; `metrics` are its final values, reached at epoch `step`."""
 
-    trial: int
     state: Literal["complete", "pruned", "failed"]
     reason: str = ""
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
     step: int = 0
     artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class ArtifactsAdded:
+class ArtifactsAdded(TrialEvent):
     """More files or folders of a trial that has ended."""
 
-    trial: int
     artifacts: tuple[str, ...]
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TrialWarning:
+class TrialWarning(TrialEvent):
     """A warning about a trial, such as a damaged checkpoint."""
 
-    trial: int
     text: str
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SystemMetrics:
+class SystemMetrics(Event):
     """Load of the driver's machine; `step` is in seconds since the sweep started."""
 
     step: int
     metrics: Mapping[str, float]
-    time: int = dataclasses.field(default_factory=now_ms)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPaused:
+class SweepPaused(Event):
     """The sweep is interrupted; the same command continues it."""
 
     reason: str = "interrupted"
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    time: int = dataclasses.field(default_factory=now_ms)
+    metrics: Mapping[str, float] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepEnded:
+class SweepEnded(Event):
     """The sweep ends: its budget is spent (`complete`), or it has no result (`failed`)."""
 
     state: Literal["complete", "failed"] = "complete"
-    metrics: Mapping[str, float] = dataclasses.field(default_factory=dict)
-    tags: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    metrics: Mapping[str, float] = field(default_factory=dict)
+    tags: Mapping[str, str] = field(default_factory=dict)
     artifacts: tuple[str, ...] = ()
-    time: int = dataclasses.field(default_factory=now_ms)
-
-
-Event = (
-    SweepStarted
-    | TrialStarted
-    | DatasetUsed
-    | EpochMetrics
-    | TrialEnded
-    | ArtifactsAdded
-    | TrialWarning
-    | SystemMetrics
-    | SweepPaused
-    | SweepEnded
-)
-
-EVENT_TYPES: dict[str, type[Event]] = {event_type.__name__: event_type for event_type in get_args(Event)}
 
 
 def encode_event(event: Event) -> bytes:
     """Encode `event` as a line of JSON with a checksum."""
-    fields = {field.name: _to_json(getattr(event, field.name)) for field in dataclasses.fields(event)}
-    return encode_line({"kind": type(event).__name__, **fields})
+    values = {each.name: _to_json(getattr(event, each.name)) for each in fields(event)}
+    return encode_line({"kind": type(event).__name__, **values})
 
 
 def decode_event(line: bytes) -> Event | None:
     """The event in a line; None for a damaged line, the header, or an event that this version does not know."""
-    fields = decode_line(line)
-    if fields is None or (event_type := EVENT_TYPES.get(str(fields.pop("kind", None)))) is None:
+    values = decode_line(line)
+    if values is None or (event_type := Event.types.get(str(values.pop("kind", None)))) is None:
         return None
     try:
-        if "metrics" in fields:
-            fields["metrics"] = {name: float(value) for name, value in fields["metrics"].items()}
-        for name in ("artifacts", "parts"):
-            if name in fields:
-                fields[name] = tuple(fields[name])
-        return event_type(**fields)
+        if "metrics" in values:
+            values["metrics"] = {name: float(value) for name, value in values["metrics"].items()}
+        for name in {"artifacts", "parts"} & values.keys():
+            values[name] = tuple(values[name])
+        return event_type(**values)
     except (TypeError, ValueError, AttributeError):
         return None
 
 
 def _to_json(value: object) -> Any:
     """Convert NumPy numbers to Python's; NaN and infinity become strings that `float` reads."""
+    if isinstance(value, float):
+        return float(value) if math.isfinite(value) else str(value)
+    if isinstance(value, bool | str | int):
+        return value
     if isinstance(value, Mapping):
         return {str(key): _to_json(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_to_json(item) for item in value]
-    if isinstance(value, bool | str | int):
-        return value
-    number = float(value)  # type: ignore[arg-type]
-    return number if math.isfinite(number) else str(number)
+    return _to_json(float(value))  # type: ignore[arg-type]

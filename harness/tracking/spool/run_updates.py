@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from harness.tracking.spool.events import (
-    ArtifactsAdded,
     DatasetUsed,
     EpochMetrics,
     Event,
@@ -21,6 +20,7 @@ from harness.tracking.spool.events import (
     SweepStarted,
     SystemMetrics,
     TrialEnded,
+    TrialEvent,
     TrialStarted,
     TrialWarning,
 )
@@ -71,7 +71,8 @@ def updates_by_run(events: Iterable[Event]) -> dict[int | None, RunUpdate]:
     """Return one update per run, by trial number; the sweep's own run is under None."""
     updates: dict[int | None, RunUpdate] = {}
     for event in events:
-        update = updates.setdefault(_trial_number(event), RunUpdate(start_time=event.time))
+        trial = event.trial if isinstance(event, TrialEvent) else None
+        update = updates.setdefault(trial, RunUpdate(start_time=event.time))
         match event:
             case SweepStarted() | TrialStarted():
                 update.name = event.name
@@ -99,10 +100,5 @@ def updates_by_run(events: Iterable[Event]) -> dict[int | None, RunUpdate]:
                 update.add_points(event.metrics, 0, event.time)
                 update.tags |= event.tags
                 update.set_state(event.state, event.time)
-        if isinstance(event, SweepStarted | TrialEnded | ArtifactsAdded | SweepEnded):
-            update.artifacts += event.artifacts
+        update.artifacts += getattr(event, "artifacts", ())
     return updates
-
-
-def _trial_number(event: Event) -> int | None:
-    return None if isinstance(event, SweepStarted | SystemMetrics | SweepPaused | SweepEnded) else event.trial
