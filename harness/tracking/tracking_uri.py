@@ -1,6 +1,6 @@
-"""Which tracking server a sweep is shown on, whether it answers, and how to name it without its password.
+"""Tracking URIs: the default, whether a server answers, a form without passwords.
 
-Nothing here imports mlflow, so that a command line can say in its first second that a server is not there.
+Nothing here imports MLflow, so that a command can say in its first second that a server is not there.
 """
 
 import base64
@@ -15,26 +15,27 @@ from urllib.parse import SplitResult, unquote, urlsplit
 from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 
-DATABASES = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SQLITE_MAGIC = b"SQLite format 3\x00"
 EXPECTED = "http(s)://HOST:PORT, sqlite:////PATH/mlflow.db, or postgresql://, mysql://, mssql://"
+START_IT = "start it, or leave --tracking-uri out to track in the runs folder"
 
 
 class TrackingError(HarnessError):
-    """A tracking server that cannot be used; the message says what was expected, what came and what to do."""
+    """A tracking server that cannot be used."""
 
 
 class ServerUnavailable(TrackingError):
-    """The address is a good one, but nothing that could be used answers there now."""
+    """The URI is valid, but no server can be used there now."""
 
 
 def default_uri(runs_dir: Path) -> str:
-    """The store that needs no server: SQLite inside the runs folder."""
+    """The store that needs no server: SQLite in the runs folder."""
     return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
 
 
 def resolve_uri(uri: str | None, runs_dir: Path) -> str:
-    """`uri` with its path made absolute, or the default of `runs_dir` where none is given."""
+    """`uri` with its path made absolute; the default of `runs_dir` if None."""
     if not uri:
         return default_uri(runs_dir)
     if uri.startswith("sqlite:///"):
@@ -43,40 +44,50 @@ def resolve_uri(uri: str | None, runs_dir: Path) -> str:
 
 
 def artifact_root(uri: str, runs_dir: Path) -> str | None:
-    """Where a new experiment keeps its files; None leaves it to the server behind `uri`."""
+    """Where a new experiment keeps its files; None leaves it to the server."""
     scheme = _scheme(uri)
     if scheme == "sqlite":
         return (_sqlite_path(uri).absolute().parent / "mlartifacts").as_uri()
-    if scheme in DATABASES:
-        return (runs_dir.absolute() / "mlartifacts").as_uri()
-    return None
+    return (runs_dir.absolute() / "mlartifacts").as_uri() if scheme in DATABASE_PORTS else None
 
 
 def sqlite_path(uri: str) -> Path | None:
-    """The file behind a SQLite URI, None for any other."""
+    """File of a SQLite URI; None for any other URI."""
     return _sqlite_path(uri) if _scheme(uri) == "sqlite" else None
 
 
 def redact_uri(uri: str) -> str:
-    """`uri` without its user, password and query, where credentials are kept."""
+    """`uri` without its user, password and query."""
     address = scrub(uri) if "://" in uri else uri.rpartition("@")[2]
     return address.split("?", 1)[0]
 
 
 def fingerprint(uri: str) -> str:
-    """Eight hex digits that stand for a server in file names; the same for every user of it."""
+    """Eight hex digits that name a server in file names; independent of the user."""
     return hashlib.sha256(redact_uri(uri).encode()).hexdigest()[:8]
 
 
 def check_server(uri: str, timeout: float = 3.0) -> None:
-    """Returns if the server behind `uri` can be used now, else TrackingError. Creates nothing."""
+    """Check that the server behind `uri` can be used; creates nothing.
+
+    Raises:
+        TrackingError: the URI is not valid.
+        ServerUnavailable: no server answers there.
+    """
     scheme = _scheme(uri)
     if scheme in ("http", "https"):
         _check_http(uri, timeout)
     elif scheme == "sqlite":
         _check_sqlite(uri)
-    elif scheme in DATABASES:
-        _check_database(uri, DATABASES[scheme], timeout)
+    elif scheme in DATABASE_PORTS:
+        _, host, port = _split(uri)
+        port = port or DATABASE_PORTS[scheme]
+        try:
+            socket.create_connection((host, port), timeout=timeout).close()
+        except OSError as error:
+            raise ServerUnavailable(
+                f"--tracking-uri: expected a database at {host}:{port}, got {_reason(error)}; {START_IT}"
+            ) from None
     else:
         raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'")
 
@@ -90,16 +101,17 @@ def _sqlite_path(uri: str) -> Path:
     return Path(unquote(uri.split(":///", 1)[1].split("?", 1)[0]))
 
 
-def _parts(uri: str) -> tuple[SplitResult, str, int | None]:
+def _split(uri: str) -> tuple[SplitResult, str, int | None]:
+    """Parts, host and port of a URI; refuses a user or password that is not percent-encoded."""
     try:
         parts = urlsplit(uri)
         host, port = parts.hostname, parts.port
-        beyond = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
-    except ValueError:  # whose words may quote a password
+        after_host = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
+    except ValueError:  # its message may quote a password
         if "@" not in uri:
             raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'; correct it") from None
-        beyond = "@"
-    if "@" in beyond:
+        after_host = "@"
+    if "@" in after_host:
         raise TrackingError(
             f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}' after a user or password with a / ? or # in "
             "it; write these as %2F, %3F, %23"
@@ -110,37 +122,29 @@ def _parts(uri: str) -> tuple[SplitResult, str, int | None]:
 
 
 def _check_http(uri: str, timeout: float) -> None:
-    parts, host, port = _parts(uri)
+    parts, host, port = _split(uri)
     authority = f"[{host}]" if ":" in host else host
     where = f"{parts.scheme}://{authority}" + (f":{port}" if port else "") + parts.path.rstrip("/")
     request = urllib.request.Request(f"{where}/health")
     user, password = parts.username, parts.password
     if user is None:
-        user, password = (
-            os.environ.get("MLFLOW_TRACKING_USERNAME"),
-            os.environ.get("MLFLOW_TRACKING_PASSWORD"),
-        )
+        user, password = (os.environ.get(f"MLFLOW_TRACKING_{name}") for name in ("USERNAME", "PASSWORD"))
     if user:
         token = base64.b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as answer:
-            body = answer.read(64)
+        with urllib.request.urlopen(request, timeout=timeout) as response:
+            if response.read(64).strip() == b"OK":
+                return
+        found = "another web server"
     except urllib.error.HTTPError as error:
         error.close()
         found = f"HTTP {error.code}"
     except urllib.error.URLError as error:
-        found = _words(error.reason)
+        found = _reason(error.reason)
     except (OSError, ValueError) as error:
-        found = _words(error)
-    else:
-        if body.strip() == b"OK":
-            return
-        found = "another web server"
-    raise ServerUnavailable(
-        f"--tracking-uri: expected an MLflow server at {where}, got {found}; "
-        "start it, or leave --tracking-uri out to track in the runs folder"
-    )
+        found = _reason(error)
+    raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {found}; {START_IT}")
 
 
 def _check_sqlite(uri: str) -> None:
@@ -159,18 +163,7 @@ def _check_sqlite(uri: str) -> None:
         raise TrackingError(f"--tracking-uri: cannot write in {existing}; name a folder of yours")
 
 
-def _check_database(uri: str, default_port: int, timeout: float) -> None:
-    _, host, port = _parts(uri)
-    try:
-        socket.create_connection((host, port or default_port), timeout=timeout).close()
-    except OSError as error:
-        raise ServerUnavailable(
-            f"--tracking-uri: expected a database at {host}:{port or default_port}, got {_words(error)}; "
-            "start it, or leave --tracking-uri out to track in the runs folder"
-        ) from None
-
-
-def _words(error: object) -> str:
+def _reason(error: object) -> str:
     """What went wrong, without the number of the error."""
     if isinstance(error, TimeoutError):
         return "no answer in time"

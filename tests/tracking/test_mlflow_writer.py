@@ -334,6 +334,6 @@ def test_every_limit_of_a_call_is_the_servers_own() -> None:
 
     from harness.tracking.mlflow_view import mlflow_writer
 
-    assert mlflow_writer.FACTS_PER_CALL <= validation.MAX_PARAMS_TAGS_PER_BATCH
+    assert mlflow_writer.TAGS_PER_CALL <= validation.MAX_PARAMS_TAGS_PER_BATCH
     assert mlflow_writer.METRICS_PER_CALL <= validation.MAX_METRICS_PER_BATCH
-    assert mlflow_writer.METRICS_PER_CALL + 2 * mlflow_writer.FACTS_PER_CALL <= validation.MAX_ENTITIES_PER_BATCH
+    assert mlflow_writer.METRICS_PER_CALL + 2 * mlflow_writer.TAGS_PER_CALL <= validation.MAX_ENTITIES_PER_BATCH

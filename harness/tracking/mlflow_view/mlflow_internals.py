@@ -10,6 +10,7 @@ system_metrics.metrics.*_monitor                 the log says that the machine's
 """
 
 import os
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
@@ -21,6 +22,17 @@ from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
 BULK_RUNS = 100
 """Runs of one call for curves; a server's limit."""
+
+
+def all_pages(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
+    """Yield what a search of MlflowClient finds, page by page."""
+    token = None
+    while True:
+        page = search(**arguments, max_results=1000, page_token=token)
+        yield from page
+        token = page.token
+        if not token:
+            return
 
 
 def http_status(error: MlflowException) -> int:
@@ -36,10 +48,7 @@ def last_points(run: Run) -> dict[str, tuple[int, float]]:
 def bulk_history(
     client: MlflowClient, run_ids: list[str], metric: str, limit: int
 ) -> list[tuple[str, int, float]] | None:
-    """(run, step, value) of up to `limit` points of at most BULK_RUNS runs in one call.
-
-    None where the store has no such call or it fails.
-    """
+    """(run, step, value) of up to `limit` points of BULK_RUNS runs; None where the store cannot do that in one call."""
     try:
         from mlflow.store.tracking.rest_store import RestStore
         from mlflow.utils.rest_utils import http_request

@@ -31,12 +31,10 @@ from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
 from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.mlflow_internals import BULK_RUNS, bulk_history
+from harness.tracking.mlflow_view.mlflow_internals import BULK_RUNS, all_pages, bulk_history
 from harness.tracking.spool.spooled_sweep import TRIAL_COLUMNS, curve_frame, trial_row
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
 
-PAGE_SIZE = 1000
-"""Runs of one search."""
 POINT_LIMIT = 25_000
 """Points of one call for curves, at most; a call that returns as many may have left some out."""
 
@@ -52,7 +50,6 @@ class MlflowSweep:
     study: str
     state: str
     started: int
-    params: dict[str, str]
     tags: dict[str, str]
     metrics: dict[str, float]
 
@@ -105,7 +102,8 @@ class MlflowReader:
     def sweeps(self) -> list[MlflowSweep]:
         """Every sweep of this harness on the server, the newest first."""
         sweeps: list[MlflowSweep] = []
-        experiments = self._experiment_ids()
+        with _translated_errors():
+            experiments = [str(each.experiment_id) for each in all_pages(self._client.search_experiments)]
         for first in range(0, len(experiments), BULK_RUNS):
             some = experiments[first : first + BULK_RUNS]
             sweeps += map(self._sweep, _search_runs(self._client, some, "tags.`harness.kind` = 'sweep'"))
@@ -135,16 +133,6 @@ class MlflowReader:
         near = difflib.get_close_matches(str(study), names, n=3, cutoff=0.4) or names[:3]
         raise TrackingError(f"expected a study on {where}, got '{study}'; did you mean {' or '.join(near)}?")
 
-    def _experiment_ids(self) -> list[str]:
-        found, token = [], None
-        while True:
-            with _translated_errors():
-                page = self._client.search_experiments(max_results=PAGE_SIZE, page_token=token)
-            found += [str(experiment.experiment_id) for experiment in page]
-            token = page.token
-            if not token:
-                return found
-
     def _sweep(self, run: Run) -> MlflowSweep:
         return MlflowSweep(
             client=self._client,
@@ -154,7 +142,6 @@ class MlflowReader:
             study=run.data.tags.get("study", run.info.run_name),
             state=run.data.tags.get("state", run.info.status.lower()),
             started=run.info.start_time,
-            params=dict(run.data.params),
             tags=dict(run.data.tags),
             metrics=dict(run.data.metrics),
         )
@@ -194,15 +181,9 @@ def _translated_errors() -> Iterator[None]:
         raise TrackingError(f"the tracking server does not answer: {scrub(first_line)[:400]}") from error
 
 
-def _search_runs(client: MlflowClient, experiment_ids: list[str], query: str) -> Iterator[Run]:
-    token = None
-    while True:
-        with _translated_errors():
-            page = client.search_runs(experiment_ids, query, max_results=PAGE_SIZE, page_token=token)
-        yield from page
-        token = page.token
-        if not token:
-            return
+def _search_runs(client: MlflowClient, experiment_ids: list[str], query: str) -> list[Run]:
+    with _translated_errors():
+        return list(all_pages(client.search_runs, experiment_ids=experiment_ids, filter_string=query))
 
 
 def _history(client: MlflowClient, run_ids: list[str], metric: str) -> Iterator[tuple[str, int, float]]:

@@ -9,11 +9,10 @@ server that takes nothing raises ServerUnavailable, and the same batch is sent a
 """
 
 import json
-import math
 import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -31,14 +30,14 @@ from mlflow.exceptions import MlflowException
 
 from harness.common.file_lock import file_lock
 from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.mlflow_internals import http_status, last_points
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, http_status, last_points
 from harness.tracking.spool.events import Event, Scalar, SweepEnded, SweepPaused, SweepStarted
 from harness.tracking.spool.run_updates import RUNNING, STATUS, MetricPoint, RunUpdate, updates_by_run
 from harness.tracking.spool.writer_log import Log
 from harness.tracking.tracking_uri import ServerUnavailable, sqlite_path
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
-FACTS_PER_CALL = 100
+TAGS_PER_CALL = 100
 METRICS_PER_CALL = 800
 
 TEMPORARY_STATUS = {401, 403, 408, 409, 429}
@@ -71,14 +70,7 @@ class MlflowWriter:
     """
 
     def __init__(
-        self,
-        uri: str,
-        sweep_id: str,
-        study: str,
-        home: Path,
-        artifact_root: str | None,
-        log: Log,
-        rebuild: bool = False,
+        self, uri: str, sweep_id: str, study: str, home: Path, artifact_root: str | None, log: Log, rebuild: bool
     ) -> None:
         self.sweep_id, self.study, self.home = sweep_id, study, home
         self.skipped = 0
@@ -88,13 +80,11 @@ class MlflowWriter:
         self._last_points: dict[int | None, dict[str, tuple[int, float]]] = {}
         self._deleted: set[str] = set()
         self._logged_datasets: dict[str, set[Scalar]] = {}
-        with ExitStack() as stack:
-            database = sqlite_path(uri)
-            if database is not None:
-                # The first use creates the tables; two processes that do so at once break each other.
-                lock = database.with_name(database.name + ".lock")
-                if not stack.enter_context(file_lock(lock)):
-                    raise ServerUnavailable(f"another process is opening {database}")
+        database = sqlite_path(uri)
+        # SQLite's first use creates the tables; two processes that do so at once break each other.
+        with file_lock(Path(f"{database}.lock")) if database else nullcontext(True) as locked:
+            if not locked:
+                raise ServerUnavailable(f"another process is opening {database}")
             try:
                 self._client = MlflowClient(uri)
                 self.experiment_id = self._get_or_create_experiment(artifact_root)
@@ -127,9 +117,8 @@ class MlflowWriter:
             self._interrupt(None, time, {"reason": "the driver ended without a word"})
 
     def _interrupt_trials(self, time: int) -> None:
-        for trial, status in list(self._status.items()):
-            if status == RUNNING and trial is not None:
-                self._interrupt(trial, time, {})
+        for trial in [trial for trial, status in self._status.items() if status == RUNNING and trial is not None]:
+            self._interrupt(trial, time, {})
 
     def _interrupt(self, trial: int | None, time: int, tags: dict[str, str]) -> None:
         update = RunUpdate(start_time=time, tags=tags)
@@ -147,22 +136,20 @@ class MlflowWriter:
         return str(found.experiment_id)
 
     def _find_runs(self, rebuild: bool) -> None:
-        query = f"tags.`harness.sweep` = '{self.sweep_id}'"
-        view = ViewType.ACTIVE_ONLY if rebuild else ViewType.ALL
-        token = None
-        while True:
-            page = self._client.search_runs([self.experiment_id], query, view, 1000, page_token=token)
-            for run in sorted(page, key=lambda run: run.info.lifecycle_stage == "active"):
-                number = run.data.tags.get("trial")
-                trial = None if number is None else int(number)
-                self._runs[trial], self._status[trial] = run.info.run_id, run.info.status
-                if not rebuild:
-                    self._last_points[trial] = last_points(run)
-                if run.info.lifecycle_stage != "active":
-                    self._deleted.add(run.info.run_id)
-            token = page.token
-            if not token:
-                return
+        runs = all_pages(
+            self._client.search_runs,
+            experiment_ids=[self.experiment_id],
+            filter_string=f"tags.`harness.sweep` = '{self.sweep_id}'",
+            run_view_type=ViewType.ACTIVE_ONLY if rebuild else ViewType.ALL,
+        )
+        for run in sorted(runs, key=lambda run: run.info.lifecycle_stage == "active"):
+            number = run.data.tags.get("trial")
+            trial = None if number is None else int(number)
+            self._runs[trial], self._status[trial] = run.info.run_id, run.info.status
+            if not rebuild:
+                self._last_points[trial] = last_points(run)
+            if run.info.lifecycle_stage != "active":
+                self._deleted.add(run.info.run_id)
 
     def _apply(self, trial: int | None, update: RunUpdate) -> None:
         run = self._runs.get(trial) or self._create_run(trial, update)
@@ -178,12 +165,9 @@ class MlflowWriter:
         tags = [RunTag(key, value) for key, value in update.tags.items()]
         params = [Param(key, str(value)) for key, value in update.params.items()]
         metrics = [Metric(*point) for point in points]
-        facts = max(len(tags), len(params))
-        calls = max(math.ceil(facts / FACTS_PER_CALL), math.ceil(len(metrics) / METRICS_PER_CALL))
-        for i in range(calls):
-            few = slice(i * FACTS_PER_CALL, (i + 1) * FACTS_PER_CALL)
-            many = slice(i * METRICS_PER_CALL, (i + 1) * METRICS_PER_CALL)
-            self._log_values(run, [*params[few], *tags[few], *metrics[many]])
+        while params or tags or metrics:
+            self._log_values(run, [*params[:TAGS_PER_CALL], *tags[:TAGS_PER_CALL], *metrics[:METRICS_PER_CALL]])
+            params, tags, metrics = params[TAGS_PER_CALL:], tags[TAGS_PER_CALL:], metrics[METRICS_PER_CALL:]
         self._last_points.setdefault(trial, {}).update({point.name: (point.step, point.value) for point in points})
         self._log_datasets(run, update.datasets)
         for path in update.artifacts:
@@ -269,12 +253,11 @@ class MlflowWriter:
         status, end_time = update.status, update.end_time
         if status is None or status == self._status.get(trial) == RUNNING:
             return
+        what = f"status {status} of run {run}"
         if end_time is None:
-            self._call_or_skip(f"status {status} of run {run}", lambda: self._client.update_run(run, status))
+            self._call_or_skip(what, lambda: self._client.update_run(run, status))
         else:
-            self._call_or_skip(
-                f"status {status} of run {run}", lambda: self._client.set_terminated(run, status, end_time)
-            )
+            self._call_or_skip(what, lambda: self._client.set_terminated(run, status, end_time))
         self._status[trial] = status
 
     def _call_or_skip(self, what: str, function: Callable[[], Any]) -> None:
@@ -321,13 +304,7 @@ def _dataset_input(part: Mapping[str, Scalar]) -> DatasetInput:
     """MLflow's form of a data set, with a source that `mlflow.data.get_source` reads back."""
     profile = dict(part)
     context, name, digest, source = (str(profile.pop(key)) for key in ("context", "name", "digest", "source"))
-    dataset = Dataset(
-        name=name,
-        digest=digest,
-        source_type="local",
-        source=json.dumps({"uri": source}),
-        profile=json.dumps(profile),
-    )
+    dataset = Dataset(name, digest, "local", json.dumps({"uri": source}), profile=json.dumps(profile))
     return DatasetInput(dataset, [InputTag("mlflow.data.context", context)])
 
 
