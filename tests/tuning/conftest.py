@@ -1,4 +1,4 @@
-"""A space of one searched number, and a pretended trainer, for tests of what decides without training."""
+"""A small space and a pretended trainer, for tests of what decides without training."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -62,17 +62,30 @@ def run_all(study: SweepStudy, curve: Curve = rising, most: int = 1000) -> list[
     return trials
 
 
+def next_trial(study: SweepStudy) -> Trial:
+    trial = study.next()
+    assert trial is not None
+    return trial
+
+
+def searched(journal: Path, *overrides: str, curve: Curve = rising) -> SweepStudy:
+    """A sweep that was run to its end."""
+    study = SweepStudy(journal, space(*overrides))
+    run_all(study, curve)
+    return study
+
+
 class Recorder:
-    """A listener that keeps what it is told."""
+    """A listener that keeps the events."""
 
     def __init__(self) -> None:
-        self.records: list[Event] = []
+        self.events: list[Event] = []
 
-    def __call__(self, record: Event) -> None:
-        self.records.append(record)
+    def __call__(self, event: Event) -> None:
+        self.events.append(event)
 
     def of(self, kind: type[Event]) -> list[Event]:
-        return [record for record in self.records if isinstance(record, kind)]
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 @pytest.fixture

@@ -1,4 +1,4 @@
-"""What is kept up as trials end is what a look through all of them finds, in whichever order they end."""
+"""The index, updated as trials end in any order, equals what a loop over all trials finds."""
 
 import heapq
 import random
@@ -13,7 +13,7 @@ from harness.tuning.study.trial_index import TrialIndex
 ENDS = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 
 
-def few(trials: list[FrozenTrial], sign: int) -> list[FrozenTrial]:
+def training_subset(trials: list[FrozenTrial], sign: int) -> list[FrozenTrial]:
     """The latest, and the best of the rest."""
     latest, older = trials[-trial_index.LATEST :], trials[: -trial_index.LATEST]
     complete = [(sign * trial.values[0], trial.number) for trial in older if trial.state == TrialState.COMPLETE]
@@ -22,26 +22,26 @@ def few(trials: list[FrozenTrial], sign: int) -> list[FrozenTrial]:
 
 @pytest.mark.parametrize("seed", range(20))
 @pytest.mark.parametrize("direction", ["maximize", "minimize"])
-def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_index_equals_a_loop_over_all_trials(seed: int, direction: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_index, "LATEST", 6)
     monkeypatch.setattr(trial_index, "BEST", 3)
     rng = random.Random(seed)
     study = optuna.create_study(direction=direction, sampler=optuna.samplers.RandomSampler(seed=seed))
-    under_way: list[optuna.Trial] = []
+    running_trials: list[optuna.Trial] = []
     for _ in range(60):
-        if rng.random() < 0.5 or not under_way:
-            under_way.append(study.ask())
-            under_way[-1].suggest_int("width", 0, 30)
+        if rng.random() < 0.5 or not running_trials:
+            running_trials.append(study.ask())
+            running_trials[-1].suggest_int("width", 0, 30)
         else:
             state = rng.choice(ENDS)
             value = rng.randrange(5) if state == TrialState.COMPLETE else None  # of so few that some are equal
-            study.tell(under_way.pop(rng.randrange(len(under_way))), value, state)
+            study.tell(running_trials.pop(rng.randrange(len(running_trials))), value, state)
         if rng.random() < 0.3:
-            continue  # several things happen between two looks
+            continue  # several things happen between two updates
 
         found = trial_index.trial_index(study)
         trials = study.get_trials(deepcopy=False)
-        assert found.training_subset() == few(trials, 1 if direction == "maximize" else -1)
+        assert found.training_subset() == training_subset(trials, 1 if direction == "maximize" else -1)
         assert all(found.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
         for width in range(31):
             those = [trial.number for trial in trials if trial.params["width"] == width]
@@ -50,7 +50,7 @@ def test_it_is_what_a_look_through_all_trials_finds(seed: int, direction: str, m
             assert not running or found.contains({"width": width}, except_number=running[0]) == (len(those) > 1)
 
 
-def test_all_are_learned_from_where_a_best_cannot_be_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_model_sees_all_trials_of_several_objectives(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(trial_index, "LATEST", 6)
     study = optuna.create_study(directions=["maximize", "minimize"])
     for value in range(20):

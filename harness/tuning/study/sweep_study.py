@@ -11,7 +11,7 @@ anybody acts on it, so that a driver which follows a killed one finds:
 A trial's number counts all trials of the journal, over all arms. The randomness of a suggestion is derived from the
 sweep's seed, the arm and the trial's index in it, so suggestions do not depend on how often the driver was restarted.
 
-Listeners receive what happens as the events of `harness.tracking.spool.event_log`.
+Listeners receive what happens as `harness.tracking.spool.events`.
 """
 
 import copy
