@@ -11,7 +11,7 @@ anybody acts on it, so that a driver which follows a killed one finds:
 A trial's number counts all trials of the journal, over all arms. The randomness of a suggestion is derived from the
 sweep's seed, the arm and the trial's index in it, so suggestions do not depend on how often the driver was restarted.
 
-Listeners receive what happens as `harness.tracking.spool.events`.
+Listeners receive what happens as events of `harness.tracking.spool.events`.
 """
 
 import copy
@@ -195,7 +195,7 @@ class SweepStudy:
     # Results
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        """Event the metrics of an epoch; returns whether the trial should be pruned there.
+        """Record the metrics of an epoch; returns whether the trial should be pruned there.
 
         Epochs that were recorded before a restart are ignored.
         """
@@ -221,7 +221,7 @@ class SweepStudy:
         return prune
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        """Event for how many seconds the trial has computed in all."""
+        """Record for how many seconds the trial has computed in all."""
         self._running[number].seconds = seconds
 
     def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
