@@ -9,6 +9,7 @@
 - `tracker`       the driver's side: append, start the writer process, wait for it at the end
 - `tracking_uri`  which tracking server, whether it answers, how to name it without its password
 - `provenance`    commit, versions and hardware
+- `child_process` environment of child processes
 
 The driver does not wait for a server: one that is slow, unreachable or broken delays the view and nothing else. The
 event log holds everything, so that a view can be rebuilt on an empty server at any time.

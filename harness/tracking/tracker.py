@@ -4,14 +4,13 @@ Nothing here waits for a server or imports MLflow. The writer process lives a li
 standard input is closed, or the driver dies, it sends the rest and ends.
 """
 
-import os
 import subprocess
 import sys
 import time
 from pathlib import Path
 
-import harness
 from harness.results.tracking_status import TrackingStatus
+from harness.tracking.child_process import child_environment
 from harness.tracking.mlflow_view.system_metrics import SystemMonitor
 from harness.tracking.spool.cursor import Cursor, count_pending
 from harness.tracking.spool.event_log import EventLog, read_events
@@ -73,12 +72,6 @@ class Tracker:
             return
         self._close_pipe()
         self._started = time.monotonic()
-        package_root = str(Path(harness.__file__).parent.parent)
-        environment = {
-            **os.environ,
-            "MLFLOW_TRACKING_URI": self.uri,  # no argument: it may hold a password, and `ps` shows arguments
-            "PYTHONPATH": os.pathsep.join(filter(None, [package_root, os.environ.get("PYTHONPATH")])),
-        }
         with (self.event_log.folder / ERRORS).open("ab") as errors:
             self._process = subprocess.Popen(
                 [
@@ -88,7 +81,7 @@ class Tracker:
                 stdin=subprocess.PIPE,
                 stdout=errors,
                 stderr=errors,
-                env=environment,
+                env=child_environment(MLFLOW_TRACKING_URI=self.uri),  # `ps` would show a password in an argument
                 start_new_session=True,  # an interrupt at the terminal is for the driver alone
             )
 

@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-import harness
+from harness.tracking.child_process import child_environment
 
 WEIGHTS = "model.pt"
 MODEL = "model"
@@ -27,21 +27,7 @@ EXAMPLES = 2
 
 
 def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
-    """Make `trials/N/model` from the weights of each trial N.
-
-    Args:
-        configs: configuration by trial.
-
-    Returns:
-        What went wrong; empty if nothing did.
-    """
-    environment = {
-        **os.environ,
-        "CUDA_VISIBLE_DEVICES": "",
-        "PYTHONPATH": os.pathsep.join(
-            filter(None, [str(Path(harness.__file__).parent.parent), os.environ.get("PYTHONPATH")])
-        ),
-    }
+    """Make `trials/N/model` from the weights of each trial N in `configs`; returns what went wrong, or ""."""
     try:
         finished = subprocess.run(
             [sys.executable, "-m", "harness.tracking.mlflow_view.logged_models", str(trials)],
@@ -49,7 +35,7 @@ def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
-            env=environment,
+            env=child_environment(CUDA_VISIBLE_DEVICES=""),
             start_new_session=True,
         )
     except (OSError, subprocess.SubprocessError) as error:

@@ -13,6 +13,7 @@ import os
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import nullcontext
+from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -49,14 +50,25 @@ RETRY_PAUSES = (0.5, 1.0, 2.0)
 Entity = Metric | Param | RunTag
 
 
-class MlflowWriter:
-    """Writer of one sweep to one server.
+@dataclass(slots=True)
+class Run:
+    """What is known of a run on the server."""
 
-    Connecting creates the experiment where it is missing, and reads which runs of the sweep exist. Runs that a person
-    deleted are left alone.
+    id: str
+    status: str = RUNNING
+    last_points: dict[str, tuple[int, float]] = field(default_factory=dict)
+    """Step and value of the last point by metric."""
+    datasets: set[Scalar] = field(default_factory=set)
+    """Digests of the data sets that were sent."""
+    deleted: bool = False
+
+
+class MlflowWriter:
+    """Writer of one sweep to one server. Runs that a person deleted are left alone.
 
     Args:
         sweep_id: identity of the sweep in its event log.
+        study: name of the experiment, which is created where it is missing.
         home: the sweep's folder.
         artifact_root: where a new experiment keeps its files; None leaves it to the server.
         log: takes a line for the log.
@@ -75,11 +87,7 @@ class MlflowWriter:
         self.sweep_id, self.study, self.home = sweep_id, study, home
         self.skipped = 0
         self._log = log
-        self._runs: dict[int | None, str] = {}
-        self._status: dict[int | None, str] = {}
-        self._last_points: dict[int | None, dict[str, tuple[int, float]]] = {}
-        self._deleted: set[str] = set()
-        self._logged_datasets: dict[str, set[Scalar]] = {}
+        self._runs: dict[int | None, Run] = {}  # by trial number, the sweep's own under None
         database = sqlite_path(uri)
         # SQLite's first use creates the tables; two processes that do so at once break each other.
         with file_lock(Path(f"{database}.lock")) if database else nullcontext(True) as locked:
@@ -95,7 +103,7 @@ class MlflowWriter:
     @property
     def run_id(self) -> str | None:
         """The sweep's own run; None before it exists."""
-        return self._runs.get(None)
+        return self._runs[None].id if None in self._runs else None
 
     def send(self, events: Sequence[Event]) -> None:
         """Bring every run to the state that `events` describe.
@@ -113,12 +121,13 @@ class MlflowWriter:
     def interrupt(self, time: int) -> None:
         """Set what is RUNNING to interrupted: the driver ended without an event."""
         self._interrupt_trials(time)
-        if self._status.get(None) == RUNNING:
+        if None in self._runs and self._runs[None].status == RUNNING:
             self._interrupt(None, time, {"reason": "the driver ended without a word"})
 
     def _interrupt_trials(self, time: int) -> None:
-        for trial in [trial for trial, status in self._status.items() if status == RUNNING and trial is not None]:
-            self._interrupt(trial, time, {})
+        for trial, run in self._runs.items():
+            if trial is not None and run.status == RUNNING:
+                self._interrupt(trial, time, {})
 
     def _interrupt(self, trial: int | None, time: int, tags: dict[str, str]) -> None:
         update = RunUpdate(start_time=time, tags=tags)
@@ -136,85 +145,73 @@ class MlflowWriter:
         return str(found.experiment_id)
 
     def _find_runs(self, rebuild: bool) -> None:
-        runs = all_pages(
+        found = all_pages(
             self._client.search_runs,
             experiment_ids=[self.experiment_id],
             filter_string=f"tags.`harness.sweep` = '{self.sweep_id}'",
             run_view_type=ViewType.ACTIVE_ONLY if rebuild else ViewType.ALL,
         )
-        for run in sorted(runs, key=lambda run: run.info.lifecycle_stage == "active"):
-            number = run.data.tags.get("trial")
-            trial = None if number is None else int(number)
-            self._runs[trial], self._status[trial] = run.info.run_id, run.info.status
-            if not rebuild:
-                self._last_points[trial] = last_points(run)
-            if run.info.lifecycle_stage != "active":
-                self._deleted.add(run.info.run_id)
+        for run in sorted(found, key=lambda run: run.info.lifecycle_stage == "active"):
+            trial = int(run.data.tags["trial"]) if "trial" in run.data.tags else None
+            points = {} if rebuild else last_points(run)
+            deleted = run.info.lifecycle_stage != "active"
+            self._runs[trial] = Run(run.info.run_id, run.info.status, points, deleted=deleted)
 
     def _apply(self, trial: int | None, update: RunUpdate) -> None:
         run = self._runs.get(trial) or self._create_run(trial, update)
         if run is None:
             return
-        if run in self._deleted:
-            self._skip(f"run {run}", "it was deleted by hand; `harness.sync --rebuild` creates a new one")
+        if run.deleted:
+            self._skip(f"run {run.id}", "it was deleted by hand; `harness.sync --rebuild` creates a new one")
             return
-        if update.name and self._status[trial] in STATUS.values() and "reason" not in update.tags:
+        if update.name and run.status in STATUS.values() and "reason" not in update.tags:
             # The run continues, so that it has no reason to have ended; there may be no such tag.
-            self._call(lambda: self._client.delete_tag(run, "reason"))
-        points = self._new_points(trial, update.points)
+            self._call(lambda: self._client.delete_tag(run.id, "reason"))
+        points = _new_points(run.last_points, update.points)
         tags = [RunTag(key, value) for key, value in update.tags.items()]
         params = [Param(key, str(value)) for key, value in update.params.items()]
         metrics = [Metric(*point) for point in points]
         while params or tags or metrics:
-            self._log_values(run, [*params[:TAGS_PER_CALL], *tags[:TAGS_PER_CALL], *metrics[:METRICS_PER_CALL]])
+            self._log_values(run.id, [*params[:TAGS_PER_CALL], *tags[:TAGS_PER_CALL], *metrics[:METRICS_PER_CALL]])
             params, tags, metrics = params[TAGS_PER_CALL:], tags[TAGS_PER_CALL:], metrics[METRICS_PER_CALL:]
-        self._last_points.setdefault(trial, {}).update({point.name: (point.step, point.value) for point in points})
-        self._log_datasets(run, update.datasets)
+        run.last_points |= {point.name: (point.step, point.value) for point in points}
+        datasets = {part["digest"]: part for part in update.datasets if part["digest"] not in run.datasets}
+        if datasets:
+            inputs = [_dataset_input(part) for part in datasets.values()]
+            self._call_or_skip(f"data sets of run {run.id}", lambda: self._client.log_inputs(run.id, datasets=inputs))
+            run.datasets |= datasets.keys()
         for path in update.artifacts:
-            self._log_file(run, self.home / path)
-        self._set_status(trial, run, update)
+            self._log_file(run.id, self.home / path)
+        self._set_status(run, update)
 
-    def _new_points(self, trial: int | None, points: Iterable[MetricPoint]) -> list[MetricPoint]:
-        """Points that extend a curve: a restarted trial, and final values, repeat earlier ones."""
-        last = dict(self._last_points.get(trial, {}))
-        new = []
-        for point in points:
-            before = last.get(point.name)
-            if before is None or point.step > before[0] or (point.step == before[0] and point.value != before[1]):
-                last[point.name] = (point.step, point.value)
-                new.append(point)
-        return new
-
-    def _create_run(self, trial: int | None, update: RunUpdate) -> str | None:
-        key = "sweep" if trial is None else str(trial)
+    def _create_run(self, trial: int | None, update: RunUpdate) -> Run | None:
         tags = {
             "harness.sweep": self.sweep_id,
-            "harness.key": f"{self.sweep_id}/{key}",
+            "harness.key": f"{self.sweep_id}/{'sweep' if trial is None else trial}",
             "harness.kind": "sweep" if trial is None else "trial",
             "sweep": self.home.name,
             "study": self.study,
         }
         if trial is not None:
-            tags["trial"] = str(trial)
             parent = self._runs.get(None) or self._create_run(None, RunUpdate(start_time=update.start_time))
             if parent is None:
                 return None
-            tags["mlflow.parentRunId"] = parent
+            tags |= {"trial": str(trial), "mlflow.parentRunId": parent.id}
         name = update.name or (self.home.name if trial is None else f"trial {trial}")
 
         def create() -> None:
             run = self._client.create_run(self.experiment_id, update.start_time, tags, name)
-            self._runs[trial], self._status[trial] = run.info.run_id, RUNNING
+            self._runs[trial] = Run(run.info.run_id)
 
         self._call_or_skip(f"run {name}", create)
         return self._runs.get(trial)
 
-    def _log_values(self, run: str, entities: Sequence[Entity]) -> None:
+    def _log_values(self, run_id: str, entities: Sequence[Entity]) -> None:
         """Log values in one call; if the server does not take them, those of each name in a call of their own."""
 
         def log(entities: Sequence[Entity]) -> None:
             self._client.log_batch(
-                run,
+                run_id,
                 metrics=[entity for entity in entities if isinstance(entity, Metric)],
                 params=[entity for entity in entities if isinstance(entity, Param)],
                 tags=[entity for entity in entities if isinstance(entity, RunTag)],
@@ -227,38 +224,29 @@ class MlflowWriter:
             by_name.setdefault((type(entity), entity.key), []).append(entity)
         for (_, name), group in by_name.items():
             values = f"{name}={group[0].value}" if len(group) == 1 else f"{len(group)} points of {name}"
-            self._call_or_skip(f"{values} of run {run}", partial(log, group))
+            self._call_or_skip(f"{values} of run {run_id}", partial(log, group))
 
-    def _log_datasets(self, run: str, parts: Iterable[Mapping[str, Scalar]]) -> None:
-        """Log the data sets that the run does not have as inputs yet, in one call."""
-        logged = self._logged_datasets.setdefault(run, set())
-        new = {part["digest"]: part for part in parts if part["digest"] not in logged}
-        if new:
-            inputs = [_dataset_input(part) for part in new.values()]
-            self._call_or_skip(f"data sets of run {run}", lambda: self._client.log_inputs(run, datasets=inputs))
-            logged.update(new)
-
-    def _log_file(self, run: str, path: Path) -> None:
-        what = f"{path} of run {run}"
+    def _log_file(self, run_id: str, path: Path) -> None:
+        what = f"{path} of run {run_id}"
         if not path.resolve().is_relative_to(self.home.resolve().parent):
             self._skip(what, "it lies outside of the runs folder")
         elif not path.exists():
             self._skip(what, "it is no longer there")
         elif path.is_dir():
-            self._call_or_skip(what, lambda: self._client.log_artifacts(run, str(path), path.name))
+            self._call_or_skip(what, lambda: self._client.log_artifacts(run_id, str(path), path.name))
         else:
-            self._call_or_skip(what, lambda: self._client.log_artifact(run, str(path)))
+            self._call_or_skip(what, lambda: self._client.log_artifact(run_id, str(path)))
 
-    def _set_status(self, trial: int | None, run: str, update: RunUpdate) -> None:
+    def _set_status(self, run: Run, update: RunUpdate) -> None:
         status, end_time = update.status, update.end_time
-        if status is None or status == self._status.get(trial) == RUNNING:
+        if status is None or status == run.status == RUNNING:
             return
-        what = f"status {status} of run {run}"
+        what = f"status {status} of run {run.id}"
         if end_time is None:
-            self._call_or_skip(what, lambda: self._client.update_run(run, status))
+            self._call_or_skip(what, lambda: self._client.update_run(run.id, status))
         else:
-            self._call_or_skip(what, lambda: self._client.set_terminated(run, status, end_time))
-        self._status[trial] = status
+            self._call_or_skip(what, lambda: self._client.set_terminated(run.id, status, end_time))
+        run.status = status
 
     def _call_or_skip(self, what: str, function: Callable[[], Any]) -> None:
         if reason := self._call(function):
@@ -286,11 +274,11 @@ class MlflowWriter:
 
     def _takes_writes(self) -> bool:
         """Whether the server takes what it has already: a tag of the sweep's own run."""
-        run = self.run_id
-        if run is None or run in self._deleted:
+        run = self._runs.get(None)
+        if run is None or run.deleted:
             return False
         try:
-            self._client.log_batch(run, tags=[RunTag("harness.kind", "sweep")])
+            self._client.log_batch(run.id, tags=[RunTag("harness.kind", "sweep")])
         except Exception:
             return False
         return True
@@ -298,6 +286,17 @@ class MlflowWriter:
     def _skip(self, what: str, reason: str) -> None:
         self.skipped += 1
         self._log(f"skipped {what}: {reason}")
+
+
+def _new_points(last: Mapping[str, tuple[int, float]], points: Iterable[MetricPoint]) -> list[MetricPoint]:
+    """Points that extend a curve: a restarted trial, and final values, repeat earlier ones."""
+    latest, new = dict(last), []
+    for point in points:
+        step, value = latest.get(point.name, (-1, None))
+        if point.step > step or (point.step == step and point.value != value):
+            latest[point.name] = (point.step, point.value)
+            new.append(point)
+    return new
 
 
 def _dataset_input(part: Mapping[str, Scalar]) -> DatasetInput:

@@ -1,12 +1,11 @@
 """Process of low priority that sends the events of a sweep to a tracking server.
 
-    python -m harness.tracking.mlflow_view.writer_process runs/NAME/spool --tracking-uri URI [--follow]
+    MLFLOW_TRACKING_URI=URI python -m harness.tracking.mlflow_view.writer_process runs/NAME/spool [--follow]
 
-So neither MLflow's import, which takes two seconds, nor a slow server holds up the driver. Each round sends what was
-appended to the event log as one batch, and then moves the cursor. A server that is unavailable is tried again for as
-long as the driver lives. With --follow, standard input is a pipe held by the driver, and it ends when the driver ends,
-for whatever reason. Then the rest is sent, within a time limit. What happens is logged in `writer.log` beside the event
-log.
+Neither MLflow's import, which takes two seconds, nor a slow server holds up the driver. Each round sends what was
+appended to the event log as one batch, and then moves the cursor. An unavailable server is tried again as long as the
+driver lives. With --follow, standard input is a pipe held by the driver, which ends when the driver ends, for whatever
+reason; then the rest is sent, within a time limit. `writer.log` beside the event log says what happened.
 """
 
 import argparse
@@ -17,6 +16,7 @@ import os
 import select
 import sys
 import time
+from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -92,11 +92,8 @@ class EventSender:
         Raises:
             ServerUnavailable: call again later.
         """
-        last = None
-        for event, _ in read_events(self.folder):
-            if isinstance(event, SweepStarted | SweepPaused | SweepEnded):
-                last = event
-        if isinstance(last, SweepStarted):
+        states = (e for e, _ in read_events(self.folder) if isinstance(e, SweepStarted | SweepPaused | SweepEnded))
+        if any(isinstance(last, SweepStarted) for last in deque(states, maxlen=1)):
             self._connect().interrupt(now_ms())
 
     def _next_batch(self) -> tuple[list[Event | None], int]:
@@ -133,10 +130,9 @@ class EventSender:
 
 
 class ParentProcess:
-    """The process that holds the other end of a pipe, which ends when that process does."""
+    """The process that holds the other end of the pipe `descriptor`; None stands for a process that has ended."""
 
     def __init__(self, descriptor: int | None) -> None:
-        """`descriptor`: the pipe; None if there is no such process."""
         self._descriptor = descriptor
 
     @property
@@ -193,26 +189,19 @@ def send_exclusively(folder: Path, uri: str, driver: ParentProcess, log: Log, ev
 
 def _study_name(folder: Path) -> str:
     """The tag `study` of the first SweepStarted, else the sweep's name."""
-    for event, _ in itertools.islice(read_events(folder), 100):
-        if isinstance(event, SweepStarted):
-            return event.tags.get("study", event.name)
-    return folder.absolute().parent.name
+    started = (event for event, _ in itertools.islice(read_events(folder), 100) if isinstance(event, SweepStarted))
+    return next((event.tags.get("study", event.name) for event in started), folder.absolute().parent.name)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m harness.tracking.mlflow_view.writer_process",
-        description="Send the events of a sweep to a tracking server.",
-        epilog="example: python -m harness.tracking.mlflow_view.writer_process runs/label_lr/spool",
-    )
+    parser = argparse.ArgumentParser(description="Send the events of a sweep to the server MLFLOW_TRACKING_URI.")
     parser.add_argument("folder", type=Path, help="folder of the event log, runs/NAME/spool")
-    parser.add_argument("--tracking-uri", help="default: MLFLOW_TRACKING_URI, else SQLite in the runs folder")
     parser.add_argument("--follow", action="store_true", help="continue until standard input ends")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
     parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
-    uri = resolve_uri(options.tracking_uri or os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
+    uri = resolve_uri(os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
     try:
         event_log.read_sweep_id(folder)
     except EventLogError as error:
