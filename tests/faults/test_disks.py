@@ -50,7 +50,7 @@ def test_a_disk_that_fills_up_stops_the_sweep_in_words_and_with_space_it_goes_on
         assert stopped.code == 3, stopped.all
         assert "Traceback" not in stopped.all
         said = stopped.err.strip().splitlines()[-1]
-        assert said.startswith(f"{folder}: expected a disk that takes what is written, got: No space left on device")
+        assert said.startswith(f"{folder}: expected a disk with space, got: No space left on device")
         assert said.endswith("make space, and the same command goes on")
         whole(folder)
         full = run("harness.search", *command)

@@ -152,7 +152,7 @@ def test_what_a_killed_driver_had_not_uploaded_is_dropped_where_another_went_on(
     ("name", "message"),
     [
         ("removed", "is a copy of, found no study.journal; remove that folder"),
-        ("cut", r"expected at least 45 bytes, got 10; put a copy back"),
+        ("cut", r"expected at least 44 bytes, got 10; put a copy back"),
         ("replaced", "expected what was uploaded from .*, got something else.*remove that folder"),
     ],
 )

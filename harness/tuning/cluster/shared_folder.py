@@ -5,10 +5,8 @@ it. So each node must read what the driver wrote, and the driver what each node 
 disk of its own fails. For an object store, this finds nodes without credentials or without a way there.
 """
 
-import shutil
 import uuid
-from contextlib import suppress
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import ray
@@ -52,74 +50,49 @@ class SharedFolderCheck:
         self._passed |= {node["NodeID"] for node in nodes}
 
     def _problems(self, nodes: list[dict[str, Any]]) -> list[str]:
-        folder = self.folder / f".shared-{uuid.uuid4().hex}"
-        text = uuid.uuid4().hex
+        from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
+
+        folder = self.folder if isinstance(self.folder, Url) else Url("file", "", PurePosixPath(self.folder))
+        store = Store(folder / f".shared-{uuid.uuid4().hex}")
+        text = uuid.uuid4().hex.encode()
         try:
-            _write(folder / "driver", text)
-            answers = [_ask(node["NodeID"], folder) for node in nodes]
+            store.write("driver", text)
+            answers = [_ask(node["NodeID"], store.url) for node in nodes]
             ray.wait(answers, num_returns=len(answers), timeout=ANSWER_SECONDS)
-            return [
-                _problem(answer, folder / node["NodeID"], text) for node, answer in zip(nodes, answers, strict=True)
-            ]
+            problems = []
+            for node, answer in zip(nodes, answers, strict=True):
+                problem = _failure(answer)
+                if not problem and store.stat(node["NodeID"]) is None:
+                    problem = "the driver does not see what is written there"
+                elif not problem and store.read(node["NodeID"]) != text:
+                    problem = "it holds something else"
+                problems.append(problem)
+            return problems
         finally:
-            _remove(folder, ["driver", *(node["NodeID"] for node in nodes)])
+            store.remove_folder()
 
 
-def _ask(node: str, folder: Path | Url) -> Any:
+def _ask(node: str, url: Url) -> Any:
     on_node = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=on_node, max_retries=0)(_copy_driver_file).remote(folder, node)
+    return ray.remote(num_cpus=0, scheduling_strategy=on_node, max_retries=0)(_copy_driver_file).remote(url, node)
 
 
-def _copy_driver_file(folder: Path | Url, node: str) -> str:
+def _copy_driver_file(url: Url, node: str) -> str:
     """On the node: copy the driver's file to the node's; return the error, if there is one."""
+    from harness.tuning.storage.object_store import Store
+
     try:
-        _write(folder / node, _read(folder / "driver"))
-    except OSError as error:
-        return f"{type(error).__name__}: {error.strerror}"
-    except FolderError as error:
-        return str(error)
+        store = Store(url)
+        store.write(node, store.read("driver"))
+    except (OSError, FolderError) as error:
+        return f"what the driver wrote cannot be read there, {error}"
     return ""
 
 
-def _problem(answer: Any, copy: Path | Url, text: str) -> str:
-    """What is wrong on a node; empty if nothing is."""
+def _failure(answer: Any) -> str:
     try:
-        failure = ray.get(answer, timeout=0)
+        return str(ray.get(answer, timeout=0))
     except ray.exceptions.GetTimeoutError:
         return f"no answer within {ANSWER_SECONDS:.0f} s"
     except ray.exceptions.RayError as error:
         return next(iter(str(error).strip().splitlines()), type(error).__name__)
-    if failure:
-        return f"what the driver wrote cannot be read there, {failure}"
-    try:
-        return "" if _read(copy) == text else "it holds something else"
-    except (OSError, FolderError):
-        return "the driver does not see what is written there"
-
-
-def _read(file: Path | Url) -> str:
-    if isinstance(file, Path):
-        return file.read_text()
-    from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
-
-    return Store(file.parent).read(file.name).decode()
-
-
-def _write(file: Path | Url, text: str) -> None:
-    if isinstance(file, Path):
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(text)
-        return
-    from harness.tuning.storage.object_store import Store
-
-    Store(file.parent).write(file.name, text.encode())
-
-
-def _remove(folder: Path | Url, names: list[str]) -> None:
-    if isinstance(folder, Path):
-        shutil.rmtree(folder, ignore_errors=True)
-        return
-    from harness.tuning.storage.object_store import Store
-
-    with suppress(FolderError):
-        Store(folder).remove(names)

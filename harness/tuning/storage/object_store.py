@@ -111,6 +111,14 @@ class Store:
 
         in_parallel(remove, names)
 
+    def remove_folder(self) -> None:
+        """Remove everything below the URL; a failure is ignored."""
+        with suppress(FolderError, OSError):
+            if isinstance(self._files, fs.LocalFileSystem):
+                self._files.delete_dir(self._root)
+            else:
+                self.remove(self.list_files())
+
     def list_files(self, folder: str = "") -> dict[str, FileStat]:
         """All files below `folder`, by their names relative to it."""
         below = fs.FileSelector(self._path(folder), recursive=True, allow_not_found=True)

@@ -19,9 +19,11 @@ this copy had uploaded, the command is refused.
 
 import json
 import os
+import signal
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from functools import partial
 from pathlib import Path, PurePosixPath
@@ -29,9 +31,9 @@ from pathlib import Path, PurePosixPath
 from harness.common.atomic_files import write_atomically, write_text
 from harness.common.urls import Url
 from harness.tracking.spool import event_log
-from harness.tuning.storage.lease import RENEW_SECONDS
+from harness.tuning.storage.lease import RENEW_SECONDS, Lease
 from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel
-from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
+from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, DiskError, FolderError
 
 SNAPSHOT_SECONDS = 30.0
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
@@ -209,41 +211,45 @@ class ObjectStoreSync:
             write_text(self.folder / SYNC_STATE, json.dumps({"lengths": self._lengths, "files": self._synced}))
 
 
-class SnapshotThread:
-    """Takes snapshots while the driver works; a store that is away is tried again.
+class Snapshots:
+    """The snapshots of a driver that holds a lease; one that fails is tried again."""
 
-    Args:
-        renew: renews the lease when it is time to.
-        stop: called when the lease is lost, whose error is then in `failure`.
-    """
-
-    def __init__(self, sync: ObjectStoreSync, renew: Callable[[], None], stop: Callable[[], None]) -> None:
-        self.failure: FolderError | None = None
+    def __init__(self, sync: ObjectStoreSync, lease: Lease) -> None:
+        self.poll_seconds = min(SNAPSHOT_SECONDS, RENEW_SECONDS / 2)
         self._sync = sync
-        self._renew = renew
-        self._stop = stop
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"snapshots of {sync.name}", daemon=True)
-        self._thread.start()
+        self._lease = lease
+        self._due = 0.0
+        self._failure: FolderError | None = None
 
-    def end(self) -> None:
-        self._ended.set()
-        self._thread.join()
-
-    def _run(self) -> None:
-        due = 0.0
-        while not self._ended.wait(min(SNAPSHOT_SECONDS, RENEW_SECONDS / 2)):
-            try:
-                self._renew()
-                if time.monotonic() >= due:
+    def take_if_due(self) -> None:
+        """Renew the lease and take a snapshot, each if it is time to; interrupt the driver if the lease is lost."""
+        try:
+            if self._failure is None:
+                self._lease.renew()
+                if time.monotonic() >= self._due:
                     self._sync.snapshot()
-                    due = time.monotonic() + SNAPSHOT_SECONDS
-            except StoreError:  # the last snapshot reports it, if the store is still away then
-                continue
-            except FolderError as error:
-                self.failure = error
-                self._stop()
-                return
+                    self._due = time.monotonic() + SNAPSHOT_SECONDS
+        except StoreError:  # away: `take_last` reports it, if it still is then
+            pass
+        except FolderError as error:
+            self._failure = error
+            os.kill(os.getpid(), signal.SIGINT)
+
+    def take_last(self) -> None:
+        """Upload what the driver left. A failure is raised, or printed if another error is on its way."""
+        other_error = sys.exception()
+        if self._failure is not None:
+            raise self._failure
+        try:
+            self._lease.check()
+            self._sync.snapshot(trials=True)
+        except StoreError as error:
+            message = (
+                f"{error}; what is new is kept in {self._sync.folder}, and the same command on this machine goes on"
+            )
+            if other_error is None:
+                raise DiskError(message) from error
+            print(message, file=sys.stderr)
 
 
 def _continues(longer: Moment, shorter: Moment) -> bool:
@@ -255,9 +261,7 @@ def _is_synced(name: str) -> bool:
     parts = PurePosixPath(name).parts
     if any(part.startswith(".") for part in parts) or not NOT_SYNCED.isdisjoint((name, parts[-1])):
         return False
-    if parts[0] == "spool":
-        return parts[-1].endswith(".cut")
-    return not (parts[0] == "trials" and len(parts) == 2)
+    return parts[0] != "spool" and not (parts[0] == "trials" and len(parts) == 2)
 
 
 def _inside(folder: Path, name: str) -> Path:

@@ -8,17 +8,14 @@ working copy, and uploaded again while they are driven. A path is a path of this
 address that workers use, what they left there) holds the `Workspace`.
 """
 
-import os
 import re
-import signal
-import sys
 import threading
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import TYPE_CHECKING, Self
+from typing import TYPE_CHECKING
 
 from harness.common.atomic_files import disk_error, write_text
 from harness.common.file_lock import file_lock
@@ -26,7 +23,6 @@ from harness.common.urls import BadUrl, Url, parse_place
 from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, no_such_sweep
 
 if TYPE_CHECKING:
-    from harness.tuning.storage.lease import Lease
     from harness.tuning.storage.object_store import Store
     from harness.tuning.storage.object_store_sync import ObjectStoreSync
 
@@ -94,15 +90,15 @@ class Workspace:
         return self._driven.get(sweep), "/".join(rest)
 
     @contextmanager
-    def drive(self, store: "Store", access: SweepAccess) -> Iterator[Self]:
+    def drive(self, store: "Store", access: SweepAccess) -> Iterator[None]:
         """Hold the lease of a sweep and keep the store up to date.
 
         Raises:
-            FolderError: another driver holds it, with nothing changed; or has taken it over meanwhile.
+            FolderError: another driver holds the lease, with nothing changed; or has taken the sweep over meanwhile.
             DiskError: the last snapshot failed.
         """
         from harness.tuning.storage.lease import Lease
-        from harness.tuning.storage.object_store_sync import ObjectStoreSync, SnapshotThread
+        from harness.tuning.storage.object_store_sync import ObjectStoreSync, Snapshots
 
         with file_lock(self._lock_of(access), LOCK_WAIT_SECONDS) as held:
             if not held:
@@ -114,22 +110,20 @@ class Workspace:
             lease.claim()
             try:
                 sync.pull()
-                thread = SnapshotThread(sync, lease.renew, lambda: os.kill(os.getpid(), signal.SIGINT))
                 self._driven[access.name] = sync
+                snapshots = Snapshots(sync, lease)
                 try:
-                    yield self
+                    with _repeated(snapshots.take_if_due, snapshots.poll_seconds):
+                        yield
                 finally:
                     del self._driven[access.name]
-                    thread.end()
-                    if thread.failure is not None:
-                        raise thread.failure
-                    _last_snapshot(sync, lease)
+                    snapshots.take_last()
             finally:
                 with suppress(FolderError):  # the store is away: the lease expires
                     lease.release()
 
     @contextmanager
-    def read(self, store: "Store", access: SweepAccess) -> Iterator[Self]:
+    def read(self, store: "Store", access: SweepAccess) -> Iterator[None]:
         """Download a sweep, again and again if it is followed. A driver on this machine keeps the copy newer itself."""
         from harness.tuning.storage.object_store_sync import ObjectStoreSync
 
@@ -138,24 +132,13 @@ class Workspace:
                 if held:
                     ObjectStoreSync(store, self.local, access.name).pull()
 
+        def try_pull() -> None:
+            with suppress(FolderError):  # the store is away for a while
+                pull()
+
         pull()
-        if not access.follows:
-            yield self
-            return
-        ended = threading.Event()
-
-        def follow() -> None:
-            while not ended.wait(FOLLOW_SECONDS):
-                with suppress(FolderError):  # the store is away for a while
-                    pull()
-
-        thread = threading.Thread(target=follow, name=f"follow {access.name}", daemon=True)
-        thread.start()
-        try:
-            yield self
-        finally:
-            ended.set()
-            thread.join()
+        with _repeated(try_pull, FOLLOW_SECONDS) if access.follows else nullcontext():
+            yield
 
     def _lock_of(self, access: SweepAccess) -> Path:
         """Held by whoever uses the working copy of a sweep."""
@@ -228,19 +211,22 @@ def local_runs_dir(runs_dir: Path | Url) -> Path:
     return runs_dir if isinstance(runs_dir, Path) else runs_dir.copy
 
 
-def _last_snapshot(sync: "ObjectStoreSync", lease: "Lease") -> None:
-    """Upload what a command left. A failure is raised, or printed if another error is on its way."""
-    from harness.tuning.storage.object_store import StoreError
+@contextmanager
+def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `action` every so many seconds, in a thread, while the block runs."""
+    ended = threading.Event()
 
-    other_error = sys.exception()
+    def run() -> None:
+        while not ended.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=run, name=action.__qualname__, daemon=True)
+    thread.start()
     try:
-        lease.check()
-        sync.snapshot(trials=True)
-    except StoreError as error:
-        message = f"{error}; what is new is kept in {sync.folder}, and the same command on this machine goes on"
-        if other_error is None:
-            raise DiskError(message) from error
-        print(message, file=sys.stderr)
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _check_name(access: SweepAccess) -> None:
