@@ -1,9 +1,9 @@
-"""A sweep as a job of a Ray cluster: `harness.search` with its driver there, its log here.
+"""Run a sweep as a job of a Ray cluster: `harness.search` with its driver there and its log shown here.
 
     python -m harness.submit --space label_lr.yaml --address http://HEAD:8265 --runs-dir /shared/runs
 
-The current folder travels, without what `.gitignore` names: a space file and modules of one's own have to stand in it.
-Who follows may leave with Ctrl-C; the sweep runs on. Submitted again, it goes on where it stopped.
+The current folder is sent, without what `.gitignore` names; a user's own space files and modules must be in it. Ctrl-C
+leaves the log, and the sweep runs on. The same command continues a sweep that has stopped.
 """
 
 import argparse
@@ -16,14 +16,15 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness import cli
+from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 from harness.common.urls import Url
-from harness.space import SpaceError, load
+from harness.space import load
 from harness.space.load import find
 from harness.tuning.cluster.address import ClusterError
 
 FORWARDED = ("MLFLOW_TRACKING_URI",)
-"""Variables that go along where they are set."""
+"""Environment variables that the job inherits."""
 
 EXAMPLES = """\
 examples:
@@ -31,11 +32,11 @@ examples:
   python -m harness.submit --space label_lr.yaml --address http://127.0.0.1:8265 --runs-dir /shared/runs \\
       -- --trials 120 --retry-failed                 what follows -- goes to harness.search
 
-exit codes: those of harness.search; 2 bad input · 130 left, the sweep runs on"""
+exit codes: those of harness.search; 2 bad input · 130 interrupted here, the sweep runs on"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.submit", "Run a sweep as a job of a Ray cluster, and follow its log.", EXAMPLES)
+    parser = cli.parser("harness.submit", "Run a sweep as a job of a Ray cluster, and show its log.", EXAMPLES)
     cli.add_space_arguments(parser)
     parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
     parser.add_argument(
@@ -46,14 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--runs-dir",
         required=True,
-        type=_shared,
+        type=_shared_runs_dir,
         metavar="DIR",
         help="a folder that every node of the cluster sees, or s3://BUCKET/PREFIX",
     )
     parser.add_argument(
-        "--env", action="append", default=[], type=_variable, metavar="NAME[=VALUE]", help="a variable for the job"
+        "--env", action="append", default=[], type=_variable, metavar="NAME[=VALUE]", help="a variable of the job"
     )
-    parser.add_argument("--no-wait", action="store_true", help="leave once it is sent")
+    parser.add_argument("--no-wait", action="store_true", help="do not show the log")
     parser.add_argument("search", nargs="*", metavar="-- OPTION", help="options of harness.search")
     options = parser.parse_args(arguments)
     try:
@@ -61,7 +62,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
         _check_secrets(options.search)
         space = load(options.space, options.overrides)
-        command = shlex.join(["python", "-m", "harness.search", *_search(options)])
+        command = shlex.join(["python", "-m", "harness.search", *_search_arguments(options)])
         name = options.name or space.study
         from harness.tuning.cluster.jobs import JobClient  # Ray takes seconds to import
 
@@ -72,49 +73,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"{job}: {command}", flush=True)
         if options.no_wait:
             return cli.DONE
-        end = jobs.print_log(job)
-    except (SpaceError, ClusterError) as error:
+        try:
+            end = jobs.print_log(job)
+        except KeyboardInterrupt:
+            print("\nleft; the sweep runs on", file=sys.stderr)
+            print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
+            return cli.INTERRUPTED
+    except HarnessError as error:
         return cli.refuse(error)
-    except KeyboardInterrupt:
-        print("\nleft; the sweep runs on", file=sys.stderr)
-        print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
-        return cli.INTERRUPTED
     if end.code is None and end.state != "SUCCEEDED":
         print(f"{job}: {end.state.lower()}: {end.message}; submit it again to go on", file=sys.stderr)
         return cli.NOTHING_COMPLETED
     return end.code or cli.DONE
 
 
-def _search(options: argparse.Namespace) -> list[str]:
-    """The arguments of the search, as they have to be over there."""
+def _search_arguments(options: argparse.Namespace) -> list[str]:
+    """The arguments of the search on the cluster, where the current folder is the working folder."""
     file = find(options.space)
     space = options.space
     if file.resolve().is_relative_to(Path.cwd()):
         space = file.resolve().relative_to(Path.cwd()).as_posix()
-    elif Path(options.space).name != options.space:  # a bare name is looked up beside the package over there
+    elif Path(options.space).name != options.space:  # a bare name is found beside the package there
         raise ClusterError(
             f"--space: expected a file in the current folder, which is what travels, got {file}; copy it here"
         )
-    words = ["--space", space, "--address", "auto", "--runs-dir", str(options.runs_dir)]
+    arguments = ["--space", space, "--address", "auto", "--runs-dir", str(options.runs_dir)]
     for change in options.overrides:
-        words += ["--set", change]
+        arguments += ["--set", change]
     if options.name is not None:
-        words += ["--name", options.name]
-    return words + list(options.search)
+        arguments += ["--name", options.name]
+    return arguments + list(options.search)
 
 
-def _check_secrets(words: Sequence[str]) -> None:
-    """The command of a job is shown to all who may look at its cluster, and by `ps` where it runs."""
-    for word in words:
-        if scrub(word) != word:
+def _check_secrets(arguments: Sequence[str]) -> None:
+    """Refuse passwords: a job's command is shown on the cluster's dashboard and by `ps`."""
+    for argument in arguments:
+        if scrub(argument) != argument:
             raise ClusterError(
-                f"-- {scrub(word)}: expected an address without user and password, got one with them, which the "
+                f"-- {scrub(argument)}: expected an address without user and password, got one with them, which the "
                 "cluster would show to all; leave them out, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
                 "here (PGUSER and PGPASSWORD for PostgreSQL), and pass them on with --env NAME"
             )
 
 
-def _shared(text: str) -> PurePosixPath | Url:
+def _shared_runs_dir(text: str) -> PurePosixPath | Url:
     place = cli.runs_dir(text)
     if isinstance(place, Url):
         return place
