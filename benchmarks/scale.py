@@ -71,13 +71,13 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         before = psutil.Process().memory_info().rss
         computed = time.process_time()
         space = load("label_lr.yaml", [*SETTINGS, f"search.trials={trials}"])
-        outcome = search(space, runs_dir=name, quiet=True)
+        summary = search(space, runs_dir=name, quiet=True)
         computed = time.process_time() - computed
         ray.shutdown()
-        ends = sorted(change.end_time or 0 for change in SpooledSweep.read(outcome.folder).changes.values())
+        ends = sorted(change.end_time or 0 for change in SpooledSweep.read(summary.path).changes.values())
         started = len(os.listdir(workers))
-        journal = (outcome.folder / "study.journal").stat().st_size
-    assert len(ends) == trials == outcome.summary["states"]["complete"], (len(ends), outcome.summary["states"])
+        journal = (summary.path / "study.journal").stat().st_size
+    assert len(ends) == trials == summary.states.complete, (len(ends), summary.states)
     tenth = trials // 10
     return {
         "trials": trials,

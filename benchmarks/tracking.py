@@ -198,7 +198,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
     if not tracked:
         session.Tracker = Dropped  # type: ignore[assignment, misc]
     try:
-        outcome = search(
+        summary = search(
             load("label_lr.yaml", [*SWEEP, *overrides]),
             name=f"sweep-{time.time_ns()}",
             runs_dir=folder / "runs",
@@ -208,7 +208,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
         )
     finally:
         session.Tracker = kept  # type: ignore[misc]
-    return float(outcome.summary["wall_seconds"])
+    return summary.wall_seconds
 
 
 def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ The packages are layers; each imports only those below it:
     train · sync              one run alone; send what a tracking server lacks
     tuning                    Optuna's study holds every trial; Ray Tune places trials
     tracking                  a durable event log on disk, and MLflow as a view of it
+    results                   what the commands find, as typed JSON files
     space                     a YAML file → one frozen, validated `Space`
     training                  one run: its configuration, data, model and loop
     metalabel · statistics    the maths: of labels (torch), of intervals (NumPy, SciPy)
@@ -32,19 +33,35 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from harness.compare import compare_sweeps as compare
-    from harness.confirm.run import Confirmation, confirm
+    from harness.confirm.run import confirm
+    from harness.results import Confirmation, Distillation, Semantics, SweepSummary
     from harness.search.run import search
     from harness.space.load import load as load_space
     from harness.space.spec import Space
     from harness.train import train
     from harness.training.config.run_config import RunConfig
 
-__all__ = ["Confirmation", "RunConfig", "Space", "compare", "confirm", "load_space", "search", "train"]
+__all__ = [
+    "Confirmation",
+    "Distillation",
+    "RunConfig",
+    "Semantics",
+    "Space",
+    "SweepSummary",
+    "compare",
+    "confirm",
+    "load_space",
+    "search",
+    "train",
+]
 
 _LOCATIONS = {
-    "Confirmation": ("harness.confirm.run", "Confirmation"),
+    "Confirmation": ("harness.results", "Confirmation"),
+    "Distillation": ("harness.results", "Distillation"),
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
+    "Semantics": ("harness.results", "Semantics"),
     "Space": ("harness.space.spec", "Space"),
+    "SweepSummary": ("harness.results", "SweepSummary"),
     "load_space": ("harness.space.load", "load"),
 }
 """Public name → module and its name there."""

@@ -1,8 +1,6 @@
 """What the command lines share: the arguments that name a space, and how bad input ends."""
 
 import argparse
-import os
-import shutil
 import sys
 from pathlib import Path
 
@@ -102,11 +100,3 @@ def say(text: str) -> None:
     """Lines to standard error, as a terminal shows them and without passwords: they may quote files and addresses."""
     for line in text.splitlines():
         print(printable(scrub(line)), file=sys.stderr)
-
-
-def python() -> str:
-    """How the user can call this interpreter from here: `python`, where that is it, else its path."""
-    found = shutil.which("python")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
-        return "python"
-    return os.path.relpath(sys.executable) if Path.cwd() in Path(sys.executable).parents else sys.executable

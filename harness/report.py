@@ -15,8 +15,9 @@ from typing import Any
 
 from harness import cli
 from harness.common.atomic_files import write_text
-from harness.common.json_files import read_json
+from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.provenance import Provenance
+from harness.results.search_sentence import search_sentence
 from harness.sync import find_event_log
 from harness.tracking.spool.event_log import EventLogError
 from harness.tuning.storage.sweep_folder import FolderError, display_name
@@ -76,7 +77,8 @@ def render(folder: Path) -> str:
 
     study = studies.read(SpooledSweep.read(folder))
     provenance = Provenance.load_or_none(folder)
-    findings = read_json(folder / "confirm.json")
+    confirmation = Confirmation.load_or_none(folder)
+    summary = SweepSummary.load_or_none(folder)
     space_file = folder / "space.yaml"
     try:
         space = load(space_file)
@@ -86,20 +88,20 @@ def render(folder: Path) -> str:
         f"{study.sweep.name}: learned soft labels",
         element("h1", study.sweep.name),
         element("p", _subtitle(study), class_="under"),
-        sections.verdict(study, findings, _of_search(folder)),
-        sections.confirmed(findings),
+        sections.verdict(study, confirmation, _search_sentence(summary)),
+        sections.confirmed(confirmation),
         distillation_sections.taught(
-            read_json(folder / "distill.json") or read_json(folder.parent / f"{folder.name}-distill" / "distill.json")
+            Distillation.load_or_none(folder) or Distillation.load_or_none(folder.parent / f"{folder.name}-distill")
         ),
-        distillation_sections.alike(read_json(folder / "semantics.json")),
+        distillation_sections.alike(Semantics.load_or_none(folder)),
         sections.arms(study),
-        sections.pareto(study, read_json(folder / "summary.json")),
+        sections.pareto(study, summary),
         sections.answers(study),
         sections.searching(study, space),
         sections.trials(study),
         sections.provenance(provenance, study),
         sections.again(
-            provenance, study, display_name(folder.parent), space_file if space_file.exists() else None, findings
+            provenance, study, display_name(folder.parent), space_file if space_file.exists() else None, confirmation
         ),
         script=True,
     )
@@ -113,12 +115,9 @@ def _subtitle(study: Any) -> str:
     return f"{name}{sweep.state}, {len(study.trials)} trials, begun {studies.begun(study)}"
 
 
-def _of_search(folder: Path) -> str:
+def _search_sentence(summary: SweepSummary | None) -> str:
     """The sentence that the search ended with."""
-    from harness.console import verdict
-
-    summary = read_json(folder / "summary.json")
-    return verdict(summary) if summary else "the search is not at its end, and nothing is summed up yet."
+    return search_sentence(summary) if summary else "the search is not at its end, and nothing is summed up yet."
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

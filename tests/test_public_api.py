@@ -20,10 +20,10 @@ ROOT = Path(__file__).parents[1]
 USER_CODE = """\
 import harness
 import harness.search
-from harness.search.run import Outcome
+from harness.results import SweepSummary
 
 space: harness.Space = harness.load_space("label_lr.yaml")
-result: Outcome = harness.search(space, name="mine")
+result: SweepSummary = harness.search(space, name="mine")
 harness.confirm("mine").findings
 harness.compare("mine", "other").table
 curve: list[dict[str, float]] = harness.train(harness.RunConfig(label_lr=0.3))

@@ -4,14 +4,15 @@ a loss in another.
 Who is on the front is read from the sweep's summary, which knows what constraints a trial kept.
 """
 
-from collections.abc import Mapping
-from typing import Any, Literal
+from typing import Literal
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style
 from analysis.frames.sweep_frame import Study
+from harness.results import SweepSummary
+from harness.space.document import Objective
 
 AXES = {
     "val_accuracy": ("validation accuracy (%)", 100),
@@ -23,20 +24,20 @@ AXES = {
 """An objective's axis, and what its values are multiplied with there."""
 
 
-def panels(study: Study, summary: Mapping[str, Any]) -> list[Figure]:
+def panels(study: Study, summary: SweepSummary) -> list[Figure]:
     """The first objective against each of the others, a picture each; none where there is no front."""
-    objectives = summary.get("objectives", [])
-    if not summary.get("front"):
+    if not summary.front:
         return []
-    return [_panel(study, summary, objectives[0], other) for other in objectives[1:]]
+    return [_panel(study, summary, other) for other in summary.objectives[1:]]
 
 
-def _panel(study: Study, summary: Mapping[str, Any], first: Mapping[str, str], other: Mapping[str, str]) -> Figure:
+def _panel(study: Study, summary: SweepSummary, other: Objective) -> Figure:
     drawn, axes = style.panel(3.8)
-    (x, x_scale), (y, y_scale) = AXES[other["metric"]], AXES[first["metric"]]
-    columns = [f"metrics.{other['metric']}", f"metrics.{first['metric']}"]
+    first = summary.objective
+    (x, x_scale), (y, y_scale) = AXES[other.metric], AXES[first.metric]
+    columns = [f"metrics.{other.metric}", f"metrics.{first.metric}"]
     complete = study.trials[study.trials["state"] == "complete"].dropna(subset=columns)
-    members = {member["trial"] for member in summary["front"]}
+    members = {member.trial for member in summary.front}
     for arm, pen in style.pens(study.learned, study.baselines).items():
         rows = complete[complete["arm"] == arm]
         for on, look in ((False, {"s": 14, "alpha": 0.45}), (True, {"s": 46, "edgecolor": "0.15", "zorder": 4})):
@@ -50,7 +51,7 @@ def _panel(study: Study, summary: Mapping[str, Any], first: Mapping[str, str], o
                 gid=style.marks(some["trial"]) if len(some) else None,
                 **look,
             )
-    if len(summary["objectives"]) == 2:
+    if len(summary.objectives) == 2:
         _draw_front(axes, summary, (x_scale, y_scale))
     axes.set_xlabel(f"{x}, {_better(other)}")
     axes.set_ylabel(f"{y}, {_better(first)}")
@@ -58,16 +59,14 @@ def _panel(study: Study, summary: Mapping[str, Any], first: Mapping[str, str], o
     return drawn
 
 
-def _draw_front(axes: Axes, summary: Mapping[str, Any], scales: tuple[float, float]) -> None:
+def _draw_front(axes: Axes, summary: SweepSummary, scales: tuple[float, float]) -> None:
     """A stair: what lies beyond it, nobody reached. With more objectives than two it is no line in any picture."""
-    first, other = (objective["metric"] for objective in summary["objectives"])
-    points = sorted(
-        (scales[0] * member["values"][other], scales[1] * member["values"][first]) for member in summary["front"]
-    )
+    first, other = (objective.metric for objective in summary.objectives)
+    points = sorted((scales[0] * member.values[other], scales[1] * member.values[first]) for member in summary.front)
     # From one member to the next, the other objective stays as it is until the first one's better value is paid for.
-    where: Literal["post", "pre"] = "post" if summary["objectives"][1]["direction"] == "minimize" else "pre"
+    where: Literal["post", "pre"] = "post" if summary.objectives[1].direction == "minimize" else "pre"
     axes.step(*zip(*points, strict=True), where=where, color="0.3", linewidth=1, zorder=2, label="Pareto front")
 
 
-def _better(objective: Mapping[str, str]) -> str:
-    return "more is better" if objective["direction"] == "maximize" else "less is better"
+def _better(objective: Objective) -> str:
+    return "more is better" if objective.direction == "maximize" else "less is better"

@@ -6,19 +6,17 @@ a study stays there where its runs are not at hand: studies may be measured one 
 """
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from functools import partial
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from analysis.figures import confirmation, style
-from analysis.frames.sweep_frame import short
+from analysis.paper.claim_study import ClaimStudy
+from analysis.report.markup import sentence
 from analysis.report.sections import as_typed
-from harness.common.json_files import read_json
+from harness.common.formatting import MISSING, correlation, duration, interval, p_value, settings
+from harness.results import Confirmation, Distillation, Semantics, SweepSummary
+from harness.results.measurement import Interval
 from harness.results.provenance import Provenance
-
-if TYPE_CHECKING:
-    from analysis.paper.claims import Study
 
 HEAD = """\
 # The paper's three claims, measured
@@ -30,14 +28,14 @@ trials, and the configuration that stands here was chosen on validation images. 
 too. *Labels right*: share of the training labels whose largest entry is the true class at the end.
 """
 
-TEACHING = 3
+TEACHING_CLAIM = 3
 """The claim that follows from class labels that other studies learned."""
 
 ALIKE, TEACHER = "which classes are alike", "who teaches better"
 UNMEASURED = "Not measured yet"
 
 
-def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
+def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
     """Write the page to `out` and its figures beside it, in `figures/`."""
     parts = [HEAD]
     studies = list(studies)
@@ -45,26 +43,25 @@ def write(studies: Iterable["Study"], claims: Mapping[int, str], runs_dir: Path,
     for number, claim in claims.items():
         parts.append(f"## {number}. {claim}\n")
         for study in (study for study in studies if study.claim == number):
-            section = partial(_section, study, folder=runs_dir / study.name, figures=out.parent / "figures")
-            said = _said(study.name, runs_dir / study.name / "confirm.json", section, before)
-            # Where a study waits for a GPU, nothing is said of it.
-            parts.extend(said or ([] if study.full else _unmeasured(study)))
-        for study in studies if number == TEACHING else ():
+            folder = runs_dir / study.name
+            confirmed = Confirmation.load_or_none(folder)
+            lines = _confirmation(study, confirmed, folder, out.parent / "figures") if confirmed else None
+            # Nothing is said of a study that waits for a GPU.
+            parts += _new_or_before(study.name, lines, before) or ([] if study.full else _unmeasured(study))
+        for study in studies if number == TEACHING_CLAIM else ():
             alike, taught = f"{study.name}: {ALIKE}", f"{study.name}: {TEACHER}"
-            parts += _said(alike, runs_dir / study.name / "semantics.json", partial(_likeness, alike), before)
-            lessons = runs_dir / f"{study.name}-distill" / "distill.json"
-            parts += _said(taught, lessons, partial(_teaching, taught), before)
+            semantics = Semantics.load_or_none(runs_dir / study.name)
+            parts += _new_or_before(alike, _semantics(alike, semantics) if semantics else None, before)
+            distilled = Distillation.load_or_none(runs_dir / f"{study.name}-distill")
+            parts += _new_or_before(taught, _distillation(taught, distilled) if distilled else None, before)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
 
 
-def _said(
-    heading: str, file: Path, section: Callable[[dict[str, Any]], Iterator[str]], before: Mapping[str, str]
-) -> list[str]:
-    """What the file that a command left comes to; where it is not at hand, what the page said of it before."""
-    found = read_json(file)
-    if found is not None:
-        return list(section(found))
+def _new_or_before(heading: str, lines: Iterator[str] | None, before: Mapping[str, str]) -> list[str]:
+    """The lines; where there is no result, what the page said under the heading before."""
+    if lines is not None:
+        return list(lines)
     return [before[heading]] if heading in before else []
 
 
@@ -75,82 +72,78 @@ def _sections(page: Path) -> dict[str, str]:
     return {heading: section.rstrip("\n") + "\n" for heading, section in found.items() if UNMEASURED not in section}
 
 
-def _unmeasured(study: "Study") -> Iterator[str]:
+def _unmeasured(study: ClaimStudy) -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
     yield f"{UNMEASURED}: `python -m analysis.paper.claims --only {study.name}`.\n"
 
 
-def _section(study: "Study", found: dict[str, Any], folder: Path, figures: Path) -> Iterator[str]:
+def _confirmation(study: ClaimStudy, found: Confirmation, folder: Path, figures: Path) -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
-    yield f"**{_sentence(found['verdict'])}**\n"
+    yield f"**{sentence(found.verdict)}**\n"
     yield from _table(found)
     picture = _picture(found, study.name, figures)
     if picture:
         yield f"![test accuracy of each configuration, a dot a seed](figures/{picture})\n"
-    for note in found["notes"]:
-        yield f"- {_sentence(note)}"
-    yield from _ran(study, found, folder)
+    for note in found.notes:
+        yield f"- {sentence(note)}"
+    yield from _ran(found, folder)
 
 
-def _table(found: Mapping[str, Any]) -> Iterator[str]:
-    """A row a configuration, the arms first, then the best on the validation parts."""
-    rows = [(name, one) for _, name, one in confirmation.configurations(found) if one["n"]]
-    spoiled = any(one["label_accuracy_mean"] not in (None, 1.0) for _, one in rows)
-    yield f"| configuration | n | test accuracy, % |{' labels right, % |' if spoiled else ''} parameters |"
-    yield f"| --- | ---: | ---: |{' ---: |' if spoiled else ''} --- |"
+def _table(found: Confirmation) -> Iterator[str]:
+    """One row per configuration, the arms first, then the best on the validation parts."""
+    rows = [(name, one) for _, name, one in found.ranked() if one.n]
+    noisy = any(one.label_accuracy_mean not in (None, 1.0) for _, one in rows)
+    yield f"| configuration | n | test accuracy, % |{' labels right, % |' if noisy else ''} parameters |"
+    yield f"| --- | ---: | ---: |{' ---: |' if noisy else ''} --- |"
     for name, one in rows:
-        cells = [name, str(one["n"]), _percent(one["test_accuracy_mean"], one["ci95"])]
-        cells += [_percent(one["label_accuracy_mean"], one["label_accuracy_ci95"])] if spoiled else []
-        cells.append(", ".join(f"{key} {short(value)}" for key, value in one["params"].items()))
-        yield f"| {' | '.join(cells)} |"
+        cells = [name, str(one.n), _percent(one.test_accuracy_mean, one.ci95)]
+        cells += [_percent(one.label_accuracy_mean, one.label_accuracy_ci95)] if noisy else []
+        yield f"| {' | '.join([*cells, ', '.join(settings(one.params))])} |"
     yield ""
 
 
-def _likeness(heading: str, found: dict[str, Any]) -> Iterator[str]:
+def _semantics(heading: str, found: Semantics) -> Iterator[str]:
     """Which classes are alike by the labels of each arm, beside the reference."""
     yield f"### {heading}\n"
-    yield f"**{_sentence(found['sentence'])}**\n"
+    yield f"**{sentence(found.sentence)}**\n"
     yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
-    for arm, one in found["arms"].items():
-        agreement = one["symmetric"]
-        flat = agreement["rho"] is None
-        low, high = agreement["ci95"]
-        alike = "" if flat else ", ".join(f"{i}~{j}" for i, j, _ in one["most_alike"][:3])
-        rho = "–" if flat else f"{agreement['rho']:.2f} [{low:.2f}, {high:.2f}]"
-        p = "–" if flat else f"{agreement['p_value']:.2g}"
-        yield f"| {arm}-{one['trial']} | {one['runs']} | {100 * one['mass']:.1f} | {rho} | {p} | {alike} |"
-    facts = {key: value for key, value in found["reference"].items() if key != "table"}
-    whose = ", ".join(f"{key} {short(value)}" for key, value in facts.items())
-    yield f"\nReference: {whose}. Intervals are over classes.\n"
+    for arm, one in found.arms.items():
+        agreement = one.symmetric
+        flat = agreement.rho is None
+        alike = "" if flat else ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:3])
+        rho = MISSING if flat else f"{correlation(agreement.rho)} {interval(agreement.ci95, digits=2)}"
+        mass = f"{100 * one.off_class_mass:.1f}"
+        yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {p_value(agreement.p_value)} | {alike} |"
+    facts = {"kind": found.reference.kind, **found.reference.facts}
+    yield f"\nReference: {', '.join(settings(facts))}. Intervals are over classes.\n"
 
 
-def _teaching(heading: str, found: dict[str, Any]) -> Iterator[str]:
+def _distillation(heading: str, found: Distillation) -> Iterator[str]:
     """Each arm's best as a teacher, and what its student learned."""
-    student, teacher = found["student"], found["teacher"]
+    student, teacher = found.student, found.teacher
     yield f"### {heading}\n"
-    yield f"**{_sentence(found['verdict'])}**\n"
+    yield f"**{sentence(found.verdict)}**\n"
     yield (
-        f"Teachers: {teacher['model']} of width {teacher['width']}; students: {student['model']} of width "
-        f"{student['width']}. Test accuracy, %.\n"
+        f"Teachers: {teacher.model} of width {teacher.width}; students: {student.model} of width "
+        f"{student.width}. Test accuracy, %.\n"
     )
     yield "| teacher | n | of the teacher | of its student |"
     yield "| --- | ---: | ---: | ---: |"
-    for arm, one in found["arms"].items():
-        own = "–" if one["teacher"] is None else _percent(one["teacher"]["test_accuracy_mean"], one["teacher"]["ci95"])
-        learned = one["student"]
-        yield f"| {arm} | {learned['n']} | {own} | {_percent(learned['test_accuracy_mean'], learned['ci95'])} |"
+    for arm, one in found.arms.items():
+        own, learned = (
+            _percent(each.test_accuracy_mean, each.ci95) if each else MISSING for each in (one.teacher, one.student)
+        )
+        yield f"| {arm} | {one.student.n if one.student else 0} | {own} | {learned} |"
     yield ""
-    for pair in found["against_one_hot"]:
-        yield f"- {_sentence(pair['sentence'])}"
-    for note in found["notes"]:
-        yield f"- {_sentence(note)}"
+    for line in (*(effect.sentence for effect in found.against_one_hot), *found.notes):
+        yield f"- {sentence(line)}"
     yield ""
 
 
-def _picture(found: Mapping[str, Any], name: str, figures: Path) -> str | None:
+def _picture(found: Confirmation, name: str, figures: Path) -> str | None:
     import matplotlib as mpl
 
     with mpl.rc_context(style.RC):
@@ -162,20 +155,19 @@ def _picture(found: Mapping[str, Any], name: str, figures: Path) -> str | None:
     return f"{name}.png"
 
 
-def _ran(study: "Study", found: Mapping[str, Any], folder: Path) -> Iterator[str]:
+def _ran(found: Confirmation, folder: Path) -> Iterator[str]:
     """What ran on what, and how to run it again."""
-    searched = Provenance.load_or_none(folder)
-    confirmed = Provenance(**found["provenance"]) if found.get("provenance") else None
-    summary = read_json(folder / "summary.json") or {}
-    states = summary.get("states", {})
+    summary = SweepSummary.load_or_none(folder)
+    states = summary.states.model_dump() if summary else {}
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    seeds = {tuple(one["seeds"]) for _, _, one in confirmation.configurations(found) if one["n"]}
+    seeds = {tuple(one.seeds) for _, _, one in found.ranked() if one.n}
+    took = duration(summary.wall_seconds) if summary else "unknown time"
     yield ""
     yield "<details><summary>what ran on what</summary>\n"
-    yield f"- trials of the search: {trials}; {_minutes(summary.get('wall_seconds'))} by the clock"
+    yield f"- trials of the search: {trials}; {took} by the clock"
     yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, each)) for each in sorted(seeds))}"
-    yield f"- rule: {found['rule']['name']}, level {found['rule']['alpha']}, {found['rule']['looks']} looks"
-    for facts in (searched, confirmed):
+    yield f"- rule: {found.rule.name}, level {found.rule.alpha}, {found.rule.n_comparisons} looks"
+    for facts in (Provenance.load_or_none(folder), found.provenance):
         if facts:
             yield f"- `{as_typed(facts.command)}`: {_circumstances(facts)}"
     yield "\n</details>\n"
@@ -187,16 +179,7 @@ def _circumstances(facts: Provenance) -> str:
     return f"{where}, torch {facts.versions.get('torch')}, commit {commit}, {facts.time[:10]}"
 
 
-def _percent(mean: float | None, interval: Sequence[float | None] | None) -> str:
+def _percent(mean: float | None, ends: Interval | None) -> str:
     if mean is None:
-        return "–"
-    low, high = interval or (None, None)
-    return f"{100 * mean:.1f}" + ("" if low is None or high is None else f" [{100 * low:.1f}, {100 * high:.1f}]")
-
-
-def _minutes(seconds: float | None) -> str:
-    return "unknown time" if seconds is None else f"{seconds / 60:.0f} min" if seconds >= 90 else f"{seconds:.0f} s"
-
-
-def _sentence(text: str) -> str:
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")
+        return MISSING
+    return f"{100 * mean:.1f} {interval(ends, scale=100, digits=1, missing='')}".rstrip()

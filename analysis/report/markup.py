@@ -6,6 +6,8 @@ element("p", "accuracy < 1 & falling", class_="note")  →  <p class="note">accu
 import html
 from collections.abc import Iterable, Sequence
 
+from harness.common.formatting import interval
+
 VOID = {"br", "meta", "hr", "link"}
 
 
@@ -73,3 +75,14 @@ def table(
         class_=class_ or None,
     )
     return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=", ".join(head[:2]))
+
+
+def interval_span(ends: Sequence[float | None] | None, digits: int = 3) -> Markup | None:
+    """An interval beside its number; nothing where an end is not known."""
+    text = interval(ends, digits=digits, missing="")
+    return element("span", text, class_="range") if text else None
+
+
+def sentence(text: str) -> str:
+    """With a capital letter and a full stop."""
+    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

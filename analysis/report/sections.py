@@ -32,13 +32,15 @@ from analysis.figures.surface import NONE as NO_SURFACE
 from analysis.figures.surface import panels as surface_panels
 from analysis.figures.surface import surface, words
 from analysis.frames import sweep_frame as studies
-from analysis.frames.sweep_frame import VALUE, Study, interval, short
+from analysis.frames.sweep_frame import VALUE, Study, interval
 from analysis.report import label_sections as labels
-from analysis.report.markup import Content, Markup, element, table
+from analysis.report.markup import Content, Markup, element, interval_span, sentence, table
 from analysis.report.page import listing, note, section
 from analysis.report.svg import figures, some
+from harness.common.formatting import accuracy, percent, setting
 from harness.common.redaction import scrub
-from harness.console import OBJECTIVES, on_test, shown
+from harness.results import Confirmation, SweepSummary
+from harness.results.objectives import format_objective, heading, test_heading
 from harness.results.provenance import Provenance
 from harness.space import Space
 
@@ -46,9 +48,9 @@ OUTCOMES = {"better", "worse"}
 SHOWN = ("val_accuracy", "label_accuracy", "noisy_labels_corrected")
 
 
-def verdict(study: Study, findings: Mapping[str, Any] | None, of_search: str) -> Markup:
+def verdict(study: Study, found: Confirmation | None, of_search: str) -> Markup:
     """The confirmation's sentence where there is one, else the search's with what it lacks."""
-    if findings is None:
+    if found is None:
         confirm = f"python -m harness.confirm {shlex.quote(study.sweep.name)}"
         return element(
             "div",
@@ -61,59 +63,58 @@ def verdict(study: Study, findings: Mapping[str, Any] | None, of_search: str) ->
             ),
             class_="verdict",
         )
-    sentence = str(findings["verdict"])
-    outcome = findings["outcome"] if findings["outcome"] in OUTCOMES else ""
+    outcome = found.outcome if found.outcome in OUTCOMES else ""
     return element(
         "div",
-        element("p", sentence[:1].upper() + sentence[1:], ".", class_="said"),
+        element("p", sentence(found.verdict), class_="said"),
         element(
             "p",
             "Test accuracy on fresh seeds, in points, with a 95 % interval over the seeds. ",
             f"In the search itself: {of_search}",
         ),
-        listing([str(each) for each in findings.get("notes", [])]),
+        listing(found.notes),
         class_=f"verdict {outcome}".strip(),
     )
 
 
-def confirmed(findings: Mapping[str, Any] | None) -> Markup | None:
-    if findings is None:
+def confirmed(found: Confirmation | None) -> Markup | None:
+    if found is None:
         return None
-    several = [one.get("objectives", {}) for _, _, one in confirmation.configurations(findings)]
-    others = list(dict.fromkeys(metric for objectives in several for metric in list(objectives)[1:]))
+    ranked = found.ranked()
+    others = list(dict.fromkeys(metric for _, _, one in ranked for metric in list(one.objectives)[1:]))
     rows = [
         [
             name,
-            str(one["n"]),
-            _share(one["search_value"]) if one["search_value"] is not None else "–",
-            _share(one["val_accuracy_mean"]),
-            [_share(one["test_accuracy_mean"]), _bounds(*(one["ci95"] or (None, None)))],
-            *(shown(metric, one["objectives"][metric]) for metric in others),
-            _settings(one["params"] or {}),
+            str(one.n),
+            accuracy(one.search_value),
+            accuracy(one.val_accuracy_mean),
+            [accuracy(one.test_accuracy_mean), interval_span(one.ci95)],
+            *(format_objective(metric, one.objectives[metric]) for metric in others),
+            _settings(one.params),
         ]
-        for _, name, one in confirmation.configurations(findings)
+        for _, name, one in ranked
     ]
-    columns = [on_test(metric).replace("\n", " ") for metric in others]
+    columns = [test_heading(metric).replace("\n", " ") for metric in others]
     head = ["configuration", "seeds", "in the search", "validation, fresh seeds", "test accuracy"]
     head += [*columns, "parameters"]
-    rule = findings["rule"]
+    rule = found.rule
     return section(
         "Confirmed on fresh seeds",
         table(head, rows, numbers=range(1, 5 + len(others)), class_="cards"),
         figures(
-            lambda: some(confirmation.panel(findings)),
+            lambda: some(confirmation.panel(found)),
             "confirmation",
             "Test accuracy of each configuration: a dot for each seed; below, the mean and its 95 % interval.",
         ),
         figures(
-            lambda: confirmation.pair_panels(findings),
+            lambda: confirmation.pair_panels(found),
             "pairs",
             "The configuration of the verdict against the baselines, seed by seed: a line for each seed from the "
             "closest baseline, dashed where that is above; and the differences to each, with the mean and its 95 % "
             "interval, thick by itself, thin as it holds for all configurations that were looked at.",
         ),
         note(
-            f"Rule: {rule['name']}, α = {rule['alpha']:g} over {rule['looks']} configurations ever measured on the "
+            f"Rule: {rule.name}, α = {rule.alpha:g} over {rule.n_comparisons} configurations ever measured on the "
             "test part. The search's own validation chose the configurations, the fresh seeds' validation chose whom "
             "the verdict is about, and the test part chose nothing."
         ),
@@ -129,14 +130,14 @@ def arms(study: Study) -> Markup:
             rows.append([row["arm"], [str(row["trials"]), _small(counts)], "–", "–", "no trial completed"])
             continue
         winner = best.iloc[0]
-        low, high = interval(float(winner[VALUE]), int(winner["params.val_size"]))
+        low, high = interval(float(winner[VALUE]), study.images(winner))
         settings = {name: winner[f"params.{name}"] for name in study.varied(str(row["arm"]))}
         rows.append(
             [
                 [row["arm"], _small(str(winner["name"]))],
                 [str(row["trials"]), _small(counts)],
-                [_share(winner[VALUE]), _bounds(low, high)],
-                _percent(winner.get("metrics.noisy_labels_corrected", math.nan)),
+                [accuracy(winner[VALUE]), interval_span((low, high))],
+                percent(winner.get("metrics.noisy_labels_corrected", math.nan)),
                 _settings(settings),
             ]
         )
@@ -151,20 +152,20 @@ def arms(study: Study) -> Markup:
     )
 
 
-def pareto(study: Study, summary: Mapping[str, Any] | None) -> Markup | None:
+def pareto(study: Study, summary: SweepSummary | None) -> Markup | None:
     """The trials of several objectives that no other dominates; None where there is one objective."""
-    if not summary or "front" not in summary:
+    if summary is None or not summary.several:
         return None
-    metrics = [objective["metric"] for objective in summary["objectives"]]
+    metrics = [objective.metric for objective in summary.objectives]
     rows = [
         [
-            member["name"],
-            *(shown(metric, member["values"][metric]) for metric in metrics),
-            _settings(member["params"]),
+            member.name,
+            *(format_objective(metric, member.values[metric]) for metric in metrics),
+            _settings(member.params),
         ]
-        for member in summary["front"]
+        for member in summary.front
     ]
-    head = ["trial", *(OBJECTIVES[metric][0].replace("\n", " ") for metric in metrics), "parameters"]
+    head = ["trial", *(heading(metric).replace("\n", " ") for metric in metrics), "parameters"]
     return section(
         "The Pareto front",
         table(head, rows, numbers=range(1, 1 + len(metrics)), class_="cards"),
@@ -228,8 +229,8 @@ def searching(study: Study, space: Space | None) -> Markup:
             _part(row["pruned_epochs"], row["epochs"]),
             f"{row['saved_epochs']}",
             f"{row['minutes']:.1f}",
-            _share(row["half"]),
-            [_share(row["all"]), _small("" if math.isnan(row["at"] or math.nan) else f"at trial {row['at']:.0f}")],
+            accuracy(row["half"]),
+            [accuracy(row["all"]), _small("" if math.isnan(row["at"] or math.nan) else f"at trial {row['at']:.0f}")],
         ]
         for _, row in merged.iterrows()
     ]
@@ -261,8 +262,8 @@ def trials(study: Study) -> Markup:
         values = {name: row.get(f"metrics.{name}", math.nan) for name in SHOWN}
         epochs = str(int(ran.get(row["trial"], 0)))
         state = f"{row['state']}: {row['reason']}" if row["state"] == "failed" else str(row["state"])
-        facts = [(name, _share(value)) for name, value in values.items() if not math.isnan(value)]
-        shown = [(name, short(value)) for name, value in settings.items()]
+        facts = [(name, accuracy(value)) for name, value in values.items() if not math.isnan(value)]
+        shown = [(name, setting(value)) for name, value in settings.items()]
         data[str(row["trial"])] = {
             "name": row["name"],
             "state": state,
@@ -273,7 +274,7 @@ def trials(study: Study) -> Markup:
                 row["name"],
                 state,
                 epochs,
-                *map(_share, values.values()),
+                *map(accuracy, values.values()),
                 f"{row['seconds']:.1f}",
                 ", ".join(f"{name} {value}" for name, value in shown),
             ]
@@ -290,7 +291,7 @@ def trials(study: Study) -> Markup:
 def provenance(facts: Provenance | None, study: Study) -> Markup:
     first = study.trials.iloc[0] if len(study.trials) else {}
     data = ", ".join(
-        f"{name} {short(first[f'params.{name}'])}"
+        f"{name} {setting(first[f'params.{name}'])}"
         for name in ("dataset", "noise", "noise_rate", "meta_size", "val_size", "seed")
         if f"params.{name}" in first
     )
@@ -314,14 +315,14 @@ def provenance(facts: Provenance | None, study: Study) -> Markup:
 
 
 def again(
-    facts: Provenance | None, study: Study, runs_dir: str, space_file: Path | None, findings: Mapping[str, Any] | None
+    facts: Provenance | None, study: Study, runs_dir: str, space_file: Path | None, found: Confirmation | None
 ) -> Markup:
     name = shlex.quote(study.sweep.name)
     runs = "" if runs_dir == "runs" else f" --runs-dir {shlex.quote(runs_dir)}"
     lines = [f"git checkout {facts.git.commit}"] if facts and facts.git.commit else []
     if space_file:
         lines.append(f"python -m harness.search --space {shlex.quote(str(space_file))} --name {name}-again")
-    lines.append(f"python -m harness.confirm {name}{runs}" + (f" --seeds {findings['n']}" if findings else ""))
+    lines.append(f"python -m harness.confirm {name}{runs}" + (f" --seeds {found.n}" if found else ""))
     return section(
         "Run it again",
         element("pre", "\n".join(lines)),
@@ -395,7 +396,7 @@ def _only_on_screen(text: str) -> Markup:
 
 
 def _settings(params: Mapping[str, Any]) -> Content:
-    return _join_lines([f"{name} {short(value)}" for name, value in params.items()]) or "nothing searched"
+    return _join_lines([f"{name} {setting(value)}" for name, value in params.items()]) or "nothing searched"
 
 
 def _join_lines(lines: Sequence[str]) -> Content:
@@ -406,17 +407,5 @@ def _small(text: str) -> Markup | None:
     return element("small", element("br"), text) if text else None
 
 
-def _bounds(low: float | None, high: float | None) -> Markup | None:
-    return None if low is None or high is None else element("span", f"[{low:.3f}, {high:.3f}]", class_="range")
-
-
-def _share(value: float | None) -> str:
-    return "–" if value is None or math.isnan(value) else f"{value:.3f}"
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.0f} %"
-
-
 def _part(part: int, whole: int) -> str:
-    return f"{part} ({100 * part / whole:.0f} %)" if whole else "0"
+    return f"{part} ({percent(part / whole)})" if whole else "0"

@@ -44,7 +44,8 @@ def interval(ends: Sequence[float | None] | None, *, scale: float = 1, digits: i
     low, high = ends or (None, None)
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return missing
-    return f"[{scale * low:.{digits}f}, {scale * high:.{digits}f}]"
+    low, high = (round(scale * end, digits) + 0.0 for end in (low, high))  # + 0.0: no minus before a zero
+    return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
 def setting(value: object) -> str:

@@ -32,12 +32,12 @@ The intervals are over seeds: over what training, splitting and noise could have
 test images there are. With the number of seeds fixed beforehand they are Student's. With `sequential` the seeds go on
 until the interval is clear of zero or the budget is spent, under a rule that allows for looking after every one
 (`harness.statistics.sequential.AnytimeValid`): the chance of a wrong sentence stays at most 5 %. Whoever judges at a
-fixed number of seeds, adds some and judges again has two such chances; `judged` keeps count, and a note says so.
+fixed number of seeds, adds some and judges again has two such chances; `evaluations` keeps count, and a note says so.
 """
 
 from harness.common.callable_module import make_callable
-from harness.confirm.run import Confirmation, Extent, NothingToConfirm, Refused, confirm
+from harness.confirm.run import Extent, NothingToConfirm, Refused, confirm
 
-__all__ = ["Confirmation", "Extent", "NothingToConfirm", "Refused", "confirm"]
+__all__ = ["Extent", "NothingToConfirm", "Refused", "confirm"]
 
 make_callable(__name__, "confirm")

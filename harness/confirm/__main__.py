@@ -80,7 +80,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from harness.confirm.terminal import show
 
     show(outcome, options)
-    measured = any(arm["n"] for arm in outcome.findings["arms"].values() if arm["role"] == "arm")
+    measured = any(arm.best and arm.best.n for arm in outcome.arms.values() if arm.role == "arm")
     return cli.DONE if measured else cli.NOTHING_COMPLETED
 
 

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.common.seeds import derive, successive
+from harness.results.summary import Role
 from harness.space import Space
 from harness.training.config.run_config import RunConfig
 from harness.tuning.study.trial_record import TrialRecord, pareto_front
@@ -15,7 +16,7 @@ class Configuration:
     """The settings of a trial of the search. `value` is the (first) objective that the search measured."""
 
     arm: str
-    role: str
+    role: Role
     trial: int
     params: dict[str, Any]
     config: RunConfig

@@ -1,21 +1,44 @@
-"""What a verdict rests on: configurations with their results by seed, and how these are to be read."""
+"""Results of a configuration by seed, and how configurations are compared."""
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
 from harness.confirm.configurations import Configuration
 from harness.confirm.plan import RunResult
+from harness.results.measurement import ConfigurationResults, Interval
 from harness.space import Space
-from harness.statistics import DecisionRule
+from harness.statistics import AnytimeValid, DecisionRule, Estimate, estimate_mean
 
 ALPHA = 0.05
 POWER = 0.8
 
 
 @dataclass(frozen=True)
-class Confirmed:
-    """A configuration and what came of it, by seed, in the order of the seeds."""
+class ComparisonSpec:
+    """How differences are judged.
+
+    Args:
+        n_comparisons: configurations of the sweep that were ever measured on the test part.
+        margin: a difference worth knowing of, as a fraction.
+    """
+
+    rule: DecisionRule
+    n_comparisons: int
+    margin: float
+
+    @property
+    def alpha(self) -> float:
+        """Level of each comparison that keeps `ALPHA` over all of them (Bonferroni)."""
+        return ALPHA / self.n_comparisons
+
+    @property
+    def sequential(self) -> bool:
+        return isinstance(self.rule, AnytimeValid)
+
+
+@dataclass(frozen=True)
+class MeasuredConfiguration:
+    """A configuration and its results by seed, in the order of the seeds."""
 
     configuration: Configuration
     results: dict[int, RunResult]
@@ -36,22 +59,17 @@ class Confirmed:
     def test_accuracy(self) -> list[float]:
         return [result.test["test_accuracy"] for result in self.complete.values()]
 
-    def measured(self, metric: str) -> list[float | None]:
-        """Of the last epoch, by seed; None where the data do not tell it."""
-        return [result.metrics.get(metric) for result in self.complete.values()]
-
-    def validation(self, metric: str) -> float:
-        values = [result.metrics[metric] for result in self.complete.values()]
-        return sum(values) / len(values) if values else math.nan
+    def last_epoch(self, metric: str) -> list[float]:
+        """The metric of each complete run's last epoch; empty where the data do not tell it."""
+        values = [result.metrics.get(metric) for result in self.complete.values()]
+        return [value for value in values if value is not None]
 
     def objective(self, metric: str) -> float | None:
-        """The mean of an objective over the seeds, on the test part where the search had it of the validation part."""
-        several = [_objective(result, metric) for result in self.complete.values()]
-        known = [value for value in several if value is not None]
-        return sum(known) / len(known) if known else None
+        """Mean of an objective over seeds, on the test part where the search measured it on the validation part."""
+        return _mean([value for result in self.complete.values() if (value := _objective(result, metric)) is not None])
 
-    def minus(self, other: "Confirmed") -> list[float]:
-        """Test accuracy above that of `other`, on each seed that both completed."""
+    def differences(self, other: "MeasuredConfiguration") -> list[float]:
+        """Test accuracy minus that of `other`, on each seed that both completed."""
         theirs = other.complete
         return [
             result.test["test_accuracy"] - theirs[seed].test["test_accuracy"]
@@ -59,26 +77,42 @@ class Confirmed:
             if seed in theirs
         ]
 
+    def summarise(self, space: Space, rule: DecisionRule) -> ConfigurationResults:
+        test, labels = self.test_accuracy, self.last_epoch("label_accuracy")
+        accuracy = estimate_mean(test, rule, ALPHA, resolution([self])) if test else None
+        right = estimate_mean(labels, rule, ALPHA) if labels else None
+        return ConfigurationResults(
+            trial=self.configuration.trial,
+            params=self.configuration.params,
+            n=len(test),
+            seeds=list(self.complete),
+            test_accuracy_mean=accuracy.mean if accuracy else None,
+            ci95=interval(accuracy) if accuracy else None,
+            test_accuracy=test,
+            val_accuracy_mean=_mean(self.last_epoch("val_accuracy")),
+            val_accuracy=self.last_epoch("val_accuracy"),
+            search_value=self.configuration.value,
+            label_accuracy_mean=right.mean if right else None,
+            label_accuracy_ci95=interval(right) if right else None,
+            failed=self.failed,
+            objectives={each.metric: self.objective(each.metric) for each in space.objectives if space.several},
+        )
 
-@dataclass(frozen=True)
-class ComparisonSpec:
-    """How the results are read. `looks`: configurations ever measured on the test part; `margin`: worth knowing of."""
 
-    rule: DecisionRule
-    looks: int
-    margin: float
-
-    @property
-    def alpha(self) -> float:
-        """The level of each comparison that keeps `ALPHA` over all looks."""
-        return ALPHA / self.looks
-
-
-def preferred(space: Space, candidates: Sequence[Confirmed]) -> Confirmed | None:
-    """The one with the best mean on the seeds' validation parts, of those that came through on every seed."""
-    sign = 1 if space.objective.direction == "maximize" else -1
+def best_on_validation(space: Space, candidates: Sequence[MeasuredConfiguration]) -> MeasuredConfiguration | None:
+    """The configuration with the best mean objective on the seeds' validation parts, of those that never failed."""
+    objective = space.objective
     sound = [one for one in candidates if one.complete and not one.failed]
-    return max(sound, key=lambda one: sign * one.validation(space.objective.metric), default=None)
+    return max(sound, key=lambda one: objective.sign * (_mean(one.last_epoch(objective.metric)) or 0.0), default=None)
+
+
+def resolution(several: Sequence[MeasuredConfiguration]) -> float:
+    """Resolution of a test accuracy: 1 / number of test images."""
+    return max((1 / result.test_images for one in several for result in one.complete.values()), default=0.0)
+
+
+def interval(estimate: Estimate) -> Interval:
+    return Interval.from_ends(estimate.low, estimate.high)
 
 
 def _objective(result: RunResult, metric: str) -> float | None:
@@ -86,11 +120,5 @@ def _objective(result: RunResult, metric: str) -> float | None:
     return costs.get(metric, result.test.get(metric.replace("val_", "test_")))
 
 
-def grain(several: Sequence[Confirmed]) -> float:
-    """The step that an accuracy comes in: one test image."""
-    return max((1 / result.test_images for one in several for result in one.complete.values()), default=0.0)
-
-
-def bounds(low: float, high: float) -> list[float | None]:
-    """As JSON has it, which knows no infinity."""
-    return [low if math.isfinite(low) else None, high if math.isfinite(high) else None]
+def _mean(values: Sequence[float]) -> float | None:
+    return sum(values) / len(values) if values else None

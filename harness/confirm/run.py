@@ -3,17 +3,16 @@
 Ray and Optuna take seconds to import: that is done only once the input has been checked.
 """
 
-import json
 from collections.abc import Callable
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from harness.common.errors import HarnessError
-from harness.common.json_files import write_json
+from harness.results import Confirmation
+from harness.results.confirmation import Evaluation
 from harness.results.provenance import Provenance
-from harness.results.tracking_status import TrackingStatus
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import load
 from harness.tracking.provenance import collect
@@ -37,16 +36,6 @@ class NothingToConfirm(HarnessError):
 
 class Refused(HarnessError):
     """Arguments that conflict with the existing sweep. Nothing was changed."""
-
-
-@dataclass(frozen=True)
-class Confirmation:
-    """`findings` is the content of confirm.json; `lost`: runs without a result, and why."""
-
-    findings: dict[str, Any]
-    file: Path
-    lost: dict[str, str]
-    sent: TrackingStatus
 
 
 @dataclass(frozen=True)
@@ -128,19 +117,18 @@ def confirm(
             plan = _plan(session.study, path, extent.top)
             provenance = collect()
             found, failures = _judged(session, plan, extent, margin / 100, provenance)
-            found = {"name": name, "study": space.study, **found, "provenance": provenance.model_dump()}
-            found["judged"] = _judgements(session.folder.findings, found["n"], extent.sequential)
-            found["notes"] += circumstances(session.study.missing_by_arm(), failures, found["judged"])
-            write_json(session.folder.findings, found)
-            sent = session.finish(
-                tags={"verdict": found["verdict"]},
-                artifacts=[session.folder.findings],
-                metrics=_metrics(found),
+            evaluations = _evaluations(path, found)
+            notes = [*found.notes, *circumstances(session.study.missing_by_arm(), failures, evaluations)]
+            found = found.model_copy(update={"provenance": provenance, "evaluations": evaluations, "notes": notes})
+            found.save(path)
+            status = session.finish(
+                tags={"verdict": found.verdict}, artifacts=[found.file], metrics=_tracked_metrics(found)
             )
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    return Confirmation(found, path / "confirm.json", failures, sent)
+    found._lost, found._mlflow = failures, status
+    return found
 
 
 def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
@@ -156,7 +144,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
 
 def _judged(
     session: Session, plan: "SeedPlan", extent: Extent, margin: float, provenance: Provenance
-) -> tuple[dict[str, Any], dict[str, str]]:
+) -> tuple[Confirmation, dict[str, str]]:
     """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
 
     Returns:
@@ -170,11 +158,9 @@ def _judged(
     def more_seeds() -> int:
         """The number of seeds to go on to, once all runs on `seeds` have ended."""
         nonlocal seeds
-        while (
-            seeds < most
-            and not plan.missing(seeds)
-            and _findings(session, plan, extent, seeds, margin)["outcome"] not in DECIDED
-        ):
+        while seeds < most and not plan.missing(seeds):
+            if _confirmation(session, plan, extent, seeds, margin).outcome in DECIDED:
+                break
             at_once = session.slots() // len(plan.configurations) if session.slots is not None else 1
             seeds = min(most, seeds + max(1, at_once))
         return seeds
@@ -182,7 +168,7 @@ def _judged(
     failures = run_plan(
         session, plan, more_seeds(), most, provenance, "runs", more_seeds if extent.sequential else None
     )
-    return _findings(session, plan, extent, seeds, margin), failures
+    return _confirmation(session, plan, extent, seeds, margin), failures
 
 
 def run_plan(
@@ -226,37 +212,34 @@ def run_plan(
     return source.failures
 
 
-def _findings(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> dict[str, Any]:
-    from harness.confirm.evidence import ComparisonSpec, Confirmed
+def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> Confirmation:
+    from harness.confirm.evidence import ComparisonSpec, MeasuredConfiguration
     from harness.confirm.findings import findings
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
     results: dict[str, dict[int, RunResult]] = {one.name: {} for one in plan.configurations}
     for run, result in plan.results(seeds):
         results[run.configuration.name][run.seed] = result
-    confirmed = [Confirmed(one, results[one.name]) for one in plan.configurations]
+    measured = [MeasuredConfiguration(one, results[one.name]) for one in plan.configurations]
     arms = {one.name for one in plan.configurations if one.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
     spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
-    return {"n": seeds, "sequential": extent.sequential, **findings(session.space, confirmed, spec)}
+    return findings(session.space, measured, spec, name=session.folder.path.name, n=seeds)
 
 
-def _judgements(file: Path, n: int, sequential: bool) -> list[dict[str, Any]]:
-    """At which numbers of seeds this sweep was ever judged, this time included, and by which rule."""
-    now = {"n": n, "sequential": sequential}
-    try:
-        earlier: list[dict[str, Any]] = json.loads(file.read_text())["judged"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        earlier = []
-    return earlier if now in earlier else [*earlier, now]
+def _evaluations(path: Path, found: Confirmation) -> list[Evaluation]:
+    """Every number of seeds at which this sweep was judged, this one last, and by which rule."""
+    now = Evaluation(n=found.n, sequential=found.sequential)
+    earlier = Confirmation.load_or_none(path)
+    evaluations = earlier.evaluations if earlier is not None else []
+    return evaluations if now in evaluations else [*evaluations, now]
 
 
-def _metrics(found: dict[str, Any]) -> dict[str, float]:
+def _tracked_metrics(found: Confirmation) -> dict[str, float]:
     """The numbers of the verdict, for MLflow; an infinite bound is left out."""
-    numbers = {"confirm_seeds": float(found["n"])}
-    gain = found["gain"]
-    if gain is not None:
-        low, high = gain["ci95"]
-        bounds = {"confirm_gain": gain["mean_difference"], "confirm_gain_low": low, "confirm_gain_high": high}
+    numbers = {"confirm_seeds": float(found.n)}
+    if found.gain is not None:
+        low, high = found.gain.ci95
+        bounds = {"confirm_gain": found.gain.mean_difference, "confirm_gain_low": low, "confirm_gain_high": high}
         numbers |= {name: bound for name, bound in bounds.items() if bound is not None}
     return numbers

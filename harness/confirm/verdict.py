@@ -1,81 +1,81 @@
-"""The sentence: a configuration against the best of the baselines, better, worse, or how many seeds that would take."""
+"""The verdict: a configuration against the best of the baselines, better, worse, or how many seeds that would take."""
 
 import math
 from collections.abc import Sequence
-from typing import Any, Literal
 
-from harness.confirm.evidence import POWER, ComparisonSpec, Confirmed, bounds, grain
-from harness.statistics import Gain, estimate_mean, gain_over_best, required_n
+from harness.common.formatting import points
+from harness.confirm.evidence import POWER, ComparisonSpec, MeasuredConfiguration, resolution
+from harness.results.confirmation import Gain, Outcome
+from harness.results.measurement import Interval
+from harness.statistics import Gain as GainEstimate
+from harness.statistics import estimate_mean, gain_over_best, required_n
 
-ENOUGH = 2
+MIN_SEEDS = 2
 """Seeds below which there is no spread to measure."""
 
-Outcome = Literal["better", "worse", "undecided", "not compared"]
 DECIDED = ("better", "worse")
 
 
-def verdict(winner: Confirmed | None, baselines: Sequence[Confirmed], question: ComparisonSpec) -> dict[str, Any]:
-    """`verdict`, a sentence; `outcome`, in a word or two; `gain`, the numbers of the sentence.
+def judge(
+    winner: MeasuredConfiguration | None, baselines: Sequence[MeasuredConfiguration], spec: ComparisonSpec
+) -> tuple[Outcome, str, Gain | None]:
+    """The outcome, the sentence, and its numbers.
 
     Args:
         winner: the configuration that the sentence is about; None: no arm has one.
     """
     if winner is None:
-        return _said("not compared", "nothing is confirmed: no configuration of an arm came through on every seed")
-    pairs = [(baseline, winner.minus(baseline)) for baseline in baselines]
-    pairs = [(baseline, differences) for baseline, differences in pairs if differences]
+        return "not compared", "nothing is confirmed: no configuration of an arm came through on every seed", None
+    pairs = [(baseline, values) for baseline in baselines if (values := winner.differences(baseline))]
     if not pairs:
-        return _said("not compared", f"{_reach(winner, question)}; there is no baseline to compare with")
-    step = grain([winner, *baselines])
-    gain = gain_over_best([differences for _, differences in pairs], question.rule, question.alpha, step)
+        return "not compared", f"{_accuracy_sentence(winner, spec)}; there is no baseline to compare with", None
+    step = resolution([winner, *baselines])
+    gain = gain_over_best([values for _, values in pairs], spec.rule, spec.alpha, step)
     baseline = pairs[gain.best][0]
-    enough = required_n(question.margin, gain.sd, question.rule, question.alpha, POWER) if gain.n >= ENOUGH else None
-    outcome, sentence = _comparison(winner, baseline, gain, enough, question)
-    return _said(
-        outcome,
-        sentence,
-        {
-            "arm": winner.configuration.arm,
-            "trial": winner.configuration.trial,
-            "baseline": baseline.configuration.arm,
-            "baseline_trial": baseline.configuration.trial,
-            "mean_difference": gain.mean,
-            "ci95": bounds(gain.low, gain.high),
-            "n": gain.n,
-            "needed_n": enough if outcome == "undecided" else None,
-        },
+    enough = required_n(spec.margin, gain.sd, spec.rule, spec.alpha, POWER) if gain.n >= MIN_SEEDS else None
+    outcome, sentence = _comparison(winner, baseline, gain, enough, spec)
+    numbers = Gain(
+        arm=winner.configuration.arm,
+        trial=winner.configuration.trial,
+        baseline=baseline.configuration.arm,
+        baseline_trial=baseline.configuration.trial,
+        mean_difference=gain.mean,
+        ci95=Interval.from_ends(gain.low, gain.high),
+        n=gain.n,
+        required_n=enough if outcome == "undecided" else None,
     )
+    return outcome, sentence, numbers
 
 
 def _comparison(
-    winner: Confirmed, baseline: Confirmed, gain: Gain, enough: int | None, question: ComparisonSpec
+    winner: MeasuredConfiguration,
+    baseline: MeasuredConfiguration,
+    gain: GainEstimate,
+    enough: int | None,
+    spec: ComparisonSpec,
 ) -> tuple[Outcome, str]:
     ours, best = _subject(winner), f"the best baseline ({baseline.name})"
-    points = f"{100 * abs(gain.mean):.1f} points"
+    size = points(gain.mean)
     if gain.low > 0:
-        words = f"{ours} {_verb(winner, 'beat')} {best} by {points} {_brackets(gain.low, gain.high)}, n = {gain.n}"
+        words = f"{ours} {_verb(winner, 'beat')} {best} by {size} {_interval(gain.low, gain.high)}, n = {gain.n}"
         return "better", words
     if gain.high < 0:
-        return "worse", f"{best} beats {ours} by {points} {_brackets(-gain.high, -gain.low)}, n = {gain.n}"
-    interval = f" {_brackets(gain.low, gain.high)}" if math.isfinite(gain.low) or math.isfinite(gain.high) else ""
+        return "worse", f"{best} beats {ours} by {size} {_interval(-gain.high, -gain.low)}, n = {gain.n}"
+    interval = f" {_interval(gain.low, gain.high)}" if math.isfinite(gain.low) or math.isfinite(gain.high) else ""
     side = "above" if gain.mean >= 0 else "below"
-    words = f"{ours} {_verb(winner, 'be')} {points} {side} {best}{interval}, n = {gain.n}"
-    return "undecided", f"no difference shown: {words}; {_remedy(gain, enough, question)}"
+    words = f"{ours} {_verb(winner, 'be')} {size} {side} {best}{interval}, n = {gain.n}"
+    return "undecided", f"no difference shown: {words}; {_remedy(gain, enough, spec)}"
 
 
-def _reach(winner: Confirmed, question: ComparisonSpec) -> str:
-    found = estimate_mean(winner.test_accuracy, question.rule, question.alpha, grain([winner]))
-    interval = f" {_brackets(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
+def _accuracy_sentence(winner: MeasuredConfiguration, spec: ComparisonSpec) -> str:
+    found = estimate_mean(winner.test_accuracy, spec.rule, spec.alpha, resolution([winner]))
+    interval = f" {_interval(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
 
 
-def _said(outcome: Outcome, sentence: str, gain: dict[str, Any] | None = None) -> dict[str, Any]:
-    return {"outcome": outcome, "verdict": sentence, "gain": gain}
-
-
-def _remedy(gain: Gain, enough: int | None, question: ComparisonSpec) -> str:
-    margin = f"one of {100 * question.margin:g} points"
-    if gain.n < ENOUGH:
+def _remedy(gain: GainEstimate, enough: int | None, spec: ComparisonSpec) -> str:
+    margin = f"one of {100 * spec.margin:g} points"
+    if gain.n < MIN_SEEDS:
         return "one seed tells nothing of the spread over seeds, run more"
     if enough is None:
         return f"more than a million seeds would be needed to show {margin}"
@@ -84,22 +84,21 @@ def _remedy(gain: Gain, enough: int | None, question: ComparisonSpec) -> str:
     return f"{margin} would have shown with a chance of {100 * POWER:.0f} % or more"
 
 
-def _subject(winner: Confirmed) -> str:
+def _subject(winner: MeasuredConfiguration) -> str:
     return f"{'learned labels' if _learned(winner) else winner.configuration.arm} ({winner.name})"
 
 
-def _verb(winner: Confirmed, verb: str) -> str:
+def _verb(winner: MeasuredConfiguration, verb: str) -> str:
     if verb == "be":
         return "are" if _learned(winner) else "is"
     return verb if _learned(winner) else f"{verb}es" if verb.endswith("ch") else f"{verb}s"
 
 
-def _learned(winner: Confirmed) -> bool:
+def _learned(winner: MeasuredConfiguration) -> bool:
     return winner.configuration.config.method == "learned"
 
 
-def _brackets(low: float, high: float, scale: int = 100, digits: int = 1) -> str:
-    def written(bound: float) -> str:
-        return f"{scale * bound:.{digits}f}" if math.isfinite(bound) else "−∞" if bound < 0 else "∞"
-
-    return f"[{written(low)}, {written(high)}]"
+def _interval(low: float, high: float, scale: int = 100, digits: int = 1) -> str:
+    """In points where not said otherwise; unlike a table's, an infinite end is written."""
+    ends = [f"{scale * end:.{digits}f}" if math.isfinite(end) else "−∞" if end < 0 else "∞" for end in (low, high)]
+    return f"[{', '.join(ends)}]"

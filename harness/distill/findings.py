@@ -1,154 +1,133 @@
-"""What came of a distillation: the content of `distill.json`. Accuracies and their differences are fractions of one.
+"""From the results of teachers and students to a `Distillation`.
 
 The students' numbers, comparisons and verdict are those of their confirmation. Beside each student stands its teacher,
 and beside each difference between students that between their teachers: a better classifier need not teach better.
-
-    name, students         the sweep of the teachers, and that of the students
-    n                      fresh seeds
-    teacher, student       what each is: model, width, and the data
-    arms.ARM.teacher       trial, params, n, seeds, test_accuracy_mean, ci95, test_accuracy (by seed), failed; None of
-                           the arm `untaught`
-    arms.ARM.student       the same of the student that it taught
-    comparisons            each student of an arm against each other student, as in `confirm.json`
-    outcome, verdict, gain better, worse, undecided or not compared; the sentence; its numbers
-    against_one_hot        for each other arm: teacher and student less the one-hot ones, {mean_difference, ci95, n},
-                           and the sentence
-    saw, notes             which data each number saw; what to know beside it
 """
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
+from harness.common.formatting import interval as format_interval
+from harness.common.formatting import points
 from harness.confirm.configurations import Configuration
-from harness.confirm.evidence import ALPHA, Confirmed, bounds, grain
+from harness.confirm.evidence import ALPHA, MeasuredConfiguration, interval, resolution
 from harness.confirm.plan import RunResult, SeedRun
 from harness.distill.students import UNTAUGHT
+from harness.results import Confirmation, Distillation
+from harness.results.distillation import ArmDistillation, ModelSetting, StudentSetting, TeacherEffect
+from harness.results.measurement import ConfigurationResults, PairedDifference
 from harness.space import Space
 from harness.statistics import FixedSample, estimate_mean
 
 RULE = FixedSample()
 
-SAW = {
+DATA_USED = {
     "teacher": "chosen by the sweep's search, on its own seed; measured on the test part on the fresh seeds",
     "student": "settings chosen on the validation part of a seed of its own; measured on the test part, fresh seeds",
     "ci95": "over the seeds, for these test images",
     "against_one_hot": "paired over the seeds on the test part, each at 95 % by itself, corrected for nothing",
 }
 
-CARRIED = ("trial", "params", "n", "seeds", "test_accuracy_mean", "ci95", "test_accuracy", "failed")
-SETTINGS = ("model", "width", "train_size", "meta_size", "noise", "noise_rate", "dataset")
-
 
 def findings(
     name: str,
-    students_name: str,
+    space: Space,
     students: Space,
     teachers: Sequence[Configuration],
-    taught: Sequence[tuple[SeedRun, RunResult]],
-    confirmed: Mapping[str, Any],
+    results: Sequence[tuple[SeedRun, RunResult]],
+    confirmed: Confirmation,
     lost: Mapping[str, str],
-) -> dict[str, Any]:
-    """All of `distill.json`.
+) -> Distillation:
+    """The distillation of the sweep `name`.
 
     Args:
-        taught: what came of the teachers on the fresh seeds.
-        confirmed: the findings of the students' confirmation.
-        lost: teachers' runs that came to no result, and why.
+        space, students: the spaces of the teachers' sweep and of the students'.
+        results: of the teachers on the fresh seeds.
+        confirmed: the students' confirmation.
+        lost: teachers' runs without a result, and why.
     """
-    measured = {
-        one.arm: Confirmed(one, {run.seed: result for run, result in taught if run.configuration is one})
+    measured = [
+        MeasuredConfiguration(one, {run.seed: result for run, result in results if run.configuration is one})
         for one in teachers
+    ]
+    arms = {
+        one.configuration.arm: ArmDistillation(
+            role=one.configuration.role,
+            method=one.configuration.config.method,
+            teacher=one.summarise(space, RULE),
+            student=_student(confirmed, one),
+        )
+        for one in measured
     }
-    arms = {arm: _arm(one, confirmed["arms"][f"from_{arm}"]) for arm, one in measured.items()}
-    arms[UNTAUGHT] = {
-        "role": "baseline",
-        "method": "one_hot",
-        "teacher": None,
-        "student": _student(confirmed, UNTAUGHT),
-    }
-    one_hot = next((one for one in measured.values() if one.configuration.config.method == "one_hot"), None)
-    pairs = [_pair(confirmed, one, one_hot) for one in measured.values() if one_hot is not None and one is not one_hot]
-    first = teachers[0].config
-    return {
-        "name": name,
-        "students": students_name,
-        "student": {key: students.arms[0].fixed.get(key) for key in SETTINGS},
-        "teacher": {"model": first.model, "width": first.width},
-        "n": confirmed["n"],
-        "arms": arms,
-        "comparisons": confirmed["comparisons"],
-        **{key: confirmed[key] for key in ("outcome", "verdict", "gain")},
-        "against_one_hot": [pair for pair in pairs if pair is not None],
-        "saw": SAW,
-        "notes": [*confirmed["notes"], *_notes(measured, lost)],
-    }
+    arms[UNTAUGHT] = ArmDistillation(
+        role="baseline", method="one_hot", teacher=None, student=confirmed.arms[UNTAUGHT].best
+    )
+    one_hot = next((one for one in measured if one.configuration.config.method == "one_hot"), None)
+    effects = [_effect(confirmed, one, one_hot) for one in measured if one_hot is not None and one is not one_hot]
+    fixed = students.arms[0].fixed
+    return Distillation(
+        name=name,
+        students=confirmed.name,
+        student=StudentSetting.model_validate({key: fixed.get(key) for key in StudentSetting.model_fields}),
+        teacher=ModelSetting(model=teachers[0].config.model, width=teachers[0].config.width),
+        n=confirmed.n,
+        arms=arms,
+        comparisons=confirmed.comparisons,
+        outcome=confirmed.outcome,
+        verdict=confirmed.verdict,
+        gain=confirmed.gain,
+        against_one_hot=[effect for effect in effects if effect is not None],
+        data_used=DATA_USED,
+        notes=[*confirmed.notes, *_notes(measured, lost)],
+    )
 
 
-def _arm(teacher: Confirmed, student: Mapping[str, Any]) -> dict[str, Any]:
-    values = teacher.test_accuracy
-    found = estimate_mean(values, RULE, ALPHA, grain([teacher])) if values else None
-    return {
-        "role": teacher.configuration.role,
-        "method": teacher.configuration.config.method,
-        "teacher": {
-            "trial": teacher.configuration.trial,
-            "params": teacher.configuration.params,
-            "n": len(values),
-            "seeds": list(teacher.complete),
-            "test_accuracy_mean": found and found.mean,
-            "ci95": found and bounds(found.low, found.high),
-            "test_accuracy": values,
-            "failed": {str(seed): reason for seed, reason in teacher.failed.items()},
-        },
-        "student": {key: student[key] for key in CARRIED},
-    }
+def _student(confirmed: Confirmation, teacher: MeasuredConfiguration) -> ConfigurationResults | None:
+    return confirmed.arms[f"from_{teacher.configuration.arm}"].best
 
 
-def _student(confirmed: Mapping[str, Any], arm: str) -> dict[str, Any]:
-    return {key: confirmed["arms"][arm][key] for key in CARRIED}
-
-
-def _pair(confirmed: Mapping[str, Any], teacher: Confirmed, one_hot: Confirmed) -> dict[str, Any] | None:
-    """A teacher and its student against the one-hot teacher and its student, on the seeds that each pair shares."""
-    theirs, other = teacher.configuration.arm, one_hot.configuration.arm
-    step = grain([teacher, one_hot])
-    mine, yours = (_by_seed(confirmed["arms"][f"from_{arm}"]) for arm in (theirs, other))
-    differences = {
-        "teacher": teacher.minus(one_hot),
-        "student": [value - yours[seed] for seed, value in mine.items() if seed in yours],
-    }
-    if not all(differences.values()):
+def _effect(
+    confirmed: Confirmation, teacher: MeasuredConfiguration, one_hot: MeasuredConfiguration
+) -> TeacherEffect | None:
+    """A teacher and its student minus the one-hot teacher and its student, on the seeds that each pair shares."""
+    student, other = (_accuracy_by_seed(_student(confirmed, one)) for one in (teacher, one_hot))
+    of_teachers = teacher.differences(one_hot)
+    of_students = [value - other[seed] for seed, value in student.items() if seed in other]
+    if not of_teachers or not of_students:
         return None
-    found = {what: estimate_mean(values, RULE, ALPHA, step) for what, values in differences.items()}
-    pair = {
-        what: {"mean_difference": one.mean, "ci95": bounds(one.low, one.high), "n": one.n}
-        for what, one in found.items()
-    }
-    about = {"arm": theirs, "one_hot": other, "method": teacher.configuration.config.method}
-    return {**about, **pair, "sentence": _sentence({**about, **pair})}
+    step = resolution([teacher, one_hot])
+    teachers, students = (_difference(values, step) for values in (of_teachers, of_students))
+    arm, baseline = teacher.configuration.arm, one_hot.configuration.arm
+    return TeacherEffect(
+        arm=arm,
+        one_hot=baseline,
+        method=teacher.configuration.config.method,
+        teacher=teachers,
+        student=students,
+        sentence=f"against {baseline}: the teacher {arm} is {_words(teachers)}, its student {_words(students)}",
+    )
 
 
-def _by_seed(student: Mapping[str, Any]) -> dict[int, float]:
-    return dict(zip(student["seeds"], student["test_accuracy"], strict=True))
+def _difference(values: Sequence[float], step: float) -> PairedDifference:
+    found = estimate_mean(values, RULE, ALPHA, step)
+    return PairedDifference(mean_difference=found.mean, ci95=interval(found), n=found.n)
 
 
-def _notes(measured: Mapping[str, Confirmed], lost: Mapping[str, str]) -> list[str]:
+def _accuracy_by_seed(student: ConfigurationResults | None) -> dict[int, float]:
+    return {} if student is None else dict(zip(student.seeds, student.test_accuracy, strict=True))
+
+
+def _notes(measured: Sequence[MeasuredConfiguration], lost: Mapping[str, str]) -> list[str]:
     notes = [
         f"the teacher {one.name} diverged on {len(one.failed)} of {len(one.results)} seeds: it has no student there"
-        for one in measured.values()
+        for one in measured
         if one.failed
     ]
     return notes + [f"{run} came to no result ({reason}); the same command tries again" for run, reason in lost.items()]
 
 
-def _sentence(pair: Mapping[str, Any]) -> str:
-    teacher, student = (_apart(pair[what]) for what in ("teacher", "student"))
-    return f"against {pair['one_hot']}: the teacher {pair['arm']} is {teacher}, its student {student}"
-
-
-def _apart(one: Mapping[str, Any]) -> str:
-    mean, (low, high) = one["mean_difference"], one["ci95"]
-    side = "above" if mean >= 0 else "below"
-    sign = 100 if mean >= 0 else -100
-    ends = sorted(sign * end for end in (low, high)) if low is not None and high is not None else None
-    return f"{100 * abs(mean):.1f} points {side}" + (f" [{ends[0]:.1f}, {ends[1]:.1f}]" if ends else "")
+def _words(difference: PairedDifference) -> str:
+    """`2.7 points below [1.2, 4.1]`"""
+    above = difference.mean_difference >= 0
+    ends = sorted(100 * end if above else -100 * end for end in difference.ci95.ends or ())
+    interval = f" {format_interval(ends, digits=1)}" if ends else ""
+    return f"{points(difference.mean_difference)} {'above' if above else 'below'}{interval}"

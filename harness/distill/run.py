@@ -6,17 +6,16 @@ Ray and Optuna take seconds to import: that is done only once the input has been
 import itertools
 import re
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
 from harness.common.errors import HarnessError
-from harness.common.json_files import write_json
 from harness.confirm import Extent, confirm
 from harness.confirm.run import run_plan
 from harness.distill.students import Students, Unlike, students_of, students_seed
+from harness.results import Distillation
 from harness.search import search
 from harness.search.run import check_same_question
 from harness.session import RunOptions, checked_tracking_uri, open_session
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
     from harness.tuning.study.trial_record import TrialRecord
 
 DEFAULT_SEEDS = 10
-FILE = "distill.json"
 
 
 class NothingToDistill(HarnessError):
@@ -41,15 +39,6 @@ class NothingToDistill(HarnessError):
 
 class Refused(HarnessError):
     """Arguments that conflict with the existing sweeps. Nothing was changed."""
-
-
-@dataclass(frozen=True)
-class Distillation:
-    """`findings` is the content of distill.json; `lost`: runs without a result, and why."""
-
-    findings: dict[str, Any]
-    file: Path
-    lost: dict[str, str]
 
 
 def distill(
@@ -135,19 +124,20 @@ def distill(
         plan, failures = train_teachers(1 + seeds, evaluate_test=True)
         console.print("students again, on the same seeds", markup=False)
         confirmed = confirm(theirs, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared)
-        results = [(run, result) for run, result in plan.results(1 + confirmed.findings["n"]) if run.index > 0]
-        found = findings(name, theirs, asked, teachers, results, confirmed.findings, failures)
-        file = workspace.local / theirs / FILE
+        results = [(run, result) for run, result in plan.results(1 + confirmed.n) if run.index > 0]
+        found = findings(name, space, asked, teachers, results, confirmed, failures)
         with open_session(workspace, name, space, uri, options) as session:
-            found["notes"] += circumstances(session.study.missing_by_arm(), {}, [])
-            write_json(file, found)
+            notes = [*found.notes, *circumstances(session.study.missing_by_arm(), {}, [])]
+            found = found.model_copy(update={"notes": notes})
+            found.save(workspace.local / theirs)
             session.start_tracking()
-            session.finish(tags={"distillation": found["verdict"]}, artifacts=[file])
+            session.finish(tags={"distillation": found.verdict}, artifacts=[found.file])
         from harness.report import report  # the figures' libraries take seconds to import
 
-        for each in (path, file.parent):
+        for each in (path, found.path):
             report(each)
-    return Distillation(found, file, {**failures, **confirmed.lost})
+    found._lost = {**failures, **confirmed.lost}
+    return found
 
 
 def _records(path: Path, space: Space) -> "list[TrialRecord]":

@@ -55,7 +55,7 @@ class Gain(PairedDifference):
     required_n: int | None = Field(description="undecided: seeds that would show a difference worth knowing of")
 
 
-class DecisionRule(ResultPart):
+class VerdictRule(ResultPart):
     """How a difference is judged."""
 
     name: str
@@ -75,14 +75,13 @@ class Confirmation(ResultFile):
     """A confirmation's result: the `verdict`, its numbers in `gain`, and what each configuration came to in `arms`."""
 
     FILE: ClassVar[str] = "confirm.json"
-    FORMAT: ClassVar[int] = 1
     WRITTEN_BY: ClassVar[str] = "harness.confirm"
 
     name: str
     study: str
     n: int = Field(description="fresh seeds")
     sequential: bool = Field(description="whether seeds were added until the verdict was clear")
-    rule: DecisionRule
+    rule: VerdictRule
     data_used: dict[str, str] = Field(description="for each number, which part of the data it was measured on")
     arms: dict[str, ArmConfirmation]
     comparisons: list[Comparison]

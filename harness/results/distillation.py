@@ -51,7 +51,6 @@ class Distillation(ResultFile):
     """A distillation's result: teachers and students in `arms`; `verdict` and `gain` compare the students."""
 
     FILE: ClassVar[str] = "distill.json"
-    FORMAT: ClassVar[int] = 1
     WRITTEN_BY: ClassVar[str] = "harness.distill"
 
     name: str = Field(description="the sweep of the teachers")

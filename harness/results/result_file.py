@@ -7,9 +7,10 @@ from typing import ClassVar, Self
 from pydantic import BaseModel, ConfigDict, PrivateAttr, ValidationError
 
 from harness.common.atomic_files import write_text
+from harness.common.errors import HarnessError
 
 
-class ResultFileError(Exception):
+class ResultFileError(HarnessError):
     """The file is missing, damaged or of another format version; says what to do."""
 
 
@@ -24,15 +25,11 @@ class ResultFile(ResultPart):
 
     FILE: ClassVar[str]
     """Its name in the sweep's folder."""
-    FORMAT: ClassVar[int]
     WRITTEN_BY: ClassVar[str]
     """The command that writes it."""
 
-    format_version: int = 0  # set by __init__
+    format_version: int = 1
     _file: Path | None = PrivateAttr(None)
-
-    def __init__(self, **fields: object) -> None:
-        super().__init__(**{"format_version": type(self).FORMAT, **fields})
 
     @property
     def file(self) -> Path:
@@ -63,8 +60,9 @@ class ResultFile(ResultPart):
         except (ValueError, RecursionError) as error:
             raise ResultFileError(f"{file}: expected JSON, got a damaged file; {again}") from error
         version = content.get("format_version") if isinstance(content, dict) else None
-        if version != cls.FORMAT:
-            raise ResultFileError(f"{file}: expected format version {cls.FORMAT}, got {version}; {again}")
+        expected = cls.model_fields["format_version"].default
+        if version != expected:
+            raise ResultFileError(f"{file}: expected format version {expected}, got {version}; {again}")
         try:
             result = cls(**content)
         except ValidationError as error:

@@ -58,7 +58,6 @@ class Semantics(ResultFile):
     """Labels of the `arms` against a `reference`; the `sentence` is about the arm that the search puts first."""
 
     FILE: ClassVar[str] = "semantics.json"
-    FORMAT: ClassVar[int] = 1
     WRITTEN_BY: ClassVar[str] = "harness.semantics"
 
     name: str

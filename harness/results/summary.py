@@ -74,7 +74,6 @@ class SweepSummary(ResultFile):
     """A search's result: `best` trial, `arms` by name, `trials` as a DataFrame, `path` of the sweep's folder."""
 
     FILE: ClassVar[str] = "summary.json"
-    FORMAT: ClassVar[int] = 1
     WRITTEN_BY: ClassVar[str] = "harness.search"
 
     name: str
@@ -90,7 +89,7 @@ class SweepSummary(ResultFile):
     failures: dict[int, str] = Field(description="failed trials, and why")
     trial_seconds: float = Field(description="of all trials together")
     wall_seconds: float = Field(description="of the search, all its runs together")
-    mlflow: TrackingStatus
+    mlflow: TrackingStatus | None = Field(default=None, description="None while the sweep runs")
 
     _cut_short: bool = PrivateAttr(False)
     _interrupted: bool = PrivateAttr(False)

@@ -6,8 +6,8 @@ its command line, and `terminal` what that prints. `plan` says what a sweep woul
 """
 
 from harness.common.callable_module import make_callable
-from harness.search.run import Outcome, Refused, search
+from harness.search.run import Refused, search
 
-__all__ = ["Outcome", "Refused", "search"]
+__all__ = ["Refused", "search"]
 
 make_callable(__name__, "search")

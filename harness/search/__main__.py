@@ -69,7 +69,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             with open_workspace(options.runs_dir, *sweep_accesses(name, options.warm_start, writes=False)) as workspace:
                 print(plan(warm_started(space, options.warm_start, workspace.local, name)[0]))
             return cli.DONE
-        outcome = search(
+        summary = search(
             space,
             name=name,
             runs_dir=options.runs_dir,
@@ -81,15 +81,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             system_metrics=options.system_metrics,
             verbose=options.verbose,
         )
-        show(outcome, space, options)
+        show(summary, space, options)
     except HarnessError as error:
         return cli.refuse(error)
     except KeyboardInterrupt:
         print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
         return cli.INTERRUPTED
-    if outcome.summary["best"] is None:
-        return cli.INTERRUPTED if outcome.interrupted else cli.NOTHING_COMPLETED
-    return cli.INTERRUPTED if outcome.interrupted else cli.DONE
+    if summary.best is None:
+        return cli.INTERRUPTED if summary.interrupted else cli.NOTHING_COMPLETED
+    return cli.INTERRUPTED if summary.interrupted else cli.DONE
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from harness.console import duration
+from harness.common.formatting import duration
 from harness.space import Arm, CategoricalParameter, Resources, Space
 from harness.space.parameters import AnyParameter
 from harness.space.strategies import NoPruner, Nsga2

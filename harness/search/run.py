@@ -3,17 +3,15 @@
 Ray and Optuna take seconds to import: that is done only once the input has been checked.
 """
 
-import json
 import re
 import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from harness.common.atomic_files import write_text
 from harness.common.errors import HarnessError
-from harness.common.json_files import write_json
+from harness.results import SweepSummary
 from harness.results.provenance import WarmStartOrigin
 from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
@@ -30,16 +28,6 @@ class Refused(HarnessError):
     """Arguments that conflict with the existing sweep, or data that are not there. Nothing was changed."""
 
 
-@dataclass(frozen=True)
-class Outcome:
-    """`summary` is the content of summary.json; `cut_short`: the budget is not spent, the same call goes on."""
-
-    summary: dict[str, Any]
-    folder: Path
-    cut_short: bool
-    interrupted: bool
-
-
 def search(
     space: Space,
     *,
@@ -53,7 +41,7 @@ def search(
     system_metrics: bool = False,
     verbose: bool = False,
     quiet: bool = False,
-) -> Outcome:
+) -> SweepSummary:
     """Run the missing trials of a sweep, and summarise all of them.
 
     Args:
@@ -105,17 +93,18 @@ def search(
             cut_short = session.study.missing > 0 and session.run(
                 session.study, _progress(session), deadline=deadline, keep_models=log_models, check_memory=True
             )
-            summary = _sum_up(session, time.monotonic() - began)
+            summary = _summarise(session, time.monotonic() - began)
             if log_models:
                 _log_models(session, summary)
-            interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
-            sent = session.finish(_sweep_ended(summary, cut_short))
-            summary["mlflow"] = sent.model_dump()
-            write_json(session.folder.summary, summary)
+            status = session.finish(_end_event(summary, cut_short))
+            summary = summary.model_copy(update={"mlflow": status})
+            summary.save(session.folder.summary)
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    return Outcome(summary, path, cut_short, interrupted)
+    interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
+    summary._cut_short, summary._interrupted = cut_short, interrupted
+    return summary
 
 
 def sweep_accesses(name: str, warm_start: str | None, *, writes: bool = True) -> list[SweepAccess]:
@@ -153,16 +142,17 @@ def _progress(session: Session) -> Any:
     )
 
 
-def _log_models(session: Session, summary: dict[str, Any]) -> None:
+def _log_models(session: Session, summary: SweepSummary) -> None:
     """Log the model of each arm's best trial; problems are printed, not raised."""
     from harness.tracking.mlflow_view import logged_models
 
     folder = session.folder
-    arms = {arm.name: arm for arm in session.space.arms}
     best = {
-        found["trial"]: arms[name].config(found["params"]).model_dump()
-        for name, found in summary["arms"].items()
-        if found["trial"] is not None and (folder.trial(found["trial"]) / logged_models.WEIGHTS).exists()
+        found.trial: session.space.arm(name).config(found.params).model_dump()
+        for name, found in summary.arms.items()
+        if found.trial is not None
+        and found.params is not None
+        and (folder.trial(found.trial) / logged_models.WEIGHTS).exists()
     }
     problem = (
         logged_models.make_models(folder.trials, best)
@@ -226,26 +216,22 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
     )
 
 
-def _sweep_ended(summary: dict[str, Any], cut_short: bool) -> SweepPaused | SweepEnded:
-    best = summary["best"]
-    metrics = {f"trials_{state}": float(count) for state, count in summary["states"].items()}
-    if best is not None:
-        metrics[f"best_{summary['objective']['metric']}"] = best[summary["objective"]["metric"]]
-    if "front" in summary:
-        metrics["front_trials"] = float(len(summary["front"]))
+def _end_event(summary: SweepSummary, cut_short: bool) -> SweepPaused | SweepEnded:
+    metrics = {f"trials_{state}": float(count) for state, count in summary.states.model_dump().items()}
+    if summary.best is not None:
+        metric = summary.objective.metric
+        metrics[f"best_{metric}"] = getattr(summary.best, metric)
+    if summary.several:
+        metrics["front_trials"] = float(len(summary.front))
     if cut_short:
         return SweepPaused(metrics=metrics)
-    return SweepEnded(state="complete" if best else "failed", metrics=metrics)
+    return SweepEnded(state="complete" if summary.best else "failed", metrics=metrics)
 
 
-def _sum_up(session: Session, seconds: float) -> dict[str, Any]:
+def _summarise(session: Session, seconds: float) -> SweepSummary:
     from harness.tuning.study.summary import summarise
 
-    folder = session.folder
-    try:
-        earlier = json.loads(folder.summary.read_text())["wall_seconds"]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        earlier = 0.0
-    summary = {"name": folder.path.name, "study": session.space.study}
-    summary |= summarise(session.space, session.study.trial_records())
-    return {**summary, "wall_seconds": round(earlier + seconds, 3)}
+    earlier = SweepSummary.load_or_none(session.folder.path)
+    wall_seconds = seconds + (earlier.wall_seconds if earlier is not None else 0.0)
+    records = session.study.trial_records()
+    return summarise(session.space, records, name=session.folder.path.name, wall_seconds=wall_seconds)

@@ -16,6 +16,6 @@ of the pool alone, as in search_spaces/fashion_class_labels.yaml, few images are
 """
 
 from harness.semantics.references import Reference, ReferenceLabelsError
-from harness.semantics.run import NothingToRead, Semantics, semantics
+from harness.semantics.run import NothingToRead, semantics
 
-__all__ = ["NothingToRead", "Reference", "ReferenceLabelsError", "Semantics", "semantics"]
+__all__ = ["NothingToRead", "Reference", "ReferenceLabelsError", "semantics"]

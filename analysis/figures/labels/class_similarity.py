@@ -11,7 +11,6 @@ fresh seed's table is held against the best trial's by Mantel's test, and every 
 So is the reference of `harness.semantics` (votes, other models, superclasses), where that was asked.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -30,6 +29,7 @@ from analysis.figures import style
 from analysis.frames.class_similarity import class_table, most_alike, off_diagonal_mass, symmetrised
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import Study
+from harness.results import ResultFileError, Semantics
 from harness.statistics import MantelResult, mantel_test
 from harness.tracking.tracking_uri import TrackingError
 
@@ -39,7 +39,6 @@ STEM = 0.1  # how far from the classes the closest two join, of the tree's heigh
 WRITTEN = 12  # classes, at most, whose numbers stand in the picture
 NAMED = 40  # classes, at most, that are named along it
 NONE = "this sweep has no class labels: they are a matrix only where a learned arm has `labels: class`"
-FILE = "semantics.json"
 NAMES = {"votes": "people's votes", "model": "other models", "superclasses": "superclasses"}
 UNKNOWN = "the course of the class labels was not kept (no label_history.npz)"
 ALONE = "nothing to hold the class labels against: the sweep is not confirmed, and has no reference"
@@ -123,10 +122,10 @@ def references(study: Study) -> dict[str, NDArray[np.float64]]:
     """What `harness.semantics` held the sweep's labels against, by its name; nothing where it was not asked."""
     with TemporaryDirectory() as folder:
         try:
-            told = json.loads(study.sweep.artifact(FILE, Path(folder)).read_text())["reference"]
-            return {NAMES.get(told["kind"], told["kind"]): np.array(told["table"], dtype=np.float64)}
-        except (TrackingError, OSError, ValueError, KeyError, TypeError, RecursionError):
+            found = Semantics.load(study.sweep.artifact(Semantics.FILE, Path(folder))).reference
+        except (TrackingError, ResultFileError):
             return {}
+    return {NAMES.get(found.kind, found.kind): np.array(found.table, dtype=np.float64)}
 
 
 def words(found: Tables | str) -> str:

@@ -1,0 +1,105 @@
+"""From the tables of learned labels and a reference to a `Semantics`."""
+
+import math
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from analysis.frames.class_similarity import likeness, most_alike
+from harness.common.formatting import correlation, interval, p_value
+from harness.confirm.configurations import Configuration
+from harness.results import Semantics
+from harness.results.measurement import Interval
+from harness.results.semantics import ArmSemantics, RankAgreement, ReferenceSummary
+from harness.semantics.references import Reference
+from harness.space import Space
+from harness.statistics import MantelResult
+
+SHOWN_PAIRS = 5
+ALPHA = 0.05
+
+MEANING = {
+    "rho": "Spearman's over pairs of classes, of the mean table over the seeds; `symmetric`: of (Y + Yᵀ)/2, i < j",
+    "p_value": "share of renamings of the classes, rows and columns together, that agree as well or better",
+    "ci95": "over classes (jackknife); with few classes wide",
+    "off_class_mass": "share of a label on other classes than its own, mean over classes",
+    "rho_by_run": "rho of each run's own table",
+}
+
+
+def findings(
+    name: str,
+    space: Space,
+    chosen: Mapping[str, Configuration],
+    tables: Mapping[str, Sequence[np.ndarray]],
+    reference: Reference,
+) -> Semantics:
+    """The semantics of the sweep `name`.
+
+    Args:
+        chosen: the configuration of each arm.
+        tables: of each run of that configuration, by arm.
+    """
+    arms = {arm: _summarise_arm(chosen[arm], each, reference, space.search.seed) for arm, each in tables.items()}
+    significant, sentence = _sentence(chosen, arms, reference, space)
+    return Semantics(
+        name=name,
+        classes=len(reference.table),
+        reference=ReferenceSummary(table=reference.table.tolist(), **reference.facts),
+        arms=arms,
+        significant=significant,
+        sentence=sentence,
+        meaning=MEANING,
+    )
+
+
+def _summarise_arm(one: Configuration, tables: Sequence[np.ndarray], reference: Reference, seed: int) -> ArmSemantics:
+    mean = np.mean(tables, axis=0)
+    found = likeness(mean, reference.table, seed)
+    by_run = [likeness(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
+    return ArmSemantics(
+        role=one.role,
+        method=one.config.method,
+        trial=one.trial,
+        runs=len(tables),
+        off_class_mass=found.mass,
+        symmetric=_agreement(found.symmetric),
+        directed=None if found.directed is None else _agreement(found.directed),
+        rho_by_run=[_none_if_nan(rho) for rho in by_run],
+        most_alike=most_alike(mean, SHOWN_PAIRS),
+        table=mean.tolist(),
+    )
+
+
+def _agreement(found: MantelResult) -> RankAgreement:
+    return RankAgreement(
+        rho=_none_if_nan(found.rho),
+        ci95=Interval.from_ends(found.low, found.high),
+        p_value=_none_if_nan(found.p_value),
+        classes=found.classes,
+        pairs=found.pairs,
+    )
+
+
+def _none_if_nan(value: float) -> float | None:
+    """JSON knows no NaN, which the correlation with a flat table is."""
+    return None if math.isnan(value) else value
+
+
+def _sentence(
+    chosen: Mapping[str, Configuration], arms: Mapping[str, ArmSemantics], reference: Reference, space: Space
+) -> tuple[bool, str]:
+    """Whether agreement is shown, in the arm that the search's objective puts first, and the sentence about it."""
+    sign = space.objective.sign
+    arm = max((arm for arm in arms if chosen[arm].role == "arm"), key=lambda each: sign * chosen[each].value)
+    one, name = arms[arm].symmetric, chosen[arm].name
+    if one.rho is None or one.p_value is None:
+        return False, f"the labels of {name} take all classes to be equally alike"
+    numbers = (
+        f"rank correlation {correlation(one.rho)} {interval(one.ci95, digits=2)} over {one.pairs} pairs of "
+        f"{one.classes} classes, p = {p_value(one.p_value)}, {arms[arm].runs} run{'s' if arms[arm].runs > 1 else ''}"
+    )
+    significant = one.p_value <= ALPHA
+    who = "learned labels" if chosen[arm].config.method == "learned" else arm
+    words = f"{who} ({name}) take the same classes to be alike as {reference.words}: {numbers}"
+    return significant, words if significant else f"not shown that {words}"
