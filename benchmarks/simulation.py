@@ -5,27 +5,17 @@ import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import optuna
 
 from benchmarks.tables import SETTINGS, Table
 from harness.tuning.study import simulation
+from harness.tuning.study.simulation import Search
 from harness.tuning.study.sweep_study import SweepStudy
 
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
-
-
-class Suggestion(Protocol):
-    @property
-    def number(self) -> int: ...
-
-    @property
-    def params(self) -> dict[str, Any]: ...
-
-
-Search = simulation.Search[Suggestion]
 
 
 def sweep_study(table: Table, overrides: Sequence[str], folder: Path) -> Search:
@@ -75,7 +65,7 @@ class EndedTrial:
 def simulate(search: Search, table: Table, column: int, workers: int) -> list[EndedTrial]:
     """Run the search to its end on one column of the table."""
 
-    def course(trial: Suggestion) -> list[tuple[float, dict[str, float]]]:
+    def course(trial: Any) -> list[tuple[float, dict[str, float]]]:
         cell = table.cell(trial.params)
         seconds = float(table.cost[column, cell] / table.epochs)
         return [(seconds, {table.metric: float(value)}) for value in table.curve[column, cell]]

@@ -218,7 +218,7 @@ class Session:
         artifacts: Sequence[Path] = (),
         metrics: Mapping[str, float] | None = None,
     ) -> TrackingStatus:
-        """Event the end of the session and wait for the MLflow writer.
+        """Record the end of the session and wait for the MLflow writer.
 
         Args:
             end: the state of the sweep; by default the one that the search left it in.

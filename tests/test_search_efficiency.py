@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import learning_curves, search_efficiency, tables
 from benchmarks.search_efficiency import best_so_far, difference, economy, interval, median, reached
-from benchmarks.simulation import EndedTrial, Search, Suggestion, run, simulate, sweep_study
+from benchmarks.simulation import EndedTrial, Search, run, simulate, sweep_study
 from benchmarks.tables import ARM, SETTINGS, Axis, Table
 
 EPOCHS = 6
@@ -68,7 +68,7 @@ class Listed:
         self.places = [np.unravel_index(cell, [axis.size for axis in table.axes]) for cell in cells]
         self.heard: list[tuple[Any, ...]] = []
 
-    def next(self) -> Suggestion | None:
+    def next(self) -> SimpleNamespace | None:
         number = sum(one[0] == "next" for one in self.heard)
         self.heard.append(("next",))
         if number >= len(self.places):

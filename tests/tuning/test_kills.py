@@ -1,23 +1,23 @@
-"""A driver killed at any write of its journal: the next one ends with the sweep that would have been.
+"""A driver killed before any write of its journal: the next one ends with the sweep that would have been.
 
-Each sweep here is stopped before every one of its writes in turn, opened again and driven to its end: with each pruner,
-one trial at a time, on a pretended trainer that measures what is asked of it again from the first epoch on, as a worker
-does that has no checkpoint.
+Each sweep is stopped before every one of its writes in turn, opened again and driven to its end, with each pruner, one
+trial at a time. The pretended trainer reports from the first epoch on again, as a worker without a checkpoint does.
 """
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.space import Space
-from harness.tracking.spool.events import Event, TrialEnded
+from harness.tracking.spool.events import TrialEnded
 from harness.tuning.study.journal import _JournalFile
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import TrialRecord
-from tests.tuning.conftest import Recorder, measured, rising, space
+from harness.tuning.trial import Trial
+from tests.tuning.conftest import Recorder, measured, next_trial, rising, space
 
 PRUNERS = [
     "{type: successive_halving, min_epochs: 1, reduction_factor: 2}",
@@ -29,111 +29,94 @@ PRUNERS = [
 
 
 class Killed(BaseException):
-    """Nothing on the way catches it, as nothing catches a SIGKILL."""
+    """Nothing in between catches it, as nothing catches a SIGKILL."""
 
 
 @contextmanager
 def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
-    """Kill the driver before its write number `write`, from 0; yields the count of those that were let through."""
-    through = [0]
+    """Kill the driver before its write number `write`, from 0; yields the number of completed writes."""
+    writes = [0]
     append = _JournalFile.append_logs
 
     def counted(self: _JournalFile, logs: list[dict[str, Any]]) -> None:
-        if through[0] == write:
+        if writes[0] == write:
             raise Killed
-        through[0] += 1
         append(self, logs)
+        writes[0] += 1
 
     with monkeypatch.context() as patch:
         patch.setattr(_JournalFile, "append_logs", counted)
-        yield through
+        yield writes
+
+
+def train(study: SweepStudy, trial: Trial) -> int | None:
+    """Report epochs as a worker would; returns the epoch at which the pruner stops the trial."""
+    for epoch in range(1, trial.config.epochs + 1):
+        study.record_seconds(trial.number, 0.5 * epoch)
+        if study.report(trial.number, epoch, measured(rising(trial, epoch))):
+            return epoch
+    study.complete(trial.number)
+    return None
 
 
 def drive(study: SweepStudy) -> None:
-    """To the end of the budget, as the searcher and the scheduler do."""
+    """Run the study to the end of its budget, as the executor does."""
     study.apply_pending_prunings()
     while (trial := study.next()) is not None:
-        for epoch in range(1, trial.config.epochs + 1):
-            study.record_seconds(trial.number, 0.5 * epoch)
-            if study.report(trial.number, epoch, measured(rising(trial, epoch))):
-                study.prune(trial.number)
-                break
-        else:
-            study.complete(trial.number)
+        if train(study, trial):
+            study.prune(trial.number)
 
 
 def sweep(pruner: str) -> Space:
+    trials = 6 if "hyperband" not in pruner else 8
     point = "arms.learned.points=[{label_lr: 0.3}]"
-    return space(
-        f"search.pruner={pruner}",
-        "baselines={}",
-        f"search.trials={6 if 'hyperband' not in pruner else 8}",
-        "epochs=4",
-        point,
-    )
-
-
-def noted(study: SweepStudy) -> list[dict[str, Any]]:
-    """What the pruner wrote down beside the trials, from which it judges the next ones."""
-    trials = study._studies["learned"].get_trials()
-    return [{k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")} for trial in trials]
+    return space(f"search.pruner={pruner}", "baselines={}", f"search.trials={trials}", "epochs=4", point)
 
 
 def outcome(study: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
-    return study.trial_records(), noted(study)
+    """The trials, and what the pruner noted of each to compare the next ones with."""
+    trials = study._studies["learned"].get_trials()
+    rungs = [{k: v for k, v in trial.system_attrs.items() if k.startswith("completed_rung")} for trial in trials]
+    return study.trial_records(), rungs
 
 
 @pytest.mark.parametrize("pruner", PRUNERS)
 def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str) -> None:
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # a kill of the process, not of the power
+    monkeypatch.setattr("os.fsync", lambda descriptor: None)  # the process is killed, not the power
     searched = sweep(pruner)
-    calm = SweepStudy(tmp_path / "calm", searched)
+    undisturbed = SweepStudy(tmp_path / "undisturbed", searched)
     with killed_before(-1, monkeypatch) as writes:
-        drive(calm)
-    if pruner != "none":
-        assert "pruned" in {record.state for record in calm.trial_records()}, "the pruner has something to decide"
-    wanted = outcome(SweepStudy(tmp_path / "calm", searched))
-    assert wanted == outcome(calm)
-    for write in range(writes[0] + 4):  # and those that begin the journal
+        drive(undisturbed)
+    states = {record.state for record in undisturbed.trial_records()}
+    assert states == ({"complete", "pruned"} if pruner != "none" else {"complete"})
+    wanted = outcome(SweepStudy(tmp_path / "undisturbed", searched))
+    assert wanted == outcome(undisturbed)
+    for write in range(writes[0] + 4):  # with those that create the studies
         journal = tmp_path / f"killed{write}"
-        with killed_before(write, monkeypatch) as through:
-            try:
-                drive(SweepStudy(journal, searched))
-            except Killed:
-                pass
-            else:
-                assert through[0] <= write, "the last ones were never reached"
-        heard = Recorder()
-        again = SweepStudy(journal, searched, [heard])
+        with killed_before(write, monkeypatch) as completed, suppress(Killed):
+            drive(SweepStudy(journal, searched))
+        assert completed[0] <= write
+        recorder = Recorder()
+        again = SweepStudy(journal, searched, [recorder])
         drive(again)
         assert outcome(again) == wanted, f"killed before write {write}"
         assert again.missing == 0
-        ends = [record.trial for record in heard.of(TrialEnded)]
+        ends = [event.trial for event in recorder.of(TrialEnded)]
         assert len(ends) == len(set(ends)), "no trial ends twice"
 
 
-def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(
-    journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(journal: Path) -> None:
     searched = sweep(PRUNERS[0])
     study = SweepStudy(journal, searched)
-    pruned = None
-    while pruned is None:
-        trial = study.next()
-        assert trial is not None
-        for epoch in range(1, trial.config.epochs + 1):
-            if study.report(trial.number, epoch, measured(rising(trial, epoch))):
-                pruned = trial, epoch
-                break
-        else:
-            study.complete(trial.number)
-    trial, epoch = pruned
-    heard: list[Event] = []
-    after = SweepStudy(journal, searched, [heard.append])
+    epoch = None
+    while epoch is None:
+        trial = next_trial(study)
+        epoch = train(study, trial)
+    recorder = Recorder()
+    after = SweepStudy(journal, searched, [recorder])
     assert after.trial_records()[-1].state == "running"
     after.apply_pending_prunings()
-    (end,) = heard
-    assert isinstance(end, TrialEnded)
+    (end,) = recorder.of(TrialEnded)
     assert (end.trial, end.state, end.reason) == (trial.number, "pruned", f"pruned after epoch {epoch}")
     record = after.trial_records()[-1]
     assert (record.state, record.metrics) == ("pruned", measured(rising(trial, epoch)))

@@ -31,19 +31,19 @@ class TrialSource(Protocol):
         """Whether this trial was started and has neither ended nor been released."""
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        """Event the compute time of a trial so far, in seconds."""
+        """Record the compute time of a trial so far, in seconds."""
 
     def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Event which parts of the data a trial uses."""
+        """Record which parts of the data a trial uses."""
 
     def record_warning(self, number: int, text: str) -> None:
-        """Event a warning about a trial's files."""
+        """Record a warning about a trial's files."""
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
-        """Event the metrics on the test part, of so many samples, measured after the last epoch."""
+        """Record the metrics on the test part, of so many samples, measured after the last epoch."""
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        """Event the metrics after an epoch; returns whether the trial is to be pruned there."""
+        """Record the metrics after an epoch; returns whether the trial is to be pruned there."""
 
     def complete(self, number: int) -> None:
         """End a trial that ran to its last epoch."""

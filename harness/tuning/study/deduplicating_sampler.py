@@ -17,6 +17,7 @@ import itertools
 import math
 import random
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import optuna
@@ -42,10 +43,11 @@ MAX_COMBINATIONS = 10_000
 """Combinations of an arm that are still enumerated to find an untried one."""
 
 
+@dataclass(eq=False)
 class DeduplicatingSampler(BaseSampler):
     """Draws all parameters of a trial of `arm` together.
 
-    Args:
+    Attributes:
         settings: of the space's sampler: how the first trials are drawn, and how many.
         model: suggests the later trials.
         learns_from: end states of the trials that the model learns from.
@@ -53,21 +55,12 @@ class DeduplicatingSampler(BaseSampler):
         seed: of this trial's uniform draws.
     """
 
-    def __init__(
-        self,
-        arm: Arm,
-        settings: Tpe | Gp,
-        model: BaseSampler,
-        learns_from: Sequence[TrialState],
-        sequence_seed: int,
-        seed: int,
-    ) -> None:
-        self.arm = arm
-        self.settings = settings
-        self.model = model
-        self.learns_from = learns_from
-        self.sequence_seed = sequence_seed
-        self.seed = seed
+    arm: Arm
+    settings: Tpe | Gp
+    model: BaseSampler
+    learns_from: Sequence[TrialState]
+    sequence_seed: int
+    seed: int
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {name: distribution(parameter) for name, parameter in self.arm.parameters.items()}
@@ -87,14 +80,6 @@ class DeduplicatingSampler(BaseSampler):
         self, study: optuna.Study, trial: FrozenTrial, param_name: str, param_distribution: BaseDistribution
     ) -> Any:
         return self.model.sample_independent(study, trial, param_name, param_distribution)
-
-    def before_trial(self, study: optuna.Study, trial: FrozenTrial) -> None:
-        self.model.before_trial(study, trial)
-
-    def after_trial(
-        self, study: optuna.Study, trial: FrozenTrial, state: TrialState, values: Sequence[float] | None
-    ) -> None:
-        self.model.after_trial(study, trial, state, values)
 
     def _draws(
         self, study: optuna.Study, index: TrialIndex, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
@@ -171,11 +156,11 @@ def combinations(arm: Arm, limit: int | None = None) -> list[dict[str, Value]]:
         return []
     found: dict[str, dict[str, Value]] = {}
     for values in itertools.product(*(parameter.grid() for parameter in arm.parameters.values())):
-        existing = _draw_existing(arm, dict(zip(arm.parameters, values, strict=True)))
+        existing = _without_absent(arm, dict(zip(arm.parameters, values, strict=True)))
         found.setdefault(configuration_key(existing), existing)
     return list(found.values())
 
 
-def _draw_existing(arm: Arm, values: Mapping[str, Value]) -> dict[str, Value]:
-    """Those of `values` whose parameters exist under the arm's conditions."""
+def _without_absent(arm: Arm, values: Mapping[str, Value]) -> dict[str, Value]:
+    """The values of the parameters that exist under the arm's conditions."""
     return arm.draw(lambda name, parameter: values[name])

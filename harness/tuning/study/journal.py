@@ -11,7 +11,7 @@ import copy
 import io
 import json
 import os
-from collections.abc import Container, Iterable, Iterator, Mapping
+from collections.abc import Container, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -37,10 +37,6 @@ class JournalError(FolderError):
     """A journal that cannot be read; the message says where, why and what to do."""
 
 
-class ReadOnlyError(PermissionError):
-    """A write through a `ReadOnlyStorage`."""
-
-
 class Journal(JournalStorage):
     """Optuna's journal storage for the only process that writes the file.
 
@@ -55,26 +51,26 @@ class Journal(JournalStorage):
     """
 
     def __init__(self, path: Path) -> None:
-        self.warnings: list[str] = []
         self._collected: dict[str, Any] | None = None
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._study_of_trial: dict[int, int] = {}
         try:
             self._file = _JournalFile(path)
-        except OSError as error:
-            raise JournalError(f"{path}: expected a journal that can be written, got: {error.strerror}") from error
-        try:
             super().__init__(self._file)
         except JournalError:
             raise
+        except OSError as error:
+            raise JournalError(f"{path}: expected a journal that can be written, got: {error.strerror}") from error
         except Exception as error:  # whatever Optuna raises for an operation that does not follow from those before it
             raise JournalError(
                 f"{path}:{self._file.line}: expected an operation that Optuna {optuna.__version__} can apply, got "
                 f"{type(error).__name__}: {error}; continue with the Optuna that wrote it, {REMEDY}"
             ) from error
-        self.warnings += self._file.cut_damaged_end()
+        self.warnings = self._file.cut_damaged_end()
         for study in self.get_all_studies():
-            self._add_trials(self.get_study_id_from_name(study.study_name))
+            study_id = self.get_study_id_from_name(study.study_name)
+            self._trials[study_id] = super().get_all_trials(study_id, deepcopy=False)
+            self._study_of_trial |= dict.fromkeys(map(trial_id, self._trials[study_id]), study_id)
 
     @contextmanager
     def collecting_system_attrs(self) -> Iterator[dict[str, Any]]:
@@ -109,10 +105,6 @@ class Journal(JournalStorage):
         trials = self._trials.get(study_id, [])
         trials = trials[:] if states is None else [trial for trial in trials if trial.state in states]
         return copy.deepcopy(trials) if deepcopy else trials
-
-    def _add_trials(self, study_id: int) -> None:
-        self._trials[study_id] = super().get_all_trials(study_id, deepcopy=False)
-        self._study_of_trial |= dict.fromkeys(map(trial_id, self._trials[study_id]), study_id)
 
 
 class _JournalFile(BaseJournalBackend):
@@ -191,23 +183,17 @@ def _intact_lines(path: Path, content: bytes) -> tuple[int, int]:
             intact = (number, position)
         else:
             damaged = damaged or number
-            _check_format(path, number, _parse(line))
+            with suppress(ValueError, RecursionError):
+                _check_format(path, number, json.loads(line))
     if intact == (0, 0) and b"\n" in content:  # more than the first line cut short
         raise _damaged(path, damaged)
     return intact
 
 
-def _parse(line: bytes) -> Mapping[str, Any]:
-    """The object of a line with a wrong checksum or none; empty where it is no JSON object."""
-    try:
-        operation = json.loads(line)
-    except (ValueError, RecursionError):
-        return {}
-    return operation if isinstance(operation, dict) else {}
-
-
-def _check_format(path: Path, number: int, operation: Mapping[str, Any]) -> None:
-    """Refuse an operation that states another format, and a first one as the oldest formats have it."""
+def _check_format(path: Path, number: int, operation: Any) -> None:
+    """Refuse an operation that states another format, and a first one without a checksum, as older formats had it."""
+    if not isinstance(operation, dict):
+        return
     attributes = operation.get("user_attr")
     if isinstance(attributes, dict) and attributes.get(FORMAT_ATTRIBUTE, FORMAT) != FORMAT:
         found = f"format {attributes[FORMAT_ATTRIBUTE]}"
@@ -243,4 +229,4 @@ class ReadOnlyStorage(JournalStorage):
 
 class _ReadOnlyFile(JournalFileBackend):
     def append_logs(self, logs: list[dict[str, Any]]) -> None:
-        raise ReadOnlyError("expected a reader; only the driver of the sweep writes its journal")
+        raise PermissionError("only the driver of a sweep writes its journal")

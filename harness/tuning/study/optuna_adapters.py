@@ -98,13 +98,7 @@ def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
             case strategies.CmaEs() as cmaes:
                 return samplers.CmaEsSampler(n_startup_trials=cmaes.startup_trials, seed=seed)
             case strategies.Nsga2() as nsga2:
-                return _Nsga2(
-                    population_size=nsga2.population_size,
-                    mutation_prob=nsga2.mutation_prob,
-                    crossover_prob=nsga2.crossover_prob,
-                    swapping_prob=nsga2.swapping_prob,
-                    seed=seed,
-                )
+                return _Nsga2(**nsga2.model_dump(exclude={"type"}), seed=seed)  # its fields have Optuna's names
 
 
 class _Nsga2(samplers.NSGAIISampler):

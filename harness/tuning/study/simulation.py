@@ -7,24 +7,16 @@ trials arrive interleaved, as in a real sweep.
 import heapq
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 Metrics = dict[str, float]
 
 
-class _Numbered(Protocol):
-    @property
-    def number(self) -> int: ...
+class Search(Protocol):
+    """What suggests trials and decides which to stop, such as a `SweepStudy`."""
 
-
-T = TypeVar("T", bound=_Numbered)
-T_co = TypeVar("T_co", bound=_Numbered, covariant=True)
-
-
-class Search(Protocol[T_co]):
-    """What suggests trials and decides which to stop; `SweepStudy` is one."""
-
-    def next(self) -> T_co | None: ...
+    def next(self) -> Any:
+        """The next trial, which has a `number`; None when there is none."""
 
     def report(self, number: int, epoch: int, metrics: Metrics) -> bool: ...
 
@@ -34,10 +26,10 @@ class Search(Protocol[T_co]):
 
 
 @dataclass(frozen=True)
-class EndedTrial(Generic[T]):
+class EndedTrial:
     """A trial at its end; `began` and `ended` in seconds since the sweep's start, `metrics` of its last epoch."""
 
-    trial: T
+    trial: Any
     epochs: int
     pruned: bool
     metrics: Metrics
@@ -46,16 +38,16 @@ class EndedTrial(Generic[T]):
 
 
 def simulate(
-    search: Search[T], workers: int, course: Callable[[T], Sequence[tuple[float, Metrics]]]
-) -> list[EndedTrial[T]]:
+    search: Search, workers: int, course: Callable[[Any], Sequence[tuple[float, Metrics]]]
+) -> list[EndedTrial]:
     """The trials in the order in which they end.
 
     Args:
         course: of a trial that nobody stops: seconds (with the set-up in the first) and metrics of each epoch.
     """
-    ended: list[EndedTrial[T]] = []
+    ended: list[EndedTrial] = []
     # End of the epoch, order of insertion, trial, its course, epoch from 1, start of the trial.
-    queue: list[tuple[float, int, T, Sequence[tuple[float, Metrics]], int, float]] = []
+    queue: list[tuple[float, int, Any, Sequence[tuple[float, Metrics]], int, float]] = []
     inserted = 0
 
     def start_next(now: float) -> None:
