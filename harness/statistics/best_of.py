@@ -6,9 +6,8 @@ an intersection-union test; Bonferroni for the upper one):
     low  = min_b  lower bound of μ - μ_b,  each wrong with probability α/2
     high = min_b  upper bound of μ - μ_b,  each wrong with probability α/(2m)
 
-`low` exceeds θ only if the bound against the truly best one is wrong, `high` is below θ only if one of the m is. So the
-interval misses θ with probability at most α. The mean is the least of the m mean differences. It is biased downwards,
-that is, against the method to be shown better.
+`low` exceeds θ only if the bound against the truly best one is wrong, `high` is below θ only if one of the m is. The
+mean is the least of the m mean differences, which is biased against the method to be shown better.
 """
 
 from collections.abc import Sequence
@@ -33,16 +32,11 @@ class Gain:
 def gain_over_best(
     differences: Sequence[Sequence[float]], rule: DecisionRule, alpha: float, resolution: float = 0.0
 ) -> Gain:
-    """The gain and its interval at confidence 1 - alpha.
+    """The gain and its interval at confidence 1 - alpha; ValueError if there is no other method, or one shares no seed.
 
     Args:
         differences: for each of the m others, ours minus theirs on each seed that both have.
-        rule: a `FixedSample` or `AnytimeValid`.
-        alpha: error rate of the interval, in (0, 1).
         resolution: as in `estimate_mean`.
-
-    Raises:
-        ValueError: there is no other method, or one shares no seed.
     """
     if not differences:
         raise ValueError("expected at least one method to compare with, got none")

@@ -26,13 +26,9 @@ class Estimate:
 
 
 def estimate_mean(values: Sequence[float], rule: DecisionRule, alpha: float, resolution: float = 0.0) -> Estimate:
-    """The mean of `values` `[n]` with its interval at confidence 1 - alpha.
+    """The mean of `values` `[n]` with its interval at confidence 1 - alpha; ValueError if there are none.
 
-    Args:
-        resolution: width of the steps that the values are rounded to; 0 for exact values.
-
-    Raises:
-        ValueError: there are no values.
+    `resolution` is the width of the steps that the values are rounded to, 0 for exact values.
     """
     n, mean, sd = _moments(values, resolution)
     critical = rule.critical_value(n, alpha)

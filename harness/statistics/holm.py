@@ -10,9 +10,7 @@ from collections.abc import Sequence
 def holm(p_values: Sequence[float], n_comparisons: int | None = None) -> list[float]:
     """The corrected p-values, in the order given.
 
-    Args:
-        n_comparisons: number of comparisons ever made (default: that of `p_values`); those not given count as the
-            largest p-values.
+    Of `n_comparisons` ever made (default: those given), the p-values not given count as the largest.
     """
     k = max(len(p_values), n_comparisons or 0)
     corrected = [0.0] * len(p_values)

@@ -21,7 +21,9 @@ The jackknife's variance is conservative for pairs (Efron and Stein 1981): in 40
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -56,8 +58,6 @@ def mantel_test(
     Args:
         seed: of the random permutations.
         symmetric: both tables are symmetric, so each pair counts once.
-        permutations: largest number of permutations.
-        alpha: error rate of the interval.
 
     Raises:
         ValueError: these are not two square tables of the same size, with three classes or more.
@@ -78,24 +78,19 @@ def mantel_test(
 def _p_value(
     a: Table, b: Table, rho: float, symmetric: bool, permutations: int, generator: np.random.Generator
 ) -> float:
-    classes = len(a)
-    rows, columns = pairs = _pairs(classes, symmetric)
+    rows, columns = pairs = _pairs(len(a), symmetric)
     fixed = _standardise(rankdata(a[pairs]))
     ranks = np.zeros_like(b)
     ranks[pairs] = _standardise(rankdata(b[pairs]))
     if symmetric:  # a permutation may map a pair i < j to j, i
         ranks += ranks.T
-    exact = math.factorial(classes) <= permutations
-    orders = (
-        map(np.asarray, itertools.permutations(range(classes)))
-        if exact
-        else (generator.permutation(classes) for _ in range(permutations))
-    )
-    reached = count = 0
-    for order in orders:
-        reached += float(fixed @ ranks[order[rows], order[columns]]) >= rho - 1e-12  # sums in another order
-        count += 1
-    return reached / count if exact else (1 + reached) / (1 + count)
+    orders: Iterable[Any] = (generator.permutation(len(a)) for _ in range(permutations))
+    exact = math.factorial(len(a)) <= permutations
+    if exact:
+        orders = map(np.asarray, itertools.permutations(range(len(a))))
+    # The tolerance is for sums in another order.
+    reached = [float(fixed @ ranks[order[rows], order[columns]]) >= rho - 1e-12 for order in orders]
+    return sum(reached) / len(reached) if exact else (1 + sum(reached)) / (1 + len(reached))
 
 
 def _interval(a: Table, b: Table, rho: float, symmetric: bool, alpha: float) -> tuple[float, float]:
@@ -103,10 +98,8 @@ def _interval(a: Table, b: Table, rho: float, symmetric: bool, alpha: float) -> 
     if classes < MIN_INTERVAL_CLASSES:
         return -1.0, 1.0
     rows, columns = _pairs(classes - 1, symmetric)
-    z = np.empty(classes)
-    for left_out in range(classes):
-        rest = np.delete(np.arange(classes), left_out)
-        z[left_out] = _fisher_z(_rank_correlation(a, b, (rest[rows], rest[columns])))
+    others = [np.delete(np.arange(classes), left_out) for left_out in range(classes)]
+    z = np.array([_fisher_z(_rank_correlation(a, b, (rest[rows], rest[columns]))) for rest in others])
     if np.isnan(z).any():  # without one class, a table is constant
         return -1.0, 1.0
     spread = math.sqrt((classes - 1) / classes * float(((z - z.mean()) ** 2).sum()))

@@ -29,12 +29,7 @@ def power(n: int, effect: float, rule: DecisionRule, alpha: float) -> float:
 def required_n(difference: float, sd: float, rule: DecisionRule, alpha: float, target_power: float = 0.8) -> int | None:
     """The least number of values that shows a true `difference` with power `target_power`; None if over a million.
 
-    Args:
-        difference: in the unit of the values, above zero.
-        sd: standard deviation of the values, in their unit.
-
-    Raises:
-        ValueError: the difference is not above zero.
+    `difference` and `sd` are in the unit of the values. ValueError unless the difference is above zero.
     """
     if not difference > 0:
         raise ValueError(f"expected a difference above zero, got {difference}")

@@ -25,18 +25,18 @@ from scipy.special import stdtr, stdtrit
 
 
 class DecisionRule(Protocol):
-    """A two-sided test of a mean of zero."""
+    """A two-sided test of a mean of zero.
+
+    |t| exceeds `critical_value` with probability at most `alpha` for a mean of zero; it is infinite for too small an n.
+    `p_value` is the least alpha at which |t| reaches that bound, in [0, 1].
+    """
 
     @property
     def name(self) -> str: ...
 
-    def critical_value(self, n: int, alpha: float) -> float:
-        """The bound that |t| exceeds with probability at most `alpha` for a mean of zero; infinite for small n."""
-        ...
+    def critical_value(self, n: int, alpha: float) -> float: ...
 
-    def p_value(self, t: float, n: int) -> float:
-        """The least alpha at which |t| reaches its bound, in [0, 1]."""
-        ...
+    def p_value(self, t: float, n: int) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -56,9 +56,8 @@ class FixedSample:
 class AnytimeValid:
     """Any number of tests, at any time.
 
-    Args:
-        g: inverse variance of the effects mean/sd that are expected. 1/4 expects effects of about two, as of methods
-            compared on the same seeds, and can reject from the fourth value on.
+    `g` is the inverse variance of the expected effects mean/sd. 1/4 expects effects of about two, as of methods
+    compared on the same seeds, and can reject from the fourth value on.
     """
 
     g: float = 0.25
