@@ -43,6 +43,13 @@ def store(runs: Path) -> str:
 
 
 @pytest.fixture
+def other_store(tmp_path: Path, empty_database: Path) -> str:
+    """A second empty store, to compare with."""
+    shutil.copy(empty_database, tmp_path / "other.db")
+    return f"sqlite:///{tmp_path / 'other.db'}"
+
+
+@pytest.fixture
 def log_folder(runs: Path) -> Path:
     return runs / "a study" / "spool"
 

@@ -4,11 +4,40 @@ import threading
 import time
 import urllib.error
 import urllib.request
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
-from typing import Literal, Self
+from typing import Any, Literal, Self
+
+import pytest
+from mlflow import MlflowClient
 
 Fault = Literal["none", "drop", "503", "hang"]
+
+
+WRITES = ("create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated", "update_run")
+"""Calls of MlflowClient that change a server."""
+
+
+def on_each_call(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None], after: bool) -> None:
+    """Call `act(n)` before or after the n-th call that changes the server."""
+    count = 0
+
+    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
+        def call(*args: Any, **kwargs: Any) -> Any:
+            nonlocal count
+            count += 1
+            if not after:
+                act(count)
+            result = original(*args, **kwargs)
+            if after:
+                act(count)
+            return result
+
+        return call
+
+    for name in WRITES:
+        monkeypatch.setattr(MlflowClient, name, wrap(getattr(MlflowClient, name)))
 
 
 class FaultProxy:

@@ -9,6 +9,7 @@ from mlflow import MlflowClient
 from mlflow.data import get_source
 from mlflow.entities import DatasetInput, ViewType
 
+from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import (
     DatasetUsed,
@@ -19,6 +20,7 @@ from harness.tracking.spool.events import (
     TrialEnded,
     TrialStarted,
 )
+from harness.tracking.spool.writer_log import line_logger
 
 EPOCHS = 5
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
@@ -58,6 +60,13 @@ def write_events(folder: Path, events: Iterator[Event]) -> Path:
         for each in events:
             log.append(each)
     return folder
+
+
+def send(folder: Path, uri: str, rebuild: bool = False) -> None:
+    """Send everything by a sender that starts anew."""
+    sender = EventSender(folder, uri, line_logger(folder), rebuild)
+    while sender.send():
+        pass
 
 
 def shown(uri: str, study: str = "a study") -> dict[str, dict[str, Any]]:

@@ -11,8 +11,7 @@ from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import SweepEnded, SweepStarted
 from harness.tracking.tracking_uri import TrackingError
-from tests.tracking.sweeps import BEGIN, EPOCHS, sweep_events, write_events
-from tests.tracking.test_mlflow_writer import send
+from tests.tracking.sweeps import BEGIN, EPOCHS, send, sweep_events, write_events
 
 
 @pytest.fixture

@@ -12,8 +12,7 @@ import pytest
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.tracking_uri import check_server
 from tests.tracking.conftest import free_port
-from tests.tracking.sweeps import shown, sweep_events, write_events
-from tests.tracking.test_mlflow_writer import send
+from tests.tracking.sweeps import send, shown, sweep_events, write_events
 
 
 def _program(name: str) -> str | None:

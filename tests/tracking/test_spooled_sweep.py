@@ -10,8 +10,7 @@ from harness.tracking.spool.event_log import EventLog, EventLogError
 from harness.tracking.spool.events import SweepStarted, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from harness.tracking.tracking_uri import TrackingError
-from tests.tracking.sweeps import EPOCHS, sweep_events, write_events
-from tests.tracking.test_mlflow_writer import send
+from tests.tracking.sweeps import EPOCHS, send, sweep_events, write_events
 
 
 @pytest.fixture

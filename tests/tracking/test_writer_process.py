@@ -19,30 +19,21 @@ from mlflow.exceptions import MlflowException
 from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
 
 from harness.sync import main as sync
-from harness.tracking import tracker
 from harness.tracking import tracker as tracker_module
 from harness.tracking.mlflow_view import mlflow_writer
 from harness.tracking.mlflow_view.writer_process import EventSender, ParentProcess, main, send_until_done
 from harness.tracking.spool.cursor import Cursor, count_pending, cursor_path
+from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
 from harness.tracking.spool.writer_log import FILE as LOG
 from harness.tracking.spool.writer_log import line_logger
 from harness.tracking.tracker import Tracker
-from tests.tracking.conftest import free_port, mlflow_server
-from tests.tracking.faults import Fault, FaultProxy
-from tests.tracking.sweeps import BEGIN, shown, sweep_events, trial_events, write_events
-
-CALLS = ("create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated", "update_run")
+from tests.tracking.faults import Fault, FaultProxy, on_each_call
+from tests.tracking.sweeps import BEGIN, send, shown, sweep_events, trial_events, write_events
 
 
 class Killed(BaseException):
     """Stands for the end of the process: nothing catches it."""
-
-
-def send_all(folder: Path, uri: str, rebuild: bool = False) -> None:
-    writer = EventSender(folder, uri, line_logger(folder), rebuild)
-    while writer.send():
-        pass
 
 
 def send_without_driver(folder: Path, uri: str, seconds: float) -> bool:
@@ -57,32 +48,11 @@ def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-def on_each_call(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None], after: bool) -> None:
-    """Runs `act(n)` before or after the n-th call that changes the server."""
-    count = 0
-
-    def wrap(original: Callable[..., Any]) -> Callable[..., Any]:
-        def call(*args: Any, **kwargs: Any) -> Any:
-            nonlocal count
-            count += 1
-            if not after:
-                act(count)
-            result = original(*args, **kwargs)
-            if after:
-                act(count)
-            return result
-
-        return call
-
-    for name in CALLS:
-        monkeypatch.setattr(MlflowClient, name, wrap(getattr(MlflowClient, name)))
-
-
 def numbered_sweep(folder: Path) -> Path:
     """A sweep of two trials with a file, in the spool `folder`."""
     (folder.parent / "trials").mkdir(parents=True)
     (folder.parent / "space.yaml").write_text("a: 1\n")
-    with tracker.EventLog(folder) as log:
+    with EventLog(folder) as log:
         log.append(SweepStarted(name="a study", artifacts=(str(folder.parent / "space.yaml"),), time=BEGIN))
         for trial in (0, 2):
             for each in trial_events(trial):
@@ -109,11 +79,11 @@ def test_a_writer_killed_at_any_call_leaves_nothing_out_and_nothing_double(
         with monkeypatch.context() as patch:
             on_each_call(patch, act, after)
             try:
-                send_all(folder, store)
+                send(folder, store)
                 died = False
             except Killed:
                 died = True
-        send_all(folder, store)
+        send(folder, store)
         expected = expected or shown(store)
         assert shown(store) == expected
         if not died:
@@ -136,8 +106,7 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     error: Exception,
     log_folder: Path,
     store: str,
-    tmp_path: Path,
-    empty_database: Path,
+    other_store: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     write_events(log_folder, sweep_events(2))
@@ -151,11 +120,9 @@ def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     log: list[str] = []
     assert send_until_done(EventSender(log_folder, store, log.append), ParentProcess(None), every=0.01, drain=20)
     assert count_pending(log_folder, store) == 0
-    calm = f"sqlite:///{tmp_path / 'calm.db'}"
-    (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
     monkeypatch.undo()
-    send_all(log_folder, calm)
-    assert shown(store) == shown(calm)
+    send(log_folder, other_store)
+    assert shown(store) == shown(other_store)
     assert [line.removeprefix(store).split(":")[0] for line in log] == [" is unavailable", " is available again"]
 
 
@@ -203,8 +170,7 @@ def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
     named: str,
     runs: Path,
     store: str,
-    tmp_path: Path,
-    empty_database: Path,
+    other_store: str,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     folder = runs / "a study" / "spool"
@@ -212,19 +178,17 @@ def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
     (folder.parent / "space.yaml").write_text("a: 1\n")
     first, *rest = sweep_events(3)
     write_events(folder, iter([replace(first, artifacts=(str(folder.parent / "space.yaml"),)), *rest]))
-    calm = f"sqlite:///{tmp_path / 'calm.db'}"
-    (tmp_path / "calm.db").write_bytes(empty_database.read_bytes())
-    send_all(folder, calm)
+    send(folder, other_store)
     with monkeypatch.context() as patch:
         breaking_on(patch, method, poison)
         patch.setattr(mlflow_writer, "RETRY_PAUSES", (0.0,))
-        send_all(folder, store)
+        send(folder, store)
     cursor = Cursor.load(folder, store)
     assert count_pending(folder, store) == 0
     assert cursor.skipped > 0
     assert cursor.unreachable == ""
     assert named in (folder / LOG).read_text()
-    sent, whole = shown(store), shown(calm)
+    sent, whole = shown(store), shown(other_store)
     assert sent != whole
     untouched = whole.keys() - {"a study", "learned-000", "learned-001"}
     assert {name: sent[name]["curves"] for name in untouched} == {name: whole[name]["curves"] for name in untouched}
@@ -232,7 +196,7 @@ def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
         "one name alone is skipped"
     )
 
-    send_all(folder, store, rebuild=True)
+    send(folder, store, rebuild=True)
     assert shown(store) == whole, "rebuilt on a server that works, it is as if nothing had failed"
     assert Cursor.load(folder, store).skipped == 0
 
@@ -269,10 +233,10 @@ def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
 
 def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(log_folder: Path, store: str) -> None:
     write_events(log_folder, sweep_events(2))
-    send_all(log_folder, store)
+    send(log_folder, store)
     before = shown(store)
     cursor_path(log_folder, store).write_text('{"tracking_uri": "sqli')
-    send_all(log_folder, store)
+    send(log_folder, store)
     assert shown(store) == before
 
 
@@ -280,7 +244,7 @@ def test_damaged_lines_are_told_in_the_log_and_stepped_over(log_folder: Path, st
     write_events(log_folder, sweep_events(1))
     path = log_folder / "events.log"
     path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
-    send_all(log_folder, store)
+    send(log_folder, store)
     assert [step for step, _, _ in shown(store)["learned-000"]["curves"]["val_accuracy"]] == [1, 3, 4, 5]
     assert "skipped 1 damaged lines of events.log" in (log_folder / LOG).read_text()
 
@@ -432,7 +396,7 @@ def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_i
     assert sent.pending == len(list(sweep_events(2)))
     assert sent.run_id is None
     proxy.fault = "none"
-    send_all(log_folder, proxy.url)
+    send(log_folder, proxy.url)
     assert count_pending(log_folder, proxy.url) == 0
 
 
@@ -457,42 +421,3 @@ def test_over_http_what_always_gets_a_500_is_skipped_and_a_rebuild_sends_it_once
         ours = f"tags.`mlflow.parentRunId` = '{sweep.info.run_id}'"  # other tests leave sweeps on this server too
         children = client.search_runs([sweep.info.experiment_id], f"{ours} and params.label_lr = '0.30000000000000004'")
         assert [run.info.run_name for run in children] == ["learned-002"]
-
-
-@pytest.mark.slow
-def test_over_http_values_go_in_batches_and_a_trial_costs_a_handful_of_calls(
-    log_folder: Path, proxy: FaultProxy
-) -> None:
-    write_events(log_folder, sweep_events(6))
-    send_all(log_folder, proxy.url)
-    posts = [path for path in proxy.requests if path.startswith("POST") and not path.endswith("search")]
-    assert not [path for path in posts if path.endswith("log-metric")]
-    assert len(posts) <= 1 + 4 * 7, (
-        f"an experiment, and create, log-batch, log-inputs, update for each of 7 runs: {posts}"
-    )
-
-
-@pytest.mark.slow
-def test_a_server_killed_and_started_again_in_the_middle_of_a_sweep_has_it_all_at_the_end(
-    log_folder: Path, tmp_path: Path, empty_database: Path
-) -> None:
-    (tmp_path / "mlflow.db").write_bytes(empty_database.read_bytes())
-    port, (first, *rest) = free_port(), sweep_events(3)
-    half = len(rest) // 2
-    with mlflow_server(tmp_path, port) as url:
-        tracker = Tracker(log_folder, url, every=0.1)
-        tracker.append(first)
-        tracker.start()
-        for each in rest[:half]:
-            tracker.append(each)
-        until(lambda: tracker.status().pending == 0)
-    for each in rest[half:]:
-        tracker.append(each)
-    until(lambda: bool(tracker.status().unreachable))
-    with mlflow_server(tmp_path, port) as url:
-        until(lambda: tracker.status().pending == 0)
-        assert tracker.finish(timeout=60).unreachable == ""
-        over_http = shown(url)
-    assert over_http["learned-000"]["status"] == "FINISHED"
-    assert [step for step, _, _ in over_http["learned-001"]["curves"]["val_accuracy"]] == [1, 2, 3, 4, 5]
-    assert "is available again" in (log_folder / LOG).read_text()
