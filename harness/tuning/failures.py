@@ -1,4 +1,4 @@
-"""How the reasons of failed trials begin: what tells one kind from another wherever one is read."""
+"""Kinds of failed trials: the prefixes of their reasons."""
 
 DIVERGED = "diverged"
 OUT_OF_MEMORY = "out of memory"
@@ -6,4 +6,4 @@ TIME_LIMIT = "time limit"
 WORKER_LOST = "worker lost"
 
 BY_SETTINGS = (DIVERGED, OUT_OF_MEMORY, TIME_LIMIT)
-"""Of failures that follow from a trial's settings."""
+"""Those that a trial's settings cause."""

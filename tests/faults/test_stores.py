@@ -1,9 +1,10 @@
-"""`--runs-dir s3://…`, as a user meets it: a server that speaks S3, machines that share nothing else.
+"""`--runs-dir s3://…` with a server that speaks S3, and machines that share nothing else.
 
-A machine is pretended by a cache folder of its own; the workers of the session's cluster have another than any driver.
+Another cache folder stands for another machine; the workers of the session's cluster have one of their own.
 """
 
 import http.server
+import importlib
 import json
 import re
 import socket
@@ -39,39 +40,45 @@ SMALL = (
 
 @dataclass(frozen=True)
 class Swept:
-    """A sweep that was killed on one machine, lost its store while it went on on another, and ended on the first."""
+    """A sweep whose driver was killed on machine "one"; on "two" its store went away; on "one" it ended.
+
+    On "three", a driver was refused while "one" was at work. `undisturbed` is the folder of the same sweep on a disk.
+    """
 
     url: str
-    calm: Path
-    home: Path
+    undisturbed: Path
+    machines: Path
     address: str
     refused: Result
     stopped: Result
     last: Result
 
-    @property
-    def tracked(self) -> tuple[str, str]:
-        return "--tracking-uri", f"sqlite:///{self.home}/mlflow.db"
+    def run_on(self, machine: str, module: str, *arguments: str) -> Result:
+        result = run(module, *arguments, "--runs-dir", self.url, XDG_CACHE_HOME=str(self.machines / machine))
+        assert result.code == 0, result.all
+        return result
 
-    def on(self, machine: str, module: str, *arguments: str) -> Result:
-        return run(module, *arguments, "--runs-dir", self.url, XDG_CACHE_HOME=str(self.home / machine))
+    def follow_up(self, machine: str, module: str, *arguments: str) -> set[str]:
+        """Run a command that follows a search on a machine; return the files that are in the store then."""
+        tracked = ("--tracking-uri", f"sqlite:///{self.machines}/mlflow.db")
+        self.run_on(machine, module, "label_lr", *arguments, "--address", self.address, *tracked)
+        return names(self.url)
 
     def copy(self, machine: str) -> Path:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setenv("XDG_CACHE_HOME", str(self.home / machine))
+            patch.setenv("XDG_CACHE_HOME", str(self.machines / machine))
             return Url.parse(self.url).copy / "label_lr"
 
 
 @pytest.fixture(scope="module")
 def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterator[Swept]:
     home = tmp_path_factory.mktemp("machines")
-    tracked = ("--tracking-uri", f"sqlite:///{home}/mlflow.db")
-    command = [*SMALL, "--address", ray_address]
-    assert run("harness.search", *command, *tracked, "--runs-dir", str(home / "calm"), "--name", "calm").code == 0
+    command = [*SMALL, "--address", ray_address, "--tracking-uri", f"sqlite:///{home}/mlflow.db"]
+    assert run("harness.search", *command, "--runs-dir", str(home / "disk"), "--name", "undisturbed").code == 0
 
     def driver(machine: str) -> subprocess.Popen[str]:
         where = {"XDG_CACHE_HOME": str(home / machine)}
-        return start("tests.support.short_intervals", *command, *tracked, "--runs-dir", url, **where)
+        return start("tests.support.short_intervals", *command, "--runs-dir", url, **where)
 
     with served() as store:
         url = store.url("some%20where/runs")
@@ -85,25 +92,24 @@ def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterato
     stopped = finish(second)
     with served(int(store.endpoint.rpartition(":")[2])):
         last = finish(driver("one"))
-        yield Swept(url, home / "calm" / "calm", home, ray_address, refused, stopped, last)
+        yield Swept(url, home / "disk" / "undisturbed", home, ray_address, refused, stopped, last)
 
 
-def wait_for(so: Callable[[], bool], timeout: float = 120) -> None:
+def wait_for(condition: Callable[[], bool], timeout: float = 120) -> None:
     until = time.monotonic() + timeout
-    while not so():
+    while not condition():
         assert time.monotonic() < until, f"nothing within {timeout} s"
         time.sleep(0.1)
 
 
 def wait_for_labels(url: str, count: int) -> None:
-    """Wait until so many trials have left their labels in the store, and the next snapshots are there."""
+    """Wait until so many trials have left their labels in the store, and for the next snapshot."""
     wait_for(lambda: len(labels(url)) >= count)
-    lengths = snapshot(url)
-    wait_for(lambda: snapshot(url) != lengths)
+    lengths = snapshot_lengths(url)
+    wait_for(lambda: snapshot_lengths(url) != lengths)
 
 
-def snapshot(url: str) -> bytes:
-    """The lengths that the latest snapshot names; empty before the first."""
+def snapshot_lengths(url: str) -> bytes:
     with suppress(FileNotFoundError):
         return object_store.Store(Url.parse(url)).read(f"label_lr/{LENGTHS}")
     return b""
@@ -114,97 +120,78 @@ def labels(url: str) -> list[str]:
 
 
 @pytest.mark.slow
-def test_a_sweep_killed_on_two_machines_ends_as_one_that_nobody_disturbed(swept: Swept) -> None:
-    assert swept.last.code == 0, swept.last.all
-    assert swept.last.err == ""
-    assert len(told(swept.calm)) == TRIALS
-    assert told(swept.copy("one")) == told(swept.calm), "each trial once, with the same curve"
-    assert swept.last.out.splitlines()[0].endswith(f"→ {Url.parse(swept.url) / 'label_lr'}")
-    assert f"--runs-dir '{swept.url}'" in swept.last.out, "what goes on with it says where it lies"
-
-
-@pytest.mark.slow
-def test_the_store_holds_a_runs_folder_as_a_disk_would_and_nothing_of_the_way_there(swept: Swept) -> None:
-    there = {name.removeprefix("label_lr/") for name in names(swept.url)}
-    whole = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "provenance.json", "summary.json", "report.html"}
-    assert whole <= there
-    complete = [number for number, _, state, *_ in told(swept.calm) if state == "complete"]
-    assert complete
-    assert {f"trials/{number}/labels.npz" for number in complete} <= there
-    others = [name for name in there - whole if not name.startswith("confirm")]
-    assert all(re.fullmatch(r"trials/\d+/(label|checkpoint)[\w.]*", name) for name in others), others
-    assert not {f"trials/{number}/checkpoint.pt" for number in complete} & there
-
-
-@pytest.mark.slow
-def test_workers_shared_no_folder_with_the_driver(swept: Swept) -> None:
-    assert (swept.copy("one") / "trials").is_dir()
-    assert not list(swept.copy("one").rglob("checkpoint*")), "a trial ran in its driver's folder"
-    assert not list((swept.home / "one" / "soft-label-harness").glob("scratch"))
-
-
-@pytest.mark.slow
-def test_a_second_driver_on_another_machine_is_refused(swept: Swept) -> None:
-    assert swept.refused.code == 2, swept.refused.all
-    assert re.search(rf"being run by process \d+ on {socket.gethostname()}, heard of \d+ s ago", swept.refused.err)
-    assert not list((swept.home / "three").rglob("study.journal"))
-
-
-@pytest.mark.slow
-def test_a_store_that_goes_away_stops_the_sweep_in_words(swept: Swept) -> None:
-    said = swept.stopped
-    assert said.code == 3, said.all
-    assert re.search(r"expected a store that can be \w+ at \S+, got: no answer.*the same command goes on", said.err)
-    assert "Traceback" not in said.all
-
-
-@pytest.mark.slow
-def test_every_view_of_the_sweep_has_each_trial_once(swept: Swept) -> None:
+def test_a_sweep_killed_on_one_machine_and_cut_off_on_another_ends_as_an_undisturbed_one(swept: Swept) -> None:
     from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    sweep = MlflowReader(f"sqlite:///{swept.home}/mlflow.db").sweep("label_lr")
+    assert swept.last.code == 0, swept.last.all
+    assert swept.last.err == ""
+    undisturbed = told(swept.undisturbed)
+    assert len(undisturbed) == TRIALS
+    assert told(swept.copy("one")) == undisturbed, "each trial once, with the same curve"
+    assert swept.last.out.splitlines()[0].endswith(f"→ {Url.parse(swept.url) / 'label_lr'}")
+    assert f"--runs-dir '{swept.url}'" in swept.last.out
+    sweep = MlflowReader(f"sqlite:///{swept.machines}/mlflow.db").sweep("label_lr")
     states = sweep.trials().set_index("trial")["state"].to_dict()
-    assert states == {number: state for number, _, state, *_ in told(swept.calm)}
+    assert states == {number: state for number, _, state, *_ in undisturbed}
     steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
-    assert steps == {number: sorted(curve) for number, *_, curve in told(swept.calm)}
+    assert steps == {number: sorted(curve) for number, *_, curve in undisturbed}
 
 
 @pytest.mark.slow
-def test_it_is_confirmed_and_reported_from_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
-    words = ("--top", "1", "--seeds", "1", "--address", swept.address)
-    confirmed = swept.on("four", "harness.confirm", "label_lr", *words, *swept.tracked)
-    assert confirmed.code == 0, confirmed.all
+def test_a_second_driver_and_a_store_that_goes_away_are_reported_in_words(swept: Swept) -> None:
+    assert swept.refused.code == 2, swept.refused.all
+    assert re.search(rf"being run by process \d+ on {socket.gethostname()}, heard of \d+ s ago", swept.refused.err)
+    assert not list((swept.machines / "three").rglob("study.journal"))
+    assert swept.stopped.code == 3, swept.stopped.all
+    words = r"expected a store that can be \w+ at \S+, got: no answer.*the same command goes on"
+    assert re.search(words, swept.stopped.err)
+    assert "Traceback" not in swept.stopped.all
+
+
+@pytest.mark.slow
+def test_the_store_holds_what_a_disk_would_and_trials_ran_on_the_workers(swept: Swept) -> None:
     there = {name.removeprefix("label_lr/") for name in names(swept.url)}
-    assert "confirm.json" in there
-    results = [name for name in there if name.startswith("confirm/") and name.endswith("result.json")]
-    assert len(results) == 3
-    assert {name.replace("result.json", "labels.npz") for name in results} <= there
-    reported = swept.on("five", "harness.report", "label_lr")
-    assert reported.code == 0, reported.all
-    page = Path(reported.out.strip()).read_text()
+    sweep = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "provenance.json", "summary.json", "report.html"}
+    assert sweep <= there
+    complete = [number for number, _, state, *_ in told(swept.undisturbed) if state == "complete"]
+    assert complete
+    assert {f"trials/{number}/labels.npz" for number in complete} <= there
+    others = [name for name in there - sweep if not name.startswith("confirm")]
+    assert all(re.fullmatch(r"trials/\d+/(label|checkpoint)[\w.]*", name) for name in others), others
+    assert not {f"trials/{number}/checkpoint.pt" for number in complete} & there
+    assert (swept.copy("one") / "trials").is_dir()
+    assert not list(swept.copy("one").rglob("checkpoint*")), "a trial ran in its driver's folder"
+    assert not list((swept.machines / "one" / "soft-label-harness").glob("scratch"))
+
+
+# From a machine that has nothing of it
+
+
+@pytest.mark.slow
+def test_it_is_confirmed_and_reported(swept: Swept) -> None:
+    there = swept.follow_up("four", "harness.confirm", "--top", "1", "--seeds", "1")
+    assert "label_lr/confirm.json" in there
+    seeds = [name for name in there if re.fullmatch(r"label_lr/confirm/.*/\d+/labels\.npz", name)]
+    assert len(seeds) == 3
+    page = Path(swept.run_on("five", "harness.report", "label_lr").out.strip()).read_text()
     assert "endpoint_override" in page, "how to run it again says where it lies"
     assert "test accuracy" in page
 
 
 @pytest.mark.slow
-def test_a_server_is_filled_from_a_machine_that_has_nothing_of_it(swept: Swept, tmp_path: Path) -> None:
-    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-
-    uri = f"sqlite:///{tmp_path}/another.db"
-    sent = swept.on("seven", "harness.sync", "label_lr", "--tracking-uri", uri)
-    assert sent.code == 0, sent.all
-    trials = MlflowReader(uri).sweep("label_lr").trials()
-    assert sorted(trials["trial"]) == list(range(TRIALS))
+def test_its_best_become_teachers(swept: Swept) -> None:
+    there = swept.follow_up("eight", "harness.distill", "--trials", "1", "--seeds", "2", "--epochs", "2")
+    assert {"label_lr-distill/distill.json", "label_lr-distill/report.html", "label_lr-distill/study.journal"} <= there
+    assert any(re.fullmatch(r"label_lr/distill/learned-\d+/\d+/logits\.npz", name) for name in there), sorted(there)
 
 
 @pytest.mark.slow
-def test_its_best_are_teachers_from_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
-    words = ("--trials", "1", "--seeds", "2", "--epochs", "2", "--address", swept.address)
-    taught = swept.on("eight", "harness.distill", "label_lr", *words, *swept.tracked)
-    assert taught.code == 0, taught.all
-    there = names(swept.url)
-    assert {"label_lr-distill/distill.json", "label_lr-distill/report.html", "label_lr-distill/study.journal"} <= there
-    assert any(re.fullmatch(r"label_lr/distill/learned-\d+/\d+/logits\.npz", name) for name in there), sorted(there)
+def test_it_is_sent_to_a_tracking_server(swept: Swept, tmp_path: Path) -> None:
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
+
+    uri = f"sqlite:///{tmp_path}/another.db"
+    swept.run_on("seven", "harness.sync", "label_lr", "--tracking-uri", uri)
+    assert sorted(MlflowReader(uri).sweep("label_lr").trials()["trial"]) == list(range(TRIALS))
 
 
 @pytest.mark.slow
@@ -214,34 +201,34 @@ def test_functions_take_its_address(swept: Swept, tmp_path: Path, monkeypatch: p
     groups = tmp_path / "groups.yaml"
     groups.write_text("round: [0, 6, 8, 9]\nstraight: [1, 4, 7]\nboth: [2, 3, 5]\n")
     with monkeypatch.context() as patch:
-        patch.setenv("XDG_CACHE_HOME", str(swept.home / "ten"))
+        patch.setenv("XDG_CACHE_HOME", str(swept.machines / "ten"))
         semantics("label_lr", reference=f"superclasses:{groups}", runs_dir=swept.url)
     assert "label_lr/semantics.json" in names(swept.url)
 
 
 @pytest.mark.slow
-def test_the_dashboard_shows_it_on_a_machine_that_has_nothing_of_it(swept: Swept) -> None:
+def test_the_dashboard_shows_it(swept: Swept) -> None:
     port = str(free_port())
-    where = {"XDG_CACHE_HOME": str(swept.home / "nine")}
+    where = {"XDG_CACHE_HOME": str(swept.machines / "nine")}
     command = ("harness.dashboard", "label_lr", "--runs-dir", swept.url, "--port", port)
     with ended(start(*command, **where)) as process:
         assert process.stdout is not None
         assert f"http://127.0.0.1:{port}/dashboard/" in process.stdout.readline()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
-            shown = {study["study_name"] for study in json.load(answer)["study_summaries"]}
-    assert shown == {"learned", "one_hot", "label_smoothing"}
+            studies = {study["study_name"] for study in json.load(answer)["study_summaries"]}
+    assert studies == {"learned", "one_hot", "label_smoothing"}
 
 
-# Bad input, told in the first seconds
+# Bad input, reported in the first seconds
 
 
 @contextmanager
-def answering(code: int) -> Iterator[str]:
-    """A server that answers everything so."""
+def http_server(status: int) -> Iterator[str]:
+    """The HOST:PORT of a server that answers every request with that status."""
 
     class Answer(http.server.BaseHTTPRequestHandler):
         def answer(self) -> None:
-            self.send_response(code)
+            self.send_response(status)
             self.send_header("Content-Length", "0")
             self.end_headers()
 
@@ -258,17 +245,20 @@ def answering(code: int) -> Iterator[str]:
             server.shutdown()
 
 
-def refused(url: str, capsys: pytest.CaptureFixture[str], *more: str) -> str:
-    from harness.search.__main__ import main
-
+def refuse(capsys: pytest.CaptureFixture[str], url: str, module: str = "search") -> str:
+    """What a command that was given this runs folder prints to standard error."""
+    package = f"harness.{module}" + (".__main__" if module in ("search", "confirm") else "")
+    sweep = ["--space", "label_lr.yaml"] if module in ("search", "submit") else ["label_lr"]
     began = time.monotonic()
     try:
-        code = main(["--space", "label_lr.yaml", "--runs-dir", url, *more])
+        code = importlib.import_module(package).main([*sweep, "--runs-dir", url])
     except SystemExit as error:
         code = int(str(error.code))
     assert code == 2
     assert time.monotonic() < began + 15
-    return capsys.readouterr().err
+    printed = capsys.readouterr()
+    assert not re.search("hunter|ter2", printed.out + printed.err)
+    return printed.err
 
 
 @pytest.fixture(autouse=True)
@@ -280,33 +270,28 @@ def nothing_is_created(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Itera
 
 @pytest.mark.parametrize("url", ["ftp://host/runs", "http://host/runs", "s3:///runs", "file://runs", "s4://bucket"])
 def test_an_address_of_no_store_is_refused(url: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert "expected a folder, or s3://BUCKET/PREFIX" in refused(url, capsys)
+    assert "expected a folder, or s3://BUCKET/PREFIX" in refuse(capsys, url)
 
 
-def test_a_bucket_that_is_not_there_is_told(s3: S3, capsys: pytest.CaptureFixture[str]) -> None:
-    told = refused(s3.url(bucket="another"), capsys)
-    assert re.search(r"s3://another/\S+: expected a store that can be listed, got: there is no such bucket", told)
-
-
-def test_a_store_that_refuses_is_told(s3: S3, capsys: pytest.CaptureFixture[str]) -> None:
-    with answering(403) as endpoint:
-        assert "got: access denied (403)" in refused(S3(endpoint).url(), capsys)
-
-
-def test_an_endpoint_where_nothing_listens_is_told(s3: S3, capsys: pytest.CaptureFixture[str]) -> None:
-    with socket.create_server(("127.0.0.1", 0)) as one:
-        endpoint = f"127.0.0.1:{one.getsockname()[1]}"
-    assert "got: no answer: Failed to connect" in refused(S3(endpoint).url(), capsys)
-
-
-def test_an_endpoint_that_never_answers_is_told(
+def test_a_store_that_cannot_be_used_is_refused_with_its_reason(
     s3: S3, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    missing = refuse(capsys, s3.url(bucket="another"))
+    assert re.search(r"s3://another/\S+: expected a store that can be listed, got: there is no such bucket", missing)
+    assert re.search(
+        r"expected a sweep in s3://\S+/, got 'label_lr'; it holds none", refuse(capsys, s3.url(), "report")
+    )
+    with http_server(403) as endpoint:
+        assert "got: access denied (403)" in refuse(capsys, S3(endpoint).url())
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        endpoint = f"127.0.0.1:{server.getsockname()[1]}"
+    assert "got: no answer: Failed to connect" in refuse(capsys, S3(endpoint).url())
     monkeypatch.setattr(object_store, "FIRST_REQUEST_SECONDS", 1.0)
-    with socket.create_server(("127.0.0.1", 0)) as mute:
-        assert "got: no answer" in refused(S3(f"127.0.0.1:{mute.getsockname()[1]}").url(), capsys)
+    with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
+        assert "got: no answer" in refuse(capsys, S3(f"127.0.0.1:{server.getsockname()[1]}").url())
 
 
+@pytest.mark.parametrize("module", ["search", "confirm", "report", "submit", "sync"])
 @pytest.mark.parametrize(
     "url",
     [
@@ -320,19 +305,10 @@ def test_an_endpoint_that_never_answers_is_told(
         "s4://KEY:hunter2@bucket/runs",
     ],
 )
-@pytest.mark.parametrize("module", ["search", "confirm", "report", "submit", "sync"])
-def test_an_address_with_a_secret_is_refused_without_a_word_of_it(
+def test_an_address_with_a_secret_is_refused_and_never_shown(
     url: str, module: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import importlib
-
-    main = importlib.import_module(f"harness.{module}{'.__main__' if module in ('search', 'confirm') else ''}").main
-    words = ["--space", "label_lr.yaml"] if module in ("search", "submit") else ["label_lr"]
-    with pytest.raises(SystemExit, match="2"):
-        main([*words, "--runs-dir", url])
-    said = capsys.readouterr()
-    assert "expected" in said.err
-    assert not re.search("hunter|ter2", said.out + said.err)
+    assert "expected" in refuse(capsys, url, module)
     with pytest.raises(BadUrl, match="expected"):
         Url.parse(url)
 
@@ -343,10 +319,3 @@ def test_names_that_leave_the_folder_are_refused(name: str, s3: S3, capsys: pyte
 
     assert main(["--runs-dir", s3.url(), "--", name]) == 2
     assert "NAME: expected letters, digits and ._-" in capsys.readouterr().err
-
-
-def test_a_sweep_that_is_not_there_is_told(s3: S3, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.report import main
-
-    assert main(["label_lr", "--runs-dir", s3.url()]) == 2
-    assert re.search(r"NAME: expected a sweep in s3://\S+/, got 'label_lr'; it holds none", capsys.readouterr().err)
