@@ -1,4 +1,4 @@
-"""Clusters of several nodes: real raylets on this machine, some of them in a file system of their own."""
+"""Clusters of several nodes: raylets on this machine, some of them with a file system of their own."""
 
 import os
 import shutil
@@ -14,7 +14,7 @@ from threading import Thread
 
 import pytest
 
-from tests.conftest import ROOT, finish, run, start
+from tests.conftest import ROOT, Result, finish, run, start
 from tests.support.heads import QUIET, alive, growing, head
 from tests.support.kills import OFTEN, ended, wait_for_file
 from tests.support.stores import S3, names
@@ -53,9 +53,9 @@ def node(address: str, log: Path, *, own: Path | None = None, **environment: str
             wait_for(lambda: alive(address) == 1, log)
 
 
-def wait_for(so: Callable[[], bool], log: Path, seconds: float = 90) -> None:
+def wait_for(condition: Callable[[], bool], log: Path, seconds: float = 90) -> None:
     until = time.monotonic() + seconds
-    while not so():
+    while not condition():
         assert time.monotonic() < until, log.read_text(errors="replace")
         time.sleep(0.1)
 
@@ -69,15 +69,26 @@ def reached(address: str) -> bool:
 
 
 def can_unshare() -> bool:
-    """Whether this user may give a process a file system of its own."""
-    if shutil.which("unshare") is None:
-        return False
-    return subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode == 0
+    command = ["unshare", "--mount", "true"]
+    return shutil.which("unshare") is not None and subprocess.run(command, capture_output=True).returncode == 0
+
+
+needs_unshare = pytest.mark.skipif(
+    not can_unshare(), reason="needs root and unshare, for a node with a file system of its own"
+)
+
+
+def refused(result: Result, *words: str) -> None:
+    """Assert that a command was refused in these words."""
+    assert result.code == 2, result.all
+    assert "Traceback" not in result.all
+    for each in words:
+        assert each in result.err
 
 
 @pytest.mark.slow
 def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path: Path) -> None:
-    """They want no token, and there may be one here: it is left where it is."""
+    """The cluster wants no token; one that is here is not used."""
     with node(address, tmp_path / "node.log"):
         result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
     assert result.code == 0, result.all
@@ -86,22 +97,23 @@ def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+@needs_unshare
 def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
     runs = tmp_path / "runs"
     runs.mkdir()
     with node(address, tmp_path / "node.log", own=runs):
         result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs))
-    assert result.code == 2, result.all
-    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
-    assert os.uname().nodename in result.err
-    assert "mount the same file system" in result.err
-    assert "Traceback" not in result.all
+    refused(
+        result,
+        "--runs-dir: expected a folder that all 2 nodes share",
+        os.uname().nodename,
+        "mount the same file system",
+    )
     assert not list(runs.glob("*/.shared-*"))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+@needs_unshare
 def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_words(
     address: str, tmp_path: Path
 ) -> None:
@@ -112,13 +124,11 @@ def test_a_node_that_joins_later_and_does_not_see_the_folder_ends_the_sweep_in_w
         wait_for_file(runs, "*/trials/*/checkpoint.pt", process)
         with node(address, tmp_path / "node.log", own=runs):
             result = finish(process)
-    assert result.code == 2, result.all
-    assert "--runs-dir: expected a folder that all 2 nodes share" in result.err
-    assert "Traceback" not in result.all
+    refused(result, "--runs-dir: expected a folder that all 2 nodes share")
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+@needs_unshare
 def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str, tmp_path: Path, s3: S3) -> None:
     own, url = tmp_path / "own", s3.url()
     own.mkdir()
@@ -133,19 +143,20 @@ def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str,
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not can_unshare(), reason="needs root and unshare, for a node with a file system of its own")
+@needs_unshare
 def test_a_store_that_a_node_does_not_reach_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
     store = tmp_path / "store"
     store.mkdir()
     where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     with node(address, tmp_path / "node.log", own=store):
         result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **OPEN, **where)
-    assert result.code == 2, result.all
-    assert f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr" in result.err
-    assert os.uname().nodename in result.err
-    assert "what the driver wrote cannot be read there" in result.err
-    assert "give every node the credentials" in result.err
-    assert "Traceback" not in result.all
+    refused(
+        result,
+        f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr",
+        os.uname().nodename,
+        "what the driver wrote cannot be read there",
+        "give every node the credentials",
+    )
     assert not [name for name in names(f"file://{store}") if ".shared" in name or "lock" in name]
 
 
@@ -181,34 +192,29 @@ def test_an_autoscaler_brings_nodes_for_a_sweep_and_takes_them_away_after_it(tmp
     assert most == 2
 
 
-TOKENS = {"none": (None, "one that wants a token, and there is none here"), "another": ("0" * 64, "another token")}
-
-
-@pytest.mark.parametrize("here", TOKENS)
-def test_a_cluster_that_wants_a_token_which_is_not_here_is_told_in_words(
-    ray_address: str, tmp_path: Path, here: str
+@pytest.mark.parametrize(
+    ("token", "words"),
+    [(None, "one that wants a token, and there is none here"), ("0" * 64, "one that wants another token")],
+)
+def test_a_cluster_that_wants_a_token_is_refused_without_it(
+    ray_address: str, tmp_path: Path, token: str | None, words: str
 ) -> None:
-    token, words = TOKENS[here]
-    home = tmp_path / "home"
-    (home / ".ray").mkdir(parents=True)
+    file = tmp_path / "home" / ".ray" / "auth_token"
+    file.parent.mkdir(parents=True)
     if token is not None:
-        (home / ".ray" / "auth_token").write_text(token)
+        file.write_text(token)
     runs = tmp_path / "runs"
-    result = run("harness.search", *SMALL, "--address", ray_address, "--runs-dir", str(runs), HOME=str(home))
-    assert result.code == 2, result.all
-    assert f"--address {ray_address}: expected a Ray cluster, got: " in result.err
-    assert words in result.err
-    assert "~/.ray/auth_token" in result.err
-    assert "Traceback" not in result.all
+    command = ("harness.search", *SMALL, "--address", ray_address, "--runs-dir", str(runs))
+    result = run(*command, HOME=str(tmp_path / "home"))
+    refused(result, f"--address {ray_address}: expected a Ray cluster, got: {words}", "~/.ray/auth_token")
     assert not runs.exists()
 
 
-def test_what_listens_and_is_no_cluster_is_told_from_one(tmp_path: Path) -> None:
+def test_a_server_that_is_no_cluster_is_refused(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{server.server_port}"
         result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
         server.shutdown()
-    assert result.code == 2, result.all
-    assert f"--address {address}: expected a Ray cluster, got: something that does not answer as one" in result.err
+    refused(result, f"--address {address}: expected a Ray cluster, got: something that does not answer as one")
     assert list(tmp_path.iterdir()) == []

@@ -1,4 +1,4 @@
-"""Trials that share a GPU: each held to its share of the memory, tried before the first. The GPUs are pretended."""
+"""Trials that share a GPU: their memory limit, and the check before the first. No GPU is needed."""
 
 from collections.abc import Iterator
 from pathlib import Path

@@ -125,10 +125,10 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_noticed(lost: Path) -> None:
     for offset in (*range(0, checksum, 97), *range(checksum, len(intact))):
         file.write_bytes(intact)
         flip_bit(file, offset)
-        loaded = checkpoint.load(file)
-        assert len(loaded.warnings) == 1, f"byte {offset} of {len(intact)}"
-        assert loaded.state is not None
-        assert loaded.state["curve"][-1][0] == 1
+        state, warnings = checkpoint.load(file)
+        assert len(warnings) == 1, f"byte {offset} of {len(intact)}"
+        assert state is not None
+        assert state["curve"][-1][0] == 1
         assert not file.exists()
 
 

@@ -1,8 +1,7 @@
-"""Several trials on one GPU: each within its share of the memory, and the share tried before the first trial.
+"""Check that a trial fits into its share of a GPU, before the first trial of a sweep.
 
-A process that asks a device for more than is left takes it from nobody, and fails; which one of several asks last is
-chance. So each is held to its share: who needs more fails by itself, and its neighbours live. Beside what torch
-allocates, CUDA holds some memory for each process, which is taken off the share.
+Trials that share a GPU are limited to their share of its memory (`worker.runner.configure_process`): one that needs
+more fails by itself. Without the limit, whichever trial allocated last would fail.
 """
 
 from typing import Any
@@ -16,43 +15,42 @@ from harness.tuning.cluster.cluster import remote_options
 from harness.tuning.worker.options import WorkerOptions
 
 STEPS = 2
-"""Model steps of a trial of the share: the second finds the optimiser's state there."""
+"""Model steps of the check: in the second, the state of the optimiser is allocated."""
 
 
-def check_share(space: Space, need: Resources) -> None:
-    """Return if a trial of each arm, at the upper end of its parameters, fits into its share of a GPU.
+def check_share(space: Space, resources: Resources) -> None:
+    """Train a trial of each arm, at the upper end of its parameters, for two steps within its share of a GPU.
 
-    Only shares of less than one GPU are tried, all arms at once, each on a worker as trials get one; where a trial
-    whose memory runs out is tried again with half the batch, none is.
+    Returns at once for whole GPUs, and where a trial that runs out of memory is tried with half the batch.
 
     Raises:
-        ClusterError: one does not; says how much it needs.
+        ClusterError: memory ran out; says how much was needed.
     """
-    options = WorkerOptions.from_resources(need)
+    options = WorkerOptions.from_resources(resources)
     if not 0 < options.gpu < 1 or options.half_batch:
         return
-    asked = ray.remote(**remote_options(need), max_retries=0, max_calls=1)(_tried)
-    tried = {arm.name: asked.remote(options, arm.config(arm.draw(_upper)).model_dump()) for arm in space.arms}
-    for name, trial in tried.items():
-        problem = ray.get(trial)
-        if problem:
+    remote = ray.remote(**remote_options(resources), max_retries=0, max_calls=1)(_memory_error)
+    errors = {arm.name: remote.remote(options, arm.config(arm.draw(_upper_end)).model_dump()) for arm in space.arms}
+    for name, reference in errors.items():
+        error = ray.get(reference)
+        if error:
             raise ClusterError(
                 f"search.resources.gpu: expected a share that a trial fits into, got {options.gpu:g}, and of the arm "
-                f"'{name}' at the upper end of its parameters {problem}; ask for more of a GPU, search "
-                "smaller trials, or set half_batch"
+                f"'{name}' at the upper end of its parameters {error}; ask for more of a GPU, search smaller trials, "
+                "or set half_batch"
             )
 
 
-def _upper(name: str, parameter: AnyParameter) -> Value:
-    """Of numbers the largest; of names, which have no order, the last."""
+def _upper_end(name: str, parameter: AnyParameter) -> Value:
+    """The largest value; the last of choices that are no numbers."""
     if not isinstance(parameter, CategoricalParameter):
         return parameter.high
     numbers = [choice for choice in parameter.choices if isinstance(choice, int | float)]
     return max(numbers) if len(numbers) == len(parameter.choices) else parameter.choices[-1]
 
 
-def _tried(options: WorkerOptions, config: dict[str, Any]) -> str:
-    """On the worker: what went wrong for want of memory, empty where nothing did."""
+def _memory_error(options: WorkerOptions, config: dict[str, Any]) -> str:
+    """On a worker: train for `STEPS` steps; return the error if memory ran out."""
     from harness.training.config.run_config import RunConfig
     from harness.training.run import Run
     from harness.tuning.worker import runner
@@ -61,7 +59,7 @@ def _tried(options: WorkerOptions, config: dict[str, Any]) -> str:
     short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": 1}
     try:
         Run(RunConfig(**{**config, **short})).train_epoch()
-    except Exception as error:  # of any other kind the trials will tell
+    except Exception as error:  # trials report errors of other kinds
         if runner.is_out_of_memory(error):
             return f"memory ran out ({str(error).splitlines()[0]})"
     return ""

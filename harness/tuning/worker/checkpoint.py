@@ -6,7 +6,6 @@ deleted, so that it never replaces the previous, intact one. Files are loaded as
 """
 
 import io
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, cast
 
@@ -18,14 +17,6 @@ from harness.tuning.storage.sweep_folder import PREVIOUS_CHECKPOINT
 
 VERSION = 5
 """Version of a checkpoint's content."""
-
-
-@dataclass(frozen=True)
-class LoadedCheckpoint:
-    """State of the newest intact checkpoint, None without one; `warnings` name the damaged files."""
-
-    state: dict[str, Any] | None = None
-    warnings: list[str] = field(default_factory=list)
 
 
 class CorruptCheckpoint(Exception):
@@ -46,8 +37,8 @@ def save(path: Path, state: dict[str, Any]) -> None:
     write_atomically(path, write)
 
 
-def load(path: Path) -> LoadedCheckpoint:
-    """Read the newest intact checkpoint and delete damaged ones."""
+def load(path: Path) -> tuple[dict[str, Any] | None, list[str]]:
+    """The state of the newest intact checkpoint, None without one, and warnings of damaged ones, which are deleted."""
     damaged: list[str] = []
     for file in (path, path.with_name(PREVIOUS_CHECKPOINT)):
         try:
@@ -60,8 +51,8 @@ def load(path: Path) -> LoadedCheckpoint:
             damaged.append(f"{file}: expected an intact checkpoint, got {error}")
             file.unlink(missing_ok=True)
         else:
-            return LoadedCheckpoint(state, [f"{text}; the trial goes on from the one before it" for text in damaged])
-    return LoadedCheckpoint(None, [f"{text}; the trial starts anew" for text in damaged])
+            return state, [f"{text}; the trial goes on from the one before it" for text in damaged]
+    return None, [f"{text}; the trial starts anew" for text in damaged]
 
 
 def discard(path: Path) -> None:

@@ -158,14 +158,14 @@ class TrialRunner:
 
     def restore(self, path: Path) -> None:
         """Go on from the newest intact checkpoint, or from the start without one."""
-        loaded = checkpoint.load(path)
-        self.warnings += loaded.warnings
-        if self.runs is not None and loaded.state is not None:
-            if loaded.state["halved"] and not self._halved:
+        state, warnings = checkpoint.load(path)
+        self.warnings += warnings
+        if self.runs is not None and state is not None:
+            if state["halved"] and not self._halved:
                 self._halve_batch()
-            self.runs.load_state_dict(loaded.state["runs"])
-            self._curve = [(epoch, metrics) for epoch, metrics in loaded.state["curve"]]
-            self.seconds = loaded.state["seconds"]
+            self.runs.load_state_dict(state["runs"])
+            self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]
+            self.seconds = state["seconds"]
 
     def guarded(self, work: Callable[[], None]) -> None:
         """Call `work` within the time limit; turn an exception into the trial's failure, its traceback into a file."""
