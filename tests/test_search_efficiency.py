@@ -61,36 +61,36 @@ def test_a_table_is_a_space_whose_parameters_are_its_axes() -> None:
     }  # fmt: skip
 
 
-class Listed:
-    """Suggests the given cells of the toy table in turn, and writes down what it hears."""
+class ListedCells:
+    """Suggests the given cells of the toy table in turn, and records the calls."""
 
     def __init__(self, table: Table, cells: list[int]) -> None:
-        self.places = [np.unravel_index(cell, [axis.size for axis in table.axes]) for cell in cells]
-        self.heard: list[tuple[Any, ...]] = []
+        self.cells = [np.unravel_index(cell, [axis.size for axis in table.axes]) for cell in cells]
+        self.calls: list[tuple[Any, ...]] = []
 
     def next(self) -> SimpleNamespace | None:
-        number = sum(one[0] == "next" for one in self.heard)
-        self.heard.append(("next",))
-        if number >= len(self.places):
+        number = sum(one[0] == "next" for one in self.calls)
+        self.calls.append(("next",))
+        if number >= len(self.cells):
             return None
-        params = {name: int(at) + 1 for name, at in zip(SETTINGS, self.places[number], strict=False)}
+        params = {name: int(at) + 1 for name, at in zip(SETTINGS, self.cells[number], strict=False)}
         return SimpleNamespace(number=number, params=params)
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        self.heard.append(("report", number, epoch))
+        self.calls.append(("report", number, epoch))
         return number == 1 and epoch == 2
 
     def complete(self, number: int) -> None:
-        self.heard.append(("complete", number))
+        self.calls.append(("complete", number))
 
     def prune(self, number: int) -> None:
-        self.heard.append(("prune", number))
+        self.calls.append(("prune", number))
 
 
 def test_trials_end_in_the_order_of_their_cost_and_workers_take_the_next_at_once() -> None:
     table = toy(epochs=1)
     cells = [50, 3, 120]
-    search: Search = Listed(table, cells)
+    search: Search = ListedCells(table, cells)
     ended = simulate(search, table, 0, workers=2)
     cost = table.cost[0]
     finished = {50: cost[50], 3: cost[3], 120: min(cost[50], cost[3]) + cost[120]}
@@ -100,9 +100,9 @@ def test_trials_end_in_the_order_of_their_cost_and_workers_take_the_next_at_once
 
 def test_a_stopped_trial_has_no_value_and_the_epochs_that_it_ran() -> None:
     table = toy()
-    ended = simulate(search := Listed(table, [50, 3]), table, 1, workers=1)
+    ended = simulate(search := ListedCells(table, [50, 3]), table, 1, workers=1)
     assert ended == [EndedTrial(50, EPOCHS, table.curve[1, 50, -1]), EndedTrial(3, 2, None)]
-    assert search.heard[-2:] == [("prune", 1), ("next",)]
+    assert search.calls[-2:] == [("prune", 1), ("next",)]
     assert best_so_far(table, 1, ended[::-1])[0] == 1
 
 

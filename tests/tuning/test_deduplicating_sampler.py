@@ -1,4 +1,4 @@
-"""Suggestions: spread evenly at first, new while there is anything new, the same after any kill."""
+"""Suggestions: spread evenly at first, new while there is anything new."""
 
 import itertools
 import json
@@ -83,17 +83,6 @@ def test_seeds_have_sequences_of_their_own(tmp_path: Path) -> None:
     assert not set(one) & set(other)
     random = params_of(tmp_path / "random", "search.trials=6", "search.seed=1", "search.sampler.start=random")
     assert not set(one) & set(random)
-
-
-def test_a_kill_after_any_write_changes_no_suggestion(tmp_path: Path) -> None:
-    """With a model that has trials to learn from, and few enough values that it would repeat some."""
-    overrides = [*TWELVE, "epochs=1", "search.trials=9"]
-    wanted = params_of(tmp_path / "whole", *overrides)
-    lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
-    for cut in range(len(lines) // 2, len(lines)):
-        journal = tmp_path / f"cut{cut}"
-        journal.write_bytes(b"".join(lines[:cut]))
-        assert params_of(journal, *overrides) == wanted, f"cut after line {cut}"
 
 
 def test_a_point_is_run_though_it_was_tried(journal: Path) -> None:

@@ -2,8 +2,6 @@
 
 import json
 import re
-import statistics
-import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,7 +15,7 @@ from optuna.trial import TrialState
 from harness.common.checksums import compact_json, decode_line, encode_line
 from harness.space import load
 from harness.tracking.spool.event_log import EventLog
-from harness.tuning.study.journal import FORMAT, JournalError, ReadOnlyStorage, _JournalFile
+from harness.tuning.study.journal import FORMAT, JournalError, ReadOnlyStorage
 from harness.tuning.study.sweep_study import SweepStudy, read_trial_records
 from tests.conftest import run
 from tests.tuning.conftest import measured, run_all, run_to_end, space
@@ -193,25 +191,6 @@ def test_metrics_that_are_not_finite_are_recorded(journal: Path) -> None:
     study.fail(trial.number, "diverged")
     (record,) = SweepStudy(journal, space(*SMALL)).trial_records()
     assert str(record.metrics["val_loss"]) == "nan"
-
-
-@pytest.mark.slow
-@pytest.mark.alone
-def test_a_write_costs_at_most_a_tenth_of_a_millisecond_more_than_optuna_s(
-    journal: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Without `fsync`, which would drown the difference; the median of 300 pairs."""
-    monkeypatch.setattr("os.fsync", lambda descriptor: None)
-    log = {"op_code": 8, "worker_id": "w" * 40, "trial_id": 1, "user_attr": {"end": measured(0.5) | {"reason": "x"}}}
-    ours, optunas = _JournalFile(journal), JournalFileBackend(str(journal.with_name("optuna")))
-
-    def seconds(backend: _JournalFile | JournalFileBackend) -> float:
-        began = time.perf_counter()
-        backend.append_logs([log])
-        list(backend.read_logs(0)) if backend is ours else None
-        return time.perf_counter() - began
-
-    assert statistics.median(seconds(ours) - seconds(optunas) for _ in range(300)) < 1e-4
 
 
 def test_a_search_refuses_a_damaged_journal_and_changes_nothing(tmp_path: Path) -> None:

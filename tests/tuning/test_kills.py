@@ -1,7 +1,7 @@
 """A driver killed before any write of its journal: the next one ends with the sweep that would have been.
 
-Each sweep is stopped before every one of its writes in turn, opened again and driven to its end, with each pruner, one
-trial at a time. The pretended trainer reports from the first epoch on again, as a worker without a checkpoint does.
+Each sweep is stopped before every one of its writes in turn, opened again and driven to its end, one trial at a time.
+The pretended trainer reports from the first epoch on again, as a worker without a checkpoint does.
 """
 
 from collections.abc import Iterator
@@ -24,8 +24,26 @@ PRUNERS = [
     "{type: hyperband, min_epochs: 1, max_epochs: 2, reduction_factor: 2}",
     "{type: median, startup_trials: 1}",
     "{type: wilcoxon, p_threshold: 0.2, startup_epochs: 2}",
-    "none",
 ]
+
+SWEEPS = {
+    **{
+        pruner: [f"search.pruner={pruner}", f"search.trials={8 if 'hyperband' in pruner else 6}", "epochs=4"]
+        for pruner in PRUNERS
+    },
+    "a model that would repeat some of few values": [
+        "arms.learned.parameters.label_lr={type: float, low: 0.5, high: 1.0, step: 0.25}",
+        "arms.learned.parameters.meta_interval={type: int, low: 1, high: 4}",
+        "search.trials=7",
+        "epochs=1",
+    ],
+    "generations of two objectives": [
+        "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}]",
+        "search.sampler={type: nsga2, population_size: 3}",
+        "search.trials=8",
+        "epochs=1",
+    ],
+}
 
 
 class Killed(BaseException):
@@ -49,11 +67,15 @@ def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[
         yield writes
 
 
+def metrics_of(trial: Trial, epoch: int) -> dict[str, float]:
+    return measured(rising(trial, epoch)) | {"val_calibration_error": trial.params["label_lr"] / 10}
+
+
 def train(study: SweepStudy, trial: Trial) -> int | None:
     """Report epochs as a worker would; returns the epoch at which the pruner stops the trial."""
     for epoch in range(1, trial.config.epochs + 1):
         study.record_seconds(trial.number, 0.5 * epoch)
-        if study.report(trial.number, epoch, measured(rising(trial, epoch))):
+        if study.report(trial.number, epoch, metrics_of(trial, epoch)):
             return epoch
     study.complete(trial.number)
     return None
@@ -67,10 +89,8 @@ def drive(study: SweepStudy) -> None:
             study.prune(trial.number)
 
 
-def sweep(pruner: str) -> Space:
-    trials = 6 if "hyperband" not in pruner else 8
-    point = "arms.learned.points=[{label_lr: 0.3}]"
-    return space(f"search.pruner={pruner}", "baselines={}", f"search.trials={trials}", "epochs=4", point)
+def sweep(name: str) -> Space:
+    return space("baselines={}", "arms.learned.points=[{label_lr: 0.5}]", *SWEEPS[name])
 
 
 def outcome(study: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]:
@@ -80,15 +100,15 @@ def outcome(study: SweepStudy) -> tuple[list[TrialRecord], list[dict[str, Any]]]
     return study.trial_records(), rungs
 
 
-@pytest.mark.parametrize("pruner", PRUNERS)
-def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pruner: str) -> None:
+@pytest.mark.parametrize("name", SWEEPS)
+def test_a_kill_before_any_write_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setattr("os.fsync", lambda descriptor: None)  # the process is killed, not the power
-    searched = sweep(pruner)
+    searched = sweep(name)
     undisturbed = SweepStudy(tmp_path / "undisturbed", searched)
     with killed_before(-1, monkeypatch) as writes:
         drive(undisturbed)
     states = {record.state for record in undisturbed.trial_records()}
-    assert states == ({"complete", "pruned"} if pruner != "none" else {"complete"})
+    assert states == ({"complete", "pruned"} if name in PRUNERS else {"complete"})
     wanted = outcome(SweepStudy(tmp_path / "undisturbed", searched))
     assert wanted == outcome(undisturbed)
     for write in range(writes[0] + 4):  # with those that create the studies
@@ -119,5 +139,5 @@ def test_a_trial_that_was_stopped_before_the_kill_is_ended_without_a_worker(jour
     (end,) = recorder.of(TrialEnded)
     assert (end.trial, end.state, end.reason) == (trial.number, "pruned", f"pruned after epoch {epoch}")
     record = after.trial_records()[-1]
-    assert (record.state, record.metrics) == ("pruned", measured(rising(trial, epoch)))
+    assert (record.state, record.metrics) == ("pruned", metrics_of(trial, epoch))
     assert after.missing == 6 - len(after.trial_records())

@@ -85,18 +85,6 @@ def test_generations_do_not_depend_on_restarts(tmp_path: Path, objectives: str) 
     assert outcomes(study) == outcomes(trained(tmp_path / "straight", *settings))
 
 
-def test_every_line_of_a_journal_continues_to_the_same_front(tmp_path: Path) -> None:
-    """A kill between any two writes, that of a generation's parents and of each value of a child included."""
-    small = "search.sampler={type: nsga2, population_size: 3}"
-    settings = (ACCURACY_AND_CALIBRATION, small, "search.trials=8", "epochs=1", "baselines={}")
-    wanted = outcomes(trained(tmp_path / "whole", *settings))
-    lines = (tmp_path / "whole").read_bytes().splitlines(keepends=True)
-    for cut in range(len(lines)):
-        journal = tmp_path / f"cut{cut}"
-        journal.write_bytes(b"".join(lines[:cut]))
-        assert outcomes(trained(journal, *settings)) == wanted, f"cut after line {cut}: {lines[cut - 1].decode()}"
-
-
 def test_generations_learn_from_those_before(journal: Path) -> None:
     """Children of parents near the front: most of their values are those of parents."""
     study = trained(journal, ACCURACY_AND_CALIBRATION, NSGA2, "search.trials=40", "epochs=1", "baselines={}")

@@ -44,15 +44,11 @@ def test_the_best_of_each_arm_come_first_the_best_before_the_next(runs: Path) ->
     assert warm.line == "warm start from old: 2 of learned, 2 of one_hot first"
 
 
-def test_three_are_taken_unless_said_otherwise_and_a_path_will_do(runs: Path) -> None:
-    assert len(started(runs, space()).space.arm("learned").points) == 3
-    by_path = started(runs / "elsewhere", space(), str(runs / "old"))
-    assert by_path.space == started(runs, space()).space
-
-
-def test_the_points_are_part_of_the_space(runs: Path) -> None:
+def test_three_by_default_are_part_of_the_space_and_a_path_will_do(runs: Path) -> None:
     warm = started(runs, space()).space
+    assert len(warm.arm("learned").points) == 3
     assert parse(dump(warm)) == warm
+    assert started(runs / "elsewhere", space(), str(runs / "old")).space == warm
 
 
 def test_values_outside_the_new_bounds_are_left_out_with_a_word(runs: Path) -> None:
