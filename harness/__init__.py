@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from harness.confirm.run import confirm
     from harness.results import Confirmation, Distillation, Semantics, SweepSummary
     from harness.search.run import search
-    from harness.space.load import load as load_space
-    from harness.space.spec import Space
+    from harness.space import Space
+    from harness.space import load as load_space
     from harness.train import train
     from harness.training.config.run_config import RunConfig
 
@@ -60,9 +60,9 @@ _LOCATIONS = {
     "Distillation": ("harness.results", "Distillation"),
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
     "Semantics": ("harness.results", "Semantics"),
-    "Space": ("harness.space.spec", "Space"),
+    "Space": ("harness.space", "Space"),
     "SweepSummary": ("harness.results", "SweepSummary"),
-    "load_space": ("harness.space.load", "load"),
+    "load_space": ("harness.space", "load"),
 }
 """Public name → module and its name there."""
 

@@ -157,7 +157,7 @@ class Session:
             total,
             metric=self.space.objective.metric,
             direction=self.space.objective.direction,
-            several=self.space.several,
+            several=self.space.is_multi_objective,
             ended=ended,
             failed=failed,
             best=best,

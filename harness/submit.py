@@ -20,7 +20,7 @@ from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 from harness.common.urls import Url
 from harness.space import load
-from harness.space.load import find
+from harness.space.yaml_file.load import find_file
 from harness.tuning.cluster.address import ClusterError
 
 FORWARDED = ("MLFLOW_TRACKING_URI",)
@@ -89,7 +89,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _search_arguments(options: argparse.Namespace) -> list[str]:
     """The arguments of the search on the cluster, where the current folder is the working folder."""
-    file = find(options.space)
+    file = find_file(options.space)
     space = options.space
     if file.resolve().is_relative_to(Path.cwd()):
         space = file.resolve().relative_to(Path.cwd()).as_posix()

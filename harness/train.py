@@ -68,7 +68,7 @@ def settings(space: Space, arm: str | None) -> RunConfig:
     """
     chosen = space.arms[0] if arm is None else {each.name: each for each in space.arms}[arm]
     defaults = RunConfig.model_fields
-    return chosen.config(chosen.draw(lambda name, parameter: defaults[name].default))
+    return chosen.config(chosen.sample(lambda name, parameter: defaults[name].default))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

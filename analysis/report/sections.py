@@ -351,7 +351,7 @@ def _strategy(space: Space) -> str:
     search = space.search
     pruner = search.pruner.model_dump(mode="json", exclude_none=True)
     sampler = search.sampler.model_dump(mode="json", exclude_none=True)
-    shares = ", ".join(f"{arm} {count}" for arm, count in space.shares().items())
+    shares = ", ".join(f"{arm} {count}" for arm, count in space.trials_per_arm().items())
     return (
         f"Sampler {_strategy_words(sampler)}; pruner {_strategy_words(pruner)}; seed {search.seed}; "
         f"{search.trials} trials ({shares}), to {' and '.join(map(str, space.objectives))}."

@@ -38,10 +38,10 @@ def choose_configurations(space: Space, records: Iterable[TrialRecord], top: int
     for arm in space.arms:
         own = [record for record in records if record.arm == arm.name and record.values and record.feasible]
         by_settings: dict[RunConfig, TrialRecord] = {}
-        for record in pareto_front(own, space) if space.several else own:
+        for record in pareto_front(own, space) if space.is_multi_objective else own:
             settings = arm.config(record.params).model_copy(update={"seed": 0})
             by_settings.setdefault(settings, record)
-        ranked = sorted(by_settings.values(), key=lambda record: space.gains(record.values), reverse=True)
+        ranked = sorted(by_settings.values(), key=lambda record: space.utilities(record.values), reverse=True)
         for record in ranked[: top if arm.role == "arm" else 1]:
             config = arm.config(record.params)
             chosen.append(Configuration(arm.name, arm.role, record.number, record.params, config, record.values[0]))

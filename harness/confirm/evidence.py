@@ -95,7 +95,9 @@ class MeasuredConfiguration:
             label_accuracy_mean=right.mean if right else None,
             label_accuracy_ci95=interval(right) if right else None,
             failed=self.failed,
-            objectives={each.metric: self.objective(each.metric) for each in space.objectives if space.several},
+            objectives={
+                each.metric: self.objective(each.metric) for each in space.objectives if space.is_multi_objective
+            },
         )
 
 

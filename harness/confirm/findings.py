@@ -47,7 +47,7 @@ def findings(
         n=n,
         sequential=spec.sequential,
         rule=VerdictRule(name=spec.rule.name, alpha=ALPHA, n_comparisons=spec.n_comparisons, power=POWER),
-        data_used=DATA_USED | (SEVERAL_OBJECTIVES if space.several else {}),
+        data_used=DATA_USED | (SEVERAL_OBJECTIVES if space.is_multi_objective else {}),
         arms={arm.name: _summarise_arm(space, arm, measured, spec) for arm in space.arms},
         comparisons=_compare(ours, baselines, spec),
         outcome=outcome,
@@ -98,7 +98,7 @@ def _compare(
 
 def _notes(space: Space, measured: Sequence[MeasuredConfiguration], spec: ComparisonSpec) -> list[str]:
     notes = []
-    if space.several:
+    if space.is_multi_objective:
         others = ", ".join(objective.metric for objective in space.objectives[1:])
         notes.append(f"the verdict speaks of test accuracy alone; {others} was searched for too, and stands beside it")
     for arm in space.arms:

@@ -76,8 +76,8 @@ def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup_seco
         costs: of every arm that has trials.
     """
     search = space.search
-    changes: dict[str, Any] = {} if isinstance(search.sampler, Grid) else {"sampler": Random(type="random")}
-    drawn = space.model_copy(update={"search": search.model_copy(update=changes | {"stop_when": None})})
+    changes: dict[str, Any] = {} if isinstance(search.sampler, Grid) else {"sampler": Random()}
+    drawn = space.with_search(**changes, stop_when=None)
     with TemporaryDirectory() as folder:
         study = SweepStudy(Path(folder) / "study.journal", drawn)
         ended = simulate(study, workers, lambda trial: _epochs(trial, costs[trial.arm], drawn))

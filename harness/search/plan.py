@@ -35,8 +35,8 @@ def room(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
 
 def plan(space: Space) -> str:
     """The plan as text: arms with their settings, the first suggestions, the expected time. Creates nothing."""
-    shares = space.shares()
-    lines = [f"to {', '.join(map(str, space.objectives))}{': the Pareto front' if space.several else ''}"]
+    shares = space.trials_per_arm()
+    lines = [f"to {', '.join(map(str, space.objectives))}{': the Pareto front' if space.is_multi_objective else ''}"]
     for arm in space.arms:
         lines += ["", f"{arm.name} ({arm.role}, {arm.method}): {shares[arm.name]} trials", *_settings(arm)]
     trials = _suggestions(space)
@@ -48,7 +48,7 @@ def plan(space: Space) -> str:
 def _generation_warning(space: Space) -> list[str]:
     """A warning if a genetic search ends before its second generation."""
     sampler = space.search.sampler
-    most = max(space.shares().values())
+    most = max(space.trials_per_arm().values())
     if not isinstance(sampler, Nsga2) or most > sampler.population_size:
         return []
     return [
@@ -124,5 +124,4 @@ def _costs(space: Space, trials: "list[Trial]") -> "dict[str, Cost]":
 
 
 def _unpruned(space: Space) -> Space:
-    search = space.search.model_copy(update={"pruner": NoPruner(type="none")})
-    return space.model_copy(update={"search": search})
+    return space.with_search(pruner=NoPruner())

@@ -16,7 +16,7 @@ from harness.results.provenance import WarmStartOrigin
 from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
-from harness.space import CategoricalParameter, Space, SpaceError, difference, dump, load
+from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_data
@@ -178,10 +178,7 @@ def _checked_name(name: str) -> str:
 
 def _check_data(space: Space) -> None:
     """Each arm at the low end of its parameters: are its files and its model there?"""
-    configs = [
-        arm.config(arm.draw(lambda name, p: p.choices[0] if isinstance(p, CategoricalParameter) else p.low))
-        for arm in space.arms
-    ]
+    configs = [arm.config(arm.sample(lambda name, parameter: parameter.ends[0])) for arm in space.arms]
     problems = dict.fromkeys(problem for config in configs for problem in check_data(config))
     if problems:
         raise Refused("\n".join(problems))

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 from harness.common.errors import HarnessError
 from harness.results.provenance import Provenance, WarmStartOrigin, WarmStartPoint
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
-from harness.space.parameters import AnyParameter, Value, same
+from harness.space.base import Value
+from harness.space.parameters import AnyParameter
 from harness.tuning.storage.sweep_folder import FolderError, find_sweep
 
 if TYPE_CHECKING:
@@ -147,9 +148,7 @@ def _points(
                 left_out.append(
                     f"{name} {_short(value)} of {record.name} is not in {_range(parameter)}: left to be suggested"
                 )
-            elif all(
-                other not in point or same(point[other], among) for other, among in (parameter.when or {}).items()
-            ):
+            elif parameter.may_be_active(point):
                 point[name] = int(value) if isinstance(parameter, IntParameter) else value
         if point and point not in points:
             points.append(point)

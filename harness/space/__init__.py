@@ -1,21 +1,22 @@
-"""A space file → one frozen, validated `Space`: what is studied, against what, and how it is searched.
+"""Search spaces: from a YAML file or from Python values to one frozen, validated `Space`.
 
-    text  ──source──▶  data with lines  ──overrides──▶  data  ──document──▶  types  ──resolve──▶  Space
-                           └────────────── problems ──────────────┴── explain ──┘
+    text ──yaml_file──▶ keys ──document──▶ types ──resolve──▶ arms ──▶ Space
+                          └───────── errors (explain) ──────────┘
 
-`load` is the way in. It either gives a `Space` or raises one `SpaceError` with every problem found, a line each. The
-types rest on `harness.training.config.RunConfig`: what may be fixed or searched are its fields, within the
-bounds they have there. Needs pydantic and PyYAML alone, and knows of no sampler's library: what an arm's parameters are
-to Optuna is decided in `harness.tuning`.
+`Space(…)` takes the keys of a space file as Python values; `load` and `parse` read them from YAML. Each raises one
+`SpaceError` with all problems. The settings that a space fixes or searches are the fields of `RunConfig`. The package
+needs pydantic and PyYAML alone; `harness.tuning` translates a space to Optuna.
 """
 
+from harness.space.arm import Arm
+from harness.space.base import Value
 from harness.space.constraints import Constraint
 from harness.space.document import Objective, Resources, Search, StopWhen
 from harness.space.errors.problems import Problem, SpaceError
-from harness.space.load import find, load, parse
-from harness.space.parameters import CategoricalParameter, FloatParameter, IntParameter, Value
-from harness.space.record import difference, dump
-from harness.space.spec import Arm, Space
+from harness.space.parameters import CategoricalParameter, FloatParameter, IntParameter
+from harness.space.space import Space
+from harness.space.yaml_file.canonical import difference, dump
+from harness.space.yaml_file.load import load, parse
 
 __all__ = [
     "Arm",
@@ -33,7 +34,6 @@ __all__ = [
     "Value",
     "difference",
     "dump",
-    "find",
     "load",
     "parse",
 ]

@@ -1,4 +1,4 @@
-"""`python -m harness.space`: print the reference page or the JSON schema of space files, or write both anew."""
+"""`python -m harness.space`: print or write the reference page and the JSON schema of space files."""
 
 import argparse
 from pathlib import Path

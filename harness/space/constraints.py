@@ -1,8 +1,8 @@
 """Constraints: comparisons of arithmetic over settings and metrics, such as `epochs * batch_size <= 4096`.
 
-A constraint is parsed into Python's syntax tree and walked by the few rules below; nothing is ever given to `eval`.
-What a walk returns is a violation, as Optuna wants it: for a ≤ b the number a − b, so that at most 0 is kept and
-above 0 is broken, the more the worse. A chain a ≤ b ≤ c has the largest of its links.
+A constraint is parsed into Python's syntax tree and evaluated by the rules below, without `eval`. The result is the
+violation that Optuna expects: a − b for a ≤ b, which is satisfied up to 0. The violation of a chain a ≤ b ≤ c is the
+largest of its links.
 
     comparison   sum (< | <= | > | >=) sum …
     sum          numbers, names, + - * / **, ( ), and abs, min, max, log, exp, sqrt of them
@@ -18,7 +18,8 @@ from functools import lru_cache
 
 from pydantic import ConfigDict, Field, RootModel, field_validator
 
-from harness.space.errors.problems import complaint, nearest, quote, short
+from harness.space.errors.problems import nearest, quote, short
+from harness.space.errors.validation import invalid
 from harness.training.config.run_config import RunConfig
 
 METRICS = (
@@ -40,7 +41,7 @@ METRICS = (
     "lr",
     "seconds",
 )
-"""What `harness.training.metrics` defines, by name: that module needs torch, and this one must not."""
+"""Names of the metrics of `harness.training.metrics`, which imports torch, as this module must not."""
 
 NAMES = tuple(
     dict.fromkeys(
@@ -50,9 +51,9 @@ NAMES = tuple(
         ]
     )
 )
-"""What a constraint may speak of: settings that are numbers, and metrics. `lr` is the setting."""
+"""Names in a constraint: numeric settings, and metrics. `lr` is the setting."""
 
-LONGEST = 200  # characters; also keeps Python's parser from nesting too deep
+MAX_LENGTH = 200  # characters; it also limits the nesting
 
 _BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
     ast.Add: operator.add,
@@ -75,38 +76,33 @@ _STRICT = (ast.Lt, ast.Gt)
 
 
 class Constraint(RootModel[str]):
-    """One comparison that a trial has to keep."""
+    """A comparison that a trial has to satisfy."""
 
     model_config = ConfigDict(frozen=True, strict=True)
     root: str = Field(
-        max_length=LONGEST,
+        max_length=MAX_LENGTH,
         description="a comparison over settings and metrics: `epochs * batch_size <= 4096`",
     )
 
     @field_validator("root")
     @classmethod
-    def _readable(cls, text: str) -> str:
+    def _check_syntax(cls, text: str) -> str:
         try:
             tree = _parse(text)
         except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise complaint("a comparison", quote(text), "write one such as lr * label_lr <= 1.0") from None
+            raise invalid("a comparison", quote(text), "write one such as lr * label_lr <= 1.0") from None
         _check(tree)
         if not _names(tree):
-            raise complaint("a comparison of settings or metrics", "no name", "name one") from None
+            raise invalid("a comparison of settings or metrics", "no name", "name one") from None
         return text
 
     @property
     def names(self) -> frozenset[str]:
-        """The settings and metrics that it speaks of."""
+        """Settings and metrics in the constraint."""
         return _names(_parse(self.root))
 
-    @property
-    def of_settings(self) -> bool:
-        """Whether it speaks of settings alone, and so is known before a trial starts."""
-        return self.names <= RunConfig.model_fields.keys()
-
     def violation(self, values: Mapping[str, float]) -> float:
-        """How far `values` break it: at most 0 where they keep it, infinite where it has no value (such as 1 / 0).
+        """Violation by `values`: at most 0 if satisfied, infinite if undefined (such as 1 / 0).
 
         Raises:
             KeyError: a name of the constraint is not among `values`.
@@ -127,7 +123,7 @@ class Constraint(RootModel[str]):
 @lru_cache(maxsize=128)
 def _parse(text: str) -> ast.Compare:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # Python's advice on odd code; what is not a comparison is refused anyway
+        warnings.simplefilter("ignore")  # of Python, about odd code
         body = ast.parse(text.strip(), mode="eval").body
     if not isinstance(body, ast.Compare):
         raise SyntaxError("no comparison")
@@ -140,38 +136,38 @@ def _names(tree: ast.AST) -> frozenset[str]:
 
 
 def _check(tree: ast.Compare) -> None:
-    """Raise a complaint unless `_evaluate` knows every node."""
+    """Raise an error unless `_evaluate` supports every node."""
     for comparator in tree.ops:
         if not isinstance(comparator, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
-            raise complaint("<, <=, > or >=", "another comparison", "compare with one of these")
+            raise invalid("<, <=, > or >=", "another comparison", "compare with one of these")
     for side in (tree.left, *tree.comparators):
-        _check_sum(side)
+        _check_operand(side)
 
 
-def _check_sum(node: ast.expr) -> None:
+def _check_operand(node: ast.expr) -> None:
     match node:
         case ast.Constant(value=bool() | str() | bytes() | complex() | None):
-            raise complaint("numbers and names", quote(ast.unparse(node)), "write a number")
+            raise invalid("numbers and names", quote(ast.unparse(node)), "write a number")
         case ast.Constant(value=int() | float() as number):
             if not math.isfinite(_finite(number)):
-                raise complaint("numbers that a float can hold", "a larger one", "write a smaller number")
+                raise invalid("numbers that a float can hold", "a larger one", "write a smaller number")
         case ast.Name(id=name):
             if name not in NAMES:
-                raise complaint("a setting that is a number, or a metric", short(name), nearest(name, NAMES))
+                raise invalid("a setting that is a number, or a metric", short(name), nearest(name, NAMES))
         case ast.BinOp(op=op) if type(op) in _BINARY:
-            _check_sum(node.left)
-            _check_sum(node.right)
+            _check_operand(node.left)
+            _check_operand(node.right)
         case ast.UnaryOp(op=op) if type(op) in _UNARY:
-            _check_sum(node.operand)
+            _check_operand(node.operand)
         case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _CALLS:
             arity = _CALLS[name][1]
             if not args or (arity is not None and len(args) != arity):
-                raise complaint(f"{arity or 'one or more'} numbers for {name}", str(len(args)), "give it what it takes")
+                raise invalid(f"{arity or 'one or more'} numbers for {name}", str(len(args)), "pass that many")
             for argument in args:
-                _check_sum(argument)
+                _check_operand(argument)
         case _:
             known = f"numbers, names, + - * / ** and {', '.join(_CALLS)}"
-            raise complaint(known, quote(ast.unparse(node)), "write it with these")
+            raise invalid(known, quote(ast.unparse(node)), "write it with these")
 
 
 def _finite(number: float) -> float:
@@ -193,12 +189,12 @@ def _evaluate(node: ast.expr, values: Mapping[str, float]) -> float:
             return _UNARY[type(node.op)](_evaluate(node.operand, values))
         case ast.Call(func=ast.Name(id=name)):
             return _CALLS[name][0](*(_evaluate(argument, values) for argument in node.args))
-    raise TypeError(ast.dump(node))  # _check has let nothing else through
+    raise TypeError(ast.dump(node))  # excluded by _check
 
 
 def _link(comparator: ast.cmpop, left: float, right: float) -> float:
-    """a ≤ b is broken by a − b; a ≥ b by b − a; the strict ones by equality too, if only just."""
+    """Violation of one comparison: a − b for a ≤ b, b − a for a ≥ b; a strict one is violated by equality too."""
     gap = left - right if isinstance(comparator, _AT_MOST) else right - left
-    if math.isnan(gap):  # NaN is not ordered, and max would lose it
+    if math.isnan(gap):  # max would lose it
         return math.inf
     return sys.float_info.min if gap == 0 and isinstance(comparator, _STRICT) else gap

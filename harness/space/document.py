@@ -1,6 +1,6 @@
-"""A space file as it is written: the types that the JSON schema and the reference page are made of.
+"""Document of a space: the keys of a space file and of a call `Space(…)`.
 
-`harness.space.resolve` makes a `Space` of it, in which nothing is left to be looked up elsewhere.
+The JSON schema and the reference page are generated from these types. `harness.space.resolve` makes arms of a document.
 """
 
 from collections.abc import Iterator
@@ -9,50 +9,49 @@ from typing import Annotated, Literal, Self
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 from pydantic_core import PydanticCustomError
 
+from harness.space.base import Count, FrozenModel, Natural, Positive
 from harness.space.constraints import Constraint
-from harness.space.errors.problems import Path, complaint, complaints
-from harness.space.parameters import Count, Frozen, Natural
+from harness.space.errors.problems import KeyPath
+from harness.space.errors.validation import invalid, raise_all
 from harness.space.settings import Parameters, Settings
 from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
 from harness.training.config.run_config import Method
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
-"""A name that is a folder's too: it can neither leave its parent nor hide there."""
+"""Name of a sweep and of its folder: it neither leaves the parent folder nor is hidden in it."""
 
 ArmName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]*$", max_length=60)]
-"""As a `Name`, without the dot, which parts the keys of `--set`."""
-
-Seconds = Annotated[float, Field(gt=0)]
+"""Name without a dot, which separates the keys of `--set`."""
 
 Direction = Literal["maximize", "minimize"]
 
-BETTER: dict[str, Direction] = {
+DIRECTIONS: dict[str, Direction] = {
     "val_accuracy": "maximize",
     "val_loss": "minimize",
     "val_calibration_error": "minimize",
     "epochs": "minimize",
     "busy_seconds": "minimize",
 }
-"""What may drive a search, measured on the validation part alone or on the clock, and which way is better."""
+"""Metrics that may be an objective, all measured on the validation part or by the clock, and their direction."""
 
-MAIN = ("val_accuracy", "val_loss")
-"""What a run is good for: the only objective, or the first. The others are easily had by learning nothing."""
+MAIN_METRICS = ("val_accuracy", "val_loss")
+"""Metrics for the only or first objective. A model that learns nothing is good in the others."""
 
 
-class Objective(Frozen):
-    """What the search is after. Only the validation part may drive it: the meta set has driven the labels already."""
+class Objective(FrozenModel):
+    """A metric to optimise. It is measured on the validation part, as the meta set trains the labels."""
 
     metric: Literal["val_accuracy", "val_loss", "val_calibration_error", "epochs", "busy_seconds"] = Field(
-        default="val_accuracy", description="what is measured, at the end of a run"
+        default="val_accuracy", description="metric at the end of a run"
     )
     direction: Direction = Field(
-        default_factory=lambda data: BETTER[data.get("metric", "val_accuracy")],
-        description="which way is better; left out: the metric's own",
+        default_factory=lambda data: DIRECTIONS[data.get("metric", "val_accuracy")],
+        description="maximize or minimize; default: the direction of the metric",
     )
 
     @property
     def sign(self) -> int:
-        """What a value is multiplied with so that more is better."""
+        """Factor that makes larger values better."""
         return 1 if self.direction == "maximize" else -1
 
     def __str__(self) -> str:
@@ -60,172 +59,170 @@ class Objective(Frozen):
 
     @field_validator("direction")
     @classmethod
-    def _towards_better(cls, direction: str, info: ValidationInfo) -> str:
+    def _check_direction(cls, direction: str, info: ValidationInfo) -> str:
         metric = info.data.get("metric")
-        if metric is not None and direction != BETTER[metric]:
-            raise complaint(f"{BETTER[metric]} for {metric}", direction, f"write direction: {BETTER[metric]}")
+        if metric is not None and direction != DIRECTIONS[metric]:
+            expected = DIRECTIONS[metric]
+            raise invalid(f"{expected} for {metric}", direction, f"write direction: {expected}")
         return direction
 
 
-class Resources(Frozen):
-    """What one trial holds while it runs."""
+class Resources(FrozenModel):
+    """Resources and limits of one trial."""
 
-    cpu: Annotated[float, Field(gt=0)] = Field(default=1.0, description="CPU cores, or a share of one")
+    cpu: Positive = Field(default=1.0, description="CPU cores, or a share of one")
     gpu: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="GPUs, or a share of one; left out: one where the cluster has any"
+        default=None, description="GPUs, or a share of one; default: one if the cluster has any"
     )
     accelerator: Annotated[str, Field(min_length=1)] | None = Field(
-        default=None, description="type of GPU in Ray's words, as in H100; left out: any"
+        default=None, description="Ray's name of the GPU type, such as H100; default: any"
     )
-    memory_gib: Annotated[float, Field(gt=0)] | None = Field(
-        default=None, description="memory in GiB; left out: not counted"
-    )
-    limit_seconds: Seconds | None = Field(
+    memory_gib: Positive | None = Field(default=None, description="memory in GiB; default: not reserved")
+    limit_seconds: Positive | None = Field(
         default=None,
-        description="the most that it may compute, all its seeds together; it is failed then, also where it hangs; "
-        "left out: no limit",
+        description="computing time of all seeds together after which a trial fails, also if it hangs; default: no "
+        "limit",
     )
-    checkpoint_seconds: Seconds = Field(
-        default=5.0, description="seconds of training between two checkpoints, from which a lost trial goes on"
+    checkpoint_seconds: Positive = Field(
+        default=5.0, description="training time between two checkpoints, from which an interrupted trial continues"
     )
     half_batch: bool = Field(
         default=False,
-        description="try a trial whose memory ran out once more, from its start, with half of `batch_size` and of "
-        "`meta_batch_size`; its remark says so",
+        description="restart a trial that ran out of memory once, with half of `batch_size` and of `meta_batch_size`; "
+        "a warning of the trial says so",
     )
     wait_for_nodes: bool = Field(
         default=False,
-        description="ask the cluster for room for `concurrency` trials though it has not that many nodes yet, as one "
-        "has to that grows by itself",
+        description="request resources for `concurrency` trials even if the cluster has too few nodes; for a cluster "
+        "that scales itself",
     )
 
 
-class StopWhen(Frozen):
-    """When more trials are not worth their while: as soon as one of the conditions given holds."""
+class StopWhen(FrozenModel):
+    """Conditions that stop a search early. Any one of them is enough."""
 
     no_gain_trials: Count | None = Field(
-        default=None, description="this many trials in a row brought no new best, or nothing new to the Pareto front"
+        default=None, description="this many trials in a row improved neither the best value nor the Pareto front"
     )
-    expected_improvement_below: Annotated[float, Field(gt=0)] | None = Field(
+    expected_improvement_below: Positive | None = Field(
         default=None,
-        description="the expected improvement of the next trial, in the metric's unit, is below this; of one objective",
+        description="the expected improvement of the next trial is below this, in the unit of the metric; for one "
+        "objective",
     )
 
     @model_validator(mode="after")
-    def _some(self) -> Self:
+    def _check_not_empty(self) -> Self:
         if self.no_gain_trials is None and self.expected_improvement_below is None:
-            raise complaint("a condition", "none", f"give {' or '.join(type(self).model_fields)}")
+            raise invalid("a condition", "none", f"give {' or '.join(type(self).model_fields)}")
         return self
 
 
-class Search(Frozen):
-    """How the space is searched, and with what."""
+class Search(FrozenModel):
+    """Budget, strategy and resources of a search."""
 
     trials: Annotated[int, Field(ge=1, le=1_000_000)] = Field(
-        default=24, description="trials of all arms together, an even share each, the remainder to the first"
+        default=24, description="trials of all arms together, divided evenly; the first arms get the remainder"
     )
     seeds_per_trial: Annotated[int, Field(ge=1, le=100)] = Field(
         default=1,
-        description="runs of each trial, on the seeds from `seed` up; a trial is judged by their mean, epoch by epoch, "
-        "and leaves the labels of the first",
+        description="runs of each trial, with consecutive seeds from `seed`; the trial's curve is their mean at each "
+        "epoch, its labels are those of the first run",
     )
-    sampler: Sampler = Field(default=Tpe(type="tpe"), description="what suggests")
+    sampler: Sampler = Field(default=Tpe(), description="algorithm that suggests parameters")
     pruner: Pruner = Field(
-        default=SuccessiveHalving(type="successive_halving"),
-        description="what stops the hopeless early; with several objectives none",
+        default=SuccessiveHalving(), description="algorithm that stops trials early; none for several objectives"
     )
-    seed: Natural = Field(default=0, description="draws the suggestions; a run's own seed is the setting `seed`")
+    seed: Natural = Field(default=0, description="seed of the sampler; the seed of a run is the setting `seed`")
     concurrency: Count | None = Field(
-        default=None, description="trials side by side; left out: as many as there is room for"
+        default=None, description="trials at the same time; default: as many as the resources allow"
     )
-    resources: Resources = Field(default=Resources(), description="what one trial holds")
-    time_budget_seconds: Seconds | None = Field(
-        default=None, description="stop starting trials after this; left out: never"
+    resources: Resources = Field(default=Resources(), description="resources and limits of one trial")
+    time_budget_seconds: Positive | None = Field(
+        default=None, description="time after which no trial starts; default: no limit"
     )
     epoch_budget: Count | None = Field(
-        default=None,
-        description="stop starting trials after this many epochs of all runs together; left out: never",
+        default=None, description="epochs of all runs together after which no trial starts; default: no limit"
     )
-    stop_when: StopWhen | None = Field(default=None, description="stop early; left out: never")
+    stop_when: StopWhen | None = Field(default=None, description="conditions to stop early; default: none")
 
     @model_validator(mode="after")
-    def _said_beforehand(self) -> Self:
-        """What is else read off the cluster, which is not there yet."""
+    def _check_wait_for_nodes(self) -> Self:
+        """Require the numbers that are otherwise read from the cluster, whose nodes do not exist yet."""
         if self.resources.wait_for_nodes:
-            said = {("concurrency",): self.concurrency, ("resources", "gpu"): self.resources.gpu}
-            words = complaint("a number beside wait_for_nodes", "none", "say it, since no node is there yet to tell")
-            complaints("", [(path, words) for path, value in said.items() if value is None])
+            required = {("concurrency",): self.concurrency, ("resources", "gpu"): self.resources.gpu}
+            error = invalid("a number beside wait_for_nodes", "none", "give it, as no node exists yet to read it from")
+            raise_all((path, error) for path, value in required.items() if value is None)
         return self
 
 
 Points = Annotated[
     tuple[Settings, ...],
     Field(strict=False),
-    # A path was replaced by the file's own list before anything is validated: see `harness.space.yaml_file.points`.
+    # A file may give a path instead: `harness.space.yaml_file.points` replaces it by the list before validation.
     BeforeValidator(lambda value: value, json_schema_input_type=tuple[Settings, ...] | str),
 ]
 
 
-class ArmEntry(Frozen):
-    """A method with its own settings and parameters."""
+class ArmEntry(FrozenModel):
+    """A method with its settings and parameters."""
 
-    method: Method = Field(description="how labels are treated")
+    method: Method = Field(description="training method: how labels are treated")
     fixed: Settings = Field(
-        default={}, description="settings of this arm; they go before the shared ones, fixed or searched"
+        default={}, description="settings of this arm; they override shared settings and parameters"
     )
     parameters: Parameters = Field(
-        default={}, description="searched in this arm; they go before the shared ones, fixed or searched"
+        default={}, description="parameters of this arm; they override shared settings and parameters"
     )
     points: Points = Field(
         default=(),
-        description="values of parameters to try first, in this order, or the path of a YAML or JSON file that lists "
-        "them, seen from this one; what a point leaves out is suggested",
+        description="configurations to try first, in this order, or the path of a YAML or JSON file that lists them, "
+        "relative to this one; the sampler suggests what a point omits",
     )
 
 
-class Document(Frozen):
-    """A space file."""
+class Document(FrozenModel):
+    """The keys of a space, as written."""
 
-    study: Name = Field(description="the sweep's name, unless the command line gives another")
-    fixed: Settings = Field(default={}, description="settings of every run, unless an arm says otherwise")
-    parameters: Parameters = Field(default={}, description="searched in every arm, unless an arm says otherwise")
-    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(description="what is studied, by name")
+    study: Name = Field(description="name of the sweep, unless the command line gives another")
+    fixed: Settings = Field(default={}, description="settings of every arm that does not override them")
+    parameters: Parameters = Field(default={}, description="parameters of every arm that does not override them")
+    arms: Annotated[dict[ArmName, ArmEntry], Field(min_length=1)] = Field(description="methods to study, by name")
     baselines: dict[ArmName, ArmEntry] = Field(
         {},
-        description="what it has to beat, by name: the same budget, and train_on_meta unless said otherwise",
+        description="methods to compare with, by name: they get the same budget, and train_on_meta by default",
     )
-    objective: Objective = Field(default=Objective(), description="what the search is after")
+    objective: Objective = Field(default=Objective(), description="metric to optimise")
     objectives: Annotated[tuple[Objective, ...], Field(strict=False)] = Field(
-        default=(), description="in place of objective: several, and the result is their Pareto front"
+        default=(), description="instead of objective: two or more metrics, whose Pareto front is the result"
     )
     constraints: Annotated[tuple[Constraint, ...], Field(strict=False)] = Field(
-        default=(), description="comparisons over settings and metrics that a trial has to keep"
+        default=(), description="comparisons of settings and metrics that a trial has to satisfy"
     )
-    search: Search = Field(default=Search(), description="how it is searched")
+    search: Search = Field(default=Search(), description="budget, strategy and resources of the search")
 
     @field_validator("objective")
     @classmethod
-    def _good_for_something(cls, objective: Objective) -> Objective:
-        complaints("objective", _not_main(objective, ("metric",)))
+    def _check_objective(cls, objective: Objective) -> Objective:
+        raise_all(_main_metric_errors(objective, ("metric",)))
         return objective
 
     @field_validator("objectives")
     @classmethod
-    def _several(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
+    def _check_objectives(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
         if len(objectives) < 2:
             got = "one" if objectives else "none"
-            raise complaint("two objectives or more", got, "write objective: {metric: …}")
+            raise invalid("two objectives or more", got, "write objective: {metric: …}")
         metrics = [objective.metric for objective in objectives]
-        twice = [
-            ((place, "metric"), complaint("each metric once", f"{metric} again", "remove one of the two"))
-            for place, metric in enumerate(metrics)
-            if metric in metrics[:place]
+        repeated = [
+            ((position, "metric"), invalid("each metric once", f"{metric} again", "remove one of the two"))
+            for position, metric in enumerate(metrics)
+            if metric in metrics[:position]
         ]
-        complaints("objectives", [*_not_main(objectives[0], (0, "metric")), *twice])
+        raise_all([*_main_metric_errors(objectives[0], (0, "metric")), *repeated])
         return objectives
 
 
-def _not_main(objective: Objective, path: Path) -> Iterator[tuple[Path, PydanticCustomError]]:
-    if objective.metric not in MAIN:
-        remedy = "name one of these first, this one after it, under objectives"
-        yield path, complaint(" or ".join(MAIN), objective.metric, remedy)
+def _main_metric_errors(objective: Objective, path: KeyPath) -> Iterator[tuple[KeyPath, PydanticCustomError]]:
+    if objective.metric not in MAIN_METRICS:
+        remedy = "write one of these first and this one second, under objectives"
+        yield path, invalid(" or ".join(MAIN_METRICS), objective.metric, remedy)

@@ -1,54 +1,44 @@
-"""What is searched: a set of values for one setting, and how to walk it.
+"""Parameters: the values to search for one setting, and how to enumerate and draw them.
 
     float         [low, high], or low, low + step, … , high;  log: uniform in the logarithm
     int           low, low + step, … , high;                  log: uniform in the logarithm
-    categorical   one of the choices, without order
+    categorical   one of the choices, which have no order
 
-Both bounds are inclusive, always. A parameter with `when` exists only under the named values of other settings:
-`when: {labels: [class]}`. Nothing here knows of a sampler; `harness.tuning` turns these into its distributions.
+Bounds are inclusive. A parameter with `when` is active only under the named values of other settings:
+`when: {labels: [class]}`. `harness.tuning` turns parameters into Optuna's distributions.
 """
 
 import math
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Annotated, Any, Literal, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
-from pydantic import (
-    AfterValidator,
-    BaseModel,
-    BeforeValidator,
-    ConfigDict,
-    Discriminator,
-    Field,
-    Tag,
-    ValidationInfo,
-    field_validator,
-)
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator
 from pydantic.json_schema import WithJsonSchema
 
-from harness.space.errors.problems import complaint, complaints, nearest, quote
-
-Value = bool | int | float | str
-"""A value of a setting."""
+from harness.space.base import Positive, TypedModel, Value, member_by_type
+from harness.space.errors.problems import quote
+from harness.space.errors.validation import invalid
 
 STEP_TOLERANCE = 1e-8
-"""How far from a whole number of steps `high` may lie, in steps: decimal steps are not exact in binary."""
+"""Distance of `high` from a whole number of steps, in steps: decimal steps are not exact in binary."""
 
-MOST_STEPS = 1_000_000
-"""Steps between two bounds; more is a range without steps."""
+MAX_STEPS = 1_000_000
+"""Steps between two bounds; a range of more needs none."""
 
 
-def _scalar(value: Any) -> Value:
+def _check_scalar(value: Any) -> Value:
     if isinstance(value, bool | int | float | str) and not (isinstance(value, float) and not math.isfinite(value)):
         return value
-    raise complaint("a string, a finite number, true or false", quote(value), "write one value")
+    raise invalid("a string, a finite number, true or false", quote(value), "write one value")
 
 
-Scalar = Annotated[
-    Any, AfterValidator(_scalar), WithJsonSchema({"type": ["string", "number", "boolean"]})
-]  # a union of types would put their names into the place of an error
+_SCALAR_SCHEMA = {"type": ["string", "number", "boolean"]}
+
+# A union of types would put their names into the path of an error.
+Scalar = Annotated[Any, AfterValidator(_check_scalar), WithJsonSchema(_SCALAR_SCHEMA)]
 
 
-def _listed(value: Any) -> Any:
+def _as_list(value: Any) -> Any:
     return [value] if isinstance(value, bool | int | float | str) else value
 
 
@@ -57,125 +47,126 @@ When = Annotated[
         str,
         Annotated[
             tuple[Scalar, ...],
-            BeforeValidator(_listed),
+            BeforeValidator(_as_list),
             Field(min_length=1, strict=False),
-            WithJsonSchema(
-                {
-                    "anyOf": [
-                        {"type": ["string", "number", "boolean"]},
-                        {"type": "array", "items": {"type": ["string", "number", "boolean"]}, "minItems": 1},
-                    ]
-                }
-            ),
+            WithJsonSchema({"anyOf": [_SCALAR_SCHEMA, {"type": "array", "items": _SCALAR_SCHEMA, "minItems": 1}]}),
         ],
     ],
     Field(min_length=1),
 ]
 
-
-class Frozen(BaseModel):
-    """The manners of every type of a space: frozen, no unknown keys, no conversion, finite numbers."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+WHEN = Field(default=None, description="active only if each named setting has this value, or one of these values")
 
 
-Count = Annotated[int, Field(ge=1)]
-Natural = Annotated[int, Field(ge=0)]
-Number = TypeVar("Number", int, float)
-
-
-WHEN = Field(default=None, description="exists only where each named setting has this value, or one of these values")
-
-
-class _Conditional(Frozen):
+class _Conditional(TypedModel):
     if TYPE_CHECKING:
-        when: When | None = None  # each type declares it itself, so that it comes last among the fields
+        when: When | None = None  # declared by each type, as its last field
 
-    def active(self, chosen: Mapping[str, Value]) -> bool:
-        """Whether the parameter exists beside the values `chosen` of the other settings, searched and fixed."""
-        return all(same(chosen[name], values) for name, values in (self.when or {}).items())
+    def is_active(self, settings: Mapping[str, Value]) -> bool:
+        """Whether the parameter is active under the values of the other settings, searched and fixed."""
+        return all(is_one_of(settings[name], values) for name, values in (self.when or {}).items())
+
+    def may_be_active(self, settings: Mapping[str, Value]) -> bool:
+        """Whether the parameter can be active under the values of some of the other settings."""
+        return all(is_one_of(settings[name], values) for name, values in (self.when or {}).items() if name in settings)
 
 
-class FloatParameter(_Conditional):
-    """A real number between two bounds."""
+class _Range(_Conditional):
+    """Numbers from `low` to `high`."""
 
-    type: Literal["float"] = Field(description="a real number")
     low: float = Field(description="smallest value, inclusive")
     high: float = Field(description="largest value, inclusive")
-    log: bool = Field(default=False, description="search the logarithm evenly; low must be above 0")
-    step: Annotated[float, Field(gt=0)] | None = Field(default=None, description="only low, low + step, … up to high")
+    log: bool = Field(default=False, description="search uniformly in the logarithm; low must be above 0")
+    step: Positive | None = Field(default=None, description="only low, low + step, … up to high")
     when: When | None = WHEN
 
     @field_validator("high")
     @classmethod
-    def _above_low(cls, high: float, info: ValidationInfo) -> float:
-        return _check_order(high, info)
+    def _check_order(cls, high: float, info: ValidationInfo) -> float:
+        low = info.data.get("low")
+        if low is not None and low > high:
+            raise invalid(f"at least low, which is {low}", quote(high), "swap low and high")
+        return high
 
     @field_validator("log")
     @classmethod
-    def _log_above_zero(cls, log: bool, info: ValidationInfo) -> bool:
-        return _check_log(log, info)
+    def _check_log(cls, log: bool, info: ValidationInfo) -> bool:
+        low = info.data.get("low")
+        if log and low is not None and low <= 0:
+            raise invalid("low above 0 for log: true", f"low: {low}", "raise low, or drop log")
+        return log
 
     @field_validator("step")
     @classmethod
-    def _reaches_high(cls, step: float | None, info: ValidationInfo) -> float | None:
-        return None if step is None else _check_step(step, info)
+    def _check_step(cls, step: float | None, info: ValidationInfo) -> float | None:
+        low, high = info.data.get("low"), info.data.get("high")
+        if step is None or step == cls.model_fields["step"].default:
+            return step
+        if info.data.get("log"):
+            raise invalid("no step beside log: true", quote(step), "drop step or log")
+        if low is None or high is None:
+            return step
+        steps = (high - low) / step
+        if steps > MAX_STEPS:
+            raise invalid(f"at most {MAX_STEPS:,} steps from low to high", quote(step), "widen step")
+        if not _is_whole(steps):
+            reached = low + math.floor(steps) * step
+            remedy = f"write high: {reached:g}, or change step"
+            raise invalid(f"steps from {low} that reach high, {high}", quote(step), remedy)
+        return step
+
+    @property
+    def _n_steps(self) -> int | None:
+        if self.step is None:
+            return 0 if self.low == self.high else None
+        return round((self.high - self.low) / self.step)
+
+    @property
+    def size(self) -> int | None:
+        """Number of values; None if they cannot be counted."""
+        steps = self._n_steps
+        return None if steps is None else steps + 1
+
+    @property
+    def ends(self) -> tuple[Any, Any]:
+        """Smallest and largest value."""
+        return self.low, self.high
+
+    def _value_at(self, position: int) -> Any:
+        # The last value is `high` itself, not a sum of rounded steps.
+        return self.high if position >= (self._n_steps or 0) else self.low + position * (self.step or 0)
+
+    def grid(self) -> tuple[Any, ...]:
+        """List every value in order. The parameter needs a `size`."""
+        return tuple(self._value_at(position) for position in range(self.size or 0))
+
+    def quantile(self, u: float) -> Any:
+        """Inverse CDF at u in [0, 1)."""
+        if self.size is not None:
+            return self._value_at(int(u * self.size))
+        value = self.low * (self.high / self.low) ** u if self.log else self.low + u * (self.high - self.low)
+        return min(max(value, self.low), self.high)  # against rounding
+
+
+class FloatParameter(_Range):
+    """A real number between two bounds."""
+
+    type: Literal["float"] = Field(default="float", description="a real number")
 
     def contains(self, value: Value) -> bool:
         """Whether the search could suggest `value`."""
         if isinstance(value, bool | str) or not self.low <= value <= self.high:
             return False
-        return self.step is None or _whole((value - self.low) / self.step)
-
-    @property
-    def size(self) -> int | None:
-        """How many values there are; None where they cannot be counted."""
-        if self.step is None:
-            return 1 if self.low == self.high else None
-        return round((self.high - self.low) / self.step) + 1
-
-    def grid(self) -> tuple[float, ...]:
-        """Every value, in order, of a parameter whose `size` is known."""
-        if self.step is None:
-            return (self.low,)
-        # The last one is `high` itself, not a sum of rounded steps.
-        steps = round((self.high - self.low) / self.step)
-        return (*(self.low + position * self.step for position in range(steps)), self.high)
-
-    def at(self, share: float) -> float:
-        """The value that this share of all, from 0 and below 1, lies below."""
-        if self.step is not None:
-            steps = round((self.high - self.low) / self.step)
-            position = int(share * (steps + 1))
-            return self.high if position == steps else self.low + position * self.step
-        value = self.low * (self.high / self.low) ** share if self.log else self.low + share * (self.high - self.low)
-        return min(max(value, self.low), self.high)  # rounding may lead beyond
+        return self.step is None or _is_whole((value - self.low) / self.step)
 
 
-class IntParameter(_Conditional):
+class IntParameter(_Range):
     """A whole number between two bounds."""
 
-    type: Literal["int"] = Field(description="a whole number")
+    type: Literal["int"] = Field(default="int", description="a whole number")
     low: int = Field(description="smallest value, inclusive")
     high: int = Field(description="largest value, inclusive")
-    log: bool = Field(default=False, description="search the logarithm evenly; low must be above 0")
     step: Annotated[int, Field(ge=1)] = Field(default=1, description="only low, low + step, … up to high")
-    when: When | None = WHEN
-
-    @field_validator("high")
-    @classmethod
-    def _above_low(cls, high: int, info: ValidationInfo) -> int:
-        return _check_order(high, info)
-
-    @field_validator("log")
-    @classmethod
-    def _log_above_zero(cls, log: bool, info: ValidationInfo) -> bool:
-        return _check_log(log, info)
-
-    @field_validator("step")
-    @classmethod
-    def _reaches_high(cls, step: int, info: ValidationInfo) -> int:
-        return step if step == 1 else _check_step(step, info)
 
     def contains(self, value: Value) -> bool:
         """Whether the search could suggest `value`."""
@@ -184,28 +175,23 @@ class IntParameter(_Conditional):
         return value == int(value) and (int(value) - self.low) % self.step == 0
 
     @property
-    def size(self) -> int:
-        """How many values there are."""
-        return (self.high - self.low) // self.step + 1
+    def _n_steps(self) -> int:
+        return (self.high - self.low) // self.step
 
-    def grid(self) -> tuple[int, ...]:
-        """Every value, in order."""
-        return tuple(range(self.low, self.high + 1, self.step))
-
-    def at(self, share: float) -> int:
-        """The value that this share of all, from 0 and below 1, lies below."""
+    def quantile(self, u: float) -> int:
+        """Inverse CDF at u in [0, 1)."""
         if not self.log:
-            return self.low + int(share * self.size) * self.step
-        # Each whole number stands for half a unit on both sides.
+            return int(super().quantile(u))
+        # Each whole number covers half a unit on both sides.
         low, high = self.low - 0.5, self.high + 0.5
-        value: float = low * (high / low) ** share
+        value: float = low * (high / low) ** u
         return min(max(round(value), self.low), self.high)
 
 
 class CategoricalParameter(_Conditional):
-    """One of a few values without order."""
+    """One of a few values, which have no order."""
 
-    type: Literal["categorical"] = Field(description="one of a few values, without order")
+    type: Literal["categorical"] = Field(default="categorical", description="one of a few values, without order")
     choices: Annotated[tuple[Scalar, ...], Field(strict=False, min_length=1)] = Field(
         description="the values, each once"
     )
@@ -213,105 +199,45 @@ class CategoricalParameter(_Conditional):
 
     @field_validator("choices")
     @classmethod
-    def _each_once(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
+    def _check_distinct(cls, choices: tuple[Value, ...]) -> tuple[Value, ...]:
         for position, choice in enumerate(choices):
             if choice in choices[:position]:
-                raise complaint("each choice once", f"{quote(choice)} twice", "remove one of the two")
+                raise invalid("each choice once", f"{quote(choice)} twice", "remove one of the two")
         return choices
 
     def contains(self, value: Value) -> bool:
         """Whether the search could suggest `value`."""
-        return same(value, self.choices)
+        return is_one_of(value, self.choices)
 
     @property
     def size(self) -> int:
-        """How many values there are."""
+        """Number of values."""
         return len(self.choices)
 
+    @property
+    def ends(self) -> tuple[Value, Value]:
+        """First and last choice."""
+        return self.choices[0], self.choices[-1]
+
     def grid(self) -> tuple[Value, ...]:
-        """Every value, in the order of the file."""
+        """List every value in the order of the choices."""
         return self.choices
 
-    def at(self, share: float) -> Value:
-        """The value that this share of all, from 0 and below 1, stands before."""
-        choice: Value = self.choices[int(share * len(self.choices))]
+    def quantile(self, u: float) -> Value:
+        """Choice number ⌊u n⌋ of n, u in [0, 1)."""
+        choice: Value = self.choices[int(u * len(self.choices))]
         return choice
 
 
 AnyParameter = FloatParameter | IntParameter | CategoricalParameter
 
-
-def same(value: Value, among: tuple[Value, ...]) -> bool:
-    """Whether `value` is one of `among`; true is not 1 here, though Python says so."""
-    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in among)
+Parameter = Annotated[AnyParameter, member_by_type(AnyParameter)]
 
 
-TYPES = ("float", "int", "categorical")
+def is_one_of(value: Value, values: tuple[Value, ...]) -> bool:
+    """Whether `value` is one of `values`. Unlike in Python, true is not 1."""
+    return any(value == other and isinstance(value, bool) == isinstance(other, bool) for other in values)
 
 
-def _typed(value: Any) -> Any:
-    """Let only what says its type go on to the union of the types."""
-    if isinstance(value, Frozen):
-        return value
-    if not isinstance(value, Mapping):
-        raise complaint("a mapping with a type", quote(value), "write {type: …, …}, or move the value to fixed")
-    kind = value.get("type")
-    if kind is None:
-        raise complaint("a type", "none", f"add type: {' | '.join(TYPES)}")
-    if kind not in TYPES:
-        remedy = nearest(kind, TYPES) if isinstance(kind, str) else f"use one of {', '.join(TYPES)}"
-        complaints("Parameter", [(("type",), complaint(f"one of {', '.join(TYPES)}", quote(kind), remedy))])
-    return value
-
-
-def _tag(value: Any) -> str:
-    """`<float>`: the brackets set a tag apart from the keys in the place of an error."""
-    return f"<{value['type'] if isinstance(value, Mapping) else value.type}>"
-
-
-Parameter = Annotated[
-    Annotated[
-        Annotated[FloatParameter, Tag("<float>")]
-        | Annotated[IntParameter, Tag("<int>")]
-        | Annotated[CategoricalParameter, Tag("<categorical>")],
-        Discriminator(_tag),
-    ],
-    BeforeValidator(_typed),
-]
-
-
-def _check_order(high: Number, info: ValidationInfo) -> Number:
-    low = info.data.get("low")
-    if low is not None and low > high:
-        raise complaint(f"at least low, which is {low}", quote(high), "swap low and high")
-    return high
-
-
-def _check_log(log: bool, info: ValidationInfo) -> bool:
-    low = info.data.get("low")
-    if log and low is not None and low <= 0:
-        raise complaint("low above 0 for log: true", f"low: {low}", "raise low, or drop log")
-    return log
-
-
-def _check_step(step: Number, info: ValidationInfo) -> Number:
-    if info.data.get("log"):
-        raise complaint("no step beside log: true", quote(step), "drop step or log")
-    low, high = info.data.get("low"), info.data.get("high")
-    if low is None or high is None:
-        return step
-    steps = (high - low) / step
-    if steps > MOST_STEPS:
-        raise complaint(f"at most {MOST_STEPS:,} steps from low to high", quote(step), "widen step")
-    if not _whole(steps):
-        reached = low + math.floor(steps) * step
-        raise complaint(
-            f"steps from {low} that reach high, {high}",
-            quote(step),
-            f"write high: {reached:g}, or change step",
-        )
-    return step
-
-
-def _whole(steps: float) -> bool:
+def _is_whole(steps: float) -> bool:
     return abs(steps - round(steps)) <= STEP_TOLERANCE * max(1.0, abs(steps))

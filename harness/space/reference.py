@@ -1,6 +1,6 @@
-"""The JSON schema and the reference page of space files, both made from the types that read them.
+"""JSON schema and reference page of space files, generated from the types of `harness.space.document`.
 
-`python -m harness.space --write` writes them anew; a test sees that what is checked in is current.
+`python -m harness.space --write` writes both; a test compares the checked-in files.
 """
 
 import json
@@ -23,13 +23,13 @@ def _document() -> Schema:
 
 
 def schema() -> str:
-    """The JSON schema, as editors read it through a file's first line."""
+    """Generate the JSON schema, which editors read through the first line of a file."""
     whole = {"$schema": "https://json-schema.org/draft/2020-12/schema", **_document(), "title": "Space file"}
     return json.dumps(whole, indent=2, ensure_ascii=False) + "\n"
 
 
 def page() -> str:
-    """The reference page, in Markdown."""
+    """Generate the reference page in Markdown."""
     sections = [_INTRODUCTION, "## The file", _table(_document())]
     for title, name in _SECTIONS:
         node = _document()["$defs"][name]
@@ -43,29 +43,47 @@ _INTRODUCTION = """\
 
 # Space files
 
-A space file says what a sweep studies, against what, and how it is searched. The default,
-[`search_spaces/label_lr.yaml`](../search_spaces/label_lr.yaml), shows most of it. With a first line
-`# yaml-language-server: $schema=schema.json` an editor completes and checks a file as it is written.
+A space file defines a sweep: what is studied, what it is compared with, and how it is searched. The default,
+[`search_spaces/label_lr.yaml`](../search_spaces/label_lr.yaml), shows most of it. With the first line
+`# yaml-language-server: $schema=schema.json`, an editor completes and checks the file.
 
-Files in `search_spaces/` are found by their bare name. Every key not named here is an error, and all errors of a file
-come at once, a line each:
+A file in `search_spaces/` is found by its bare name. An unknown key is an error. All errors of a file are printed
+together, one line each:
 
     label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 1.0e-3
 
-(YAML reads `1e-3` as a string; a number with an exponent needs a point and the exponent's sign.)
+(YAML reads `1e-3` as a string: a number with an exponent needs a point and the sign of the exponent.)
 
-For one setting in one arm, the first of these that says anything about it decides: the arm's own `fixed` or
-`parameters`; the shared `parameters`; the shared `fixed`; in a baseline, `train_on_meta: true`; the default.
+The first of these that names a setting decides on it in an arm: the arm's own `fixed` or `parameters`; the shared
+`parameters`; the shared `fixed`; `train_on_meta: true` in a baseline; the default.
 
-## Changes from the command line
+## In Python
 
-`--set key=value` changes the file before it is read; the value is YAML.
+`harness.Space` takes the same keys, makes the same checks, and raises a `SpaceError` with the same messages, without
+file and line. A parameter may be an object instead of a mapping with `type`:
 
-| written | meaning |
+```python
+import harness
+from harness.space import FloatParameter
+
+space = harness.Space(
+    study="label_lr",
+    fixed={"dataset": "digits", "epochs": 10},
+    arms={"learned": {"method": "learned", "parameters": {"label_lr": FloatParameter(low=0.01, high=10.0, log=True)}}},
+    baselines={"one_hot": {"method": "one_hot"}},
+    search={"trials": 12, "sampler": "random"},
+)
+```
+
+## Overrides on the command line
+
+`--set key=value` changes the file before it is validated. The value is YAML.
+
+| option | meaning |
 | --- | --- |
 | `--set search.trials=12` | a path in the file |
-| `--set arms.learned.parameters.label_lr.high=3` | as deep as it goes |
-| `--set label_lr=0.3` | a setting: fixed so in every arm, and searched in none |
+| `--set arms.learned.parameters.label_lr.high=3` | a path of any depth |
+| `--set label_lr=0.3` | a setting: fixed in every arm, and searched in none |
 | `--set trials=12` | a key of `search` |"""
 
 _SECTIONS = (
@@ -95,39 +113,38 @@ _SECTIONS = (
 _AFTER = {
     "Objective": [
         "### Several objectives",
-        "`objectives`, a list of two or more, stands in place of `objective`; the result is then the *Pareto front*: "
-        "the trials that no other equals in every objective and beats in one.",
+        "A list of two or more `objectives` replaces `objective`. The result is then the *Pareto front*: the trials "
+        "that no other trial dominates.",
         "    objectives:\n      - {metric: val_accuracy}\n      - {metric: val_calibration_error}",
-        "| metric | what it is | better |\n| --- | --- | --- |\n"
-        "| `val_accuracy` | share of the validation images that are classified rightly | higher |\n"
+        "| metric | definition | better |\n| --- | --- | --- |\n"
+        "| `val_accuracy` | share of the validation images that are classified correctly | higher |\n"
         "| `val_loss` | cross-entropy on them, nats | lower |\n"
-        "| `val_calibration_error` | how far the model's confidence in them is from its accuracy: expected calibration "
-        "error in 15 bins of equal width | lower |\n"
-        "| `epochs` | passes over the training images; a pass with label steps counts as one | lower |\n"
-        "| `busy_seconds` | what the trial computed, all its seeds, set-up and label steps included; noisy: "
-        "whatever else the machine does is in it, and the first trial of a worker is the slowest | lower |",
-        "The first, or the only one, is `val_accuracy` or `val_loss`, since the others are easily had by learning "
-        "nothing. All are those of the last epoch. Samplers for several: `tpe`, `gp`, `nsga2`, `random`, `qmc`, "
-        "`grid`. There is no pruning: at an early epoch, no trial is known to be off the front.",
+        "| `val_calibration_error` | expected calibration error on them, 15 bins of equal width | lower |\n"
+        "| `epochs` | passes over the training images | lower |\n"
+        "| `busy_seconds` | computing time of the trial, with all its seeds, set-up and label steps; noisy: it depends "
+        "on the load of the machine, and the first trial of a worker is the slowest | lower |",
+        "The first or only one is `val_accuracy` or `val_loss`: a model that learns nothing is good in the others. All "
+        "are measured at the last epoch. Samplers for several: `tpe`, `gp`, `nsga2`, `random`, `qmc`, `grid`. Several "
+        "objectives cannot be pruned.",
     ],
     "Settings": [
-        "`fixed` gives one of these a value; `parameters` searches it. Real numbers are searched as `float` or "
-        "`categorical`, whole numbers as `int` or `categorical`, all else as `categorical`; bounds and choices must be "
-        "values that the setting allows."
+        "`fixed` gives a setting a value; `parameters` searches it. Real numbers are searched as `float` or "
+        "`categorical`, whole numbers as `int` or `categorical`, others as `categorical`. The setting must allow the "
+        "bounds and choices."
     ],
     "CategoricalParameter": [
         "### when",
-        "A parameter with `when` exists only beside the named values of other settings, all of them:",
+        "A parameter with `when` is active only if all the named settings have the given values:",
         "    parameters:\n"
         "      labels: {type: categorical, choices: [instance, class]}\n"
         "      label_lr: {type: float, low: 0.01, high: 10.0, log: true, when: {method: learned}}\n"
         "      momentum: {type: float, low: 0.0, high: 0.95, when: {labels: [class]}}",
-        "Where it does not exist, the setting keeps its fixed value. The other setting may be fixed, or searched as "
-        "int or categorical.",
+        "While it is inactive, the setting has its fixed value. The other setting is fixed, or searched as int or "
+        "categorical.",
         "### points",
-        "`points` of an arm are tried first, in their order: `points: [{label_lr: 1.0, meta_interval: 4}]`. What a "
-        "point leaves out is suggested. `points: tried.yaml` takes the list from a YAML or JSON file beside the space "
-        "file (`--set arms.learned.points=tried.json`: from the current folder); a sweep keeps the points themselves.",
+        "The `points` of an arm are tried first, in order: `points: [{label_lr: 1.0, meta_interval: 4}]`. The sampler "
+        "suggests what a point omits. `points: tried.yaml` reads the list from a YAML or JSON file beside the space "
+        "file (`--set arms.learned.points=tried.json`: in the current folder). The sweep keeps the points themselves.",
         "### constraints",
         "A constraint is a comparison (`<`, `<=`, `>`, `>=`, also in a chain) of arithmetic: numbers, names, "
         "`+ - * / **`, brackets, and `abs`, `min`, `max`, `log`, `exp`, `sqrt`. The names are "

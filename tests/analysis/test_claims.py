@@ -17,7 +17,7 @@ def test_every_study_has_a_space_of_its_name_and_baselines_to_beat(study) -> Non
     assert space.study == study.name
     assert study.claim in CLAIMS
     assert {arm.role for arm in space.arms} == {"arm", "baseline"}
-    budgets = set(space.shares().values())
+    budgets = set(space.trials_per_arm().values())
     assert len(budgets) == 1, "as many trials for every arm"
 
 

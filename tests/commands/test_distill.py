@@ -25,7 +25,7 @@ def teachers_of(space: Space, **changes: object) -> list[Configuration]:
     """A configuration of each arm, as if it had won."""
     chosen = []
     for number, arm in enumerate(space.arms):
-        params = arm.draw(lambda name, parameter: parameter.low)  # type: ignore[union-attr]
+        params = arm.sample(lambda name, parameter: parameter.low)  # type: ignore[union-attr]
         config = arm.config(params).model_copy(update=changes if number else {})
         chosen.append(Configuration(arm.name, arm.role, number, params, config, 0.9))
     return chosen
@@ -44,7 +44,7 @@ def test_students_differ_in_their_teachers_alone(tmp_path: Path) -> None:
         ("from_label_smoothing", "baseline"),
         (UNTAUGHT, "baseline"),
     ]
-    assert set(students.shares().values()) == {5}
+    assert set(students.trials_per_arm().values()) == {5}
     taught, untaught = students.arms[0], students.arm(UNTAUGHT)
     assert set(taught.parameters) - set(untaught.parameters) == {"distill_temperature", "distill_weight"}
     assert set(untaught.parameters) == {"lr", "epochs"}, "when to stop was searched, so it is here"

@@ -15,9 +15,9 @@ def test_shared_settings_and_parameters_reach_every_arm(loaded: Callable[..., Sp
     space = loaded()
     assert [arm.name for arm in space.arms] == ["learned", "one_hot"]
     assert all(arm.fixed["noise_rate"] == 0.4 for arm in space.arms)
-    lr = FloatParameter(type="float", low=0.01, high=0.5, log=True)
+    lr = FloatParameter(low=0.01, high=0.5, log=True)
     assert all(arm.parameters["lr"] == lr for arm in space.arms)
-    assert space.arm("learned").parameters["meta_interval"] == IntParameter(type="int", low=1, high=8)
+    assert space.arm("learned").parameters["meta_interval"] == IntParameter(low=1, high=8)
 
 
 def test_fixed_and_searched_settings_are_together_all_there_are(loaded: Callable[..., Space]) -> None:
@@ -63,13 +63,13 @@ def test_a_config_holds_fixed_and_searched_values(loaded: Callable[..., Space]) 
 def test_a_config_is_refused_other_than_the_arms_own_values(
     loaded: Callable[..., Space], params: dict[str, float]
 ) -> None:
-    with pytest.raises(ValueError, match=r"one_hot takes|greater than"):
+    with pytest.raises(ValueError, match=r"one_hot expects|greater than"):
         loaded().arm("one_hot").config(params)
 
 
 def test_trials_are_shared_evenly_with_the_remainder_to_the_first(loaded: Callable[..., Space]) -> None:
-    assert loaded().shares() == {"learned": 3, "one_hot": 2}
-    assert loaded(overrides=["trials=1"]).shares() == {"learned": 1, "one_hot": 0}
+    assert loaded().trials_per_arm() == {"learned": 3, "one_hot": 2}
+    assert loaded(overrides=["trials=1"]).trials_per_arm() == {"learned": 1, "one_hot": 0}
 
 
 def test_the_short_form_of_a_sampler_is_the_long_one(loaded: Callable[..., Space]) -> None:

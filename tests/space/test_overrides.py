@@ -12,7 +12,7 @@ SystemMetrics = Callable[..., Space]
 
 def test_a_dotted_path_changes_one_place(loaded: SystemMetrics) -> None:
     changed = loaded(overrides=["arms.learned.parameters.label_lr.high=3", "search.trials=12", "study=other"])
-    assert changed.arm("learned").parameters["label_lr"] == FloatParameter(type="float", low=0.01, high=3.0, log=True)
+    assert changed.arm("learned").parameters["label_lr"] == FloatParameter(low=0.01, high=3.0, log=True)
     assert changed.search.trials == 12
     assert changed.study == "other"
 
@@ -26,7 +26,7 @@ def test_a_section_that_the_file_lacks_is_made(loaded: SystemMetrics) -> None:
             "objective.direction=minimize",
         ]
     )
-    assert changed.search.sampler == Tpe(type="tpe", startup_trials=3)
+    assert changed.search.sampler == Tpe(startup_trials=3)
     assert changed.objective.direction == "minimize"
 
 
@@ -39,7 +39,7 @@ def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded
         "minimize val_calibration_error",
         "minimize epochs",
     ]
-    assert space.search.pruner == NoPruner(type="none"), "nobody asked for one, and several cannot be pruned"
+    assert space.search.pruner == NoPruner(), "nobody asked for one, and several cannot be pruned"
     assert parse(dump(space)) == space
     assert [str(each) for each in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
 
@@ -67,7 +67,7 @@ def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: SystemMetrics) -
 
 
 def test_a_key_of_search_needs_no_path(loaded: SystemMetrics) -> None:
-    assert loaded(overrides=["trials=7", "sampler=random"]).search.sampler == Random(type="random")
+    assert loaded(overrides=["trials=7", "sampler=random"]).search.sampler == Random()
 
 
 def test_a_bare_seed_is_the_runs_own(loaded: SystemMetrics) -> None:
@@ -77,12 +77,12 @@ def test_a_bare_seed_is_the_runs_own(loaded: SystemMetrics) -> None:
 
 def test_another_type_of_pruner_drops_the_options_of_the_first(loaded: SystemMetrics) -> None:
     space = loaded(new="  pruner: {type: hyperband, max_epochs: 9}\n", overrides=["search.pruner.type=median"])
-    assert space.search.pruner == Median(type="median")
+    assert space.search.pruner == Median()
 
 
 def test_another_type_of_parameter_keeps_its_bounds(loaded: SystemMetrics) -> None:
     space = loaded(overrides=["parameters.epochs={type: float, low: 2, high: 9}", "parameters.epochs.type=int"])
-    assert space.arm("learned").parameters["epochs"] == IntParameter(type="int", low=2, high=9)
+    assert space.arm("learned").parameters["epochs"] == IntParameter(low=2, high=9)
 
 
 def test_later_overrides_go_before_earlier_ones(loaded: SystemMetrics) -> None:
@@ -111,7 +111,7 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: SystemMetrics) -> Non
         ("label_lr=[", "--set label_lr=[: expected readable YAML, got its end; check the "
          "brackets, the quotes and the indentation"),
         ("study.name=3", "--set study.name=3: study.name: expected a path through mappings, got something else at "
-         "study; set that key whole"),
+         "study; set the whole of that key"),
         ("method=one_hot", "--set method=one_hot: method: expected a setting, got method, which is an arm's own; name "
          "the arm: arms.NAME.method=…"),
         ("study=a/../b", "--set study=a/../b: study: expected letters, digits and . _ - only, a letter or digit first, "

@@ -58,7 +58,7 @@ def test_a_setting_fixed_on_the_command_line_leaves_the_points_of_a_file(loaded:
     ("text", "line"),
     [
         ("- {label_lr: 0.02}\n- {label_lr: 11.0}\n",
-         "tried.yaml:2: arms.learned.points[1].label_lr: expected a value that the search could suggest, got the number 11.0; choose one, or widen it"),
+         "tried.yaml:2: arms.learned.points[1].label_lr: expected a value that the search could suggest, got the number 11.0; choose another, or extend the parameter"),
         ("- label_lr: 0.02\n  metaintervall: 3\n",
          "tried.yaml:2: arms.learned.points[0].metaintervall: expected a known key, got the unknown key metaintervall; did you mean meta_interval?"),
         ("label_lr: 0.02\n",
@@ -77,5 +77,5 @@ def test_what_is_wrong_in_the_file_is_told_with_its_name_and_line(problems: Prob
 def test_a_file_that_is_not_there_is_told_where_it_was_named(problems: Problems) -> None:
     named = "    method: learned\n    points: nowhere.yaml\n"
     assert problems("    method: learned\n", named) == [
-        "small.yaml:10: arms.learned.points: expected a list, or the path of a file that holds one, got nowhere.yaml, which is not there; put it in ./"
+        "small.yaml:10: arms.learned.points: expected a list, or the path of a file that holds one, got nowhere.yaml, which does not exist; put it in ./"
     ]

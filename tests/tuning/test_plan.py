@@ -108,7 +108,7 @@ def plan(tmp_path: Path) -> SeedPlan:
 
     def configuration(arm: str, trial: int) -> Configuration:
         entry = where.arm(arm)
-        params = entry.draw(lambda name, parameter: parameter.low)
+        params = entry.sample(lambda name, parameter: parameter.low)
         return Configuration(arm, entry.role, trial, params, entry.config(params), 0.9)
 
     chosen = [configuration("learned", 4), configuration("one_hot", 7)]

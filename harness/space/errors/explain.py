@@ -1,4 +1,4 @@
-"""Errors of validation → problems with a file, a line and a remedy."""
+"""Problems of a space, made from the validation errors of its document."""
 
 from collections.abc import Iterable, Iterator
 from functools import cache
@@ -7,37 +7,33 @@ from typing import Any
 from pydantic_core import ErrorDetails
 
 from harness.space.document import Document
-from harness.space.errors.problems import Path, Problem, dotted, nearest, short
-from harness.space.errors.wording import Words, in_words
+from harness.space.errors.problems import KeyPath, Problem, nearest, short
+from harness.space.errors.validation import Words, describe
 from harness.space.settings import METHOD
-from harness.space.yaml_file.source import Source
 
 Schema = dict[str, Any]
 
+DEPENDENT_DEFAULT = "default_factory_not_called"
+"""Pydantic's error for a default that depends on an invalid value, which has an error of its own."""
 
-def explain(errors: Iterable[ErrorDetails], source: Source) -> Iterator[Problem]:
-    """Each error as a problem at the place in `source` that it is about."""
+
+def explain(errors: Iterable[ErrorDetails], document: Any) -> Iterator[Problem]:
+    """Give the problem that each error of validating `document` stands for."""
     for error in errors:
-        path: Path = tuple(part for part in error["loc"] if not _is_tag(part) and part != "[key]")
-        origin = source.origin(path)
-        yield Problem(origin.file, origin.line, dotted(path), *_words(error))
+        if error["type"] != DEPENDENT_DEFAULT:
+            path = tuple(part for part in error["loc"] if part != "[key]")
+            yield Problem(path, *_words(error, path, document))
 
 
-def _words(error: ErrorDetails) -> Words:
-    location = error["loc"]
+def _words(error: ErrorDetails, path: KeyPath, document: Any) -> Words:
     if error["type"] == "missing":
-        return f"the key {location[-1]}", "nothing", f"add `{location[-1]}: …`"
+        return f"the key {path[-1]}", "nothing", f"add `{path[-1]}: …`"
     if error["type"] != "extra_forbidden":
-        return in_words(error)
-    name = str(location[-1])
+        return describe(error)
+    name = str(path[-1])
     if name == METHOD:
         return "a setting", "method, which is an arm's own", "write it beside the arm's fixed and parameters"
-    return "a known key", f"the unknown key {short(name)}", nearest(name, _keys(location[:-1]))
-
-
-def _is_tag(part: str | int) -> bool:
-    """Whether a part of a place names a member of a union, and no key."""
-    return isinstance(part, str) and part.startswith("<") and part.endswith(">")
+    return "a known key", f"the unknown key {short(name)}", nearest(name, _known_keys(path[:-1], document))
 
 
 @cache
@@ -45,35 +41,26 @@ def _schema() -> Schema:
     return Document.model_json_schema()
 
 
-def _keys(location: Path) -> list[str]:
-    """The keys that the document's schema knows at a place (tags included), walking it from the top."""
-    node = _schema()
-    for part in location:
-        node = _deref(node)
-        if _is_tag(part):
-            node = _member(node, str(part)[1:-1])
-        elif isinstance(part, int):
-            options: list[Schema] = [node, *node.get("anyOf", [])]
-            node = next((option["items"] for option in options if "items" in option), {})
+def _known_keys(path: KeyPath, document: Any) -> list[str]:
+    """List the keys that the schema allows at `path`; `document` decides between the members of a union."""
+    node, value = _schema(), document
+    for part in path:
+        node, value = _resolved(node, value), value[part]
+        if isinstance(part, int):
+            node = node.get("items", {})
         else:
-            named = node.get("patternProperties", {})  # the arms, by name
-            node = node.get("properties", {}).get(part) or next(iter(named.values()), {})
-    return list(_deref(node).get("properties", {}))
+            arms_by_name = node.get("patternProperties", {}).values()
+            node = node.get("properties", {}).get(part) or next(iter(arms_by_name), {})
+    return list(_resolved(node, value).get("properties", {}))
 
 
-def _member(union: Schema, kind: str) -> Schema:
-    """The member of a union, however it nests, whose `type` is `kind`."""
-    for option in [*union.get("anyOf", []), *union.get("oneOf", [])]:
-        member = _deref(option)
-        if member.get("properties", {}).get("type", {}).get("const") == kind:
-            return member
-        deeper = _member(member, kind)
-        if deeper:
-            return deeper
-    return {}
-
-
-def _deref(node: Schema) -> Schema:
-    while "$ref" in node:
-        node = _schema()["$defs"][node["$ref"].rpartition("/")[2]]
-    return node
+def _resolved(node: Schema, value: Any) -> Schema:
+    """Follow references, and choose the member of a union: the one of the value's `type`, or that has keys or items."""
+    if "$ref" in node:
+        return _resolved(_schema()["$defs"][node["$ref"].rpartition("/")[2]], value)
+    members = [_resolved(member, value) for member in (*node.get("anyOf", ()), *node.get("oneOf", ()))]
+    if not members:
+        return node
+    kind = value.get("type") if isinstance(value, dict) else None
+    same_type = [member for member in members if member.get("properties", {}).get("type", {}).get("const") == kind]
+    return next((member for member in (*same_type, *members) if member.keys() & {"properties", "items"}), {})

@@ -1,6 +1,6 @@
-"""What is wrong with a space, in words: expected, got, where, and what to do next.
+"""Problems of a space: where it is wrong, what was expected, what was given, and what to do next.
 
-A file is never half read: every problem found in it is held by one `SpaceError`, each rendering as one line,
+One `SpaceError` holds every problem of a space, and prints one line for each:
 
     label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 1.0e-3
 """
@@ -10,20 +10,18 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic_core import InitErrorDetails, PydanticCustomError, ValidationError
-
 from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 
-LONGEST_QUOTE = 60
+MAX_QUOTE = 60
 
-Path = tuple[str | int, ...]
-"""Keys and list positions that lead from the top of a file to one place in it."""
+KeyPath = tuple[str | int, ...]
+"""Keys and list positions from the top of a document to one value in it."""
 
 
 @dataclass(frozen=True)
 class Origin:
-    """Where something was written: a file and its line, counted from 1, or an override, which has none."""
+    """Source of a value: a file and its line, counted from 1; or an override, which has no line."""
 
     file: str
     line: int | None = None
@@ -34,36 +32,35 @@ class Origin:
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing to put right. `key` is the dotted path to it, empty where the file as a whole is meant."""
+    """One error in a space. The path is empty if the whole document is meant; Python values have no origin."""
 
-    file: str
-    line: int | None
-    key: str
+    path: KeyPath
     expected: str
     got: str
     remedy: str
+    origin: Origin | None = None
 
     def __str__(self) -> str:
-        where = [str(Origin(self.file, self.line)), self.key] if self.key else [str(Origin(self.file, self.line))]
-        return printable(scrub(": ".join([*where, f"expected {self.expected}, got {self.got}; {self.remedy}"])))
+        words = f"expected {self.expected}, got {self.got}; {self.remedy}"
+        return printable(scrub(": ".join(map(str, filter(None, (self.origin, dotted(self.path), words))))))
 
 
 class SpaceError(HarnessError):
-    """A space that cannot be used; `problems` holds everything that is wrong with it, in the order of the file."""
+    """A space that cannot be used. `problems` holds all that is wrong with it, without repetitions."""
 
     def __init__(self, problems: Iterable[Problem]) -> None:
         self.problems = tuple(dict.fromkeys(problems))
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def dotted(path: Path) -> str:
-    """`("points", 0, "lr")` as a user writes it: `points[0].lr`."""
+def dotted(path: KeyPath) -> str:
+    """Format a path as a user writes it: `("points", 0, "lr")` is `points[0].lr`."""
     parts = (f"[{part}]" if isinstance(part, int) else f".{short(part)}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
 def quote(value: Any) -> str:
-    """A value as an error names it: its type where that is the point, then the value, cut short."""
+    """Format a value for an error: its type where that matters, and the value, shortened."""
     match value:
         case None:
             return "nothing"
@@ -74,40 +71,27 @@ def quote(value: Any) -> str:
         case int() | float():
             return f"the number {short(repr(value))}"
         case list() | tuple():
-            return "an empty list" if not value else f"a list of {len(value)}"
+            return f"a list of {len(value)}" if value else "an empty list"
         case dict():
-            return "an empty mapping" if not value else f"a mapping of {short(', '.join(map(str, value)))}"
+            return f"a mapping of {short(', '.join(map(str, value)))}" if value else "an empty mapping"
         case _:
             return f"a {type(value).__name__}"
 
 
-def nearest(name: str, known: Iterable[str]) -> str:
-    """What to do about a name that is not known: the one that was probably meant, or all there are."""
-    known = list(known)
-    close = difflib.get_close_matches(name, known, n=1, cutoff=0.5)
+def nearest(name: Any, choices: Iterable[str]) -> str:
+    """Suggest the choice that an unknown name probably means; else list all choices."""
+    choices = list(choices)
+    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5) if isinstance(name, str) else []
     if close:
         return f"did you mean {close[0]}?"
-    return f"use one of {', '.join(known)}" if known else "remove it"
-
-
-def complaint(expected: str, got: str, remedy: str) -> PydanticCustomError:
-    """A problem as a validator raises it; `explain` adds the place."""
-    # The message goes through as context: as a template its braces would be read as fields.
-    return PydanticCustomError("complaint", "complaint", {"expected": expected, "got": got, "remedy": remedy})
-
-
-def complaints(title: str, found: Iterable[tuple[Path, PydanticCustomError]]) -> None:
-    """Raise every problem found by one validator, each at its own place below it; no problem, no error."""
-    details = [InitErrorDetails(type=error, loc=path, input=None) for path, error in found]
-    if details:
-        raise ValidationError.from_exception_data(title, details)
+    return f"use one of {', '.join(choices)}" if choices else "remove it"
 
 
 def printable(text: str) -> str:
-    """One line of text that a terminal shows as it is: control characters and lone surrogates escaped."""
+    """Escape control characters and lone surrogates, so that a terminal shows one plain line."""
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
 def short(text: str) -> str:
-    """`text`, cut where it is too long for an error."""
-    return text if len(text) <= LONGEST_QUOTE else text[: LONGEST_QUOTE - 1] + "…"
+    """Cut a text that is too long for an error."""
+    return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 1] + "…"

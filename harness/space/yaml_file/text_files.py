@@ -1,42 +1,45 @@
-"""Files of a space: read whole as text, or refused in words."""
+"""Text files of a space, read whole."""
 
 from pathlib import Path
 
-from harness.space.errors.problems import Problem, SpaceError, short
-from harness.space.yaml_file.source import MOST_BYTES
+from harness.space.errors.problems import Origin, Problem, SpaceError, short
+
+MAX_BYTES = 128 * 1024
 
 
-def text_of(file: Path, what: str = "a space file") -> str:
-    """The text of `file`, which is to be `what`.
+def read_text(file: Path, what: str = "a space file") -> str:
+    """Read the text of `file`, which should be `what`.
 
     Raises:
-        SpaceError: it cannot be read, is too large, or is no UTF-8.
+        SpaceError: it cannot be read, is too large, or is not UTF-8.
     """
     try:
         with file.open("rb") as stream:
-            content = stream.read(MOST_BYTES + 1)
+            content = stream.read(MAX_BYTES + 1)
     except OSError as error:
-        raise missing(shown(file), reason(error), "check the file and who may read it") from None
-    if len(content) > MOST_BYTES:
-        raise missing(shown(file), f"more than {MOST_BYTES // 1024} KiB", f"is this {what}?", what)
+        raise file_error(display_path(file), os_error_reason(error), "check the file and its permissions") from None
+    if len(content) > MAX_BYTES:
+        raise file_error(display_path(file), f"more than {MAX_BYTES // 1024} KiB", f"is this {what}?", what)
     try:
         return content.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = content.count(b"\n", 0, error.start) + 1
+        origin = Origin(display_path(file), content.count(b"\n", 0, error.start) + 1)
         got = f"the byte 0x{content[error.start]:02x}"
-        raise SpaceError([Problem(shown(file), line, "", "text in UTF-8", got, "save the file as UTF-8")]) from None
+        raise SpaceError([Problem((), "text in UTF-8", got, "save the file as UTF-8", origin)]) from None
 
 
-def missing(name: str, got: str, remedy: str, expected: str = "a readable file") -> SpaceError:
-    return SpaceError([Problem(short(name) or "''", None, "", expected, got, remedy)])
+def file_error(name: str, got: str, remedy: str, expected: str = "a readable file") -> SpaceError:
+    """Make the error of a file as a whole."""
+    return SpaceError([Problem((), expected, got, remedy, Origin(short(name) or "''"))])
 
 
-def reason(error: OSError | ValueError) -> str:
+def os_error_reason(error: OSError | ValueError) -> str:
+    """Reason of an error without its file name."""
     return (error.strerror or "an error") if isinstance(error, OSError) else str(error)
 
 
-def shown(file: Path) -> str:
-    """The file as errors name it: from the current folder where it lies below."""
+def display_path(file: Path) -> str:
+    """Path of a file in errors: relative to the current folder if it is inside."""
     try:
         return str(file.resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -9,7 +9,8 @@ from typing import Any
 import ray
 
 from harness.space import CategoricalParameter, Resources, Space
-from harness.space.parameters import AnyParameter, Value
+from harness.space.base import Value
+from harness.space.parameters import AnyParameter
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.cluster import remote_options
 from harness.tuning.worker.options import WorkerOptions
@@ -30,7 +31,7 @@ def check_share(space: Space, resources: Resources) -> None:
     if not 0 < options.gpu < 1 or options.half_batch:
         return
     remote = ray.remote(**remote_options(resources), max_retries=0, max_calls=1)(_memory_error)
-    errors = {arm.name: remote.remote(options, arm.config(arm.draw(_upper_end)).model_dump()) for arm in space.arms}
+    errors = {arm.name: remote.remote(options, arm.config(arm.sample(_upper_end)).model_dump()) for arm in space.arms}
     for name, reference in errors.items():
         error = ray.get(reference)
         if error:

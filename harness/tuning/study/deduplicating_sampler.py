@@ -27,7 +27,8 @@ from optuna.trial import FrozenTrial, TrialState
 from scipy.stats import qmc
 
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter
-from harness.space.parameters import AnyParameter, Value
+from harness.space.base import Value
+from harness.space.parameters import AnyParameter
 from harness.space.strategies import Gp, Tpe
 from harness.tuning.failures import BY_SETTINGS
 from harness.tuning.study.optuna_internals import fixed_parameters, study_view
@@ -88,7 +89,7 @@ class DeduplicatingSampler(BaseSampler):
         if learnable >= self.settings.startup_trials:
             trials = index.training_subset()
             view = study_view(study, trials, as_pruned=filter(_failed_by_settings, trials))
-            if self.arm.conditional or not learnable:
+            if self.arm.is_conditional or not learnable:
                 joint = self.model.infer_relative_search_space(view, trial)
             else:  # the same without a loop over all trials
                 joint = {name: found for name, found in sorted(search_space.items()) if not found.single()}
@@ -98,7 +99,7 @@ class DeduplicatingSampler(BaseSampler):
             yield self._sobol_point(trial.number)
         rng = random.Random(self.seed)
         for _ in range(UNIFORM_DRAWS):
-            yield self.arm.draw(lambda name, parameter: parameter.at(rng.random()))
+            yield self.arm.sample(lambda name, parameter: parameter.quantile(rng.random()))
         shuffled = combinations(self.arm, MAX_COMBINATIONS)
         rng.shuffle(shuffled)
         yield from shuffled
@@ -115,12 +116,12 @@ class DeduplicatingSampler(BaseSampler):
 
         def suggest(name: str, parameter: AnyParameter) -> Any:
             if parameter.size == 1:
-                return parameter.at(0.0)
+                return parameter.quantile(0.0)
             if name in together:
                 return together[name]
             return self.model.sample_independent(view, trial, name, search_space[name])
 
-        return self.arm.draw(suggest)
+        return self.arm.sample(suggest)
 
     def _sobol_point(self, index: int) -> dict[str, Value]:
         if not self.arm.parameters:
@@ -129,7 +130,7 @@ class DeduplicatingSampler(BaseSampler):
         if index > 0:  # scipy refuses 0
             sobol.fast_forward(index)
         point = dict(zip(self.arm.parameters, map(float, sobol.random(1)[0]), strict=True))
-        return self.arm.draw(lambda name, parameter: parameter.at(point[name]))
+        return self.arm.sample(lambda name, parameter: parameter.quantile(point[name]))
 
 
 def _failed_by_settings(trial: FrozenTrial) -> bool:
@@ -163,4 +164,4 @@ def combinations(arm: Arm, limit: int | None = None) -> list[dict[str, Value]]:
 
 def _without_absent(arm: Arm, values: Mapping[str, Value]) -> dict[str, Value]:
     """The values of the parameters that exist under the arm's conditions."""
-    return arm.draw(lambda name, parameter: values[name])
+    return arm.sample(lambda name, parameter: values[name])

@@ -53,7 +53,7 @@ def suggest_missing(study: optuna.Study, space: Space, arm: Arm, trial: optuna.T
             study.sampler = make_sampler(space, arm, f"{index}:{name}")
         return _suggest(trial, name, parameter)
 
-    arm.draw(suggest)
+    arm.sample(suggest)
 
 
 def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
@@ -82,7 +82,7 @@ def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
         match space.search.sampler:
             case strategies.Tpe() as tpe:
                 model: samplers.BaseSampler = samplers.TPESampler(
-                    n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.conditional, seed=seed
+                    n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.is_conditional, seed=seed
                 )
                 learns_from = (TrialState.COMPLETE, TrialState.PRUNED)
                 return DeduplicatingSampler(arm, tpe, model, learns_from, sequence_seed, seed)
@@ -130,7 +130,7 @@ def make_pruner(space: Space, arm: Arm) -> pruners.BasePruner:
         match space.search.pruner:
             case strategies.SuccessiveHalving() as halving:
                 return pruners.SuccessiveHalvingPruner(
-                    min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.most_epochs)),
+                    min_resource=halving.min_epochs or max(1, round(FIRST_RUNG * arm.max_epochs)),
                     reduction_factor=halving.reduction_factor,
                     min_early_stopping_rate=halving.min_early_stopping_rate,
                     bootstrap_count=halving.bootstrap_count,
@@ -138,7 +138,7 @@ def make_pruner(space: Space, arm: Arm) -> pruners.BasePruner:
             case strategies.Hyperband() as hyperband:
                 pruner = pruners.HyperbandPruner(
                     min_resource=hyperband.min_epochs,
-                    max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.most_epochs),
+                    max_resource=max(hyperband.min_epochs, hyperband.max_epochs or arm.max_epochs),
                     reduction_factor=hyperband.reduction_factor,
                     bootstrap_count=hyperband.bootstrap_count,
                 )

@@ -83,7 +83,7 @@ def _trials_without_gain(space: Space, trials: Sequence[FrozenTrial]) -> int:
         count += 1
         if trial.state != TrialState.COMPLETE:
             continue
-        point = space.gains(trial.values)
+        point = space.utilities(trial.values)
         if not any(weakly_dominates(member, point) for member in front):
             front = [*(member for member in front if not weakly_dominates(point, member)), point]
             count = 0

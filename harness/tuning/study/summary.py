@@ -28,7 +28,7 @@ def summarise(space: Space, records: Sequence[TrialRecord], *, name: str, wall_s
                 params=record.params,
                 values=dict(zip(metrics, record.values, strict=True)),
             )
-            for record in (pareto_front(records, space) if space.several else [])
+            for record in (pareto_front(records, space) if space.is_multi_objective else [])
         ],
         best=BestTrial(
             arm=top.arm,
@@ -63,7 +63,7 @@ def _summarise_arm(space: Space, name: str, records: Sequence[TrialRecord]) -> A
         label_accuracy=metrics.get("label_accuracy"),
         noisy_labels_corrected=metrics.get("noisy_labels_corrected"),
         clean_labels_kept=metrics.get("clean_labels_kept"),
-        front=[record.number for record in pareto_front(own, space)] if space.several else [],
+        front=[record.number for record in pareto_front(own, space)] if space.is_multi_objective else [],
     )
 
 

@@ -122,7 +122,7 @@ class SweepStudy:
             handle = self._resume(arm, frozen)
             suggest_missing(self._studies[arm.name], self.space, arm, handle, frozen.number)
             return self._start(arm, handle)
-        unasked, shares = self._unasked_by_arm(), self.space.shares()
+        unasked, shares = self._unasked_by_arm(), self.space.trials_per_arm()
         waiting = [arm for arm in self.space.arms if unasked[arm.name] > 0]
         if not waiting:
             return None
@@ -151,7 +151,7 @@ class SweepStudy:
 
     def _unasked_by_arm(self) -> dict[str, int]:
         """Trials of each arm's share that were not asked for yet; 0 where a rule has stopped the arm."""
-        shares = self.space.shares()
+        shares = self.space.trials_per_arm()
         unasked = {}
         for arm in self.space.arms:
             trials = self._trials(arm)
@@ -207,7 +207,7 @@ class SweepStudy:
             return False
         running.epoch = epoch
         value = metrics[self.space.objective.metric]
-        if self.space.several:  # `Trial.report` refuses several objectives: Optuna has no pruner for them
+        if self.space.is_multi_objective:  # `Trial.report` refuses several objectives: Optuna has no pruner for them
             self._storage.set_trial_intermediate_value(trial_id(running.handle), epoch, value)
             return False
         # A kill may come between any two of these writes. Until the value is written, the epoch is reported again;

@@ -62,13 +62,13 @@ def best_trial(records: Iterable[TrialRecord], space: Space) -> TrialRecord | No
     Several objectives are compared in order, so that this is the first trial of `pareto_front`.
     """
     candidates = _candidates(records)
-    return max(candidates, key=lambda record: space.gains(record.values), default=None)
+    return max(candidates, key=lambda record: space.utilities(record.values), default=None)
 
 
 def pareto_front(records: Iterable[TrialRecord], space: Space) -> list[TrialRecord]:
     """The feasible complete trials that no other one dominates, best first by the first objective."""
     candidates = _candidates(records)
-    return [candidates[index] for index in front_indices([space.gains(record.values) for record in candidates])]
+    return [candidates[index] for index in front_indices([space.utilities(record.values) for record in candidates])]
 
 
 def _candidates(records: Iterable[TrialRecord]) -> list[TrialRecord]:

@@ -1,0 +1,108 @@
+"""Load a space from a YAML file, found by path or by bare name."""
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import harness
+from harness.space.errors.problems import Origin, Problem, SpaceError
+from harness.space.space import Space
+from harness.space.yaml_file.overrides import override
+from harness.space.yaml_file.points import read_points
+from harness.space.yaml_file.reader import read
+from harness.space.yaml_file.text_files import display_path, file_error, os_error_reason, read_text
+
+FOLDER = "search_spaces"
+SUFFIXES = ("", ".yaml", ".yml")
+
+
+def load(path_or_name: str | Path, overrides: Sequence[str] = ()) -> Space:
+    """Load a space file.
+
+    Args:
+        path_or_name: a path, or the bare name (with or without .yaml) of a file in `search_spaces/` of the current
+            folder or beside the package.
+        overrides: changes to the file, each `key=value`, in this order; see `harness.space.yaml_file.overrides`.
+
+    Raises:
+        SpaceError: with every problem of the file and the overrides; or the file cannot be read.
+    """
+    file = find_file(path_or_name)
+    return parse(read_text(file), display_path(file), overrides, file.parent)
+
+
+def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder: Path | None = None) -> Space:
+    """Load a space from the text of a file.
+
+    Args:
+        name: name of the file in errors.
+        folder: folder of the files that the text names; default: the current one.
+    """
+    source = read(text, lambda line: Origin(name, line))
+    if not isinstance(source.data, dict):
+        if not source.problems:
+            empty = source.data is None
+            got, remedy = ("an empty file", f"start from a file of {FOLDER}/") if empty else (
+                "something else", "write `key: value` lines"
+            )  # fmt: skip
+            source.add_problem((), "a mapping with study, arms and more", got, remedy)
+        raise SpaceError(source.problems)
+    read_points(source, folder or Path())
+    for change in overrides:
+        override(source, change)
+        read_points(source, folder or Path())
+    try:
+        space = Space(**source.data)
+    except SpaceError as error:
+        found = [
+            replace(each, origin=source.origin(each.path)) for each in error.problems if each.path not in source.unread
+        ]
+        raise SpaceError(sorted([*source.problems, *found], key=_position)) from None
+    if source.problems:
+        raise SpaceError(sorted(source.problems, key=_position))
+    return space
+
+
+def _position(problem: Problem) -> tuple[bool, str, int]:
+    """Sort key: by file and line, overrides last."""
+    if problem.origin is None or problem.origin.line is None:
+        return True, "", 0
+    return False, problem.origin.file, problem.origin.line
+
+
+def find_file(path_or_name: str | Path) -> Path:
+    """Find a space file.
+
+    Raises:
+        SpaceError: there is none; the remedy names the nearest ones.
+    """
+    given = Path(path_or_name)
+    name = str(path_or_name)
+    try:
+        if given.is_file():
+            return given
+        is_bare = given.name == name and name not in ("", ".", "..")
+        for folder in _folders() if is_bare else ():
+            for suffix in SUFFIXES:
+                if (folder / f"{name}{suffix}").is_file():
+                    return folder / f"{name}{suffix}"
+        if given.is_dir():
+            raise file_error(name, "a folder", "name a file in it")
+        if given.exists():
+            raise file_error(name, "neither file nor folder", "copy it to a file first")
+    except (OSError, ValueError) as error:
+        raise file_error(name, os_error_reason(error), "name another file") from None
+    known = sorted({file.stem for folder in _folders() for file in folder.glob("*.y*ml")})
+    close = difflib.get_close_matches(given.stem, known, n=3, cutoff=0.4)
+    if close:
+        remedy = f"did you mean {' or '.join(close)}?"
+    else:
+        remedy = f"use one of {', '.join(known)}, or a path" if known else "give the path of a file"
+    raise file_error(name, "nothing of that name", remedy)
+
+
+def _folders() -> list[Path]:
+    """Folders to search for bare names, in order."""
+    beside_package = Path(harness.__file__).resolve().parent.parent / FOLDER
+    return [folder for folder in (Path(FOLDER), beside_package) if folder.is_dir()]
