@@ -1,13 +1,13 @@
-"""What a trial costs the driver, and what it leaves in its memory, as there are more of them.
+"""What a trial costs the driver in time and in memory, by the number of trials before it.
 
     python -m benchmarks.scale                         # 100 and 1,000 trials; a table, and scale.json beside this file
     python -m benchmarks.scale --trials 10000 --slots 16 --seconds 1
 
-A sweep of `label_lr` whose trials sleep instead of training: searched by the project's own searcher and scheduler, with
-its journal, spool and writer, MLflow's store a SQLite file, on one machine that Ray takes for one of `--slots` cores.
-Each number of trials is a sweep in a process of its own. *By the clock* leaves out the first trial of every slot, whose
-worker has to start; *ideal* is the time that the sleeping alone takes; the driver's computing is that of its process,
-all threads, over the whole sweep; its memory is the peak above what it held when all was imported.
+A sweep of `label_lr` whose trials sleep instead of training, with the project's own searcher, scheduler, journal, event
+log and MLflow writer (a SQLite file), on one machine of which Ray is told that it has `--slots` cores. Each number of
+trials is a sweep in a process of its own. *By the clock* leaves out the first trial of every slot, whose worker has to
+start; *ideal* is the time that the sleeping alone takes; the driver's computing is that of its process, all threads,
+over the whole sweep; its memory is the peak above what it held when all was imported.
 """
 
 import argparse
@@ -24,32 +24,25 @@ from pathlib import Path
 from typing import Any
 
 from harness.tuning.execution import executor
+from harness.tuning.worker.chunk_report import failure_report
 
 SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
 WORKERS = "SCALE_WORKERS"  # a folder where each worker leaves a file of its own
 SETTINGS = ("baselines={}", "epochs=1", "search.pruner=none")
 
 
-class Sleeper(executor.TrialTrainable):  # type: ignore[misc]  # ray ships no types for it
+class SleepingTrainable(executor.TrialTrainable):  # type: ignore[misc]  # ray ships no types for it
     """Stands for the trainable of a sweep: one epoch, asleep, and a value that follows from the settings."""
 
     def setup(self, config: dict[str, Any]) -> None:
-        self.work = None
         Path(os.environ[WORKERS], str(os.getpid())).touch()
         self.value = 1.0 - abs(float(config["config"]["lr"]) - 0.1)
 
     def step(self) -> dict[str, Any]:
         seconds = float(os.environ[SECONDS])
         time.sleep(seconds)
-        told = {
-            "epochs": [(1, {"val_accuracy": self.value})],
-            "failure": "",
-            "busy": seconds,
-            "data": [],
-            "remarks": [],
-            "trouble": (),
-        }
-        return {**told, "finished": True}
+        epochs = [(1, {"val_accuracy": self.value})]
+        return {"chunk": [{**failure_report(""), "epochs": epochs, "seconds": seconds}]}
 
 
 def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
@@ -63,7 +56,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
     from harness.tracking.spool.spooled_sweep import SpooledSweep
 
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
-    executor.TrialTrainable = Sleeper  # type: ignore[misc]
+    executor.TrialTrainable = SleepingTrainable  # type: ignore[misc]
     os.environ[SECONDS] = str(seconds)
     with tempfile.TemporaryDirectory() as name, tempfile.TemporaryDirectory() as workers:
         os.environ[WORKERS] = workers
@@ -74,7 +67,7 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         summary = search(space, runs_dir=name, quiet=True)
         computed = time.process_time() - computed
         ray.shutdown()
-        ends = sorted(change.end_time or 0 for change in SpooledSweep.read(summary.path).changes.values())
+        ends = sorted(update.end_time or 0 for update in SpooledSweep.read(summary.path).updates.values())
         started = len(os.listdir(workers))
         journal = (summary.path / "study.journal").stat().st_size
     assert len(ends) == trials == summary.states.complete, (len(ends), summary.states)
