@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.spool.cursor import Cursor
+from harness.tracking.spool.cursor import Cursor, cursor_path
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import (
     ArtifactsAdded,
@@ -126,8 +126,7 @@ def test_sending_everything_again_in_whatever_batches_changes_nothing(
 ) -> None:
     before = show(sweep_events(3))
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", batch)
-    for cursor in log_folder.glob("cursor-*.json"):
-        cursor.unlink()
+    cursor_path(log_folder, store).write_text('{"tracking_uri": "a damaged curs')
     send(log_folder, store)
     assert shown(store) == before
     send(log_folder, store, rebuild=True)
@@ -244,8 +243,6 @@ def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(show: Show, store: 
     assert client.search_runs([experiment], "tags.trial = '0'") == []
     assert "deleted by hand" in log_of(log_folder)
 
-    for cursor in log_folder.glob("cursor-*.json"):
-        cursor.unlink()
     send(log_folder, store, rebuild=True)
     (revived,) = client.search_runs([experiment], "tags.trial = '0'")
     assert len(client.get_metric_history(revived.info.run_id, "train_loss")) == EPOCHS + 1

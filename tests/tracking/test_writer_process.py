@@ -16,13 +16,18 @@ import requests
 from mlflow import MlflowClient
 from mlflow.entities import Metric
 from mlflow.exceptions import MlflowException
-from mlflow.protos.databricks_pb2 import INTERNAL_ERROR, TEMPORARILY_UNAVAILABLE
+from mlflow.protos.databricks_pb2 import (
+    INTERNAL_ERROR,
+    REQUEST_LIMIT_EXCEEDED,
+    TEMPORARILY_UNAVAILABLE,
+    UNAUTHENTICATED,
+)
 
 from harness.sync import main as sync
 from harness.tracking import tracker as tracker_module
 from harness.tracking.mlflow_view import mlflow_writer
 from harness.tracking.mlflow_view.writer_process import EventSender, ParentProcess, main, send_until_done
-from harness.tracking.spool.cursor import Cursor, count_pending, cursor_path
+from harness.tracking.spool.cursor import Cursor, count_pending
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
 from harness.tracking.spool.writer_log import FILE as LOG
@@ -99,8 +104,10 @@ def test_a_writer_killed_at_any_call_leaves_nothing_out_and_nothing_double(
         MlflowException("API request failed", INTERNAL_ERROR),
         requests.ConnectionError("refused"),
         OSError(28, "No space left on device"),
+        MlflowException("slow down", REQUEST_LIMIT_EXCEEDED),
+        MlflowException("sign in", UNAUTHENTICATED),
     ],
-    ids=["503", "500", "connection", "disk"],
+    ids=["503", "500", "connection", "disk", "429", "401"],
 )
 def test_a_server_that_fails_for_a_while_gets_everything_when_it_is_back(
     error: Exception,
@@ -201,7 +208,7 @@ def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
     assert Cursor.load(folder, store).skipped == 0
 
 
-def test_a_server_that_reads_and_does_not_write_is_away(
+def test_a_server_that_reads_and_does_not_write_is_unavailable(
     log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_events(log_folder, sweep_events(2))
@@ -215,15 +222,15 @@ def test_a_server_that_reads_and_does_not_write_is_away(
     assert cursor.unreachable
 
 
-def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
+def test_a_server_that_stays_unavailable_is_given_up_when_the_driver_has_ended(
     log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_events(log_folder, sweep_events(2))
 
-    def act(call: int) -> None:
+    def fail(call: int) -> None:
         raise requests.ConnectionError("refused")
 
-    on_each_call(monkeypatch, act, after=False)
+    on_each_call(monkeypatch, fail, after=False)
     begin = time.monotonic()
     assert not send_without_driver(log_folder, store, seconds=1.0)
     assert 0.9 < time.monotonic() - begin < 3
@@ -231,16 +238,7 @@ def test_a_server_that_stays_away_is_given_up_when_the_driver_has_ended(
     assert (cursor.offset, cursor.unreachable) == (0, "refused")
 
 
-def test_a_damaged_cursor_costs_a_second_sending_and_nothing_else(log_folder: Path, store: str) -> None:
-    write_events(log_folder, sweep_events(2))
-    send(log_folder, store)
-    before = shown(store)
-    cursor_path(log_folder, store).write_text('{"tracking_uri": "sqli')
-    send(log_folder, store)
-    assert shown(store) == before
-
-
-def test_damaged_lines_are_told_in_the_log_and_stepped_over(log_folder: Path, store: str) -> None:
+def test_damaged_lines_are_logged_and_skipped(log_folder: Path, store: str) -> None:
     write_events(log_folder, sweep_events(1))
     path = log_folder / "events.log"
     path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
@@ -249,30 +247,20 @@ def test_damaged_lines_are_told_in_the_log_and_stepped_over(log_folder: Path, st
     assert "skipped 1 damaged lines of events.log" in (log_folder / LOG).read_text()
 
 
-def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(log_folder: Path, store: str) -> None:
+@pytest.mark.parametrize("start_at", [3, None], ids=["started", "never started"])
+def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(
+    start_at: int | None, log_folder: Path, store: str
+) -> None:
     tracker = Tracker(log_folder, store, every=0.2)
-    for index, each in enumerate(sweep_events(3)):
-        tracker.append(each)
-        if index == 3:
+    for index, event in enumerate(sweep_events(3)):
+        tracker.append(event)
+        if index == start_at:
             tracker.start()
-    sent = tracker.finish(timeout=60)
-    assert (sent.tracking_uri, sent.experiment, sent.pending, sent.skipped, sent.unreachable) == (
-        store,
-        "a study",
-        0,
-        0,
-        "",
-    )
-    assert MlflowClient(store).get_run(sent.run_id).info.status == "FINISHED"
+    status = tracker.finish(timeout=60)
+    assert (status.tracking_uri, status.experiment) == (store, "a study")
+    assert (status.pending, status.skipped, status.unreachable) == (0, 0, "")
+    assert MlflowClient(store).get_run(status.run_id).info.status == "FINISHED"
     assert len(shown(store)) == 4
-
-
-def test_a_tracker_that_was_never_started_still_sends_at_the_end(log_folder: Path, store: str) -> None:
-    tracker = Tracker(log_folder, store)
-    for each in sweep_events(1):
-        tracker.append(each)
-    assert tracker.finish(timeout=60).pending == 0
-    assert shown(store)["a study"]["status"] == "FINISHED"
 
 
 def test_a_writer_that_cannot_even_start_is_told(log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -283,7 +271,7 @@ def test_a_writer_that_cannot_even_start_is_told(log_folder: Path, store: str, m
     assert (sent.pending, sent.unreachable) == (1, f"the writer process failed, see {log_folder / 'writer.err'}")
 
 
-def test_the_writer_refuses_a_folder_without_a_spool(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_writer_refuses_a_folder_without_an_event_log(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main([str(tmp_path / "nowhere")]) == 2
     assert "found no such file" in capsys.readouterr().err
 
