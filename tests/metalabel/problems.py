@@ -12,6 +12,8 @@ from torch.nn import functional as F
 
 from harness.metalabel import compute_label_gradient
 
+from .models import residual
+
 # A float64 gradient passes through a few hundred roundings of relative size 1e-16 each; entries may cancel, so the
 # comparison is with the largest entry of the gradient.
 EXACT = 1e-10
@@ -61,17 +63,6 @@ def drawn(
         torch.randn(meta_batch, *shape, dtype=dtype),
         torch.randn(meta_batch, classes, dtype=dtype).mul(2).softmax(dim=-1),
     )
-
-
-class Residual(nn.Module):
-    """x + body(x)."""
-
-    def __init__(self, body: nn.Module) -> None:
-        super().__init__()
-        self.body = body
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.body(x)
 
 
 NORMS: dict[str, Callable[[int], nn.Module]] = {
@@ -130,7 +121,7 @@ def convolutional(draw: st.DrawFn) -> Problem:
             nn.Conv2d(3, channels, 3, stride, padding=1, bias=False),
             norm(channels),
             activation(),
-            Residual(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, groups=groups), norm(channels))),
+            residual(nn.Sequential(nn.Conv2d(channels, channels, 3, padding=1, groups=groups), norm(channels))),
             activation(),
             nn.Dropout(0.2),
             pools[pool],
