@@ -3,7 +3,6 @@
 import io
 import json
 from pathlib import Path
-from types import SimpleNamespace
 
 import pytest
 from rich.console import Console
@@ -12,14 +11,15 @@ from harness.console import SweepProgress
 from harness.tracking.spool import event_log, events
 from harness.tracking.spool.events import TrialWarning
 from harness.tracking.spool.run_updates import updates_by_run
-from harness.tuning.execution.scheduler import LedgerScheduler
+from harness.tuning.execution.scheduler import SourceScheduler
 from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.worker.chunk_report import failure_report
 from tests.conftest import finish, run, start
 from tests.support.kills import OFTEN, ended, wait_for_file
 from tests.tuning.conftest import Recorder, measured, space
 
 
-def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
+def test_a_warning_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
     heard = Recorder()
     printed = io.StringIO()
     study = SweepStudy(journal, space())
@@ -29,22 +29,15 @@ def test_a_remark_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run
     study.listeners += [heard, progress]
     trial = study.next()
     assert trial is not None
-    remark = "trials/0/checkpoint.pt: expected a whole checkpoint [of version 3]"
-    result = {
-        "seconds": 1.0,
-        "datasets": [],
-        "disk_error": (),
-        "epochs": [(1, measured(0.5))],
-        "failure": "",
-        "finished": False,
-        "warnings": [remark],
-    }
-    LedgerScheduler(study)._goes_on(SimpleNamespace(config={"number": trial.number}), result)
-    assert remark in printed.getvalue()
+    warning = "trials/0/checkpoint.pt: expected an intact checkpoint [of version 3]"
+    report = failure_report("")
+    report |= {"finished": False, "epochs": [(1, measured(0.5))], "warnings": [warning]}
+    assert SourceScheduler(study)._record(trial.number, report)
+    assert warning in printed.getvalue()
     (told,) = heard.of(TrialWarning)
-    assert (told.trial, told.text) == (trial.number, remark)
+    assert (told.trial, told.text) == (trial.number, warning)
     assert events.decode_event(events.encode_event(told)) == told
-    assert updates_by_run([told])[trial.number].tags == {"warning": remark}
+    assert updates_by_run([told])[trial.number].tags == {"warning": warning}
 
 
 @pytest.mark.slow
@@ -63,8 +56,8 @@ def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Pa
     result = run("harness.search", *fixed)
     assert result.code == 0, result.all
     said = (
-        f"{trial / 'checkpoint.pt'}: expected a whole checkpoint, got one whose checksum does not fit; the trial goes "
-        "on from the one before it"
+        f"{trial / 'checkpoint.pt'}: expected an intact checkpoint, got one with a wrong checksum; the trial goes on "
+        "from the one before it"
     )
     assert said in result.out
     records = [record for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")]
