@@ -1,11 +1,8 @@
 """`python -m harness.space`: print or write the reference page and the JSON schema of space files."""
 
 import argparse
-from pathlib import Path
 
-from harness.space.reference import PAGE_FILE, SCHEMA_FILE, page, schema
-
-ROOT = Path(__file__).resolve().parents[2]
+from harness.space.reference import PAGE_FILE, ROOT, SCHEMA_FILE, page, schema
 
 
 def main() -> None:

@@ -25,6 +25,11 @@ def test_what_is_checked_in_is_current(name: str, text: str) -> None:
     assert (ROOT / name).read_text() == text, "run `python -m harness.space --write`"
 
 
+def test_the_page_describes_every_type() -> None:
+    types = {name for name, node in json.loads(schema())["$defs"].items() if "properties" in node}
+    assert {f"<!-- begin {name} -->" for name in types - {"Parameters"}} <= set(page().splitlines())
+
+
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
 def test_every_shipped_space_is_valid_and_names_its_schema(file: Path) -> None:
     space = load(file)
