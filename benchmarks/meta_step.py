@@ -1,4 +1,4 @@
-"""What a meta-step costs: this package beside double backward, `higher` 0.2.1 and `torchopt` 0.7.3.
+"""Cost of a meta-step: this package, double backward by hand, `higher` 0.2.1 and `torchopt` 0.7.3.
 
     python benchmarks/meta_step.py                      # all workloads: a table, and meta_step.json beside this file
     python benchmarks/meta_step.py --workload mlp --rounds 9 --threads 2
@@ -7,9 +7,9 @@ A *step* is what one training iteration with a label gradient needs: the model's
 ∂M/∂Y. Peers compute ∂M/∂Y through a differentiable SGD step and get the model's gradient from the same pass, so that
 nobody pays for a second training pass. Before anything is timed, all must agree on ∂M/∂Y from the same start.
 
-Times: rounds interleave the methods in one process, in an order that rotates; a ratio is taken within a round, and the
+Times: rounds interleave the steps in one process, in an order that rotates; a ratio is taken within a round, and the
 median over rounds reported with its quartiles. On a CPU the clock is the process's computing time, so that others on
-the machine weigh less; on a GPU it is the wall's. Memory: a process for each method; peak resident size of two steps
+the machine weigh less; on a GPU it is the wall's. Memory: one process per step; peak resident size of two steps
 above what stood when the model, its optimiser and the data were built and the libraries had been called once.
 """
 
@@ -121,8 +121,8 @@ WORKLOADS = {
 }
 
 
-class Bench:
-    """One method's own copy of the model, its optimiser, and a step to time."""
+class TimedStep:
+    """A training step to time, with its own copy of the model and the optimiser."""
 
     def __init__(self, model: nn.Module, channels_last: bool, autocast: bool) -> None:
         self.model = deepcopy(model)
@@ -133,7 +133,7 @@ class Bench:
         self.device = next(self.model.parameters()).device
 
     def step(self, batch: Batch) -> Tensor | None:
-        """One iteration; the label gradient where the method computes one."""
+        """Run one iteration; returns the label gradient, if the step computes one."""
         with torch.autocast(self.device.type, torch.bfloat16, enabled=self.autocast):
             gradient = self.gradients(batch)
         self.optimizer.step()
@@ -147,7 +147,7 @@ class Bench:
             parameter.grad = gradient.detach()
 
 
-class Plain(Bench):
+class Plain(TimedStep):
     """A training step without a label gradient: the unit."""
 
     def gradients(self, batch: Batch) -> Tensor | None:
@@ -156,7 +156,7 @@ class Plain(Bench):
         return None
 
 
-class Forward(Bench):
+class Forward(TimedStep):
     """`harness.metalabel.meta_step`, forward mode."""
 
     label_gradient = "forward"
@@ -179,7 +179,7 @@ class ForwardRecompute(Forward):
     label_gradient = "forward_recompute"
 
 
-class Reverse(Forward):
+class DoubleBackward(Forward):
     """`harness.metalabel.meta_step`, double backward."""
 
     label_gradient = "double_backward"
@@ -191,7 +191,7 @@ class FiniteDifference(Forward):
     label_gradient = "finite_difference"
 
 
-class DoubleBackward(Bench):
+class FunctionalCall(TimedStep):
     """Double backward written out with `torch.func.functional_call`, as one would by hand."""
 
     def gradients(self, batch: Batch) -> Tensor | None:
@@ -221,7 +221,7 @@ class ForwardCompiled(PlainCompiled, Forward):
     gradients = Forward.gradients
 
 
-class Higher(Bench):
+class Higher(TimedStep):
     """facebookresearch/higher 0.2.1."""
 
     def gradients(self, batch: Batch) -> Tensor | None:
@@ -243,7 +243,7 @@ class Higher(Bench):
         return gradient
 
 
-class TorchOpt(Bench):
+class TorchOpt(TimedStep):
     """metaopt/torchopt 0.7.3, `MetaSGD`."""
 
     def gradients(self, batch: Batch) -> Tensor | None:
@@ -263,22 +263,22 @@ class TorchOpt(Bench):
         return gradient
 
 
-METHODS: dict[str, type[Bench]] = {
+STEPS: dict[str, type[TimedStep]] = {
     "plain": Plain,
     "forward": Forward,
     "forward recompute": ForwardRecompute,
-    "double_backward": Reverse,
-    "finite difference": FiniteDifference,
     "double backward": DoubleBackward,
+    "finite difference": FiniteDifference,
+    "functional_call": FunctionalCall,
     "higher": Higher,
     "torchopt": TorchOpt,
 }
-PEERS = ("double backward", "higher", "torchopt")
-COMPILED: dict[str, type[Bench]] = {"plain compiled": PlainCompiled, "forward compiled": ForwardCompiled}
+PEERS = ("functional_call", "higher", "torchopt")
+COMPILED: dict[str, type[TimedStep]] = {"plain compiled": PlainCompiled, "forward compiled": ForwardCompiled}
 
 
 def available(names: Sequence[str]) -> list[str]:
-    """The methods whose packages are installed; says so of the others."""
+    """The steps whose packages are installed; names the others on stderr."""
     found = []
     for name in names:
         if name in ("higher", "torchopt") and importlib.util.find_spec(name) is None:
@@ -288,10 +288,10 @@ def available(names: Sequence[str]) -> list[str]:
     return found
 
 
-def built(name: str, workload: Workload, options: argparse.Namespace) -> Bench:
+def built(name: str, workload: Workload, options: argparse.Namespace) -> TimedStep:
     torch.manual_seed(0)
     model = workload.build().to(options.device).train()
-    return (METHODS | COMPILED)[name](model, options.channels_last, options.autocast)
+    return (STEPS | COMPILED)[name](model, options.channels_last, options.autocast)
 
 
 def drawn(workload: Workload, options: argparse.Namespace, *, batch: int | None = None) -> Batch:
@@ -315,10 +315,10 @@ def now(device: str) -> float:
 
 
 def agreement(names: Sequence[str], workload: Workload, options: argparse.Namespace) -> dict[str, float]:
-    """Largest difference of each method's ∂M/∂Y from double backward's, over the largest entry, at one start."""
+    """Largest difference of each step's ∂M/∂Y from that of functional_call, over the largest entry, at one start."""
     batch = drawn(workload, options)
     gradients = {name: built(name, workload, options).step(batch) for name in names}
-    reference = gradients["double backward"]
+    reference = gradients["functional_call"]
     assert reference is not None
     top = float(reference.abs().max())
     return {
@@ -329,7 +329,7 @@ def agreement(names: Sequence[str], workload: Workload, options: argparse.Namesp
 
 
 def timings(names: Sequence[str], workload: Workload, options: argparse.Namespace) -> dict[str, list[float]]:
-    """Seconds a step, by method, one entry a round."""
+    """Seconds per step, by name, one entry per round."""
     batch = drawn(workload, options)
     benches = {name: built(name, workload, options) for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in names}
@@ -353,7 +353,7 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
     index = torch.arange(len(batch.labels), device=options.device)
     steps = max(interval, workload.calls // interval * interval)
 
-    def run(bench: Bench, labels: InstanceLabels, learns: bool) -> float:
+    def run(bench: TimedStep, labels: InstanceLabels, learns: bool) -> float:
         started = now(options.device)
         for step in range(steps):
             rows = labels.rows(index)
@@ -407,7 +407,7 @@ def memory_above_model(name: str, workload: Workload, options: argparse.Namespac
 
 
 def memories(names: Sequence[str], workload: str, arguments: Sequence[str]) -> dict[str, float]:
-    """`memory_above_model` of each method, each in a fresh process."""
+    """`memory_above_model` of each step, each in a fresh process."""
     found = {}
     for name in names:
         command = [sys.executable, __file__, *arguments, "--workload", workload, "--memory-of", name]
@@ -423,7 +423,7 @@ def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
 def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) -> dict[str, Any]:
     """All numbers of one workload."""
     workload = WORKLOADS[name]
-    names = available(list(METHODS))
+    names = available(list(STEPS))
     timed = [*names, *(COMPILED if options.compile else ())]
     error = agreement(timed, workload, options)
     allowed = {"finite difference": 0.2} | (
@@ -431,7 +431,7 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
     )
     for method, value in error.items():
         if value > allowed.get(method, float("inf")):
-            raise SystemExit(f"{name}: {method} differs from double backward by {value:.1e} of the largest entry")
+            raise SystemExit(f"{name}: {method} differs from functional_call by {value:.1e} of the largest entry")
     seconds = timings(timed, workload, options)
     memory = memories(names, name, arguments)
     peers = [peer for peer in PEERS if peer in names]
@@ -457,7 +457,7 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
 
 
 def table(results: dict[str, dict[str, Any]]) -> str:
-    """The numbers as Markdown: a row a method, a column a workload."""
+    """The numbers as Markdown: one row per step, one column per workload."""
     lines = ["| | " + " | ".join(results) + " |", "| --- |" + " --- |" * len(results)]
 
     def row(title: str, cells: Sequence[str]) -> None:
@@ -511,7 +511,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--compile", action="store_true", help="also time the plain and the forward step compiled")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
-    parser.add_argument("--memory-of", choices=METHODS, help=argparse.SUPPRESS)
+    parser.add_argument("--memory-of", choices=STEPS, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)
 
 
