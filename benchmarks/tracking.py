@@ -5,8 +5,8 @@
     python -m benchmarks.tracking --rounds 0 --pairs 5 --set width=1024    # longer epochs
     python -m benchmarks.tracking --rounds 0 --set search.concurrency=1    # on two cores, one is left
 
-Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time that the
-driver's loop is held by one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
+Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time of the
+driver's loop for one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
 reports the median and the 99th percentile over its results, and the medians over rounds are given with their range.
 
 *A sweep* is the space `label_lr` with small runs, on one Ray cluster in this process, with its tracker, or with one
@@ -50,8 +50,8 @@ from harness.tracking.spool.events import EpochMetrics, Event, SweepStarted, Tri
 from harness.tracking.tracker import Tracker
 
 METRICS = 14
-OURS, CALLBACK = 200, 12  # results of a round; the callback's take so much longer
-PACE = 0.005  # seconds between two results, of all ways: the writer has its share of the machine
+OURS, CALLBACK = 200, 12  # results of a round; one of the callback takes a thousand times longer
+PACE = 0.005  # seconds between two results, so that the writer process gets its share of the machine
 SWEEP = ("epochs=12", "width=64", "search.trials=18", "search.pruner=none", "search.concurrency=2")
 
 Way = Callable[[str, Path], list[float]]
@@ -59,20 +59,20 @@ Way = Callable[[str, Path], list[float]]
 
 @dataclass(frozen=True)
 class Server:
-    """A tracking server under way."""
+    """A running tracking server."""
 
     url: str
     process: psutil.Process
 
-    def computed(self) -> float:
-        """Seconds that all its processes have computed so far."""
-        every = [self.process, *self.process.children(recursive=True)]
-        return float(sum(sum(process.cpu_times()[:2]) for process in every))
+    def cpu_seconds(self) -> float:
+        """CPU time of all its processes so far."""
+        processes = [self.process, *self.process.children(recursive=True)]
+        return float(sum(sum(process.cpu_times()[:2]) for process in processes))
 
 
 @contextmanager
 def server(folder: Path) -> Iterator[Server]:
-    """A real one on a free port, its store in `folder`."""
+    """Run a tracking server on a free port with its store in `folder`."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         port = listener.getsockname()[1]
@@ -113,7 +113,7 @@ def timed(call: Callable[[int], object], count: int) -> list[float]:
 
 
 def event_log(url: str, folder: Path) -> list[float]:
-    """This package's tracker, its writer at work."""
+    """Seconds per event of this package's tracker while its writer process runs."""
     tracker = Tracker(Path(tempfile.mkdtemp(dir=folder)) / "spool", url, every=0.2, drain=1.0)
     tracker.append(SweepStarted(name="benchmark"))
     tracker.append(TrialStarted(trial=0, name="trial"))
@@ -124,12 +124,12 @@ def event_log(url: str, folder: Path) -> list[float]:
 
 
 def unreachable(url: str, folder: Path) -> list[float]:
-    """The same where nothing listens."""
+    """The same with a server that does not exist."""
     return event_log("http://127.0.0.1:9", folder)
 
 
 class OneTrial:
-    """What the callback asks of a trial."""
+    """Attributes of a trial that the callback reads."""
 
     trial_id = "one"
     config: Mapping[str, float] = {"lr": 0.1}
@@ -172,7 +172,7 @@ def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
     return found
 
 
-class Dropped:
+class NoTracker:
     """A tracker that tracks nothing."""
 
     warnings: tuple[str, ...] = ()
@@ -193,10 +193,10 @@ class Dropped:
 
 
 def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracked: bool) -> float:
-    """Seconds of a sweep until its last result is in; what the report takes is left out."""
+    """Wall-clock seconds of a sweep until its last result, without the report."""
     kept = session.Tracker
     if not tracked:
-        session.Tracker = Dropped  # type: ignore[assignment, misc]
+        session.Tracker = NoTracker  # type: ignore[assignment, misc]
     try:
         summary = search(
             load("label_lr.yaml", [*SWEEP, *overrides]),
@@ -212,7 +212,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
 
 
 def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
-    """Seconds with and without tracking; and computing seconds of the server, and of the writer."""
+    """Wall-clock seconds with and without tracking; CPU seconds of the server and of the writer process."""
     import ray
 
     import harness.report
@@ -230,14 +230,14 @@ def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) ->
     }
     for number in range(pairs):
         for tracked in (True, False) if number % 2 else (False, True):
-            writer, serving = children_computed(), there.computed()
+            writer, serving = children_cpu_seconds(), there.cpu_seconds()
             seconds = sweep(there.url, folder, address, overrides, tracked)
             found["with_s" if tracked else "without_s"].append(seconds)
             if tracked:
-                found["writer_cpu_s"].append(round(children_computed() - writer, 2))
-                found["server_cpu_s"].append(round(there.computed() - serving, 2))
+                found["writer_cpu_s"].append(round(children_cpu_seconds() - writer, 2))
+                found["server_cpu_s"].append(round(there.cpu_seconds() - serving, 2))
         print(
-            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s; computed: "
+            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s; CPU time: "
             f"writer {found['writer_cpu_s'][-1]:.1f} s, server {found['server_cpu_s'][-1]:.1f} s",
             flush=True,
         )
@@ -245,8 +245,8 @@ def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) ->
     return found
 
 
-def children_computed() -> float:
-    """Seconds that processes which this one started, and which have ended, have computed: the writers."""
+def children_cpu_seconds() -> float:
+    """CPU time of the child processes that have ended: the writer processes."""
     used = resource.getrusage(resource.RUSAGE_CHILDREN)
     return used.ru_utime + used.ru_stime
 
