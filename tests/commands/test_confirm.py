@@ -118,14 +118,14 @@ def pretended(
     space = load("label_lr.yaml", [*SMALL, "search.trials=3", "search.sampler=random", *overrides])
     with SweepFolder(runs / "label_lr") as folder:
         write_text(folder.space, dump(space))
-        ledger = SweepStudy(folder.journal, space)
-        while (trial := ledger.next()) is not None:
+        study = SweepStudy(folder.journal, space)
+        while (trial := study.next()) is not None:
             value = values(trial.arm, trial.number)
             if value is None:
-                ledger.fail(trial.number, "diverged: train_loss is nan after epoch 1")
+                study.fail(trial.number, "diverged: train_loss is nan after epoch 1")
                 continue
-            ledger.report(trial.number, trial.config.epochs, {"val_accuracy": value, "val_loss": 1 - value})
-            ledger.complete(trial.number)
+            study.report(trial.number, trial.config.epochs, {"val_accuracy": value, "val_loss": 1 - value})
+            study.complete(trial.number)
     return Sweep(runs, address)
 
 

@@ -98,10 +98,10 @@ def test_a_confirmation_gives_a_run_up_that_hangs_and_goes_on_with_the_others(tm
     space = load(write_space(tmp_path), [widths, "search.trials=2"])
     with SweepFolder(tmp_path / "faulty") as folder:
         folder.space.write_text(dump(space))
-        ledger = SweepStudy(folder.journal, space)
-        while (trial := ledger.next()) is not None:
-            ledger.report(trial.number, trial.config.epochs, {"val_accuracy": 0.9, "val_loss": 0.1})
-            ledger.complete(trial.number)
+        study = SweepStudy(folder.journal, space)
+        while (trial := study.next()) is not None:
+            study.report(trial.number, trial.config.epochs, {"val_accuracy": 0.9, "val_loss": 0.1})
+            study.complete(trial.number)
     words = ("faulty", "--seeds", "1", "--top", "2", "--runs-dir", str(tmp_path), "--address", ray_address)
     result: Result = run("harness.confirm", *words)
     assert result.code == 0, result.all

@@ -13,7 +13,7 @@ import pytest
 
 from harness.space import Space
 from harness.tracking.spool.events import TrialEnded
-from harness.tuning.study.journal import _JournalFile
+from harness.tuning.study.journal import JournalFile
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import TrialRecord
 from harness.tuning.trial import Trial
@@ -54,16 +54,16 @@ class Killed(BaseException):
 def killed_before(write: int, monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     """Kill the driver before its write number `write`, from 0; yields the number of completed writes."""
     writes = [0]
-    append = _JournalFile.append_logs
+    append = JournalFile.append_logs
 
-    def counted(self: _JournalFile, logs: list[dict[str, Any]]) -> None:
+    def counted(self: JournalFile, logs: list[dict[str, Any]]) -> None:
         if writes[0] == write:
             raise Killed
         append(self, logs)
         writes[0] += 1
 
     with monkeypatch.context() as patch:
-        patch.setattr(_JournalFile, "append_logs", counted)
+        patch.setattr(JournalFile, "append_logs", counted)
         yield writes
 
 

@@ -23,9 +23,9 @@ RESULT = RunResult("complete", 9, {"val_accuracy": 0.9}, {"test_accuracy": 0.8, 
 
 
 def searched(journal: Path, where: Space) -> SweepStudy:
-    ledger = SweepStudy(journal, where)
-    run_all(ledger)
-    return ledger
+    study = SweepStudy(journal, where)
+    run_all(study)
+    return study
 
 
 def test_the_best_of_each_arm_and_one_of_each_baseline_are_chosen(journal: Path) -> None:
@@ -63,17 +63,17 @@ def test_of_several_objectives_an_arms_own_front_is_chosen_the_best_in_the_first
 
 def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> None:
     where = space("constraints=[meta_interval <= 4]", "search.trials=20")
-    ledger = SweepStudy(journal, where)
-    fates = itertools.cycle([ledger.prune, lambda number: ledger.fail(number, "diverged: nan"), None])
-    while (trial := ledger.next()) is not None:
+    study = SweepStudy(journal, where)
+    fates = itertools.cycle([study.prune, lambda number: study.fail(number, "diverged: nan"), None])
+    while (trial := study.next()) is not None:
         fate = next(fates)
         if fate is None:
-            run_to_end(ledger, trial)
+            run_to_end(study, trial)
         else:
-            ledger.report(trial.number, 1, {"val_accuracy": 0.99, "val_loss": 0.01, "seconds": 0.01})
+            study.report(trial.number, 1, {"val_accuracy": 0.99, "val_loss": 0.01, "seconds": 0.01})
             fate(trial.number)
-    chosen = choose_configurations(where, ledger.trial_records(), top=20)
-    by_number = {entry.number: entry for entry in ledger.trial_records()}
+    chosen = choose_configurations(where, study.trial_records(), top=20)
+    by_number = {entry.number: entry for entry in study.trial_records()}
     ours = [by_number[one.trial] for one in chosen if one.role == "arm"]
     assert ours
     assert all(entry.state == "complete" and entry.params["meta_interval"] <= 4 for entry in ours)

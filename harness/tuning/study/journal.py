@@ -55,7 +55,7 @@ class Journal(JournalStorage):
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._study_of_trial: dict[int, int] = {}
         try:
-            self._file = _JournalFile(path)
+            self._file = JournalFile(path)
             super().__init__(self._file)
         except JournalError:
             raise
@@ -107,7 +107,7 @@ class Journal(JournalStorage):
         return copy.deepcopy(trials) if deepcopy else trials
 
 
-class _JournalFile(BaseJournalBackend):
+class JournalFile(BaseJournalBackend):
     """The file. Nobody else writes to it, so it is read once; there is no lock, which could outlive a kill."""
 
     def __init__(self, path: Path) -> None:

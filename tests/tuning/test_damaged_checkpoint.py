@@ -1,4 +1,4 @@
-"""A checkpoint that was damaged while nobody ran: what the sweep goes on from, and where that is said."""
+"""A checkpoint that was damaged between two commands: where the sweep continues, and where the user is told."""
 
 import io
 import json
@@ -16,32 +16,30 @@ from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.worker.chunk_report import failure_report
 from tests.conftest import finish, run, start
 from tests.support.kills import OFTEN, ended, wait_for_file
-from tests.tuning.conftest import Recorder, measured, space
+from tests.tuning.conftest import Recorder, measured, next_trial, space
 
 
-def test_a_warning_of_a_worker_reaches_the_terminal_the_spool_and_the_trial_s_run(journal: Path) -> None:
-    heard = Recorder()
-    printed = io.StringIO()
-    study = SweepStudy(journal, space())
+def test_a_warning_of_a_worker_reaches_the_terminal_the_event_log_and_the_run(journal: Path) -> None:
+    recorder, printed = Recorder(), io.StringIO()
     progress = SweepProgress(
         8, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=200), every=1e9
     )
-    study.listeners += [heard, progress]
-    trial = study.next()
-    assert trial is not None
-    warning = "trials/0/checkpoint.pt: expected an intact checkpoint [of version 3]"
-    report = failure_report("")
-    report |= {"finished": False, "epochs": [(1, measured(0.5))], "warnings": [warning]}
-    assert SourceScheduler(study)._record(trial.number, report)
-    assert warning in printed.getvalue()
-    (told,) = heard.of(TrialWarning)
-    assert (told.trial, told.text) == (trial.number, warning)
-    assert events.decode_event(events.encode_event(told)) == told
-    assert updates_by_run([told])[trial.number].tags == {"warning": warning}
+    study = SweepStudy(journal, space(), [recorder, progress])
+    number = next_trial(study).number
+    text = "trials/0/checkpoint.pt: expected an intact checkpoint [of version 3]"
+    SourceScheduler(study)._record(
+        number, {**failure_report(""), "epochs": [(1, measured(0.5))], "warnings": [text], "finished": False}
+    )
+    assert text in printed.getvalue()
+    (warning,) = recorder.of(TrialWarning)
+    assert isinstance(warning, TrialWarning)
+    assert (warning.trial, warning.text) == (number, text)
+    assert events.decode_event(events.encode_event(warning)) == warning
+    assert updates_by_run([warning])[number].tags == {"warning": text}
 
 
 @pytest.mark.slow
-def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Path, ray_address: str) -> None:
+def test_a_sweep_continues_from_the_last_whole_checkpoint_and_warns(tmp_path: Path, ray_address: str) -> None:
     words = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "search.pruner=none", "--set", "width=64")
     one = (*words, *OFTEN, "--set", "baselines={}", "--trials", "1")
     fixed = (*one, "--address", ray_address, "--runs-dir", str(tmp_path))
@@ -56,8 +54,8 @@ def test_a_sweep_goes_on_from_the_last_whole_checkpoint_and_says_so(tmp_path: Pa
     result = run("harness.search", *fixed)
     assert result.code == 0, result.all
     said = (
-        f"{trial / 'checkpoint.pt'}: expected an intact checkpoint, got one with a wrong checksum; the trial goes on "
-        "from the one before it"
+        f"{trial / 'checkpoint.pt'}: expected an intact checkpoint, got one with a wrong checksum; the trial goes on from "
+        "the one before it"
     )
     assert said in result.out
     records = [record for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")]
