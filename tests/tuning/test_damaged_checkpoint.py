@@ -54,8 +54,8 @@ def test_a_sweep_continues_from_the_last_whole_checkpoint_and_warns(tmp_path: Pa
     result = run("harness.search", *fixed)
     assert result.code == 0, result.all
     said = (
-        f"{trial / 'checkpoint.pt'}: expected an intact checkpoint, got one with a wrong checksum; the trial goes on from "
-        "the one before it"
+        f"{trial / 'checkpoint.pt'}: expected an intact checkpoint, got one with a wrong checksum; the trial goes on "
+        "from the one before it"
     )
     assert said in result.out
     records = [record for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")]
