@@ -1,9 +1,9 @@
-"""How a run is computed, where that changes its speed and memory and not what it is.
+"""Speed and memory of a run: settings that change how it is computed, and nothing else.
 
-    channels_last    weights, and so activations, with channels innermost: what convolutions are fastest in
+    channels_last    weights and activations in channels-last memory format, fastest for convolutions
     amp: bf16        matrix products and convolutions in bfloat16 by autocast; weights, logits and labels in float32
-    deterministic    on a GPU, sums in one order: the same run to the same bits
-    compile          passes through `torch.compile`, whole graphs with a batch size left open
+    deterministic    deterministic CUDA kernels: the same run bit for bit
+    compile          `torch.compile` with a dynamic batch size
 
 Channels-last and compiled runs differ from plain ones by rounding, bfloat16 by 2⁻⁹ of each number. A compiled graph is
 one opaque operation, so `harness.metalabel` runs the training pass of a label step uncompiled and its meta pass
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from harness.training.config.run_config import RunConfig
 
 
-class InBfloat16(nn.Module):
+class Bfloat16Autocast(nn.Module):
     """`network` under bfloat16 autocast, its logits in float32. Losses and labels stay outside of it."""
 
     def __init__(self, network: nn.Module) -> None:
@@ -31,33 +31,31 @@ class InBfloat16(nn.Module):
         return logits.float()
 
 
-def in_one_order(asked: bool) -> None:
-    """Let what this process computes on GPUs be the same to the bit each time, or let it take the faster way.
+def set_deterministic(enabled: bool) -> None:
+    """Turn deterministic CUDA kernels on or off; operations that have none go on, with a warning.
 
-    An operation that cuDNN or torch can only do in the order in which threads come goes on so, with a warning. Before
-    the process first multiplies on a GPU: cuBLAS reads its workspace's size then.
+    To be called before the first matrix product on a GPU: cuBLAS reads the size of its workspace then.
     """
     if torch.cuda.is_available():
         os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
         # Nothing here reads memory that it has not written.
         torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
-        torch.use_deterministic_algorithms(asked, warn_only=True)
+        torch.use_deterministic_algorithms(enabled, warn_only=True)
 
 
-def arranged(model: nn.Module, config: RunConfig) -> nn.Module:
-    """The model in the memory format and precision of the run."""
+def apply_precision(model: nn.Module, config: RunConfig) -> nn.Module:
+    """Return the model in the memory format and precision of the run."""
     if config.channels_last:
         model = model.to(memory_format=torch.channels_last)
-    return InBfloat16(model) if config.amp == "bf16" else model
+    return Bfloat16Autocast(model) if config.amp == "bf16" else model
 
 
 def compile_in_place(model: nn.Module) -> None:
-    """Let calls of `model` be compiled at their first; names, weights and state stay as they are.
+    """Compile calls of `model` at their first; parameter names, weights and state stay as they are.
 
-    Compiled code is kept by the code that it was made from, and calls of any module are the same code: a process that
-    goes through many runs would soon meet dynamo's limit and be left uncompiled without a word. So each run starts
-    afresh; Inductor's cache on disk gives back what an earlier one compiled. One graph serves all batch sizes: a run
-    taken up again computes as it would have gone on.
+    Dynamo caches compiled code by the Python code that it came from, which all runs of a process share: many runs would
+    reach its recompile limit and go on uncompiled without a word. So each run resets it; Inductor's cache on disk keeps
+    what was compiled. One graph serves all batch sizes, so that a resumed run computes as it would have gone on.
     """
     torch.compiler.reset()
     model.compile(dynamic=True)

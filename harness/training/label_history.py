@@ -1,10 +1,10 @@
-"""How labels went over a run: a record whose size does not grow with the run's length, nor without end with its images.
+"""History of the soft labels over a run, bounded in size.
 
     moved_i = ½ Σ_c |y_ic - y_ic(0)|          total variation distance from the start: the mass that has moved, 0 to 1
 
-At 24 epochs at most, spread evenly from the start to the end, the course keeps each label's largest entry and how far
-it has moved; of labels by class, the matrix itself. Of more than 100,000 images it follows a random subset, the same
-throughout. It belongs to the state of a run: taken up from a checkpoint it goes on as it would have.
+At 24 epochs at most, spread evenly from the start to the end, the history records the largest entry of each label and
+its distance moved; for labels by class, the matrix itself. Of more than 100,000 images it records a fixed random
+subset. It is part of the state of a run.
 """
 
 from typing import Any
@@ -15,68 +15,65 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.data import Images
+from harness.training.data.images import Images
 
 SNAPSHOTS = 24
-FOLLOWED = 100_000
-SHOWN = 48
-SIDE = 96
-"""The most pixels of a shown image's height and width; a larger one is averaged down."""
-
-MOST_CLASSES = 1000
-"""Of more classes than that the matrix is left out: it would be larger than all else that a sweep leaves."""
+MAX_IMAGES = 100_000
+SHOWN_IMAGES = 48
+MAX_SIDE = 96  # pixels of a shown image's height and width; larger ones are averaged down
+MAX_CLASSES = 1000  # more give no matrix: it would be larger than all else that a sweep leaves
 
 
-def marks(epochs: int) -> list[int]:
-    """The epochs of the snapshots, 0 (the start) and the last among them."""
+def snapshot_epochs(epochs: int) -> list[int]:
+    """Return the epochs of the snapshots, with 0 (the start) and the last."""
     return sorted({round(i * epochs / (SNAPSHOTS - 1)) for i in range(SNAPSHOTS)})
 
 
 class LabelHistory:
-    """The course of soft labels [N, C] over a run of `epochs`.
+    """Snapshots of soft labels [N, C] over a run of `epochs`.
 
     Args:
-        start: where they begin.
-        class_start: [C, C], the labels of the classes, where a class has one for all its images.
-        stream: draws which images are followed.
+        start: the labels at the start.
+        class_start: [C, C], the labels by class, if all images of a class share one.
+        stream: draws the recorded subset.
     """
 
     def __init__(self, start: Tensor, class_start: Tensor | None, epochs: int, stream: torch.Generator) -> None:
         count, classes = start.shape
         rows = torch.arange(count)
-        if count > FOLLOWED:
-            rows = torch.randperm(count, generator=stream)[:FOLLOWED].sort().values
+        if count > MAX_IMAGES:
+            rows = torch.randperm(count, generator=stream)[:MAX_IMAGES].sort().values
         self.rows = rows.to(start.device)
-        self.epochs = marks(epochs)
+        self.epochs = snapshot_epochs(epochs)
         self._start = start[self.rows]
         shape = len(self.epochs), len(rows)
         self._largest = torch.zeros(shape, dtype=torch.uint8 if classes <= 256 else torch.int32)
         self._moved = torch.zeros(shape, dtype=torch.float16)
         self._matrices: Tensor | None = None
-        if class_start is not None and classes <= MOST_CLASSES:
+        if class_start is not None and classes <= MAX_CLASSES:
             self._matrices = torch.zeros(len(self.epochs), classes, classes, dtype=torch.float16)
-        self.note(0, start, class_start)
+        self.record(0, start, class_start)
 
-    def moved(self, labels: Tensor) -> Tensor:
-        """How far each label that is followed is from its start."""
+    def distance_moved(self, labels: Tensor) -> Tensor:
+        """Return the distance of each recorded label from its start, [n]."""
         return (labels[self.rows] - self._start).abs().sum(1) / 2
 
-    def note(self, epoch: int, labels: Tensor, class_labels: Tensor | None) -> None:
-        """Keep the labels after `epoch`, if that is one to keep."""
+    def record(self, epoch: int, labels: Tensor, class_labels: Tensor | None) -> None:
+        """Record the labels after `epoch`, if it is a snapshot's."""
         if epoch not in self.epochs:
             return
-        place = self.epochs.index(epoch)
-        self._largest[place] = labels[self.rows].argmax(1).to(self._largest)
-        self._moved[place] = self.moved(labels).to(self._moved)
+        row = self.epochs.index(epoch)
+        self._largest[row] = labels[self.rows].argmax(1).to(self._largest)
+        self._moved[row] = self.distance_moved(labels).to(self._moved)
         if self._matrices is not None and class_labels is not None:
-            self._matrices[place] = class_labels.to(self._matrices)
+            self._matrices[row] = class_labels.to(self._matrices)
 
     def arrays(self, images: Images) -> dict[str, Any]:
-        """The course of a run that has ended, as `label_history.npz` holds it.
+        """Return the history of a run that has ended, as in `label_history.npz`.
 
-        `epochs` [S], `rows` [n] (which of the N labels are followed: all, if there are not too many), `largest` and
-        `moved` [S, n]; then `class_labels` [S, C, C], or `shown` [at most 48], the places among the N of the images
-        whose labels are furthest from their start, and their `pixels` [48, channels, height, width], from 0 to 255.
+        `epochs` [S], `rows` [n] (which of the N labels are recorded), `largest` and `moved` [S, n]; then `class_labels`
+        [S, C, C], or `shown` [at most 48], the images whose labels moved furthest, as indices among the N, and their
+        `pixels` [48, channels, height, width], from 0 to 255.
         """
         rows = self.rows.cpu()
         found: dict[str, Any] = {
@@ -87,26 +84,26 @@ class LabelHistory:
         }
         if self._matrices is not None:
             return {**found, "class_labels": self._matrices.numpy()}
-        furthest = self._moved[-1].argsort(descending=True, stable=True)[:SHOWN]
+        furthest = self._moved[-1].argsort(descending=True, stable=True)[:SHOWN_IMAGES]
         shown = rows[furthest[self._moved[-1][furthest] > 0]]
-        return {**found, "shown": shown.numpy(), "pixels": _bytes(images[shown.to(images.index.device)])}
+        return {**found, "shown": shown.numpy(), "pixels": _pixel_bytes(images[shown.to(images.index.device)])}
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: tensor.clone() for name, tensor in self._kept().items()}
+        return {name: tensor.clone() for name, tensor in self._tensors().items()}
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self._kept().items():
+        for name, tensor in self._tensors().items():
             tensor.copy_(state[name])
 
-    def _kept(self) -> dict[str, Tensor]:
-        kept = {"largest": self._largest, "moved": self._moved}
-        return kept if self._matrices is None else {**kept, "matrices": self._matrices}
+    def _tensors(self) -> dict[str, Tensor]:
+        tensors = {"largest": self._largest, "moved": self._moved}
+        return tensors if self._matrices is None else {**tensors, "matrices": self._matrices}
 
 
-def _bytes(images: Images) -> NDArray[np.uint8]:
-    """Their pixels, 0 where the darkest of all is and 255 where the brightest is."""
+def _pixel_bytes(images: Images) -> NDArray[np.uint8]:
+    """Pixels of the images, scaled from 0 (the darkest of all) to 255 (the brightest)."""
     pixels = images.pixels.stored[images.index].float().cpu()
-    factor = -(-max(pixels.shape[2:]) // SIDE)
+    factor = -(-max(pixels.shape[2:]) // MAX_SIDE)
     if factor > 1:
         pixels = functional.avg_pool2d(pixels, factor, ceil_mode=True)
     if len(pixels):

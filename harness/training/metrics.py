@@ -1,26 +1,25 @@
-"""What is measured after every epoch; each metric is defined here and nowhere else.
+"""Metrics of an epoch; each is defined here and nowhere else.
 
 | name | what it is | better |
 | --- | --- | --- |
-| `train_loss` | cross-entropy against the labels then in force, mean over steps, nats | lower |
+| `train_loss` | cross-entropy against the labels of the time, mean over steps, nats | lower |
 | `meta_loss`, `val_loss` | cross-entropy on the clean part at the epoch's end, nats | lower |
 | `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
-| `meta_calibration_error`, `val_calibration_error` | how far confidence is from accuracy there, see below | lower |
+| `meta_calibration_error`, `val_calibration_error` | expected calibration error on the clean part, below | lower |
 | `label_accuracy` | share of training labels whose argmax is the true class, where that is known | higher |
 | `noisy_labels_corrected` | share of the wrong given labels whose argmax is now true; absent without noise | higher |
 | `clean_labels_kept` | share of the right given labels still true by argmax; absent where none was right | higher |
 | `label_entropy` | mean entropy of the training labels, nats | neither |
 | `label_moved` | mean total variation distance of the labels from their start; where labels move | neither |
-| `mistakes_auc` | how well the mass taken from the given class ranks wrong before right labels, below | higher |
+| `mistakes_auc` | how well the mass taken from the given class ranks wrong labels before right ones | higher |
 | `label_gradient_norm` | at the epoch's first label step, mean over its images of ‖(B/s) ∂M/∂y_i‖₂ | neither |
-| `label_step_norm` | at that step, mean over its images of how far the label went, ‖Δy_i‖₂ | neither |
+| `label_step_norm` | at that step, mean over its images of ‖Δy_i‖₂ | neither |
 | `lr` | model learning rate at the epoch's last step | neither |
 | `seconds` | wall-clock time of the epoch, this measuring included | lower |
 
-Of several seeds (see `replicates`) each is the mean, and `val_accuracy_std` and the like are the standard deviation
-of the sample.
+On several seeds (see `replicates`) each is the mean; `val_accuracy_std` and the like are sample standard deviations.
 
-The calibration error is the expected one of Naeini, Cooper and Hauskrecht (2015), with the bins of Guo et al. (2017):
+The expected calibration error is that of Naeini, Cooper and Hauskrecht (2015), with the bins of Guo et al. (2017):
 images fall into B = 15 bins by the largest probability they are given, (0, 1/15] to (14/15, 1], and
 
     ECE = Σ_b n_b/n · |share right in b − mean confidence in b|
@@ -34,16 +33,16 @@ half (Bamber 1975; Hanley and McNeil 1982). With R the sum of the ranks of the W
 
     AUC = (R - W (W + 1)/2) / (W K)
 
-0.5 is chance. It is absent where labels do not move, or where none or all of the given ones are wrong. Metrics that
-know the truth (`label_accuracy`, `noisy_labels_corrected`, `clean_labels_kept`, `mistakes_auc`) are for the reader
-alone: nothing that trains or searches sees them.
+0.5 is chance. It is absent where labels do not move, or where none or all of the given ones are wrong. Metrics that use
+true classes of training images (`label_accuracy`, `noisy_labels_corrected`, `clean_labels_kept`, `mistakes_auc`) are
+for the reader alone: no method and no search uses them.
 """
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from harness.training.data import Images
+from harness.training.data.images import Images
 
 Metrics = dict[str, float]
 
@@ -53,7 +52,7 @@ CALIBRATION_BINS = 15
 
 @torch.no_grad()
 def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
-    """Loss, accuracy and calibration of `model` in eval mode on a clean part; the model is left in train mode."""
+    """Return loss, accuracy and calibration error of `model` in eval mode on a clean part; it returns to train mode."""
     model.eval()
     loss = torch.zeros((), device=images.targets.device)
     right, confidence = [], []
@@ -74,8 +73,8 @@ def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
 
 
 def calibration_error(confidence: Tensor, right: Tensor) -> float:
-    """The expected calibration error of `n` predictions: their confidence [n] in (0, 1], and whether right [n]."""
-    confidence, right = confidence.cpu().double(), right.cpu().double()  # there sums are in one order
+    """Return the expected calibration error of n predictions, given confidence [n] in (0, 1] and correctness [n]."""
+    confidence, right = confidence.cpu().double(), right.cpu().double()  # on a CPU sums are deterministic
     bins = (confidence * CALIBRATION_BINS).ceil().long().clamp(1, CALIBRATION_BINS) - 1
     gaps = torch.zeros(CALIBRATION_BINS, dtype=torch.float64)  # n_b (share right − mean confidence)
     gaps.index_add_(0, bins, right - confidence)
@@ -83,7 +82,7 @@ def calibration_error(confidence: Tensor, right: Tensor) -> float:
 
 
 def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
-    """How soft labels [N, C] stand to the given classes [N] they started from and to the true ones [N], where known."""
+    """Compare soft labels [N, C] with the given classes [N] and with the true ones [N], -1 where unknown."""
     right, known = soft.argmax(1) == truth, truth >= 0
     metrics = {"label_entropy": float(torch.special.entr(soft.float()).sum(1).mean())}
     for name, among in (
@@ -97,14 +96,14 @@ def label_metrics(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
 
 
 def mistakes_auc(soft: Tensor, given: Tensor, truth: Tensor) -> Metrics:
-    """How well soft labels [N, C] tell which of the given classes [N] are not the true ones [N], if known."""
+    """Return how well soft labels [N, C] separate wrong given classes [N] from right ones, given true ones [N]."""
     known = truth >= 0
     wrong = (given != truth)[known]
     score = -soft.gather(1, given[:, None])[known, 0]
     count = int(wrong.sum())
     if count in (0, len(wrong)):
         return {}
-    _, place, ties = score.unique(return_inverse=True, return_counts=True)
-    ranks = ties.cumsum(0).double() - (ties - 1) / 2  # the mean rank of those that are equal
-    surplus = float(ranks[place[wrong]].sum()) - count * (count + 1) / 2
+    _, group, ties = score.unique(return_inverse=True, return_counts=True)
+    ranks = ties.cumsum(0).double() - (ties - 1) / 2  # mean rank of equal scores
+    surplus = float(ranks[group[wrong]].sum()) - count * (count + 1) / 2
     return {"mistakes_auc": surplus / (count * (len(wrong) - count))}

@@ -1,39 +1,39 @@
-"""One configuration on several seeds, side by side: what is measured is the mean over the seeds, epoch by epoch.
+"""One configuration on several seeds; the metrics of an epoch are means over the seeds.
 
     metric = (1/k) Σ_j metric_j      metric_std = √( Σ_j (metric_j - metric)² / (k - 1) )
 
-Seeds `seed`, `seed + 1`, … of the configuration draw split, noise, weights and order, each for a run of its own; the
-runs know nothing of one another. The metrics of a validation part come with their spread over the seeds, as
-`val_accuracy_std` say: the sample standard deviation. `seconds` is their sum, and what some runs lack (no label of
-theirs was wrong) is the mean over the others. One seed is one run, number for number.
+The seeds `seed`, `seed + 1`, … draw split, noise, weights and order of independent runs. Validation metrics come with
+their sample standard deviation, as `val_accuracy_std`. `seconds` is the sum. A metric that some runs lack (none of
+their labels was wrong) is the mean over the others. One seed gives the metrics of its run unchanged.
 """
 
 import math
 from collections.abc import Sequence
 from typing import Any
 
-from harness.common.seeds import successive
+from harness.common.seeds import consecutive_seeds
 from harness.training.config.run_config import RunConfig
 from harness.training.metrics import Metrics
-from harness.training.run import Diverged, Run
+from harness.training.errors import DivergenceError
+from harness.training.run import Run
 
-SPREAD = "val_"
-"""Metrics whose spread over the seeds is told begin so."""
+WITH_STD = "val_"
+"""Prefix of the metrics that come with a standard deviation."""
 
 
 class Replicates:
-    """Runs of one configuration, an epoch at a time each.
+    """Runs of one configuration on consecutive seeds.
 
     Args:
-        config: what to run; its seed is the first.
-        seeds: how many.
+        config: settings of the runs; its seed is the first.
+        seeds: number of seeds.
 
     Raises:
-        DataError: as `Run` does.
+        DataError: see `Run`.
     """
 
     def __init__(self, config: RunConfig, seeds: int = 1) -> None:
-        self.runs = [Run(config.model_copy(update={"seed": seed})) for seed in successive(config.seed, seeds)]
+        self.runs = [Run(config.model_copy(update={"seed": seed})) for seed in consecutive_seeds(config.seed, seeds)]
 
     @property
     def first(self) -> Run:
@@ -49,26 +49,26 @@ class Replicates:
         return self.first.done
 
     def train_epoch(self) -> Metrics:
-        """One epoch of every run; returns means and spreads.
+        """Train one epoch of every run and return means and standard deviations.
 
         Raises:
-            Diverged: one of them did; says which.
+            DivergenceError: a run did; the message names its seed.
         """
-        return combined([self._trained(run) for run in self.runs])
+        return mean_metrics([self._train_epoch(run) for run in self.runs])
 
-    def _trained(self, run: Run) -> Metrics:
+    def _train_epoch(self, run: Run) -> Metrics:
         try:
             return run.train_epoch()
-        except Diverged as error:
+        except DivergenceError as error:
             if len(self.runs) == 1:
                 raise
-            raise Diverged(f"seed {run.config.seed}: {error}") from error
+            raise DivergenceError(f"seed {run.config.seed}: {error}") from error
 
     def state_dict(self) -> dict[str, Any]:
         return {"runs": [run.state_dict() for run in self.runs]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken.
+        """Continue where `state_dict` was called.
 
         Raises:
             ValueError: the state is another configuration's, or of other seeds.
@@ -77,15 +77,15 @@ class Replicates:
             run.load_state_dict(own)
 
 
-def combined(each: Sequence[Metrics]) -> Metrics:
-    """The metrics of several seeds as those of one trial."""
-    if len(each) == 1:
-        return each[0]
+def mean_metrics(runs: Sequence[Metrics]) -> Metrics:
+    """Return the means of the metrics of several runs, and the standard deviations of validation metrics."""
+    if len(runs) == 1:
+        return runs[0]
     metrics: Metrics = {}
-    for name in dict.fromkeys(name for one in each for name in one):
-        values = [one[name] for one in each if name in one]
+    for name in dict.fromkeys(name for run in runs for name in run):
+        values = [run[name] for run in runs if name in run]
         mean = sum(values) / len(values)
         metrics[name] = sum(values) if name == "seconds" else mean
-        if name.startswith(SPREAD):
+        if name.startswith(WITH_STD):
             metrics[f"{name}_std"] = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     return metrics

@@ -1,8 +1,7 @@
-"""Independent random streams, one per purpose.
+"""Independent random streams, one per purpose and seed.
 
-A seed never feeds two uses: the split, the noise, the initial weights, the order of images and the meta batches each
-draw from a stream of their own, so that changing one setting (the noise, say) leaves the others' draws as they were,
-and runs that share a seed are paired.
+Split, noise, initial weights, order of images and meta batches each draw from their own stream. So changing one setting
+(the noise, say) leaves the draws of the others as they were, and runs that share a seed are paired.
 """
 
 from collections.abc import Iterator
@@ -11,23 +10,23 @@ from contextlib import contextmanager
 import torch
 from torch import Tensor
 
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 
 
 def generator(seed: int, purpose: str) -> torch.Generator:
-    """A CPU generator for `purpose`."""
-    return torch.Generator().manual_seed(derive(seed, purpose))
+    """Return a CPU generator for `purpose`."""
+    return torch.Generator().manual_seed(derive_seed(seed, purpose))
 
 
 class GlobalStream:
-    """Torch's global random state as one more stream: what dropout and initialisers draw from.
+    """Torch's global random state as a stream of its own: dropout and initialisers draw from it.
 
-    Inside `active()` the process draws from this stream; outside, from whatever it drew from before.
+    Inside `active()` the process draws from this stream; outside, from its previous state.
     """
 
     def __init__(self, seed: int, purpose: str) -> None:
         with torch.random.fork_rng():
-            torch.manual_seed(derive(seed, purpose))
+            torch.manual_seed(derive_seed(seed, purpose))
             self.state = _global_state()
 
     @contextmanager

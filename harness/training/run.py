@@ -1,10 +1,10 @@
-"""One run: a model and the labels it is trained on, side by side, an epoch at a time.
+"""Training loop: a model, and the labels that it is trained on, an epoch at a time.
 
-Each model step, the run's method (`harness.training.methods`) fills the model's gradients for a batch, and does to
-the labels what it does; the optimiser then steps. A method lays out the epochs in phases, each over its own images
-with its own course of the learning rate; most have one.
+At each model step the run's method (`harness.training.methods`) fills the model's gradients for a batch and may update
+labels; then the optimiser steps. A method divides the epochs into phases, each over its own images with its own
+schedule of the learning rate; most have one.
 
-A run is a function of its `RunConfig` alone. Its state can be saved between epochs and taken up again bit for bit.
+A run is a function of its `RunConfig` alone. Its state can be saved between epochs and restored bit for bit.
 """
 
 import math
@@ -15,43 +15,41 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
-from harness.training.acceleration import arranged, compile_in_place, in_one_order
-from harness.training.config.checks import check_computing
+from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
+from harness.training.config.checks import check_acceleration
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError, DataSplits, Images, load_splits
-from harness.training.data.augment import augmented
+from harness.training.config.registry import METHODS, load_object
+from harness.training.data import DataSplits, Images, load_splits
+from harness.training.data.augment import augment
 from harness.training.data.meta_set import MetaSet
 from harness.training.label_history import LabelHistory
-from harness.training.methods import METHODS, Batch, Phase, Task
+from harness.training.errors import DataError, DivergenceError
+from harness.training.methods import Batch, Method, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics, mistakes_auc
-from harness.training.models import build
+from harness.training.models import build_model
 from harness.training.rng import GlobalStream, generator
 
 STREAMS = ("order", "meta order", "augment")
-
-
-class Diverged(ArithmeticError):
-    """A loss or the labels left the finite numbers: a result with a reason, not a crash."""
 
 
 class Run:
     """A run in progress.
 
     Args:
-        config: what to run.
-        parts: the data, where the caller holds them already, all of one table of pixels; else as `config` says.
+        config: settings of the run.
+        splits: the data, if the caller has loaded them, all of one table of pixels; else loaded as `config` says.
 
     Raises:
-        DataError: data or model cannot be had, or do not fit; or it cannot be computed as `config` says.
+        DataError: data or model cannot be loaded, or do not fit; or settings exclude each other.
     """
 
-    def __init__(self, config: RunConfig, parts: DataSplits | None = None) -> None:
-        if problems := check_computing(config):
+    def __init__(self, config: RunConfig, splits: DataSplits | None = None) -> None:
+        if problems := check_acceleration(config):
             raise DataError("\n".join(problems))
-        in_one_order(config.deterministic)
+        set_deterministic(config.deterministic)
         self.config = config
         self.device = _device(config.device)
-        self.parts = (load_splits(config) if parts is None else parts).to(self.device)
+        self.splits = (load_splits(config) if splits is None else splits).to(self.device)
         self.epoch = 0
         self.model_steps = 0
         self.streams = {purpose: generator(config.seed, purpose) for purpose in STREAMS}
@@ -61,18 +59,18 @@ class Run:
             if config.compile:
                 compile_in_place(self.model)
             self.optimizer = _optimizer(config, self.model)
-            self.images, given, trusted = _trained_on(self.parts)
-            meta = MetaSet(self.parts.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
+            self.images, given, trusted = _training_images(self.splits)
+            meta = MetaSet(self.splits.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
             task = Task(
                 config, self.model, self.optimizer, self.images.classes, given, trusted, meta, self.images.index
             )
-            self.method = METHODS[config.method](task)
+            self.method: Method = load_object(METHODS[config.method].location)(task)
         self.task = task
         self.phases = self.method.phases()
-        self.course: LabelHistory | None = None
-        if self.method.labels_move:
-            followed = generator(config.seed, "label course")
-            self.course = LabelHistory(self.soft_labels, self.method.class_labels(), config.epochs, followed)
+        self.label_history: LabelHistory | None = None
+        if self.method.updates_labels:
+            stream = generator(config.seed, "label course")
+            self.label_history = LabelHistory(self.soft_labels, self.method.class_labels(), config.epochs, stream)
 
     @property
     def done(self) -> bool:
@@ -80,36 +78,36 @@ class Run:
 
     @property
     def soft_labels(self) -> Tensor:
-        """The labels now in force for the training images proper, [len(parts.train), classes]."""
-        return self.method.labels()[: len(self.parts.train)]
+        """The labels now in force for the training images, without the meta set: [len(splits.train), classes]."""
+        return self.method.soft_labels()[: len(self.splits.train)]
 
     def train_epoch(self) -> Metrics:
-        """One pass over the training images; returns the metrics named in `harness.training.metrics`.
+        """Pass over the training images once and return the metrics that `harness.training.metrics` defines.
 
         Raises:
-            Diverged: a metric is no longer finite.
+            DivergenceError: a metric is no longer finite.
         """
         started = time.perf_counter()
         with self.global_stream.active():
             metrics = self._pass_over_training_set()
         self.epoch += 1
-        metrics |= evaluate(self.model, self.parts.meta, "meta")
-        metrics |= evaluate(self.model, self.parts.val, "val")
+        metrics |= evaluate(self.model, self.splits.meta, "meta")
+        metrics |= evaluate(self.model, self.splits.val, "val")
         labels = self.soft_labels
-        metrics |= label_metrics(labels, self.parts.noisy, self.parts.train.targets)
-        if self.course is not None:
-            metrics["label_moved"] = float(self.course.moved(labels).mean())
-            metrics |= mistakes_auc(labels, self.parts.noisy, self.parts.train.targets)
+        metrics |= label_metrics(labels, self.splits.noisy, self.splits.train.targets)
+        if self.label_history is not None:
+            metrics["label_moved"] = float(self.label_history.distance_moved(labels).mean())
+            metrics |= mistakes_auc(labels, self.splits.noisy, self.splits.train.targets)
         for name, value in metrics.items():
             if not math.isfinite(value):
-                raise Diverged(f"{name} is {value} after epoch {self.epoch}")
-        if self.course is not None:
-            self.course.note(self.epoch, labels, self.method.class_labels())
+                raise DivergenceError(f"{name} is {value} after epoch {self.epoch}")
+        if self.label_history is not None:
+            self.label_history.record(self.epoch, labels, self.method.class_labels())
         metrics["seconds"] = time.perf_counter() - started
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
-        """All that later epochs read, in tensors and plain values that alias nothing live."""
+        """Return all that later epochs read, in tensors and plain values that alias nothing."""
         state: dict[str, Any] = _detached(
             {
                 "config": self.config.model_dump(),
@@ -118,7 +116,7 @@ class Run:
                 "model": self.model.state_dict(),
                 "optimizer": self.optimizer.state_dict(),
                 "method": self.method.state_dict(),
-                "course": None if self.course is None else self.course.state_dict(),
+                "label_history": None if self.label_history is None else self.label_history.state_dict(),
                 "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
                 "global_stream": self.global_stream.state,
             }
@@ -126,7 +124,7 @@ class Run:
         return state
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Go on where `state_dict` was taken.
+        """Continue where `state_dict` was called.
 
         Raises:
             ValueError: the state is another configuration's.
@@ -139,36 +137,36 @@ class Run:
         self.model.load_state_dict(state["model"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.method.load_state_dict(state["method"])
-        if self.course is not None:
-            self.course.load_state_dict(state["course"])
+        if self.label_history is not None:
+            self.label_history.load_state_dict(state["label_history"])
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]
 
     def _pass_over_training_set(self) -> Metrics:
         config = self.config
-        phase, before = self._phase()
-        if phase.anew and not before:
-            self._begin_anew()
+        phase, epochs_before = self._current_phase()
+        if phase.fresh_model and not epochs_before:
+            self._reset_model()
         order = torch.randperm(len(phase.images), generator=self.streams["order"]).to(self.device)
         batches = phase.images[order].split(config.batch_size)
         total = torch.zeros((), device=self.device)
         lr = phase.lr
         for number, index in enumerate(batches):
-            factor = self._factor(before * len(batches) + number, phase.epochs * len(batches))
+            factor = lr_schedule(config.schedule, epochs_before * len(batches) + number, phase.epochs * len(batches))
             lr = phase.lr * factor
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            inputs = augmented(self.images.batch(index), config.augment, self.streams["augment"])
+            inputs = augment(self.images.batch(index), config.augment, self.streams["augment"])
             given, trusted = self.task.given[index], self.task.trusted[index]
             total += self.method.step(Batch(index, inputs, given, trusted, self.model_steps, factor))
             self.optimizer.step()
             self.model_steps += 1
         self.method.end_epoch()
-        return {"train_loss": float(total) / len(batches), "lr": lr, **self.method.measured()}
+        return {"train_loss": float(total) / len(batches), "lr": lr, **self.method.epoch_metrics()}
 
-    def _phase(self) -> tuple[Phase, int]:
-        """The phase of the epoch to come, and how many of its epochs are past."""
+    def _current_phase(self) -> tuple[Phase, int]:
+        """The phase of the next epoch, and the number of its epochs that have ended."""
         before = self.epoch
         for phase in self.phases:
             if before < phase.epochs:
@@ -176,28 +174,29 @@ class Run:
             before -= phase.epochs
         return self.phases[-1], before + self.phases[-1].epochs
 
-    def _factor(self, step: int, steps: int) -> float:
-        """The model's learning rate at a step of a phase, as a share of that at its start."""
-        return 0.5 * (1 + math.cos(math.pi * step / steps)) if self.config.schedule == "cosine" else 1.0
-
     def _fresh_model(self) -> torch.nn.Module:
-        train = self.parts.train
-        model = build(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
-        return arranged(model, self.config)
+        train = self.splits.train
+        model = build_model(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
+        return apply_precision(model, self.config)
 
-    def _begin_anew(self) -> None:
-        """Fresh weights and an optimiser that remembers nothing, in place: the method holds both."""
+    def _reset_model(self) -> None:
+        """Draw new weights and clear the optimiser's state, in place: the method holds both."""
         self.model.load_state_dict(self._fresh_model().state_dict())
         self.optimizer.state.clear()
 
 
-def _trained_on(parts: DataSplits) -> tuple[Images, Tensor, Tensor]:
-    """All images that may be trained on, training then meta, their annotated classes, and which are of the meta set."""
-    train, meta = parts.train, parts.meta
+def lr_schedule(schedule: str, step: int, steps: int) -> float:
+    """Return the model's learning rate at a step of a phase, as a fraction of that at its start."""
+    return 0.5 * (1 + math.cos(math.pi * step / steps)) if schedule == "cosine" else 1.0
+
+
+def _training_images(splits: DataSplits) -> tuple[Images, Tensor, Tensor]:
+    """Training images, then the meta set; their annotated classes; and which are of the meta set."""
+    train, meta = splits.train, splits.meta
     images = Images(
         train.pixels, torch.cat([train.index, meta.index]), torch.cat([train.targets, meta.targets]), train.classes
     )
-    given = torch.cat([parts.noisy, meta.targets])
+    given = torch.cat([splits.noisy, meta.targets])
     trusted = torch.arange(len(given), device=given.device) >= len(train)
     return images, given, trusted
 
@@ -205,7 +204,7 @@ def _trained_on(parts: DataSplits) -> tuple[Images, Tensor, Tensor]:
 def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
     parameters, decay = model.parameters(), config.weight_decay
     if config.optimizer == "sgd":
-        # Without momentum Nesterov's form is plain SGD, which torch wants to hear.
+        # Without momentum Nesterov's form is plain SGD; torch refuses the two together.
         nesterov = config.nesterov and config.momentum > 0
         return SGD(parameters, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay)
     kind = Adam if config.optimizer == "adam" else AdamW

@@ -1,39 +1,33 @@
-"""What a run is: one flat, frozen, validated record.
+"""Settings of one run: a flat, frozen, validated record. Imports no torch.
 
-Flat on purpose: the same names are the keys of a space file, the columns of a study and the parameters of an MLflow
-run. No torch is imported here, so that a command line can validate its input at once.
+It is flat because the same names are the keys of a space file, the columns of a study and the parameters of an MLflow
+run.
 """
 
-from typing import Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
 
-from harness.training.config import names
+from harness.training.config import registry
 
-Method = Literal[
-    "learned",
-    "one_hot",
-    "label_smoothing",
-    "fine_tuning",
-    "bootstrapping",
-    "gce",
-    "elr",
-    "online_label_smoothing",
-    "reweighting",
-    "distillation",
-]
+if TYPE_CHECKING:
+    MethodName = str
+    NoiseName = str
+else:
+    MethodName = Literal[tuple(registry.METHODS)]
+    NoiseName = Literal[("none", *registry.NOISES, "given")]
 
 DatasetName = Annotated[
     str,
-    AfterValidator(names.dataset_name),
-    WithJsonSchema(names.schema(names.DATASETS, names.OWN_DATASET)),
+    AfterValidator(registry.validate_dataset),
+    WithJsonSchema(registry.name_schema(registry.DATASETS, registry.OWN_DATASET)),
 ]
 ModelName = Annotated[
     str,
-    AfterValidator(names.model_name),
-    WithJsonSchema(names.schema(names.MODELS, names.OWN_MODEL)),
+    AfterValidator(registry.validate_model),
+    WithJsonSchema(registry.name_schema(registry.MODELS, registry.OWN_MODEL)),
 ]
-NoiseMap = Annotated[str, AfterValidator(names.noise_map)]
+NoiseMap = Annotated[str, AfterValidator(registry.validate_noise_map)]
 UnitInterval = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
@@ -46,8 +40,8 @@ class RunConfig(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
 
-    method: Method = Field(
-        default="learned", description="how labels are treated: learned by meta-gradient, or a baseline"
+    method: MethodName = Field(
+        default="learned", description="training method: labels learned by meta-gradient, or a baseline"
     )
 
     dataset: DatasetName = Field(
@@ -57,19 +51,19 @@ class RunConfig(BaseModel):
     data_root: str = Field(default="data", description="folder that holds the files of torchvision's sets")
     download: bool = Field(default=False, description="whether torchvision may download a set that is not in data_root")
     image_size: CountOrNone = Field(default=0, description="height and width that images are scaled to; 0: as they are")
-    train_size: CountOrNone = Field(default=0, description="images to train on, of those left; 0: all")
+    train_size: CountOrNone = Field(default=0, description="training images; 0: all that meta and validation set leave")
     meta_size: Count = Field(default=150, description="clean images that drive the labels (or train the baselines)")
     val_size: Count = Field(default=250, description="clean images that drive the search")
-    noise: Literal["none", "symmetric", "asymmetric", "pair", "instance", "given"] = Field(
-        default="none", description="how training labels are spoiled; given: the data set's own noisy labels"
+    noise: NoiseName = Field(
+        default="none", description="how training labels are corrupted; given: the data set's own noisy labels"
     )
     noise_rate: UnitInterval = Field(
         default=0.0,
-        description="share of training labels made wrong; asymmetric: of those in each class that has a target",
+        description="fraction of training labels made wrong; asymmetric: of those in each class that the map names",
     )
     noise_map: NoiseMap = Field(
         default="",
-        description="asymmetric: which class is taken for which, as in '2>7 3>8'; empty: as is usual, or c>c+1",
+        description="asymmetric: the class map, as in '2>7 3>8'; empty: the data set's usual map, or c>c+1",
     )
     given_labels: str = Field(default="y_train_given", description="npz: key of the noisy labels")
     reference_labels: str = Field(
@@ -77,7 +71,7 @@ class RunConfig(BaseModel):
     )
     augment: Literal["none", "crop_flip", "crop_flip_cutout"] = Field(
         default="none",
-        description="how training images are varied: shifted by up to an eighth, mirrored, a square cut out",
+        description="augmentation: shifts by up to an eighth and mirroring, then a square cut out",
     )
 
     model: ModelName = Field(
@@ -94,17 +88,17 @@ class RunConfig(BaseModel):
     label_form: Literal["simplex", "softmax", "exponentiated"] = Field(
         default="simplex",
         description="what is learned: the label, projected onto the simplex, or logits whose softmax it is; "
-        "exponentiated: the label, each entry multiplied by what speaks for it",
+        "exponentiated: the label, by exponentiated-gradient steps",
     )
     label_lr: Rate = Field(
         default=0.1, description="label learning rate, in the batch- and rate-free unit of metalabel"
     )
     label_schedule: Literal["constant", "model"] = Field(
-        default="constant", description="course of the label learning rate; model: it falls as the model's does"
+        default="constant", description="schedule of the label learning rate; model: proportional to the model's learning rate"
     )
     label_momentum: UnitInterval = Field(default=0.0, description="momentum of the label steps")
     label_decay: UnitInterval = Field(
-        default=0.0, description="share of the way back to its start that each label step goes"
+        default=0.0, description="fraction of the way back to its start that a label goes at each label step"
     )
     label_warmup_epochs: CountOrNone = Field(default=0, description="epochs before the first label step")
     label_gradient: Literal["forward", "forward_recompute", "double_backward", "finite_difference"] = Field(
@@ -116,13 +110,13 @@ class RunConfig(BaseModel):
     meta_batch_size: Count = Field(default=150, description="meta images per label update, at most meta_size are used")
     meta_balanced: bool = Field(default=False, description="whether a meta batch holds the classes equally often")
     retrain_share: UnitInterval = Field(
-        default=0.0, description="share of the epochs, the last, that train a fresh model on the learned labels"
+        default=0.0, description="fraction of the epochs, at the end, that train a fresh model on the learned labels"
     )
     train_on_meta: bool = Field(default=False, description="whether the meta set's images are trained on too")
 
     label_smoothing: UnitInterval = Field(default=0.0, description="mass spread evenly over all classes")
     fine_tune_share: UnitInterval = Field(
-        default=0.25, description="fine_tuning: share of the epochs, the last, that train on the meta set alone"
+        default=0.25, description="fine_tuning: fraction of the epochs, at the end, that train on the meta set alone"
     )
     fine_tune_lr: Rate = Field(
         default=0.005, description="fine_tuning: model learning rate of those epochs at their start"
@@ -131,7 +125,7 @@ class RunConfig(BaseModel):
     gce_q: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.7, description="gce: from cross-entropy (near 0) to mean absolute error (1)"
     )
-    elr_momentum: UnitInterval = Field(default=0.7, description="elr: share of the running target kept at each step")
+    elr_momentum: UnitInterval = Field(default=0.7, description="elr: momentum of the running target")
     elr_weight: Annotated[float, Field(ge=0)] = Field(default=3.0, description="elr: weight of the regulariser")
     ols_weight: Share = Field(
         default=0.5, description="online_label_smoothing: weight of the given label in the target"
@@ -142,15 +136,15 @@ class RunConfig(BaseModel):
         default="", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed"
     )
     distill_temperature: Rate = Field(
-        default=4.0, description="distillation: what both logits are divided by before teacher and student are compared"
+        default=4.0, description="distillation: temperature that divides both logits"
     )
     distill_weight: Share = Field(default=0.9, description="distillation: weight of the teacher beside the given label")
 
     epochs: Count = Field(default=40, description="passes over the training images")
     batch_size: Count = Field(default=64, description="images per model step")
-    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="what steps the model")
+    optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="optimiser of the model")
     lr: Rate = Field(default=0.05, description="model learning rate at the start of its schedule")
-    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="course of the model learning rate")
+    schedule: Literal["cosine", "constant"] = Field(default="cosine", description="schedule of the model learning rate")
     momentum: UnitInterval = Field(default=0.9, description="momentum of SGD; first moment's decay of Adam and AdamW")
     nesterov: bool = Field(default=False, description="Nesterov's form of SGD's momentum")
     weight_decay: Annotated[float, Field(ge=0, le=1e30)] = Field(
@@ -162,13 +156,13 @@ class RunConfig(BaseModel):
         default="auto", description="where to compute; auto: the GPU if there is one"
     )
     deterministic: bool = Field(
-        default=True, description="whether a GPU computes the same run to the same bits, as a CPU does"
+        default=True, description="whether a GPU gives the same run bit for bit"
     )
     amp: Literal["none", "bf16"] = Field(
         default="none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
     )
     channels_last: bool = Field(
-        default=False, description="whether images and activations hold their channels innermost"
+        default=False, description="whether images and activations are in channels-last memory format"
     )
     compile: bool = Field(
         default=False,

@@ -1,4 +1,4 @@
-"""Training images varied in batches, on the device: no loader and no workers a trial.
+"""Augmentation of training images, a batch at a time on the device.
 
 | augment | what happens to each image |
 | --- | --- |
@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 
-def augmented(inputs: Tensor, kind: str, stream: torch.Generator) -> Tensor:
-    """Images [batch, channels, height, width] varied as `kind` says, by draws of `stream`, a generator on the CPU."""
+def augment(inputs: Tensor, kind: str, stream: torch.Generator) -> Tensor:
+    """Images [batch, channels, height, width] augmented as `kind` says, drawn from `stream`, a generator on the CPU."""
     if kind == "none":
         return inputs
     inputs = crop_flip(inputs, stream)
@@ -23,17 +23,17 @@ def augmented(inputs: Tensor, kind: str, stream: torch.Generator) -> Tensor:
 def crop_flip(inputs: Tensor, stream: torch.Generator) -> Tensor:
     n, _, height, width = inputs.shape
     device = inputs.device
-    rows = torch.arange(height) + _integers(n, height // 8, stream)
-    columns = torch.arange(width) + _integers(n, width // 8, stream)
+    rows = torch.arange(height) + _random_integers(n, height // 8, stream)
+    columns = torch.arange(width) + _random_integers(n, width // 8, stream)
     mirrored = torch.rand(n, 1, generator=stream) < 0.5
     columns = columns.flip(1).where(mirrored, columns)
-    inside = _within(rows, height)[:, :, None] & _within(columns, width)[:, None, :]
+    inside = _is_inside(rows, height)[:, :, None] & _is_inside(columns, width)[:, None, :]
     which = torch.arange(n)[:, None, None].to(device)
     rows = rows.clamp(0, height - 1)[:, :, None].to(device)
     columns = columns.clamp(0, width - 1)[:, None, :].to(device)
     # Index tensors around a slice put the indexed dimensions first.
-    chosen = inputs[which, :, rows, columns].permute(0, 3, 1, 2)
-    return chosen * inside[:, None].to(device)
+    shifted = inputs[which, :, rows, columns].permute(0, 3, 1, 2)
+    return shifted * inside[:, None].to(device)
 
 
 def cutout(inputs: Tensor, stream: torch.Generator) -> Tensor:
@@ -48,10 +48,10 @@ def cutout(inputs: Tensor, stream: torch.Generator) -> Tensor:
     return inputs * kept[:, None].to(inputs.device)
 
 
-def _integers(n: int, most: int, stream: torch.Generator) -> Tensor:
-    """[n, 1] whole numbers from -most to most."""
+def _random_integers(n: int, most: int, stream: torch.Generator) -> Tensor:
+    """[n, 1] integers from -most to most."""
     return torch.randint(-most, most + 1, (n, 1), generator=stream)
 
 
-def _within(places: Tensor, size: int) -> Tensor:
-    return (places >= 0) & (places < size)
+def _is_inside(positions: Tensor, size: int) -> Tensor:
+    return (positions >= 0) & (positions < size)

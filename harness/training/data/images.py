@@ -1,18 +1,17 @@
-"""Images as a run holds them: one table of pixels, shared, and parts of it by index.
+"""Images of a run: one table of pixels in memory, and the parts of the data as indices into it.
 
-Pixels stay as they were read (a byte each, most often; on a CPU, pages of one file that all trials of a node share)
-and are standardised as they are drawn. All parts of a pool point into the same table, so a trial costs little beside
-its model.
+Pixels stay as they were read (mostly a byte each; on a CPU, pages of a file that all trials of a node share) and are
+standardised when a batch is taken.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
 
-class Pixels:
-    """A table of images that gives them standardised: (x - mean) / std, by channel.
+class PixelTable:
+    """A table of images that returns them standardised: (x - mean) / std, by channel.
 
     Args:
         stored: [M, channels, height, width], of any number type.
@@ -21,26 +20,26 @@ class Pixels:
 
     def __init__(self, stored: Tensor, mean: Tensor, std: Tensor) -> None:
         self.stored, self.mean, self.std = stored, mean, std
-        self._elsewhere: dict[torch.device, Pixels] = {}
+        self._copies: dict[torch.device, PixelTable] = {}
 
     def __getitem__(self, index: Tensor) -> Tensor:
         return (self.stored[index].float() - self.mean) / self.std
 
-    def to(self, device: torch.device) -> "Pixels":
+    def to(self, device: torch.device) -> "PixelTable":
         """The table on `device`; the trials of a process share the copy."""
         if device == self.stored.device:
             return self
-        if device not in self._elsewhere:
+        if device not in self._copies:
             tensors = (self.stored, self.mean, self.std)
-            self._elsewhere[device] = Pixels(*(tensor.to(device) for tensor in tensors))
-        return self._elsewhere[device]
+            self._copies[device] = PixelTable(*(tensor.to(device) for tensor in tensors))
+        return self._copies[device]
 
 
 @dataclass(frozen=True)
 class Images:
-    """A part of a table of images, with what is known of each."""
+    """A part of the data: rows of a table of images, with their labels."""
 
-    pixels: Pixels
+    pixels: PixelTable
     index: Tensor  # [N] int64: rows of the table
     targets: Tensor  # [N] int64: true classes, -1 where unknown
     classes: int
@@ -48,14 +47,14 @@ class Images:
     reference: Tensor | None = None  # [N, classes]: soft labels to compare with, never trained on
 
     @classmethod
-    def of(cls, inputs: Tensor, targets: Tensor, classes: int) -> "Images":
-        """Images [N, channels, height, width] that are as they should be."""
-        one = torch.ones(1, inputs.shape[1], 1, 1)
-        return cls(Pixels(inputs, 0 * one, one), torch.arange(len(inputs)), targets, classes)
+    def from_tensors(cls, inputs: Tensor, targets: Tensor, classes: int) -> "Images":
+        """Images [N, channels, height, width] that are standardised already."""
+        ones = torch.ones(1, inputs.shape[1], 1, 1)
+        return cls(PixelTable(inputs, 0 * ones, ones), torch.arange(len(inputs)), targets, classes)
 
     @property
     def inputs(self) -> Tensor:
-        """All of them, standardised: [N, channels, height, width] in float32."""
+        """All images, standardised: [N, channels, height, width] in float32."""
         return self.pixels[self.index]
 
     @property
@@ -63,28 +62,27 @@ class Images:
         """Channels, height and width of one image."""
         return self.pixels.stored.shape[1:]
 
-    def batch(self, chosen: Tensor | slice) -> Tensor:
-        """Some of them, standardised."""
-        return self.pixels[self.index[chosen]]
+    def batch(self, rows: Tensor | slice) -> Tensor:
+        """Some of the images, standardised."""
+        return self.pixels[self.index[rows]]
 
     def to(self, device: torch.device) -> "Images":
-        return Images(
-            self.pixels.to(device),
-            self.index.to(device),
-            self.targets.to(device),
-            self.classes,
-            None if self.given is None else self.given.to(device),
-            None if self.reference is None else self.reference.to(device),
+        return replace(
+            self,
+            pixels=self.pixels.to(device),
+            index=self.index.to(device),
+            targets=self.targets.to(device),
+            given=None if self.given is None else self.given.to(device),
+            reference=None if self.reference is None else self.reference.to(device),
         )
 
-    def __getitem__(self, chosen: Tensor) -> "Images":
-        return Images(
-            self.pixels,
-            self.index[chosen],
-            self.targets[chosen],
-            self.classes,
-            None if self.given is None else self.given[chosen],
-            None if self.reference is None else self.reference[chosen],
+    def __getitem__(self, rows: Tensor) -> "Images":
+        return replace(
+            self,
+            index=self.index[rows],
+            targets=self.targets[rows],
+            given=None if self.given is None else self.given[rows],
+            reference=None if self.reference is None else self.reference[rows],
         )
 
     def __len__(self) -> int:
@@ -93,7 +91,7 @@ class Images:
 
 @dataclass(frozen=True)
 class DataSplits:
-    """What a run sees. `noisy` are the labels trained on; `train.targets`, the truth, serve measuring alone."""
+    """The parts that a run sees. It trains on the labels `noisy`; `train.targets`, the true classes, serve metrics."""
 
     train: Images
     noisy: Tensor  # [len(train)] int64

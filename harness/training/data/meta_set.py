@@ -1,20 +1,20 @@
-"""The meta set as methods draw from it: clean images that say where labels should go."""
+"""Batches of the meta set: clean images whose loss the label steps descend."""
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.data import Images
+from harness.training.data.images import Images
 
 
 class MetaSet:
-    """Batches of the meta set.
+    """Draws batches of the meta set.
 
     Args:
         images: the meta part of the data.
-        batch_size: images of a batch; the whole set is given where it has no more.
+        batch_size: images of a batch; a smaller meta set is returned whole.
         balanced: whether a batch holds the classes equally often, as far as the set has them.
-        stream: what batches are drawn by.
+        stream: the generator of the draws.
     """
 
     def __init__(self, images: Images, batch_size: int, balanced: bool, stream: torch.Generator) -> None:
@@ -32,12 +32,12 @@ class MetaSet:
         order = torch.randperm(len(self.inputs), generator=self.stream).to(self.inputs.device)
         if self.balanced:
             order = order[rank_within_class(self.classes[order]).argsort(stable=True)]
-        chosen = order[: self.batch_size]
-        return self.inputs[chosen], self.targets[chosen]
+        rows = order[: self.batch_size]
+        return self.inputs[rows], self.targets[rows]
 
 
 def rank_within_class(classes: Tensor) -> Tensor:
-    """For each element of `classes` [n], how many of its class stand before it."""
+    """Return for each element of `classes` [n] how many of its class stand before it."""
     by_class = classes.argsort(stable=True)
     counts = torch.bincount(classes)
     starts = (counts.cumsum(0) - counts).repeat_interleave(counts)

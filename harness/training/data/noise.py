@@ -1,78 +1,107 @@
-"""Wrong labels, made on purpose. Every kind is exact in its share and a function of its generator.
+"""Label noise: wrong labels made on purpose. Each kind is exact in its rate and a function of its generator.
 
 | noise | which labels | become |
 | --- | --- | --- |
 | symmetric | round(rate · N) of all | one of the other C - 1 classes, evenly (some count flips to the true class too) |
 | pair | round(rate · N) of all | the next class, c + 1 mod C (Han et al. 2018, arXiv:1804.06872) |
-| asymmetric | round(rate · N_c) of each class c with a target | that target (Patrini et al. 2017, arXiv:1609.03683) |
+| asymmetric | round(rate · N_c) of each class c in the map | its class in the map (Patrini et al. 2017, arXiv:1609.03683) |
 | instance | round(rate · N) of all, hard ones likelier | a class it resembles (cf. Chen et al., arXiv:2012.05458) |
 
-How hard an image is, is told by a simple model: linear discriminant analysis on the image scaled to at most 8×8,
-fitted on one half of the images and asked about the other. A label is drawn with a chance in proportion to its loss
+How hard an image is, is measured by a simple model: linear discriminant analysis on the image scaled to at most 8×8,
+fitted on one half of the images and applied to the other. A label is drawn with probability in proportion to its loss
 -log p_y, and becomes class c ≠ y in proportion to p_c.
+
+A noise is a function (images, config, generator) → noisy classes [N]; `NOISES` in `harness.training.config.registry`
+names it.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.registry import NOISES, load_object
 from harness.training.config.run_config import RunConfig
-from harness.training.data.errors import DataError
 from harness.training.data.images import Images
+from harness.training.errors import DataError
 
-MAPS = {
+CLASS_MAPS = {
     "CIFAR10": "9>1 2>0 4>7 3>5 5>3",  # truck → car, bird → aeroplane, deer → horse, cat ↔ dog (Patrini et al.)
     "MNIST": "2>7 3>8 7>1 5>6 6>5",  # Patrini et al.
     "digits": "2>7 3>8 7>1 5>6 6>5",  # as MNIST
     "FashionMNIST": "0>6 2>4 4>2 5>7 9>7",  # ours: T-shirt → shirt, pullover ↔ coat, sandal → sneaker, boot → sneaker
 }
-"""The classes that are taken for another, of data sets where there is a usual or a natural choice."""
+"""Usual class maps of asymmetric noise."""
 
 HARDNESS_SIDE = 8
 RIDGE = 0.1  # share of the mean variance added to the covariance: pixels that never vary have none
 FLOOR = 1e-6
 
 
-def symmetric(targets: Tensor, classes: int, rate: float, generator: torch.Generator) -> Tensor:
-    """Class indices [N] with exactly round(rate · N) of them wrong."""
-    flipped = _some(len(targets), rate, generator)
-    shift = torch.randint(1, classes, (len(flipped),), generator=generator)
-    noisy = targets.clone()
-    noisy[flipped] = (targets[flipped] + shift) % classes
+def inject_noise(config: RunConfig, images: Images, generator: torch.Generator) -> Tensor:
+    """Return the classes [N] of the images after the noise of `config`.
+
+    Raises:
+        DataError: the class map names a class that does not exist.
+    """
+    if config.noise == "none":
+        return images.targets.clone()
+    noisy: Tensor = load_object(NOISES[config.noise])(images, config, generator)
     return noisy
 
 
-def pair(targets: Tensor, classes: int, rate: float, generator: torch.Generator) -> Tensor:
-    """Class indices [N] with exactly round(rate · N) of them moved to the next class."""
-    flipped = _some(len(targets), rate, generator)
-    noisy = targets.clone()
-    noisy[flipped] = (targets[flipped] + 1) % classes
+def symmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
+    flipped = _draw(len(images), config.noise_rate, generator)
+    shift = torch.randint(1, images.classes, (len(flipped),), generator=generator)
+    noisy = images.targets.clone()
+    noisy[flipped] = (images.targets[flipped] + shift) % images.classes
     return noisy
 
 
-def asymmetric(targets: Tensor, confused: dict[int, int], rate: float, generator: torch.Generator) -> Tensor:
-    """Class indices [N] with exactly round(rate · N_c) of each class c in `confused` moved to `confused[c]`."""
-    noisy = targets.clone()
-    for c, taken_for in sorted(confused.items()):
-        members = (targets == c).nonzero().flatten()
-        noisy[members[_some(len(members), rate, generator)]] = taken_for
+def pair(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
+    flipped = _draw(len(images), config.noise_rate, generator)
+    noisy = images.targets.clone()
+    noisy[flipped] = (images.targets[flipped] + 1) % images.classes
     return noisy
 
 
-def instance(targets: Tensor, log_p: Tensor, rate: float, generator: torch.Generator) -> Tensor:
-    """Class indices [N] with exactly round(rate · N) of them wrong, drawn by `log_p` [N, classes] of a simple model."""
+def asymmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
+    noisy = images.targets.clone()
+    for c, wrong in sorted(class_map(config, images.classes).items()):
+        members = (images.targets == c).nonzero().flatten()
+        noisy[members[_draw(len(members), config.noise_rate, generator)]] = wrong
+    return noisy
+
+
+def instance(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
+    targets = images.targets
+    log_p = predict_by_halves(images.inputs, targets, images.classes, generator)
     losses = functional.nll_loss(log_p, targets, reduction="none").clamp_min(FLOOR)
-    # The k largest of log w + Gumbel noise are k draws without replacement with chances in proportion to w.
+    # The k largest of log w + Gumbel noise are k draws without replacement with probabilities in proportion to w.
     order = (losses.log() + _gumbel(losses.shape, generator)).argsort(descending=True, stable=True)
-    flipped = order[: round(rate * len(targets))]
+    flipped = order[: round(config.noise_rate * len(targets))]
     others = log_p[flipped].scatter(1, targets[flipped, None], -torch.inf)
     noisy = targets.clone()
     noisy[flipped] = (others + _gumbel(others.shape, generator)).argmax(1)
     return noisy
 
 
-def simple_model(inputs: Tensor, targets: Tensor, classes: int, generator: torch.Generator) -> Tensor:
-    """log p(class | image) [N, classes] by linear discriminant analysis, each half asked of the other's fit.
+def class_map(config: RunConfig, classes: int) -> dict[int, int]:
+    """Return class → wrong class: `noise_map`, else the data set's usual map, else each class to the next."""
+    text = config.noise_map or CLASS_MAPS.get(config.dataset, "")
+    if not text:
+        return {c: (c + 1) % classes for c in range(classes)}
+    pairs = (each.split(">") for each in text.split())
+    found = {int(c): int(wrong) for c, wrong in pairs}
+    unknown = sorted(c for c in {*found, *found.values()} if c >= classes)
+    if unknown:
+        raise DataError(
+            f"noise_map: expected classes from 0 to {classes - 1}, got {', '.join(map(str, unknown))}; correct '{text}'"
+        )
+    return found
+
+
+def predict_by_halves(inputs: Tensor, targets: Tensor, classes: int, generator: torch.Generator) -> Tensor:
+    """Return log p(class | image) [N, classes] by linear discriminant analysis, each half predicted by the other's fit.
 
     With μ_c a class's mean, π_c its share and Σ the covariance within classes, f_c(x) = ⟨μ_c, Σ⁻¹x⟩ - ½⟨μ_c, Σ⁻¹μ_c⟩ +
     log π_c and p = softmax f.
@@ -82,12 +111,12 @@ def simple_model(inputs: Tensor, targets: Tensor, classes: int, generator: torch
     order = torch.randperm(len(targets), generator=generator)
     halves = order.tensor_split(2)
     log_p = torch.empty(len(targets), classes, dtype=torch.float64)
-    for fitted, asked in (halves, halves[::-1]):
-        log_p[asked] = _discriminant(pixels[fitted], targets[fitted], classes, pixels[asked])
+    for fitted, predicted in (halves, halves[::-1]):
+        log_p[predicted] = _fit_and_predict(pixels[fitted], targets[fitted], classes, pixels[predicted])
     return log_p
 
 
-def _discriminant(pixels: Tensor, targets: Tensor, classes: int, asked: Tensor) -> Tensor:
+def _fit_and_predict(pixels: Tensor, targets: Tensor, classes: int, predicted: Tensor) -> Tensor:
     members = functional.one_hot(targets, classes).double()
     counts = members.sum(0).clamp_min(1)
     means = members.T @ pixels / counts[:, None]
@@ -97,45 +126,10 @@ def _discriminant(pixels: Tensor, targets: Tensor, classes: int, asked: Tensor) 
     covariance += RIDGE * variance * torch.eye(len(covariance), dtype=torch.float64)
     weights = torch.linalg.solve(covariance, means.T)
     offsets = (counts / len(pixels)).log() - 0.5 * (means.T * weights).sum(0)
-    return functional.log_softmax(asked @ weights + offsets, dim=1)
+    return functional.log_softmax(predicted @ weights + offsets, dim=1)
 
 
-def inject_noise(config: RunConfig, images: Images, generator: torch.Generator) -> Tensor:
-    """Class indices [N] of the images after the noise that `config` asks for.
-
-    Raises:
-        DataError: the class map names a class that is not there.
-    """
-    targets, classes, rate = images.targets, images.classes, config.noise_rate
-    match config.noise:
-        case "symmetric":
-            return symmetric(targets, classes, rate, generator)
-        case "pair":
-            return pair(targets, classes, rate, generator)
-        case "asymmetric":
-            return asymmetric(targets, class_map(config, classes), rate, generator)
-        case "instance":
-            log_p = simple_model(images.inputs, targets, classes, generator)
-            return instance(targets, log_p, rate, generator)
-        case _:
-            return targets.clone()
-
-
-def class_map(config: RunConfig, classes: int) -> dict[int, int]:
-    """Which class is taken for which: `noise_map`, else the data set's own, else each for the next."""
-    text = config.noise_map or MAPS.get(config.dataset, "")
-    if not text:
-        return {c: (c + 1) % classes for c in range(classes)}
-    confused = {int(c): int(taken_for) for c, taken_for in (each.split(">") for each in text.split())}
-    unknown = sorted(c for c in {*confused, *confused.values()} if c >= classes)
-    if unknown:
-        raise DataError(
-            f"noise_map: expected classes from 0 to {classes - 1}, got {', '.join(map(str, unknown))}; correct '{text}'"
-        )
-    return confused
-
-
-def _some(n: int, rate: float, generator: torch.Generator) -> Tensor:
+def _draw(n: int, rate: float, generator: torch.Generator) -> Tensor:
     """round(rate · n) of the indices below n, without replacement."""
     return torch.randperm(n, generator=generator)[: round(rate * n)]
 

@@ -1,4 +1,4 @@
-"""The three parts of the pool that a run may see, drawn by its seed, and the noise on its training labels.
+"""The pool cut into train, meta and validation part by the run's seed, with noise on the training labels.
 
     train   noisy labels, learned          meta   clean, drives the labels          val   clean, drives the search
 
@@ -8,16 +8,16 @@ Each part has all classes in proportion. Images whose true class is unknown can 
 import torch
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.errors import DataError
 from harness.training.data.images import DataSplits, Images
 from harness.training.data.noise import inject_noise
-from harness.training.data.sources import load_pool
-from harness.training.data.stratified import cut
+from harness.training.data.pool import load_pool
+from harness.training.data.stratified import stratified_split
+from harness.training.errors import DataError
 from harness.training.rng import generator
 
 
 def load_splits(config: RunConfig) -> DataSplits:
-    """The three parts, as `config` draws and spoils them.
+    """Draw the three parts of the data and corrupt the training labels, as `config` says.
 
     Raises:
         DataError: the data cannot be read, or cannot serve the sizes, the classes or the noise asked of them.
@@ -39,20 +39,18 @@ def load_splits(config: RunConfig) -> DataSplits:
             f"val_size {config.val_size} leave, got {config.train_size}; make one smaller"
         )
     split = generator(config.seed, "split")
-    meta, val, train = (known[each] for each in cut(pool.targets[known], [config.meta_size, config.val_size], split))
+    parts = stratified_split(pool.targets[known], [config.meta_size, config.val_size], split)
+    meta, val, train = (known[part] for part in parts)
     train = torch.cat([train, (pool.targets < 0).nonzero().flatten()])
     if config.train_size:
-        train = train[cut(_annotated(pool)[train], [config.train_size], split)[0]]
-    _check_meta(config, pool[meta])
-    truth = pool[train]
-    return DataSplits(truth, _noisy(config, truth), pool[meta], pool[val])
+        annotated = pool.targets if pool.given is None else pool.given
+        train = train[stratified_split(annotated[train], [config.train_size], split)[0]]
+    _check_meta_classes(config, pool[meta])
+    images = pool[train]
+    return DataSplits(images, _noisy_labels(config, images), pool[meta], pool[val])
 
 
-def _annotated(images: Images) -> torch.Tensor:
-    return images.targets if images.given is None else images.given
-
-
-def _check_meta(config: RunConfig, meta: Images) -> None:
+def _check_meta_classes(config: RunConfig, meta: Images) -> None:
     absent = (torch.bincount(meta.targets, minlength=meta.classes) == 0).nonzero().flatten().tolist()
     if absent:
         raise DataError(
@@ -61,7 +59,7 @@ def _check_meta(config: RunConfig, meta: Images) -> None:
         )
 
 
-def _noisy(config: RunConfig, train: Images) -> torch.Tensor:
+def _noisy_labels(config: RunConfig, train: Images) -> torch.Tensor:
     if config.noise == "given":
         if train.given is None:
             raise DataError(

@@ -4,7 +4,7 @@
     Y ← Π( Y - β · ∂M(θ'(Y))/∂Y )                         before every meta_interval-th of them, after a warm-up
 
 M is the loss on clean meta images at the parameters θ' that the model step is about to reach; `harness.metalabel` has
-the gradient and the unit of β = label_lr. Both updates see the same parameters and the same batch.
+the gradient and the unit of β = label_lr. Both updates start from the same parameters and use the same batch.
 
 Images of the meta set, where it is trained on, keep their labels. With `retrain_share` the last epochs train a fresh
 model on the labels learned by then, which no longer move.
@@ -27,7 +27,7 @@ from harness.metalabel import (
     meta_step,
     soft_cross_entropy,
 )
-from harness.training.methods.protocol import Batch, Method, Phase, Task
+from harness.training.methods.method import Batch, Method, Phase, Task
 
 FORMS: dict[str, Callable[[], Parametrisation]] = {
     "simplex": Simplex,
@@ -36,8 +36,8 @@ FORMS: dict[str, Callable[[], Parametrisation]] = {
 }
 
 
-class Learned(Method):
-    labels_move = True
+class LearnedLabels(Method):
+    updates_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -57,7 +57,7 @@ class Learned(Method):
             self.table = InstanceLabels.from_classes(
                 task.given, task.classes, smoothing=config.label_smoothing, **options
             )
-        steps = task.steps(len(task.trained_on))
+        steps = task.steps_per_epoch()
         self.schedule = LabelSchedule(
             config.label_lr,
             interval=config.meta_interval,
@@ -69,9 +69,9 @@ class Learned(Method):
         self.learned_until = (config.epochs - self.retrain_epochs) * steps
 
     def phases(self) -> list[Phase]:
-        config, images, last = self.task.config, self.task.trained_on, self.retrain_epochs
-        course = [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, anew=True)]
-        return [phase for phase in course if phase.epochs]
+        config, images, last = self.task.config, self.task.training_index, self.retrain_epochs
+        phases = [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
+        return [phase for phase in phases if phase.epochs]
 
     def step(self, batch: Batch) -> Tensor:
         if batch.step >= self.learned_until or not self.schedule.is_due(batch.step):
@@ -87,24 +87,24 @@ class Learned(Method):
             rate = self.schedule.label_lr_at(batch.lr_factor)
             before = None if self.norms else self.table.rows(rows)
             self.table.update(rows, gradient, label_lr=rate, scale=step.scale)
-            if before is not None:  # once an epoch: one batch is as telling as another, and small models feel the cost
-                went = self.table.rows(rows) - before
+            if before is not None:  # once an epoch: a norm costs a small model as much as a step
+                moved = self.table.rows(rows) - before
                 self.norms = {
                     "label_gradient_norm": (step.scale * gradient).norm(dim=1).mean(),
-                    "label_step_norm": went.norm(dim=1).mean(),
+                    "label_step_norm": moved.norm(dim=1).mean(),
                 }
         return step.loss
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return soft_cross_entropy(logits, self._targets(batch))
 
-    def measured(self) -> dict[str, float]:
+    def epoch_metrics(self) -> dict[str, float]:
         norms, self.norms = self.norms, {}
         return {name: float(norm) for name, norm in norms.items()}
 
-    def labels(self) -> Tensor:
-        every = torch.arange(len(self.task.given), device=self.task.given.device)
-        return self._in_force(every, self.task.given, self.task.trusted)
+    def soft_labels(self) -> Tensor:
+        index = torch.arange(len(self.task.given), device=self.task.given.device)
+        return self._current_labels(index, self.task.given, self.task.trusted)
 
     def class_labels(self) -> Tensor | None:
         return self.table.as_tensor() if self.by_class else None
@@ -116,11 +116,11 @@ class Learned(Method):
         self.table.load_state_dict(state)
 
     def _targets(self, batch: Batch) -> Tensor:
-        return self._in_force(batch.index, batch.given, batch.trusted)
+        return self._current_labels(batch.index, batch.given, batch.trusted)
 
-    def _in_force(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
-        """The labels of images [n], by their index, annotated class and whether they are of the meta set."""
+    def _current_labels(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
+        """Labels [n, classes] of images, given index, annotated class and whether they are of the meta set."""
         learned = self.table.rows(given if self.by_class else index)
         if not self.task.config.train_on_meta:
             return learned
-        return self.task.smoothed(given).where(trusted[:, None], learned)
+        return self.task.smooth_labels(given).where(trusted[:, None], learned)

@@ -1,86 +1,81 @@
-"""Networks by name: a function (shape of one image, classes, width) → module, for one's own as for those here.
+"""Networks by name. A model is a function (shape of one image, classes, width) → `nn.Module`.
 
-The registry is `harness.training.config.names.MODELS`, which needs no torch: a name there, or a user's own
-`module:function`, says where the function stands. `torchvision:NAME` is any classification network of torchvision,
-made for the classes at hand.
+A name is one of `MODELS` in `harness.training.config.registry`, a user's own `module:function`, or `torchvision:NAME`,
+any classification network of torchvision.
 """
 
-import importlib
-import sys
 from collections.abc import Callable
-from pathlib import Path
 
 import torch
 from torch import nn
 
-from harness.training.config.names import MODELS
-from harness.training.data import DataError
+from harness.training.config.checks import add_working_directory
+from harness.training.config.registry import MODELS, load_object
+from harness.training.errors import DataError
 from harness.training.models.shape import Shape
 
-__all__ = ["ModelError", "Shape", "build"]
+__all__ = ["ModelError", "Shape", "build_model"]
 
-Build = Callable[[Shape, int, int], nn.Module]
+ModelFunction = Callable[[Shape, int, int], nn.Module]
 
 
 class ModelError(DataError):
-    """A model that cannot be had, or that does not fit the data; says what to do."""
+    """A model cannot be built, or does not fit the data."""
 
 
-def build(name: str, shape: torch.Size, classes: int, width: int) -> nn.Module:
-    """The named network for images [N, *shape], its weights drawn from torch's global random state.
+def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Module:
+    """Build the named network for images [N, *shape], its weights drawn from torch's global random state.
 
     Raises:
         ModelError: there is none of that name, or it does not give logits [N, classes] for these images.
     """
     channels, height, breadth = shape
     kind, _, rest = name.partition(":")
-    make = _of_torchvision(rest) if kind == "torchvision" else _function(MODELS.get(name, name))
+    make = _torchvision_model(rest) if kind == "torchvision" else _model_function(MODELS.get(name, name))
     model = make((channels, height, breadth), classes, width)
-    _try(name, model, shape, classes)
+    _check_logits(name, model, shape, classes)
     return model
 
 
-def _function(place: str) -> Build:
-    module, _, function = place.partition(":")
-    here = str(Path.cwd())
-    if here not in sys.path:  # a worker's path may lack the folder that the user stands in
-        sys.path.append(here)
+def _model_function(location: str) -> ModelFunction:
+    module, _, function = location.partition(":")
+    add_working_directory()
     try:
-        found: Build = getattr(importlib.import_module(module), function)
+        found: ModelFunction = load_object(location)
     except ModuleNotFoundError as error:
         raise ModelError(
-            f"model {place}: expected a module that can be imported, got '{error.name}', which cannot; "
+            f"model {location}: expected a module that can be imported, got '{error.name}', which cannot; "
             "start from the folder that holds it, or set PYTHONPATH"
         ) from error
     except AttributeError as error:
-        raise ModelError(f"model {place}: expected a function '{function}' in {module}, got none; add it") from error
+        raise ModelError(f"model {location}: expected a function '{function}' in {module}, got none; add it") from error
     return found
 
 
-def _of_torchvision(name: str) -> Build:
-    import torchvision.models  # costs seconds, and only these need it
+def _torchvision_model(name: str) -> ModelFunction:
+    import torchvision.models  # takes seconds to import
 
-    # The two left out give no plain logits in train mode, but auxiliary ones beside them.
+    # These two return auxiliary logits too in train mode.
     known = sorted({*torchvision.models.list_models(module=torchvision.models)} - {"googlenet", "inception_v3"})
     if name not in known:
         raise ModelError(f"model torchvision:{name}: expected one of {', '.join(known)}, got '{name}'")
 
     def make(shape: Shape, classes: int, width: int) -> nn.Module:
         model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
-        return nn.Sequential(Coloured(), model) if shape[0] == 1 else model
+        return nn.Sequential(GreyToRGB(), model) if shape[0] == 1 else model
 
     return make
 
 
-class Coloured(nn.Module):
+class GreyToRGB(nn.Module):
     """Grey images as the three equal channels that torchvision's networks expect."""
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         return inputs.expand(-1, 3, -1, -1)
 
 
-def _try(name: str, model: nn.Module, shape: torch.Size, classes: int) -> None:
-    """One pass in eval mode, which draws nothing and moves nothing."""
+def _check_logits(name: str, model: nn.Module, shape: torch.Size, classes: int) -> None:
+    """Pass two images in eval mode, which draws no random number and changes no state."""
     model.eval()
     try:
         with torch.no_grad():

@@ -6,7 +6,7 @@ channels, the later three halving height and width. `width` is w: 64 gives the u
 
 from torch import nn
 
-from harness.training.models.residual import Sum, conv, he_initialised
+from harness.training.models.residual import ResidualSum, make_conv, initialise_he
 from harness.training.models.shape import Shape
 
 
@@ -19,7 +19,7 @@ def resnet34(shape: Shape, classes: int, width: int) -> nn.Module:
 
 
 def _resnet(shape: Shape, classes: int, width: int, depths: tuple[int, ...]) -> nn.Module:
-    layers: list[nn.Module] = [conv(shape[0], width), nn.BatchNorm2d(width), nn.ReLU()]
+    layers: list[nn.Module] = [make_conv(shape[0], width), nn.BatchNorm2d(width), nn.ReLU()]
     before = width
     for stage, depth in enumerate(depths):
         after = width * 2**stage
@@ -27,13 +27,13 @@ def _resnet(shape: Shape, classes: int, width: int, depths: tuple[int, ...]) -> 
             layers += [_basic_block(before, after, 2 if stage and not block else 1), nn.ReLU()]
             before = after
     head = nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes)
-    return he_initialised(nn.Sequential(*layers, *head))
+    return initialise_he(nn.Sequential(*layers, *head))
 
 
 def _basic_block(before: int, after: int, stride: int) -> nn.Module:
     branch = nn.Sequential(
-        conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), conv(after, after), nn.BatchNorm2d(after)
+        make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after), nn.BatchNorm2d(after)
     )
     if before == after and stride == 1:
-        return Sum(branch, nn.Identity())
-    return Sum(branch, nn.Sequential(conv(before, after, size=1, stride=stride), nn.BatchNorm2d(after)))
+        return ResidualSum(branch, nn.Identity())
+    return ResidualSum(branch, nn.Sequential(make_conv(before, after, size=1, stride=stride), nn.BatchNorm2d(after)))

@@ -1,4 +1,4 @@
-"""What a network is told of its images."""
+"""Shape of one image."""
 
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""

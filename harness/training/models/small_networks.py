@@ -1,4 +1,4 @@
-"""Networks for small images: trained in seconds on a core."""
+"""Networks for small images, trained in seconds on one core."""
 
 from torch import nn
 

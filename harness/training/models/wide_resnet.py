@@ -5,14 +5,14 @@ Three stages of four pre-activation blocks with 16k, 32k, 64k channels; `width` 
 
 from torch import Tensor, nn
 
-from harness.training.models.residual import Sum, conv, he_initialised
+from harness.training.models.residual import ResidualSum, make_conv, initialise_he
 from harness.training.models.shape import Shape
 
 BLOCKS = (28 - 4) // 6  # a stage: each block has two convolutions; stem and shortcuts make the other four
 
 
 def wrn28(shape: Shape, classes: int, width: int) -> nn.Module:
-    layers: list[nn.Module] = [conv(shape[0], 16)]
+    layers: list[nn.Module] = [make_conv(shape[0], 16)]
     before = 16
     for stage in range(3):
         after = 16 * width * 2**stage
@@ -20,19 +20,19 @@ def wrn28(shape: Shape, classes: int, width: int) -> nn.Module:
             layers.append(_block(before, after, 2 if stage and not block else 1))
             before = after
     head = nn.BatchNorm2d(before), nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(before, classes)
-    return he_initialised(nn.Sequential(*layers, *head))
+    return initialise_he(nn.Sequential(*layers, *head))
 
 
 def _block(before: int, after: int, stride: int) -> nn.Module:
     activation = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
-    branch = nn.Sequential(conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), conv(after, after))
+    branch = nn.Sequential(make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after))
     if before == after and stride == 1:
-        return Sum(nn.Sequential(activation, branch), nn.Identity())
-    return _Widening(activation, Sum(branch, conv(before, after, size=1, stride=stride)))
+        return ResidualSum(nn.Sequential(activation, branch), nn.Identity())
+    return _SharedActivationBlock(activation, ResidualSum(branch, make_conv(before, after, size=1, stride=stride)))
 
 
-class _Widening(nn.Module):
-    """Where the size changes, branch and shortcut share the activation."""
+class _SharedActivationBlock(nn.Module):
+    """Block that changes the size: branch and shortcut share the activation."""
 
     def __init__(self, activation: nn.Module, total: nn.Module) -> None:
         super().__init__()

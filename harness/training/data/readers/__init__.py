@@ -1,0 +1,1 @@
+"""Readers of data sets: one module for each kind of files, see `reader`."""

@@ -1,4 +1,4 @@
-"""MNIST and its kin as they are published: idx files, gzipped or not (LeCun, Cortes and Burges).
+"""MNIST, FashionMNIST and KMNIST as they are published: idx files, gzipped or not (LeCun, Cortes and Burges).
 
 An idx file opens with two zero bytes, the type (8: unsigned byte), the number of dimensions, and each dimension as a
 big-endian 32-bit number.
@@ -7,39 +7,66 @@ big-endian 32-bit number.
 import gzip
 import math
 import zlib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 
-from harness.training.data.errors import DataError
-from harness.training.data.readers.paths import IDX_FILES, idx_folder
-from harness.training.data.readers.raw import Array, Raw, checked
+from harness.training.data.readers import torchvision_sets
+from harness.training.data.readers.raw_part import Array, RawPart, checked_part
+from harness.training.data.readers.reader import DataSource
+from harness.training.errors import DataError
+
+FILES = (
+    "train-images-idx3-ubyte",
+    "train-labels-idx1-ubyte",
+    "t10k-images-idx3-ubyte",
+    "t10k-labels-idx1-ubyte",
+)
+DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
+"""Where Debian's package dataset-fashion-mnist puts the set."""
+
+HINT = {"FashionMNIST": ", or install Debian's package dataset-fashion-mnist"}
 
 
-def read(name: str, root: Path, download: bool) -> tuple[Raw, Raw]:
-    """Training and test part of the named set.
-
-    Raises:
-        DataError: the files are not there, or not whole.
-    """
-    folder = idx_folder(name, root)
-    if folder is None and download:
+def read(source: DataSource) -> tuple[RawPart, RawPart]:
+    name, root = source.dataset, source.root
+    folder = _folder(source)
+    if folder is None and source.download:
         _download(name, root)
-        folder = idx_folder(name, root)
+        folder = _folder(source)
     if folder is None:
-        hint = ", or install Debian's package dataset-fashion-mnist" if name == "FashionMNIST" else ""
         raise DataError(
-            f"{name}: expected {IDX_FILES[0]} (or .gz) and its companions in {root / name / 'raw'} or {root}, got "
-            f"none; set data_root to where they are, download: true{hint}"
+            f"{name}: expected {FILES[0]} (or .gz) and its companions in {root / name / 'raw'} or {root}, got "
+            f"none; set data_root to where they are, download: true{HINT.get(name, '')}"
         )
-    arrays = [_array(_file(folder, each)) for each in IDX_FILES]
-    parts = [(f"{name} in {folder}", images, labels) for images, labels in (arrays[:2], arrays[2:])]
-    train, test = (checked(where, images, labels, None, None, 10) for where, images, labels in parts)
-    return train, test
+    arrays = [_array(_file(folder, each)) for each in FILES]
+    parts = [checked_part(f"{name} in {folder}", *each, 10) for each in (arrays[:2], arrays[2:])]
+    return parts[0], parts[1]
+
+
+def files(source: DataSource) -> Iterable[Path]:
+    folder = _folder(source)
+    return () if folder is None else folder.iterdir()
+
+
+def problems(source: DataSource, noise: str) -> list[str]:
+    if source.download or _folder(source) is not None:
+        return []
+    return [torchvision_sets.missing(source) + HINT.get(source.dataset, "")]
+
+
+def _folder(source: DataSource) -> Path | None:
+    """The folder that holds all four files, gzipped or not."""
+    name, root = source.dataset, source.root
+    for folder in (root / name / "raw", root / name, root, DEBIAN.get(name, root)):
+        if all(_file(folder, each).exists() for each in FILES):
+            return folder
+    return None
 
 
 def _download(name: str, root: Path) -> None:
-    import torchvision.datasets  # costs seconds, and only a download needs it
+    import torchvision.datasets  # takes seconds to import
 
     try:
         getattr(torchvision.datasets, name)(root=root, download=True)

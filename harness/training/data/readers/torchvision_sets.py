@@ -1,52 +1,57 @@
-"""Any image classification set of torchvision, read image by image through its own class, once a node."""
+"""Any image classification set of torchvision, read image by image through its own class."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from harness.training.config.names import TORCHVISION
-from harness.training.data.errors import DataError
-from harness.training.data.readers.raw import Array, Raw, checked, stacked
+from harness.training.config.registry import TORCHVISION
+from harness.training.data.readers.raw_part import Array, RawPart, checked_part, image_array, stack_images
+from harness.training.data.readers.reader import DataSource
+from harness.training.errors import DataError
 
 
-def read(name: str, root: Path, download: bool, size: int) -> tuple[Raw, Raw | None]:
-    """Training part, and the set's own test part or None. Images that differ in size need `size`.
+def read(source: DataSource) -> tuple[RawPart, RawPart | None]:
+    parts = [_arrays(source, keywords) for keywords in TORCHVISION[source.dataset] if keywords is not None]
+    classes = 1 + max(int(labels.max()) for _, labels in parts)
+    train, *test = (checked_part(_where(source), images, labels, classes) for images, labels in parts)
+    return train, test[0] if test else None
 
-    Raises:
-        DataError: torchvision cannot read the set.
-    """
-    train, test = TORCHVISION[name]
-    images, labels = _part(name, root, download, size, train)
-    held_out = None if test is None else _part(name, root, download, size, test)
-    classes = int(max(labels.max(), -1 if held_out is None else held_out[1].max())) + 1
-    where = f"{name} in {root}"
+
+def files(source: DataSource) -> Iterable[Path]:
+    return source.root.iterdir() if source.root.is_dir() else ()
+
+
+def problems(source: DataSource, noise: str) -> list[str]:
+    return [] if source.download or source.root.is_dir() else [missing(source)]
+
+
+def missing(source: DataSource) -> str:
+    """The words for a set whose files are not there."""
     return (
-        checked(where, images, labels, None, None, classes),
-        None if held_out is None else checked(where, *held_out, None, None, classes),
+        f"data_root: expected a folder with the files of {source.dataset}, got {source.root}; set data_root to where "
+        "they are, or download: true"
     )
 
 
-def _part(name: str, root: Path, download: bool, size: int, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
-    import torchvision.datasets  # costs seconds, and only these sets need it
+def _where(source: DataSource) -> str:
+    return f"{source.dataset} in {source.root}"
 
-    make = getattr(torchvision.datasets, name)
-    wanted = {"download": True} if download else {}
+
+def _arrays(source: DataSource, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
+    import torchvision.datasets  # takes seconds to import
+
+    name = source.dataset
+    wanted = {"download": True} if source.download else {}
     if name == "SEMEION":  # the one that downloads unless told not to
-        wanted = {"download": download}
+        wanted = {"download": source.download}
     try:
-        part = make(root=root, **wanted, **keywords)
-        pairs = [(_pixels(image, size), int(target)) for image, target in (part[i] for i in range(len(part)))]
+        part = getattr(torchvision.datasets, name)(root=source.root, **wanted, **keywords)
+        pairs = [(image_array(image, source.image_size), int(target)) for image, target in map(part.__getitem__, range(len(part)))]
     except (RuntimeError, OSError, TypeError, ValueError, ImportError) as error:
         raise DataError(
-            f"{name}: torchvision could not read it from {root}: {error}; set data_root to the folder that holds it, "
-            "or download: true"
+            f"{name}: torchvision could not read it from {source.root}: {error}; set data_root to the folder that "
+            "holds it, or download: true"
         ) from error
-    where = f"{name} in {root}"
-    return stacked(where, [image for image, _ in pairs]), np.array([target for _, target in pairs])
-
-
-def _pixels(image: Any, size: int) -> Array:
-    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
-    return np.asarray(image.resize((size, size), resample=2, reducing_gap=3.0) if size else image)
+    return stack_images(_where(source), [image for image, _ in pairs]), np.array([target for _, target in pairs])

@@ -1,7 +1,8 @@
-"""Data sets as files that the trials of a node map into memory: read and decoded once, and the pages shared.
+"""Cache of data sets on disk: decoded once a node, then mapped into memory, so that trials share the pages.
 
-A set lies in a folder of `$XDG_CACHE_HOME/soft-label-harness` (or `~/.cache/…`), an array a file, named by what it was
-read from: files that change give another folder. It is written whole or not at all, and can be deleted at any time.
+A set is a folder below `cache_dir()` with one npy file for each array. Its name is a digest of the settings and of the
+files that were read, with their sizes and times: changed files give another folder. It appears at once or not at all,
+and can be deleted at any time.
 """
 
 import contextlib
@@ -14,20 +15,20 @@ from pathlib import Path
 import numpy as np
 
 from harness.common.cache_dir import cache_dir
-from harness.training.data.readers.raw import Array
+from harness.training.data.readers.raw_part import Array
 
 Arrays = dict[str, Array]
 
-FORMAT = 2
+FORMAT = 3
 """Goes up when what is stored changes."""
 
 
-def cached(asked: Iterable[str], files: Iterable[Path], read: Callable[[], Arrays]) -> Arrays:
-    """The arrays that `read` gives, from the cache if the same was asked of the same files before.
+def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays of `read`, from the cache if the same settings and files were read before.
 
     Where the cache cannot be written, the arrays are this process's own.
     """
-    folder = cache_dir() / _name(asked, files)
+    folder = cache_dir() / _digest(settings, files)
     if not folder.is_dir():
         arrays = read()
         with contextlib.suppress(OSError):
@@ -38,9 +39,9 @@ def cached(asked: Iterable[str], files: Iterable[Path], read: Callable[[], Array
     return {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
 
 
-def _name(asked: Iterable[str], files: Iterable[Path]) -> str:
-    digest = hashlib.blake2b(repr((FORMAT, *asked)).encode(), digest_size=12)
-    for file in sorted(files):
+def _digest(settings: Iterable[str], files: Iterable[Path]) -> str:
+    digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
+    for file in sorted(file for file in files if file.exists()):
         found = file.stat()
         digest.update(repr((str(file.resolve()), found.st_size, found.st_mtime_ns)).encode())
     return digest.hexdigest()

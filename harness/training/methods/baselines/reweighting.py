@@ -1,4 +1,4 @@
-"""Meta-Weight-Net (Shu et al. 2019, arXiv:1902.07379): a small network learns how much an image of a given loss counts.
+"""Meta-Weight-Net (Shu et al. 2019, arXiv:1902.07379): a small network learns the weight of an image from its loss.
 
     v_i = V(ℓ_i; Θ),  ℓ_i = -log p_{y_i}(x_i; θ)          V: one hidden layer, sigmoid output; ℓ_i is not differentiated
     w_i = B v_i / Σ_j v_j
@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.metalabel import meta_step
-from harness.training.methods.protocol import Batch, Method, Task
+from harness.training.methods.method import Batch, Method, Task
 
 
 class Reweighting(Method):
@@ -34,26 +34,26 @@ class Reweighting(Method):
 
     def step(self, batch: Batch) -> Tensor:
         if batch.step % self.task.config.meta_interval == 0:
-            self._learn_weights(batch)
+            self._update_weight_net(batch)
         return super().step(batch)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         losses = functional.cross_entropy(logits, batch.given, reduction="none")
-        return (self.weights(losses, batch).detach() * losses).mean()
+        return (self.image_weights(losses, batch).detach() * losses).mean()
 
-    def weights(self, losses: Tensor, batch: Batch) -> Tensor:
-        """How much each image of the batch counts, [batch], given their losses [batch] in nats."""
+    def image_weights(self, losses: Tensor, batch: Batch) -> Tensor:
+        """Return the weights [batch] of the images, given their losses [batch] in nats."""
         values: Tensor = self.net(losses.detach()[:, None])[:, 0]
         values = values.where(~batch.trusted, 1.0)
         return values / values.mean()
 
-    def _learn_weights(self, batch: Batch) -> None:
+    def _update_weight_net(self, batch: Batch) -> None:
         task = self.task
-        # The pass that follows moves BatchNorm's running statistics; these here may not do so as well.
+        # Two passes more than a plain step: they may not update BatchNorm's running statistics as well.
         before = [buffer.clone() for buffer in task.model.buffers()]
         with torch.no_grad():
             losses = functional.cross_entropy(task.model(batch.inputs), batch.given, reduction="none")
-        weights = self.weights(losses, batch)
+        weights = self.image_weights(losses, batch)
         given = functional.one_hot(batch.given, task.classes).float()
         weighted = given * weights.detach()[:, None]
         batches = (batch.inputs, weighted, *task.meta.draw())

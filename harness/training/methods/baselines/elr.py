@@ -1,22 +1,22 @@
-"""Early-learning regularisation (Liu et al. 2020, arXiv:2007.00151): stay near what was learned at first.
+"""Early-learning regularisation (Liu et al. 2020, arXiv:2007.00151): predictions stay near their own running average.
 
     t_i ← β t_i + (1 - β) p̄(x_i),    L = (1/B) Σ_i [ -log p_{y_i}(x_i) + λ log(1 - ⟨p̄(x_i), t_i⟩) ]
 
-with β = elr_momentum, λ = elr_weight and p̄ the probabilities held in [1e-4, 1 - 1e-4], as in the authors' code; t_i
-starts at zero and is not differentiated. An image's label here is its t_i, divided by its sum.
+with β = elr_momentum, λ = elr_weight and p̄ the probabilities clamped to [1e-4, 1 - 1e-4], as in the authors'
+code; t_i starts at zero and is not differentiated. The soft label of an image is its t_i, divided by its sum.
 """
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.methods.protocol import Batch, Method, Task
+from harness.training.methods.method import Batch, Method, Task
 
 FLOOR = 1e-4
 
 
 class EarlyLearningRegularisation(Method):
-    labels_move = True
+    updates_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -31,10 +31,10 @@ class EarlyLearningRegularisation(Method):
         regulariser = torch.log1p(-(p * targets).sum(1)).mean()
         return functional.cross_entropy(logits, batch.given) + self.task.config.elr_weight * regulariser
 
-    def labels(self) -> Tensor:
-        given = super().labels()
+    def soft_labels(self) -> Tensor:
+        given = super().soft_labels()
         total = self.targets.sum(1, keepdim=True)
         return given.where(total == 0, self.targets / total)
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_tensors(self) -> dict[str, Tensor]:
         return {"targets": self.targets}

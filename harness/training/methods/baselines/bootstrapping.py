@@ -1,4 +1,4 @@
-"""Soft bootstrapping (Reed et al. 2014, arXiv:1412.6596): a label is partly what the model itself believes.
+"""Soft bootstrapping (Reed et al. 2014, arXiv:1412.6596): targets mix the label with the model's own prediction.
 
     L = -(1/B) Σ_i Σ_c [ β y_ic + (1 - β) p_ic ] log p_ic,    β = bootstrap_weight
 
@@ -10,27 +10,27 @@ keep their labels.
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.methods.protocol import Batch, Method, Task
+from harness.training.methods.method import Batch, Method, Task
 
 
 class Bootstrapping(Method):
-    labels_move = True
+    updates_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.targets = super().labels()  # those an image was last trained with
+        self.targets = super().soft_labels()  # those an image was last trained with
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p = functional.log_softmax(logits, dim=1)
         given = functional.one_hot(batch.given, self.task.classes).float()
-        believed = self.task.config.bootstrap_weight * given
-        believed = believed + (1 - self.task.config.bootstrap_weight) * log_p.exp()
-        targets = given.where(batch.trusted[:, None], believed)
+        mixed = self.task.config.bootstrap_weight * given
+        mixed = mixed + (1 - self.task.config.bootstrap_weight) * log_p.exp()
+        targets = given.where(batch.trusted[:, None], mixed)
         self.targets[batch.index] = targets.detach()
         return -(targets * log_p).sum(1).mean()
 
-    def labels(self) -> Tensor:
+    def soft_labels(self) -> Tensor:
         return self.targets
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_tensors(self) -> dict[str, Tensor]:
         return {"targets": self.targets}

@@ -1,4 +1,4 @@
-"""Fine-tuning on the meta set: train on the noisy labels, then go on with the clean ones alone.
+"""Fine-tuning on the meta set: train on the noisy labels, then on the clean ones alone.
 
     first  epochs - n:  L over train (and meta, with train_on_meta) at rate lr
     last   n:           L over meta at rate fine_tune_lr,               n = fine_tune_share · epochs, rounded
@@ -7,8 +7,8 @@ Transfer from noisy to clean labels in its plainest form (e.g. Xiao et al. 2015,
 2018, arXiv:1802.05300, compare against it). Labels are one-hot throughout.
 """
 
-from harness.training.methods.one_hot import OneHot
-from harness.training.methods.protocol import Phase
+from harness.training.methods.baselines.one_hot import OneHot
+from harness.training.methods.method import Phase
 
 
 class FineTuning(OneHot):
@@ -16,8 +16,8 @@ class FineTuning(OneHot):
         config = self.task.config
         last = round(config.fine_tune_share * config.epochs)
         meta = self.task.trusted.nonzero().flatten()
-        course = [
-            Phase(config.epochs - last, self.task.trained_on, config.lr),
+        phases = [
+            Phase(config.epochs - last, self.task.training_index, config.lr),
             Phase(last, meta, config.fine_tune_lr),
         ]
-        return [phase for phase in course if phase.epochs]
+        return [phase for phase in phases if phase.epochs]

@@ -1,10 +1,10 @@
-"""A trained network that can be given away: it takes images as the data set has them."""
+"""A trained network with its standardisation, for use outside the harness."""
 
 from torch import Tensor, nn
 
 
-class OfRawPixels(nn.Module):
-    """Logits [N, classes] of images [N, channels, height, width] in the data set's own numbers.
+class RawPixelModel(nn.Module):
+    """Computes logits [N, classes] of images [N, channels, height, width] as the data set has them.
 
     Args:
         network: takes standardised images.

@@ -1,4 +1,4 @@
-"""Generalised cross-entropy (Zhang and Sabuncu 2018, arXiv:1805.07836): a loss that wrong labels pull on less.
+"""Generalised cross-entropy (Zhang and Sabuncu 2018, arXiv:1805.07836): a loss that is robust to wrong labels.
 
     L_q = (1/B) Σ_i ( 1 - p_{y_i}^q ) / q,    q = gce_q in (0, 1]
 
@@ -8,7 +8,7 @@ q → 0 is cross-entropy, q = 1 the mean absolute error; an image's gradient is 
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.methods.protocol import Batch, Method
+from harness.training.methods.method import Batch, Method
 
 
 class GeneralisedCrossEntropy(Method):

@@ -1,56 +1,55 @@
-"""A data set as it was read, before it is cut: numpy arrays, checked.
-
-A reader gives a training part and, where the set brings one, a test part; every reader's arrays pass `checked`, whose
-errors say what a file should have held.
-"""
+"""Arrays of a data set as a reader returns them, checked: the errors say what a file should hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
-from torch.nn import functional
 
-from harness.training.data.errors import DataError
+from harness.training.errors import DataError
 
 Array = NDArray[Any]
 
 UNKNOWN = -1
-"""The true class of an image of which only the noisy label is known."""
-
-RESIZE_BATCH = 4096
+"""True class of an image of which only a noisy label is known."""
 
 
 @dataclass(frozen=True)
-class Raw:
+class RawPart:
     """One part of a data set. Images [N, channels, height, width], uint8 or float32; classes [N] int64."""
 
     images: Array
     truth: Array
-    given: Array | None = None
+    given: Array | None = None  # [N] int64, noisy labels
     reference: Array | None = None  # [N, classes] float32, rows of sum 1
 
-    def __getitem__(self, index: Array) -> "Raw":
-        return Raw(
-            self.images[index],
-            self.truth[index],
-            None if self.given is None else self.given[index],
-            None if self.reference is None else self.reference[index],
-        )
+    def arrays(self) -> dict[str, Array]:
+        """The arrays that are there, by name."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {name: array for name, array in found.items() if array is not None}
+
+    def __getitem__(self, index: Array) -> "RawPart":
+        return RawPart(**{name: array[index] for name, array in self.arrays().items()})
 
 
-def checked(name: str, images: Array, truth: Array, given: Array | None, reference: Array | None, classes: int) -> Raw:
-    """Arrays of a file as a `Raw`.
+def checked_part(
+    name: str,
+    images: Array,
+    truth: Array,
+    classes: int,
+    given: Array | None = None,
+    reference: Array | None = None,
+) -> RawPart:
+    """Check the arrays of a file and return them in the layout of `RawPart`.
 
     Args:
-        name: what the user knows the arrays by.
+        name: how the user knows the arrays.
         images: [N, height, width] or [N, height, width, channels].
-        classes: how many there are.
+        classes: number of classes.
 
     Raises:
-        DataError: shapes or values are not what they should be.
+        DataError: shapes or values are wrong.
     """
     if images.ndim == 3:
         images = images[..., None]
@@ -63,36 +62,36 @@ def checked(name: str, images: Array, truth: Array, given: Array | None, referen
         if not np.issubdtype(images.dtype, np.number) or not np.isfinite(images).all():
             raise DataError(f"{name}: expected images of finite numbers, got {images.dtype} with others; clean them")
         images = images.astype(np.float32)
-    truth = _labels(f"{name}: true classes", truth, len(images), classes, UNKNOWN)
+    truth = _checked_labels(f"{name}: true classes", truth, len(images), classes, UNKNOWN)
     if given is not None:
-        given = _labels(f"{name}: given labels", given, len(images), classes, 0)
-    if given is None and (truth == UNKNOWN).any():
+        given = _checked_labels(f"{name}: given labels", given, len(images), classes, 0)
+    elif (truth == UNKNOWN).any():
         raise DataError(
             f"{name}: expected given labels for the images whose true class is -1, unknown; add them, or drop those"
         )
     if reference is not None:
-        reference = _reference(name, reference, len(images), classes)
-    return Raw(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), truth, given, reference)
+        reference = _checked_reference(name, reference, len(images), classes)
+    return RawPart(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), truth, given, reference)
 
 
-def _labels(name: str, labels: Array, images: int, classes: int, least: int) -> Array:
+def _checked_labels(name: str, labels: Array, images: int, classes: int, lowest: int) -> Array:
     if labels.ndim != 1 or len(labels) != images or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"{name}: expected one whole number for each of {images} images, got {labels.dtype} of shape "
             f"{list(labels.shape)}; write class indices"
         )
     labels = labels.astype(np.int64)
-    wrong = (labels < least) | (labels >= classes)
+    wrong = (labels < lowest) | (labels >= classes)
     if wrong.any():
-        place = int(wrong.argmax())
+        first = int(wrong.argmax())
         raise DataError(
-            f"{name}: expected classes from {least} to {classes - 1}, got {labels[place]} at image {place} and "
+            f"{name}: expected classes from {lowest} to {classes - 1}, got {labels[first]} at image {first} and "
             f"{int(wrong.sum())} such in all; correct the labels"
         )
     return labels
 
 
-def _reference(name: str, reference: Array, images: int, classes: int) -> Array:
+def _checked_reference(name: str, reference: Array, images: int, classes: int) -> Array:
     if reference.shape != (images, classes) or not np.issubdtype(reference.dtype, np.number):
         raise DataError(
             f"{name}: expected reference labels [{images}, {classes}], got {reference.dtype} of shape "
@@ -105,8 +104,14 @@ def _reference(name: str, reference: Array, images: int, classes: int) -> Array:
     return shares
 
 
-def stacked(name: str, images: Sequence[Array]) -> Array:
-    """Images [height, width] or [height, width, 3] as one array; grey ones among coloured ones become coloured."""
+def image_array(image: Any, size: int) -> Array:
+    """Return an image of PIL as an array, in grey or RGB, scaled to `size` × `size` unless that is 0."""
+    image = image if image.mode in ("L", "RGB") else image.convert("RGB")
+    return np.asarray(image.resize((size, size), resample=2, reducing_gap=3.0) if size else image)
+
+
+def stack_images(name: str, images: Sequence[Array]) -> Array:
+    """Stack images [height, width] or [height, width, 3]; grey ones among coloured ones become coloured."""
     if not images:
         raise DataError(f"{name}: expected images, got none; look at what the folder holds")
     if any(image.ndim == 3 for image in images):
@@ -119,15 +124,3 @@ def stacked(name: str, images: Sequence[Array]) -> Array:
             "set image_size"
         )
     return np.stack(images)
-
-
-def resized(raw: Raw, size: int) -> Raw:
-    """With images scaled to `size` × `size`, bilinearly with antialiasing; 0 leaves them as they are."""
-    if not size or raw.images.shape[2:] == (size, size):
-        return raw
-    scaled = []
-    for start in range(0, len(raw.images), RESIZE_BATCH):
-        images = torch.from_numpy(raw.images[start : start + RESIZE_BATCH]).float()
-        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
-        scaled.append((images.round().byte() if raw.images.dtype == np.uint8 else images).numpy())
-    return replace(raw, images=np.concatenate(scaled))

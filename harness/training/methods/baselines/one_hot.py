@@ -1,4 +1,4 @@
-"""One-hot labels: cross-entropy against the class that each image is annotated with.
+"""One-hot labels: cross-entropy against the annotated class.
 
     L = -(1/B) Σ_i log p_{y_i}(x_i)
 
@@ -8,7 +8,7 @@ Under label noise its one defence is to stop early (Arpit et al. 2017, arXiv:170
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.methods.protocol import Batch, Method
+from harness.training.methods.method import Batch, Method
 
 
 class OneHot(Method):

@@ -1,4 +1,4 @@
-"""Online label smoothing (Zhang et al. 2020, arXiv:2011.12562): a class's soft label is what the model says of it.
+"""Online label smoothing (Zhang et al. 2020, arXiv:2011.12562): a class's soft label is the mean prediction for it.
 
     L = (1/B) Σ_i [ -a log p_{y_i}(x_i) - (1 - a) ⟨S_{y_i}, log p(x_i)⟩ ],    a = ols_weight
 
@@ -11,11 +11,11 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.metalabel import soft_cross_entropy
-from harness.training.methods.protocol import Batch, Method, Task
+from harness.training.methods.method import Batch, Method, Task
 
 
 class OnlineLabelSmoothing(Method):
-    labels_move = True
+    updates_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -29,23 +29,23 @@ class OnlineLabelSmoothing(Method):
         right = p.argmax(1) == batch.given
         self.sums.index_add_(0, batch.given[right], p[right])
         self.counts.index_add_(0, batch.given[right], torch.ones_like(p[right, 0]))
-        return soft_cross_entropy(logits, self._mixed(batch.given))
+        return soft_cross_entropy(logits, self._mixed_labels(batch.given))
 
     def end_epoch(self) -> None:
-        seen = self.counts > 0
-        self.soft[seen] = self.sums[seen] / self.counts[seen, None]
+        updated = self.counts > 0
+        self.soft[updated] = self.sums[updated] / self.counts[updated, None]
         self.sums.zero_()
         self.counts.zero_()
 
-    def labels(self) -> Tensor:
-        return self._mixed(self.task.given)
+    def soft_labels(self) -> Tensor:
+        return self._mixed_labels(self.task.given)
 
     def class_labels(self) -> Tensor:
-        return self._mixed(torch.arange(self.task.classes, device=self.task.given.device))
+        return self._mixed_labels(torch.arange(self.task.classes, device=self.task.given.device))
 
-    def tensors(self) -> dict[str, Tensor]:
+    def state_tensors(self) -> dict[str, Tensor]:
         return {"soft": self.soft, "sums": self.sums, "counts": self.counts}
 
-    def _mixed(self, given: Tensor) -> Tensor:
+    def _mixed_labels(self, given: Tensor) -> Tensor:
         weight = self.task.config.ols_weight
         return weight * functional.one_hot(given, self.task.classes) + (1 - weight) * self.soft[given]

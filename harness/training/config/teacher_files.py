@@ -1,0 +1,13 @@
+"""Where a teacher's logits are. Imports no torch, so that missing ones are reported before a run starts."""
+
+from pathlib import Path
+
+from harness.common.urls import Url, is_url
+
+LOGITS_FILE = "logits.npz"
+
+
+def teacher_logits_file(teacher: str, seed: int) -> Path:
+    """Return FOLDER/SEED/logits.npz; for a teacher in an object store, the place of its local copy."""
+    folder = Url.parse(teacher).copy if is_url(teacher) else Path(teacher).expanduser()
+    return folder / str(seed) / LOGITS_FILE

@@ -1,0 +1,132 @@
+"""The pool of a data set, which a run may see, and apart from it the test part, which a confirmation alone opens.
+
+The test part is the set's own; for a set without one it is a fifth, drawn once for all by a constant of this file. The
+two are stored apart, so that nothing a trial holds can reach a test image.
+"""
+
+from dataclasses import replace
+from functools import lru_cache
+
+import numpy as np
+import torch
+from torch.nn import functional
+
+from harness.training.config.run_config import RunConfig
+from harness.training.data.array_cache import Arrays, cached_arrays
+from harness.training.data.images import Images, PixelTable
+from harness.training.data.readers.raw_part import Array, RawPart
+from harness.training.data.readers.reader import DataSource, find_reader
+from harness.training.data.stratified import stratified_split
+from harness.training.errors import DataError
+
+TEST_SHARE = 0.2
+TEST_SEED = 200909496  # of arXiv:2009.09496; any constant would do, but it may never change
+BATCH = 4096
+
+
+def load_pool(config: RunConfig) -> Images:
+    """Return all images of the data set but the test part.
+
+    Raises:
+        DataError: they cannot be read.
+    """
+    return _images(DataSource.from_config(config), "pool")
+
+
+def load_test(config: RunConfig) -> Images:
+    """Return the test part. Only a confirmation calls this, and `semantics` for the votes on its images."""
+    return _images(DataSource.from_config(config), "test")
+
+
+def pool_index(config: RunConfig) -> Array:
+    """Return the index of each image of the pool in the data set (in its training part, if it has a test part), [N]."""
+    return _arrays(DataSource.from_config(config))["pool_index"]
+
+
+@lru_cache(maxsize=4)
+def _images(source: DataSource, part: str) -> Images:
+    held = {name: torch.from_numpy(array) for name, array in _arrays(source).items()}
+    targets = held[f"{part}_truth"]
+    return Images(
+        PixelTable(held[f"{part}_images"], held["mean"], held["std"]),
+        torch.arange(len(targets)),
+        targets,
+        int(held["classes"]),
+        held.get(f"{part}_given"),
+        held.get(f"{part}_reference"),
+    )
+
+
+@lru_cache(maxsize=2)
+def _arrays(source: DataSource) -> Arrays:
+    files = find_reader(source.dataset).files(source)
+    if files is None:
+        return _read_arrays(source)
+    settings = (source.dataset, source.data_root, str(source.image_size), source.given_labels, source.reference_labels)
+    return cached_arrays(settings, files, lambda: _read_arrays(source))
+
+
+def _read_arrays(source: DataSource) -> Arrays:
+    """Pool and test part as arrays by name, with the pool's mean and standard deviation by channel."""
+    train, test = find_reader(source.dataset).read(source)
+    if test is not None and test.images.shape[1:] != train.images.shape[1:] and not source.image_size:
+        raise DataError(
+            f"{source.dataset}: expected training and test images of one shape, got {list(train.images.shape[1:])} and "
+            f"{list(test.images.shape[1:])}; set image_size"
+        )
+    index = np.arange(len(train.truth))
+    if test is None:
+        index, test_index = _set_test_aside(source, train)
+        train, test = train[index], train[test_index]
+    pool, test = _resized(train, source.image_size), _resized(test, source.image_size)
+    mean, std = _channel_statistics(pool)
+    arrays: Arrays = {"mean": mean, "std": std, "pool_index": index, "classes": np.array(_count_classes(pool, test))}
+    for name, part in (("pool", pool), ("test", test)):
+        arrays |= {f"{name}_{key}": array for key, array in part.arrays().items()}
+    return arrays
+
+
+def _set_test_aside(source: DataSource, raw: RawPart) -> tuple[Array, Array]:
+    """Indices of pool and test part in a set without a test part; images of unknown class stay in the pool."""
+    known = np.flatnonzero(raw.truth >= 0)
+    size = round(TEST_SHARE * len(known))
+    if not size:
+        raise DataError(f"{source.dataset}: expected images of known class to test on, got {len(known)}; add some")
+    targets = torch.from_numpy(raw.truth[known])
+    test, pool = stratified_split(targets, [size], torch.Generator().manual_seed(TEST_SEED))
+    unknown = np.flatnonzero(raw.truth < 0)
+    return np.concatenate([known[pool.numpy()], unknown]), known[test.numpy()]
+
+
+def _resized(raw: RawPart, size: int) -> RawPart:
+    """Images scaled to `size` × `size`, bilinearly with antialiasing; 0 leaves them as they are."""
+    if not size or raw.images.shape[2:] == (size, size):
+        return raw
+    scaled = []
+    for start in range(0, len(raw.images), BATCH):
+        images = torch.from_numpy(raw.images[start : start + BATCH]).float()
+        images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
+        scaled.append((images.round().byte() if raw.images.dtype == np.uint8 else images).numpy())
+    return replace(raw, images=np.concatenate(scaled))
+
+
+def _count_classes(pool: RawPart, test: RawPart) -> int:
+    for part in (pool, test):
+        if part.reference is not None:
+            return int(part.reference.shape[1])
+    labels = [pool.truth, test.truth] + ([] if pool.given is None else [pool.given])
+    return 1 + max(int(each.max()) for each in labels)
+
+
+def _channel_statistics(pool: RawPart) -> tuple[Array, Array]:
+    """Mean and standard deviation of each channel over all pixels of the pool, [1, channels, 1, 1] in float32."""
+    first = second = 0.0
+    for start in range(0, len(pool.images), BATCH):
+        images = pool.images[start : start + BATCH].astype(np.float64)
+        first = first + images.sum((0, 2, 3))
+        second = second + (images**2).sum((0, 2, 3))
+    count = pool.images.size / pool.images.shape[1]
+    mean = np.asarray(first / count)
+    std = np.sqrt(np.maximum(second / count - mean**2, 0))
+    std = np.where(std > 0, std, 1)  # a channel that never varies says nothing at any scale
+    return mean.astype(np.float32).reshape(1, -1, 1, 1), std.astype(np.float32).reshape(1, -1, 1, 1)

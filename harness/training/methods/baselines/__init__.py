@@ -1,0 +1,1 @@
+"""Baselines: other treatments of labels that may be wrong, one file each."""

@@ -1,0 +1,123 @@
+"""Protocol of a training method: a way to treat labels that may be wrong.
+
+A method is given batches of images with their annotated classes, and the meta set. It never has the true class of a
+training image: `Task` does not hold them. It fills the model's gradients for each model step; the run then steps.
+"""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar, Protocol
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.optim import Optimizer
+
+from harness.training.config.run_config import RunConfig
+from harness.training.data.meta_set import MetaSet
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Images of one model step. `index` counts the images of the task: training images, then the meta set."""
+
+    index: Tensor  # [batch] int64
+    inputs: Tensor  # [batch, channels, height, width], augmented
+    given: Tensor  # [batch] int64: annotated classes
+    trusted: Tensor  # [batch] bool: of the meta set, so annotated rightly
+    step: int  # model steps of the run before this one
+    lr_factor: float  # the model's learning rate as a fraction of its start
+
+
+@dataclass(frozen=True)
+class Task:
+    """What a method works with. Model and optimiser are the run's own."""
+
+    config: RunConfig
+    model: nn.Module
+    optimizer: Optimizer
+    classes: int
+    given: Tensor  # [images] int64: annotated classes of the training images, then of the meta set
+    trusted: Tensor  # [images] bool: of the meta set
+    meta: MetaSet
+    pool_index: Tensor  # [images] int64: index of each image in the pool
+
+    @property
+    def training_index(self) -> Tensor:
+        """Images of an epoch: all training images, and with `train_on_meta` the meta set."""
+        index = torch.arange(len(self.given), device=self.given.device)
+        return index if self.config.train_on_meta else index[~self.trusted]
+
+    def smooth_labels(self, given: Tensor) -> Tensor:
+        """Return the labels of annotated classes [n] with `label_smoothing` of their mass spread evenly: [n, classes]."""
+        share = self.config.label_smoothing
+        return (1 - share) * functional.one_hot(given, self.classes).float() + share / self.classes
+
+    def steps_per_epoch(self) -> int:
+        return -(-len(self.training_index) // self.config.batch_size)
+
+
+@dataclass(frozen=True)
+class Phase:
+    """A stretch of epochs over the same images, with its own schedule of the learning rate."""
+
+    epochs: int
+    images: Tensor  # [n] int64: the images of an epoch
+    lr: float  # at the start
+    fresh_model: bool = False  # begins with new weights
+
+
+class Method(Protocol):
+    """A way to treat labels.
+
+    The bodies here serve most methods: one phase, one loss a batch, labels as given, no state. A method subclasses this
+    and overrides what differs.
+    """
+
+    updates_labels: ClassVar[bool] = False
+    """Whether `soft_labels` changes over a run."""
+
+    task: Task
+
+    def __init__(self, task: Task) -> None:
+        self.task = task
+
+    def phases(self) -> list[Phase]:
+        """Return the phases of the run; their epochs add up to `config.epochs`."""
+        return [Phase(self.task.config.epochs, self.task.training_index, self.task.config.lr)]
+
+    def loss(self, logits: Tensor, batch: Batch) -> Tensor:
+        """Return the training loss of a batch, a scalar in nats, given logits [batch, classes]."""
+        raise NotImplementedError
+
+    def step(self, batch: Batch) -> Tensor:
+        """Fill the model's gradients for one model step and return the training loss, detached."""
+        self.task.optimizer.zero_grad()
+        loss = self.loss(self.task.model(batch.inputs), batch)
+        loss.backward()
+        return loss.detach()
+
+    def end_epoch(self) -> None:
+        """Update what changes between two epochs."""
+
+    def soft_labels(self) -> Tensor:
+        """Return the labels now in force, [images, classes]."""
+        return functional.one_hot(self.task.given, self.task.classes).float()
+
+    def class_labels(self) -> Tensor | None:
+        """Return the labels by annotated class, [classes, classes]; None unless all images of a class share one."""
+        return None
+
+    def epoch_metrics(self) -> dict[str, float]:
+        """Return the method's own metrics of the epoch that has ended; see `harness.training.metrics`."""
+        return {}
+
+    def state_tensors(self) -> dict[str, Tensor]:
+        """Return the method's state by name; only changed in place."""
+        return {}
+
+    def state_dict(self) -> dict[str, Any]:
+        return {name: tensor.clone() for name, tensor in self.state_tensors().items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        for name, tensor in self.state_tensors().items():
+            tensor.copy_(state[name])
