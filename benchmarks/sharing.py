@@ -39,7 +39,7 @@ def parts(count: int) -> DataSplits:
     """So many random images, labels and all."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randn(count, 3, 32, 32, generator=draws)
-    train = Images.of(pixels, torch.randint(10, (count,), generator=draws), 10)
+    train = Images.from_tensors(pixels, torch.randint(10, (count,), generator=draws), 10)
     held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], 10)
     return DataSplits(train, train.targets, held, held)
 

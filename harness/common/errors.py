@@ -12,3 +12,7 @@ class HarnessError(Exception):
 
     exit_code: ClassVar[int] = 2
     """Exit code of a command that ends with this error; 2 is bad input."""
+
+
+class InputError(HarnessError):
+    """An argument of a command or a function cannot be used."""

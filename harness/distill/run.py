@@ -21,7 +21,7 @@ from harness.search.run import check_same_question
 from harness.session import RunOptions, checked_tracking_uri, open_session
 from harness.space import Space, load
 from harness.tracking.provenance import collect
-from harness.training.config.checks import check_data
+from harness.training.config.checks import check_config
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
@@ -149,7 +149,7 @@ def _records(path: Path, space: Space) -> "list[TrialRecord]":
 
 
 def _check_data(teachers: "list[Configuration]") -> None:
-    problems = dict.fromkeys(problem for one in teachers for problem in check_data(one.config))
+    problems = dict.fromkeys(problem for one in teachers for problem in check_config(one.config))
     if problems:
         raise Refused("\n".join(problems))
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 from harness.common.urls import Url
 from harness.confirm.configurations import Configuration
 from harness.space import FloatParameter, IntParameter, Space, parse
@@ -104,7 +104,7 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
 
 def students_seed(space: Space) -> int:
     """The seed that the students are searched on: no seed of the sweep, and none that a confirmation of it draws."""
-    return derive(space.search.seed, "distillation") % 2**31
+    return derive_seed(space.search.seed, "distillation") % 2**31
 
 
 def _taught(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:

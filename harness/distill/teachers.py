@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness.confirm.configurations import Configuration
 from harness.confirm.plan import SeedPlan
-from harness.training.data.readers.paths import TEACHING
+from harness.training.config.teacher_files import LOGITS_FILE
 
 
 def teacher_plan(
@@ -23,5 +23,5 @@ def teacher_plan(
         sweep / "distill",
         kind="teacher",
         at_end=("export_logits", "evaluate_test") if evaluate_test else ("export_logits",),
-        required=TEACHING,
+        required=LOGITS_FILE,
     )

@@ -15,7 +15,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 from harness.space import Space
 from harness.space.strategies import Grid, Random
 from harness.training.config.run_config import RunConfig
@@ -43,7 +43,7 @@ class Cost:
 def measure_cost(config: RunConfig) -> Cost:
     """The cost of a run of `config` in this process."""
     config = config.model_copy(update={"label_warmup_epochs": 0, "epochs": max(config.epochs, 1000)})
-    images = len(Run(config).parts.train)  # reads the data, which trials share
+    images = len(Run(config).splits.train)  # reads the data, which trials share
     sizes = [steps * config.batch_size for steps in MODEL_STEPS]
     if images <= 1.5 * sizes[-1]:
         return _measure(config)
@@ -88,7 +88,7 @@ def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup_seco
 
 def _epochs(trial: Trial, cost: Cost, space: Space) -> list[tuple[float, dict[str, float]]]:
     """Seconds and metrics of a trial's epochs: each metric is the trial's rank."""
-    rank = derive(space.search.seed, f"rank:{trial.number}") / 2**63
+    rank = derive_seed(space.search.seed, f"rank:{trial.number}") / 2**63
     metrics: dict[str, float] = {objective.metric: rank for objective in space.objectives}
     first = cost.epoch + (cost.setup + HANDOVER_SECONDS)
     return [(cost.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]

@@ -13,7 +13,7 @@ import yaml
 from analysis.frames.class_similarity import Table, class_table, superclass_table
 from harness.common.errors import HarnessError
 from harness.common.json_files import write_json
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 from harness.training.config.run_config import RunConfig
 
 KINDS = ("votes", "model", "superclasses:FILE")
@@ -120,7 +120,7 @@ def models(
     """
     tables, accuracies = [], []
     for place in range(count):
-        wanted = model_config(config, epochs, derive(seed, f"semantics:{place}") % 2**31)
+        wanted = model_config(config, epochs, derive_seed(seed, f"semantics:{place}") % 2**31)
         home = folder / f"model-{wanted.seed}"
         found = _kept(home / "predictions.json", wanted)
         if found is None:

@@ -13,8 +13,8 @@ from typing import Any
 
 from harness.common.seeds import consecutive_seeds
 from harness.training.config.run_config import RunConfig
-from harness.training.metrics import Metrics
 from harness.training.errors import DivergenceError
+from harness.training.metrics import Metrics
 from harness.training.run import Run
 
 WITH_STD = "val_"

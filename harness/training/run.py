@@ -17,13 +17,13 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
 from harness.training.config.checks import check_acceleration
-from harness.training.config.run_config import RunConfig
 from harness.training.config.registry import METHODS, load_object
+from harness.training.config.run_config import RunConfig
 from harness.training.data import DataSplits, Images, load_splits
 from harness.training.data.augment import augment
 from harness.training.data.meta_set import MetaSet
-from harness.training.label_history import LabelHistory
 from harness.training.errors import DataError, DivergenceError
+from harness.training.label_history import LabelHistory
 from harness.training.methods import Batch, Method, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics, mistakes_auc
 from harness.training.models import build_model

@@ -2,11 +2,12 @@
 
     FOLDER/SEED/logits.npz     logits [N, C] float32, images [N] (indices in the pool: training, then meta), dataset
 
-A run's seed draws its images. A student therefore learns from the teacher of its own seed: no image that it is validated
-on was in the teacher's training. The images are not augmented.
+A run's seed draws its images. A student therefore learns from the teacher of its own seed: none of its validation
+images was in the teacher's training. The images are not augmented.
 """
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -28,7 +29,7 @@ def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) ->
     rows = torch.arange(len(images), device=images.targets.device)
     logits = [model(images.batch(batch)).float() for batch in rows.split(EVALUATION_BATCH)]
     model.train()
-    arrays = {
+    arrays: dict[str, Any] = {
         "logits": torch.cat(logits).cpu().numpy(),
         "images": images.index.cpu().numpy(),
         "dataset": np.array(dataset),

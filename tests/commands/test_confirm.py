@@ -28,7 +28,7 @@ from importlib.machinery import PathFinder
 
 class Watch(MetaPathFinder):
     def find_spec(self, name, path=None, target=None):
-        if name != "harness.training.data.sources":
+        if name != "harness.training.data.pool":
             return None
         spec = PathFinder.find_spec(name, path, target)
         load = spec.loader.exec_module

@@ -7,7 +7,7 @@ import pytest
 from harness.common.cache_dir import cache_dir
 from harness.common.json_files import read_json, write_json
 from harness.common.urls import Url
-from harness.training.data.readers.cache import cached
+from harness.training.data.array_cache import cached_arrays
 
 
 @pytest.mark.parametrize("content", ["", "{", "[1]", "null", "[" * 100_000, '"\\ud800"', b"\xff"])
@@ -37,7 +37,7 @@ def test_a_relative_cache_home_is_ignored_everywhere(
     folder = tmp_path / "home" / ".cache" / "soft-label-harness"
     assert cache_dir() == folder
     assert Url.parse("s3://bucket/runs").copy.is_relative_to(folder)
-    cached(["a set"], [], dict)
+    cached_arrays(["a set"], [], dict)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 

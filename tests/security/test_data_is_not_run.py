@@ -15,7 +15,7 @@ from harness.tracking.mlflow_view import logged_models
 from harness.tracking.spool import event_log, events
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
-from harness.training.logits import learn_from
+from harness.training.teacher_logits import load_teacher_logits
 from harness.tuning.worker.runner import TrialRunner
 from tests.conftest import ROOT
 from tests.security.conftest import Trap, call, finished, malicious_archive, malicious_npz
@@ -119,7 +119,7 @@ def test_objects_in_a_data_set_are_refused(tmp_path: Path, trap: Trap) -> None:
 def test_objects_in_a_teacher_s_file_are_refused(tmp_path: Path, trap: Trap) -> None:
     malicious_npz(tmp_path / "3" / "logits.npz", trap, ("logits", "images", "dataset"))
     with pytest.raises(DataError, match=r"teacher: expected its logits in .*, which cannot be read"):
-        learn_from(str(tmp_path), 3, "digits", torch.arange(3), 10)
+        load_teacher_logits(str(tmp_path), 3, "digits", torch.arange(3), 10)
     assert not trap.sprung.exists()
 
 

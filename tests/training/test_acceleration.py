@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training.config.checks import check_data
+from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.run import Run
@@ -111,7 +111,7 @@ def test_plain_step_meta_pass_and_evaluation_are_compiled_and_the_label_steps_tr
 
     run.model.forward = seen  # type: ignore[method-assign]
     epochs(run, 1)
-    steps = -(-len(run.parts.train) // MLP.batch_size)
+    steps = -(-len(run.splits.train) // MLP.batch_size)
     assert passes == [MLP.batch_size] * -(-steps // MLP.meta_interval)
 
 
@@ -153,16 +153,16 @@ def test_machine_code_gives_the_same_run_and_can_be_taken_up() -> None:
 
 def test_finite_differences_in_bfloat16_are_refused_with_what_to_do() -> None:
     config = changed(MLP, amp="bf16", label_gradient="finite_difference")
-    assert ["choose forward, or amp: none" in problem for problem in check_data(config)] == [True]
+    assert ["choose forward, or amp: none" in problem for problem in check_config(config)] == [True]
     with pytest.raises(DataError, match=r"label_gradient: expected an exact estimator beside amp: bf16"):
         Run(config)
-    assert check_data(changed(config, method="one_hot")) == []
+    assert check_config(changed(config, method="one_hot")) == []
 
 
 def test_compiling_without_a_compiler_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     config = changed(MLP, compile=True)
-    assert check_data(config) == []
+    assert check_config(config) == []
     monkeypatch.setenv("PATH", "")
     monkeypatch.delenv("CXX", raising=False)
-    (problem,) = check_data(config)
+    (problem,) = check_config(config)
     assert problem.startswith("compile: expected a C++ compiler")

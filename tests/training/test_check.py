@@ -7,17 +7,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+from harness.training.config.names import TORCHVISION
 from pydantic import ValidationError
 
-from harness.training.config.checks import check_data
-from harness.training.config.names import TORCHVISION
+from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from tests.conftest import ROOT
 from tests.training import files
 
 
 def problems(dataset: str = "digits", **settings: Any) -> list[str]:
-    return check_data(RunConfig(dataset=dataset, **settings))
+    return check_config(RunConfig(dataset=dataset, **settings))
 
 
 def test_what_is_there_is_no_problem(tmp_path: Path) -> None:

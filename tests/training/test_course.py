@@ -6,8 +6,8 @@ import torch
 
 from harness.training import label_history as course_module
 from harness.training.config.run_config import RunConfig
-from harness.training.data import Images, load_pool, pool_places
-from harness.training.data.sources import load_test
+from harness.training.data import Images, load_pool, pool_index
+from harness.training.data.pool import load_test
 from harness.training.label_history import SHOWN, SIDE, SNAPSHOTS, LabelHistory, marks
 from harness.training.run import Run
 from tests.training.runs import epochs, same_state, through_a_file
@@ -32,8 +32,8 @@ def test_the_course_of_a_run_is_that_of_its_labels() -> None:
     while not run.done:
         run.train_epoch()
         seen.append(run.soft_labels)
-    assert run.course is not None
-    found = run.course.arrays(run.parts.train)
+    assert run.label_history is not None
+    found = run.label_history.arrays(run.splits.train)
     assert found["epochs"].tolist() == [0, 1, 2, 3, 4]
     assert (found["largest"].dtype, found["moved"].dtype) == (np.uint8, np.float16)
     moved = np.stack([(labels - start).abs().sum(1).cpu().numpy() / 2 for labels in seen])
@@ -44,7 +44,7 @@ def test_the_course_of_a_run_is_that_of_its_labels() -> None:
     assert moved[-1][found["shown"]].min() >= np.sort(moved[-1])[-SHOWN] - 1e-3
     assert found["pixels"].shape == (SHOWN, 1, 8, 8)
     assert (found["pixels"].min(), found["pixels"].max()) == (0, 255)
-    stored = run.parts.train.pixels.stored[run.parts.train.index[found["shown"]]].cpu()
+    stored = run.splits.train.pixels.stored[run.splits.train.index[found["shown"]]].cpu()
     np.testing.assert_array_equal(found["pixels"], (stored * (255 / 16)).round().byte())
 
 
@@ -53,14 +53,14 @@ def test_of_class_labels_the_matrix_is_kept(settings: dict[str, object]) -> None
     run = Run(QUICK.model_copy(update=settings))
     start = run.method.class_labels().cpu()
     epochs(run, 4)
-    assert run.course is not None
-    found = run.course.arrays(run.parts.train)
+    assert run.label_history is not None
+    found = run.label_history.arrays(run.splits.train)
     assert "pixels" not in found
     matrices = found["class_labels"]
     assert matrices.shape == (5, 10, 10)
     np.testing.assert_allclose(matrices[0], start, atol=1e-3)
     np.testing.assert_allclose(matrices[-1], run.method.class_labels().cpu(), atol=1e-3)
-    np.testing.assert_array_equal(found["largest"][-1], matrices[-1].argmax(1)[run.parts.noisy.cpu()])
+    np.testing.assert_array_equal(found["largest"][-1], matrices[-1].argmax(1)[run.splits.noisy.cpu()])
 
 
 @pytest.mark.parametrize("method", ["one_hot", "label_smoothing", "gce", "fine_tuning", "reweighting"])
@@ -76,10 +76,10 @@ def test_a_restart_leaves_the_course_as_it_would_have_been(settings: dict[str, o
     epochs(first, 2)
     second.load_state_dict(through_a_file(first.state_dict()))
     epochs(second, 2)
-    assert whole.course is not None
-    assert second.course is not None
-    assert same_state(whole.course.state_dict(), second.course.state_dict())
-    left, right = whole.course.arrays(whole.parts.train), second.course.arrays(second.parts.train)
+    assert whole.label_history is not None
+    assert second.label_history is not None
+    assert same_state(whole.label_history.state_dict(), second.label_history.state_dict())
+    left, right = whole.label_history.arrays(whole.splits.train), second.label_history.arrays(second.splits.train)
     assert left.keys() == right.keys()
     assert all(np.array_equal(left[name], right[name]) for name in left)
 
@@ -90,7 +90,7 @@ def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: py
     start, end = (torch.rand(100, 300, generator=draw) for _ in range(2))
     one, again = (LabelHistory(start, None, 2, torch.Generator().manual_seed(3)) for _ in range(2))
     one.note(2, end, None)
-    images = Images.of(torch.rand(100, 3, 2 * SIDE, 2 * SIDE, generator=draw), torch.zeros(100).long(), 300)
+    images = Images.from_tensors(torch.rand(100, 3, 2 * SIDE, 2 * SIDE, generator=draw), torch.zeros(100).long(), 300)
     found = one.arrays(images)
     assert torch.equal(one.rows, again.rows)
     assert len(set(found["rows"].tolist())) == 30
@@ -102,7 +102,7 @@ def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: py
 
 def test_labels_that_stayed_where_they_were_show_no_images() -> None:
     start = torch.eye(3)
-    images = Images.of(torch.rand(3, 1, 4, 4), torch.arange(3), 3)
+    images = Images.from_tensors(torch.rand(3, 1, 4, 4), torch.arange(3), 3)
     course = LabelHistory(start, None, 5, torch.Generator())
     course.note(5, start, None)
     assert len(course.arrays(images)["shown"]) == 0
@@ -111,7 +111,7 @@ def test_labels_that_stayed_where_they_were_show_no_images() -> None:
 def test_every_image_of_the_pool_is_found_in_the_data_set_by_its_place() -> None:
     from harness.training.data.readers import digits
 
-    pool, test, places = load_pool(QUICK), load_test(QUICK), pool_places(QUICK)
+    pool, test, places = load_pool(QUICK), load_test(QUICK), pool_index(QUICK)
     raw = digits.read()
     assert len(pool) + len(test) == len(raw.truth)
     np.testing.assert_array_equal(raw.images[places], pool.pixels.stored.numpy())

@@ -169,7 +169,7 @@ def test_adam_and_nesterov_learn_labels_too() -> None:
 
 
 def images(classes: list[int]) -> Images:
-    return Images.of(torch.arange(len(classes)).float().view(-1, 1, 1, 1), torch.tensor(classes), 3)
+    return Images.from_tensors(torch.arange(len(classes)).float().view(-1, 1, 1, 1), torch.tensor(classes), 3)
 
 
 def test_a_meta_batch_is_distinct_images_with_their_classes() -> None:

@@ -6,16 +6,6 @@ from typing import get_args
 import numpy as np
 import pytest
 import torch
-from torch import Tensor, nn
-from torch.nn import functional
-
-from harness.training.config.checks import check_data
-from harness.training.config.run_config import Method as MethodName
-from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError
-from harness.training.data.readers.paths import teacher_file
-from harness.training.logits import teach
-from harness.training.methods import METHODS
 from harness.training.methods.bootstrapping import Bootstrapping
 from harness.training.methods.distillation import Distillation
 from harness.training.methods.elr import EarlyLearningRegularisation
@@ -25,7 +15,17 @@ from harness.training.methods.label_smoothing import LabelSmoothing
 from harness.training.methods.one_hot import OneHot
 from harness.training.methods.online_label_smoothing import OnlineLabelSmoothing
 from harness.training.methods.reweighting import Reweighting
+from torch import Tensor, nn
+from torch.nn import functional
+
+from harness.training.config.checks import check_config
+from harness.training.config.run_config import MethodName as MethodName
+from harness.training.config.run_config import RunConfig
+from harness.training.config.teacher_files import teacher_logits_file
+from harness.training.data import DataError
+from harness.training.methods import METHODS
 from harness.training.run import Run
+from harness.training.teacher_logits import export_logits
 from tests.training.runs import epochs
 from tests.training.tiny import CLASSES, IMAGES, TRUSTED, batch, gradient, logits_of, task
 
@@ -242,7 +242,7 @@ def test_fine_tuning_ends_on_the_meta_set_alone_at_its_own_rate() -> None:
         assert isinstance(run.method, FineTuning)
         first, last = run.phases
         assert (first.epochs, first.lr, last.epochs, last.lr) == (3, 0.05, 2, 0.003)
-        assert len(first.images) == len(run.parts.train) + (150 if train_on_meta else 0)
+        assert len(first.images) == len(run.splits.train) + (150 if train_on_meta else 0)
         assert run.task.trusted[last.images].all()
         assert len(last.images) == 150
         curve = epochs(run, 5)
@@ -298,8 +298,8 @@ def teacher_of(folder: Path, **settings: object) -> Run:
     """A trained run that has left its logits in `folder`."""
     teacher = Run(RunConfig().model_copy(update={"method": "one_hot", **SMALL, **settings}))
     epochs(teacher, 2)
-    file = teacher_file(str(folder), teacher.config.seed)
-    teach(teacher.model, teacher.images, teacher.config.dataset, file)
+    file = teacher_logits_file(str(folder), teacher.config.seed)
+    export_logits(teacher.model, teacher.images, teacher.config.dataset, file)
     return teacher
 
 
@@ -337,10 +337,10 @@ def test_a_teacher_that_is_not_there_or_cannot_be_read_is_refused(tmp_path: Path
     with pytest.raises(DataError, match=r"teacher: expected its logits in .* which cannot be read"):
         student_of(tmp_path, seed=5)
     config = RunConfig(method="distillation", teacher=str(tmp_path / "none"), seed=6)
-    (problem,) = check_data(config)
+    (problem,) = check_config(config)
     assert problem.startswith("teacher: expected the logits of a teacher for seed 6, got nothing at ")
-    (problem,) = check_data(RunConfig(method="distillation"))
+    (problem,) = check_config(RunConfig(method="distillation"))
     assert problem.startswith("teacher: expected the logits of a teacher for seed 0, got none; ")
     (tmp_path / "none" / "6").mkdir(parents=True)
     (tmp_path / "none" / "6" / "logits.npz").touch()
-    assert check_data(config) == []
+    assert check_config(config) == []

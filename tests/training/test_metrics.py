@@ -15,7 +15,7 @@ from harness.training.run import Run
 def test_loss_and_accuracy_of_a_part() -> None:
     model = nn.Flatten()  # the image's pixels are the logits
     logits = torch.tensor([[2.0, 0.0, 0.0], [0.0, 1.0, 0.0], [0.0, 3.0, 0.0], [0.0, 0.0, 0.5]])
-    images = Images.of(logits.view(4, 3, 1, 1), torch.tensor([0, 1, 2, 2]), 3)
+    images = Images.from_tensors(logits.view(4, 3, 1, 1), torch.tensor([0, 1, 2, 2]), 3)
     metrics = evaluate(model.train(), images, "val")
     losses = [
         math.log(math.e**2 + 2) - 2,
@@ -35,7 +35,7 @@ def test_loss_and_accuracy_of_a_part() -> None:
 
 
 def test_evaluation_sees_dropout_switched_off() -> None:
-    images = Images.of(torch.rand(40, 3, 1, 1), torch.arange(40) % 3, 3)
+    images = Images.from_tensors(torch.rand(40, 3, 1, 1), torch.arange(40) % 3, 3)
     model = nn.Sequential(nn.Dropout(0.5), nn.Flatten())
     assert evaluate(model, images, "meta") == evaluate(model, images, "meta")
 

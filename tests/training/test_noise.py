@@ -137,6 +137,6 @@ def test_instance_noise_on_digits_is_harder_than_symmetric() -> None:
 
 
 def test_images_of_one_colour_can_be_spoiled_too() -> None:
-    blank = Images.of(torch.zeros(40, 1, 12, 12), torch.arange(40) % 4, 4)
+    blank = Images.from_tensors(torch.zeros(40, 1, 12, 12), torch.arange(40) % 4, 4)
     config = RunConfig(noise="instance", noise_rate=0.5)
     assert int((inject_noise(config, blank, generator(0, "noise")) != blank.targets).sum()) == 20

@@ -2,7 +2,7 @@
 
 import torch
 
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 from harness.training.config.run_config import RunConfig
 from harness.training.data import load_splits
 from harness.training.rng import GlobalStream, generator
@@ -19,7 +19,7 @@ def test_streams_of_different_purposes_and_seeds_are_unrelated() -> None:
         for purpose in ("split", "noise", "order", "meta order")
     }
     assert len(set(draws.values())) == 8
-    assert derive(1, "2") != derive(12, "") != derive(0, "12")
+    assert derive_seed(1, "2") != derive_seed(12, "") != derive_seed(0, "12")
 
 
 def test_a_change_of_noise_leaves_split_weights_and_order_as_they_were() -> None:

@@ -5,8 +5,9 @@ import statistics
 import pytest
 
 from harness.training.config.run_config import RunConfig
+from harness.training.errors import DivergenceError
 from harness.training.replicates import Replicates, combined
-from harness.training.run import Diverged, Run
+from harness.training.run import Run
 from tests.training.runs import epochs, through_a_file
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=3, train_size=200, label_lr=0.5, seed=4)
@@ -54,7 +55,7 @@ def test_the_state_of_other_seeds_is_refused() -> None:
 
 def test_divergence_names_its_seed() -> None:
     wild = CONFIG.model_copy(update={"lr": 1e30})
-    with pytest.raises(Diverged, match=r"^seed 4: \w+ is (nan|inf) after epoch 1"):
+    with pytest.raises(DivergenceError, match=r"^seed 4: \w+ is (nan|inf) after epoch 1"):
         Replicates(wild, 2).train_epoch()
 
 

@@ -8,7 +8,8 @@ import torch
 from torch import nn
 
 from harness.training.config.run_config import RunConfig
-from harness.training.run import Diverged, Run
+from harness.training.errors import DivergenceError
+from harness.training.run import Run
 from tests.training.runs import epochs, same_state, through_a_file
 
 QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=16, epochs=4, meta_batch_size=60, meta_interval=2)
@@ -86,7 +87,7 @@ def test_seeds_give_different_runs() -> None:
 def test_class_labels_are_one_row_per_given_class() -> None:
     run = Run(QUICK.model_copy(update={"labels": "class"}))
     epochs(run, 2)
-    labels, given = run.soft_labels.cpu(), run.parts.noisy.cpu()
+    labels, given = run.soft_labels.cpu(), run.splits.noisy.cpu()
     assert len(labels.unique(dim=0)) == 10
     for c in range(10):
         assert len(labels[given == c].unique(dim=0)) == 1
@@ -99,15 +100,15 @@ def test_instance_labels_move_apart_and_stay_on_the_simplex() -> None:
     labels = run.soft_labels.cpu()
     assert len(labels.unique(dim=0)) > 500
     assert labels.min() >= 0
-    torch.testing.assert_close(labels.sum(1), torch.ones(len(run.parts.train)))  # float32 rounding
+    torch.testing.assert_close(labels.sum(1), torch.ones(len(run.splits.train)))  # float32 rounding
 
 
 @pytest.mark.parametrize(("method", "share"), [("one_hot", 0.0), ("label_smoothing", 0.3)])
 def test_labels_of_baselines_stay_as_they_start(method: str, share: float) -> None:
     run = Run(QUICK.model_copy(update={"method": method, "label_smoothing": 0.3}))
     epochs(run, 2)
-    expected = torch.full((len(run.parts.train), 10), share / 10)
-    expected[torch.arange(len(expected)), run.parts.noisy.cpu()] += 1 - share
+    expected = torch.full((len(run.splits.train), 10), share / 10)
+    expected[torch.arange(len(expected)), run.splits.noisy.cpu()] += 1 - share
     torch.testing.assert_close(run.soft_labels.cpu(), expected)
 
 
@@ -143,7 +144,7 @@ def test_the_meta_set_is_trained_on_only_where_the_run_says_so(settings: dict[st
         run = Run(QUICK.model_copy(update={**settings, "train_on_meta": train_on_meta}))
         train, meta, val = (
             {image.cpu().numpy().tobytes() for image in part.inputs}
-            for part in (run.parts.train, run.parts.meta, run.parts.val)
+            for part in (run.splits.train, run.splits.meta, run.splits.val)
         )
         assert trained_on(run) == (train | meta if train_on_meta else train)
         assert val.isdisjoint(train | meta)
@@ -153,15 +154,15 @@ def test_labels_of_the_meta_set_do_not_move_where_it_is_trained_on() -> None:
     run = Run(QUICK.model_copy(update={"train_on_meta": True}))
     epochs(run, 2)
     table = run.method.labels()
-    assert len(table) == len(run.parts.train) + len(run.parts.meta)
-    assert torch.equal(table[len(run.parts.train) :], nn.functional.one_hot(run.parts.meta.targets, 10).float())
-    assert len(run.soft_labels) == len(run.parts.train)
+    assert len(table) == len(run.splits.train) + len(run.splits.meta)
+    assert torch.equal(table[len(run.splits.train) :], nn.functional.one_hot(run.splits.meta.targets, 10).float())
+    assert len(run.soft_labels) == len(run.splits.train)
 
 
 @pytest.mark.parametrize("settings", [{"lr": 1e12}, {"method": "one_hot", "lr": 1e12}, {"label_lr": 1e30}])
 def test_absurd_rates_are_told_as_divergence_of_a_metric_at_an_epoch(settings: dict[str, object]) -> None:
     run = Run(QUICK.model_copy(update={"schedule": "constant", **settings}))
-    with pytest.raises(Diverged) as told:
+    with pytest.raises(DivergenceError) as told:
         epochs(run, 4)
     assert re.fullmatch(r"\w+ is (nan|inf|-inf) after epoch [1-4]", str(told.value))
 

@@ -6,18 +6,18 @@ import pytest
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataSplits, load_splits
-from harness.training.data.description import seen
+from harness.training.data.data_facts import describe_splits
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
 
 
 def digests(config: RunConfig, parts: DataSplits | None = None) -> dict[str, str]:
-    told = seen(config, load_splits(config) if parts is None else parts)
+    told = describe_splits(config, load_splits(config) if parts is None else parts)
     return {each["context"]: each["digest"] for each in told}
 
 
 def test_the_parts_are_told_with_their_sizes() -> None:
-    told = {each.pop("context"): each for each in seen(CONFIG, load_splits(CONFIG))}
+    told = {each.pop("context"): each for each in describe_splits(CONFIG, load_splits(CONFIG))}
     assert [(name, each["images"]) for name, each in told.items()] == [
         ("train", 200),
         ("meta", 150),

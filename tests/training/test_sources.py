@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from harness.training.config.run_config import RunConfig
+from harness.training.config.teacher_files import DEBIAN
 from harness.training.data import DataError, load_pool, load_splits, load_test
-from harness.training.data.readers.paths import DEBIAN
-from harness.training.data.sources import _arrays, _images
+from harness.training.data.pool import _arrays, _images
 from harness.training.run import Run
 from tests.training import files
 from tests.training.runs import epochs
@@ -62,7 +62,7 @@ class TestIdx:
     def test_trains(self, tmp_path: Path) -> None:
         files.write_idx_set(tmp_path / "KMNIST/raw", zipped=True)
         run = Run(config("KMNIST", tmp_path))
-        assert len(run.parts.train) == 70
+        assert len(run.splits.train) == 70
         assert 0 < epochs(run, 1)[0]["train_loss"] < 5
 
     def test_that_is_absent_is_refused_in_words(self, tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ class TestNpz:
     def test_trains_on_the_labels_that_were_given(self, tmp_path: Path) -> None:
         write_npz(tmp_path / "mine.npz")
         run = Run(config(f"npz:{tmp_path}/mine.npz", noise="given"))
-        assert torch.equal(run.soft_labels.argmax(1), run.parts.noisy)
+        assert torch.equal(run.soft_labels.argmax(1), run.splits.noisy)
         assert "noisy_labels_corrected" in epochs(run, 1)[0]
 
     def test_without_a_test_part_has_a_fifth_set_aside(self, tmp_path: Path) -> None:
@@ -213,12 +213,12 @@ class TestNpz:
         write_npz(tmp_path / "mine.npz", y_train=truth)
         of = config(f"npz:{tmp_path}/mine.npz", noise="given")
         run = Run(of)
-        assert (run.parts.train.targets < 0).sum() == 40
-        for part in (run.parts.meta, run.parts.val):
+        assert (run.splits.train.targets < 0).sum() == 40
+        for part in (run.splits.meta, run.splits.val):
             assert (part.targets >= 0).all()
         metrics = epochs(run, 1)[0]
-        known = run.parts.train.targets >= 0
-        right = run.soft_labels.argmax(1) == run.parts.train.targets
+        known = run.splits.train.targets >= 0
+        right = run.soft_labels.argmax(1) == run.splits.train.targets
         assert metrics["label_accuracy"] == pytest.approx(right[known].float().mean().item())
         with pytest.raises(DataError, match="noise symmetric: expected to know every true class, got 40 unknown"):
             load_splits(config(f"npz:{tmp_path}/mine.npz"))

@@ -21,7 +21,7 @@ def task(seed: int = 0, model: nn.Module | None = None, **settings: object) -> T
         with torch.no_grad():
             for weight in model.parameters():
                 weight.copy_(torch.randn(weight.shape, generator=stream))
-    meta = Images.of(torch.randn(META, 1, 2, 2, generator=stream), torch.arange(META) % CLASSES, CLASSES)
+    meta = Images.from_tensors(torch.randn(META, 1, 2, 2, generator=stream), torch.arange(META) % CLASSES, CLASSES)
     given = torch.randint(CLASSES, (IMAGES + TRUSTED,), generator=stream)
     trusted = torch.arange(IMAGES + TRUSTED) >= IMAGES
     return Task(

@@ -58,17 +58,17 @@ def _make_model(trial: Path, settings: dict[str, Any]) -> None:
     import torch
     from mlflow.models import infer_signature
 
-    from harness.training.acceleration import arranged
+    from harness.training.acceleration import apply_precision
     from harness.training.config.run_config import RunConfig
     from harness.training.data import load_pool
-    from harness.training.models import build
-    from harness.training.models.raw_pixels import OfRawPixels
+    from harness.training.models import build_model
+    from harness.training.models.raw_pixel_model import RawPixelModel
 
     config = RunConfig(**settings)
     pool = load_pool(config)
-    network = arranged(build(config.model, pool.shape, pool.classes, config.width), config)
+    network = apply_precision(build_model(config.model, pool.shape, pool.classes, config.width), config)
     network.load_state_dict(torch.load(trial / WEIGHTS, map_location="cpu", weights_only=True))
-    model = OfRawPixels(network, pool.pixels.mean.clone(), pool.pixels.std.clone()).eval()
+    model = RawPixelModel(network, pool.pixels.mean.clone(), pool.pixels.std.clone()).eval()
     images = pool.pixels.stored[pool.index[:EXAMPLES]].float()
     with torch.no_grad():
         logits = model(images)

@@ -1,4 +1,4 @@
-"""Problems of a configuration that are found before torch is imported: missing files, settings that exclude each other."""
+"""Problems of a configuration found before torch is imported: missing files, settings that exclude each other."""
 
 import importlib
 import importlib.util

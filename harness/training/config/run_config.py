@@ -94,7 +94,8 @@ class RunConfig(BaseModel):
         default=0.1, description="label learning rate, in the batch- and rate-free unit of metalabel"
     )
     label_schedule: Literal["constant", "model"] = Field(
-        default="constant", description="schedule of the label learning rate; model: proportional to the model's learning rate"
+        default="constant",
+        description="schedule of the label learning rate; model: in proportion to the model's",
     )
     label_momentum: UnitInterval = Field(default=0.0, description="momentum of the label steps")
     label_decay: UnitInterval = Field(
@@ -135,9 +136,7 @@ class RunConfig(BaseModel):
     teacher: str = Field(
         default="", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed"
     )
-    distill_temperature: Rate = Field(
-        default=4.0, description="distillation: temperature that divides both logits"
-    )
+    distill_temperature: Rate = Field(default=4.0, description="distillation: temperature that divides both logits")
     distill_weight: Share = Field(default=0.9, description="distillation: weight of the teacher beside the given label")
 
     epochs: Count = Field(default=40, description="passes over the training images")
@@ -155,9 +154,7 @@ class RunConfig(BaseModel):
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to compute; auto: the GPU if there is one"
     )
-    deterministic: bool = Field(
-        default=True, description="whether a GPU gives the same run bit for bit"
-    )
+    deterministic: bool = Field(default=True, description="whether a GPU gives the same run bit for bit")
     amp: Literal["none", "bf16"] = Field(
         default="none", description="bf16: matrix products and convolutions in bfloat16, weights and labels in float32"
     )

@@ -4,7 +4,7 @@
 | --- | --- | --- |
 | symmetric | round(rate · N) of all | one of the other C - 1 classes, evenly (some count flips to the true class too) |
 | pair | round(rate · N) of all | the next class, c + 1 mod C (Han et al. 2018, arXiv:1804.06872) |
-| asymmetric | round(rate · N_c) of each class c in the map | its class in the map (Patrini et al. 2017, arXiv:1609.03683) |
+| asymmetric | round(rate · N_c) of each class c in a map | its class there (Patrini et al. 2017, arXiv:1609.03683) |
 | instance | round(rate · N) of all, hard ones likelier | a class it resembles (cf. Chen et al., arXiv:2012.05458) |
 
 How hard an image is, is measured by a simple model: linear discriminant analysis on the image scaled to at most 8×8,

@@ -48,7 +48,7 @@ class Task:
         return index if self.config.train_on_meta else index[~self.trusted]
 
     def smooth_labels(self, given: Tensor) -> Tensor:
-        """Return the labels of annotated classes [n] with `label_smoothing` of their mass spread evenly: [n, classes]."""
+        """Return labels [n, classes]: one-hot, with the fraction `label_smoothing` of the mass spread evenly."""
         share = self.config.label_smoothing
         return (1 - share) * functional.one_hot(given, self.classes).float() + share / self.classes
 

@@ -6,7 +6,7 @@ channels, the later three halving height and width. `width` is w: 64 gives the u
 
 from torch import nn
 
-from harness.training.models.residual import ResidualSum, make_conv, initialise_he
+from harness.training.models.residual import ResidualSum, initialise_he, make_conv
 from harness.training.models.shape import Shape
 
 
@@ -32,7 +32,11 @@ def _resnet(shape: Shape, classes: int, width: int, depths: tuple[int, ...]) -> 
 
 def _basic_block(before: int, after: int, stride: int) -> nn.Module:
     branch = nn.Sequential(
-        make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after), nn.BatchNorm2d(after)
+        make_conv(before, after, stride=stride),
+        nn.BatchNorm2d(after),
+        nn.ReLU(),
+        make_conv(after, after),
+        nn.BatchNorm2d(after),
     )
     if before == after and stride == 1:
         return ResidualSum(branch, nn.Identity())

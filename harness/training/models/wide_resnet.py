@@ -5,7 +5,7 @@ Three stages of four pre-activation blocks with 16k, 32k, 64k channels; `width` 
 
 from torch import Tensor, nn
 
-from harness.training.models.residual import ResidualSum, make_conv, initialise_he
+from harness.training.models.residual import ResidualSum, initialise_he, make_conv
 from harness.training.models.shape import Shape
 
 BLOCKS = (28 - 4) // 6  # a stage: each block has two convolutions; stem and shortcuts make the other four
@@ -25,7 +25,9 @@ def wrn28(shape: Shape, classes: int, width: int) -> nn.Module:
 
 def _block(before: int, after: int, stride: int) -> nn.Module:
     activation = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
-    branch = nn.Sequential(make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after))
+    branch = nn.Sequential(
+        make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after)
+    )
     if before == after and stride == 1:
         return ResidualSum(nn.Sequential(activation, branch), nn.Identity())
     return _SharedActivationBlock(activation, ResidualSum(branch, make_conv(before, after, size=1, stride=stride)))

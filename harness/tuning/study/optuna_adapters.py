@@ -15,7 +15,7 @@ from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.common.seeds import derive
+from harness.common.seeds import derive_seed
 from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space, strategies
 from harness.space.parameters import AnyParameter
 from harness.tuning.study.deduplicating_sampler import DeduplicatingSampler, combinations
@@ -167,4 +167,4 @@ class _QuietWilcoxon(pruners.WilcoxonPruner):
 
 
 def _derive(seed: int, purpose: str) -> int:
-    return derive(seed, f"sampler:{purpose}") % 2**32
+    return derive_seed(seed, f"sampler:{purpose}") % 2**32

@@ -27,13 +27,14 @@ import torch
 from harness.common.atomic_files import disk_error, write_atomically, write_text
 from harness.common.urls import Url, is_url
 from harness.training.config.run_config import RunConfig
-from harness.training.data import load_test, pool_places
-from harness.training.data.description import part, seen
-from harness.training.data.readers.paths import TEACHING
-from harness.training.logits import teach
+from harness.training.config.teacher_files import LOGITS_FILE
+from harness.training.data import load_test, pool_index
+from harness.training.data.data_facts import describe_part, describe_splits
+from harness.training.errors import DivergenceError
 from harness.training.metrics import Metrics, evaluate
 from harness.training.replicates import Replicates
-from harness.training.run import Diverged, Run
+from harness.training.run import Run
+from harness.training.teacher_logits import export_logits
 from harness.tuning.failures import DIVERGED, OUT_OF_MEMORY
 from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL, FolderError
 from harness.tuning.trial import EndAction
@@ -173,8 +174,8 @@ class TrialRunner:
         try:
             with self.limit.enforced(self.seconds):
                 work()
-        except (Diverged, TimeLimitExceeded) as error:
-            self.failure = f"{DIVERGED}: {error}" if isinstance(error, Diverged) else str(error)
+        except (DivergenceError, TimeLimitExceeded) as error:
+            self.failure = f"{DIVERGED}: {error}" if isinstance(error, DivergenceError) else str(error)
         except Exception as error:
             from_disk = disk_error(error)
             if from_disk is not None:
@@ -223,7 +224,7 @@ class TrialRunner:
 
     def _begin(self) -> None:
         self.runs = Replicates(RunConfig(**self._config), self._seeds)
-        self.datasets = seen(self.runs.first.config, self.runs.first.parts)
+        self.datasets = describe_splits(self.runs.first.config, self.runs.first.splits)
         self.restore(self._checkpoint)
 
     def _halve_batch(self) -> None:
@@ -264,7 +265,7 @@ class TrialRunner:
             write_atomically(self.folder / MODEL, lambda temporary: _save_weights(weights, temporary))
         save_labels(run, self.folder)
         if "export_logits" in self.at_end:
-            teach(run.model, run.images, run.config.dataset, self.folder / TEACHING)
+            export_logits(run.model, run.images, run.config.dataset, self.folder / LOGITS_FILE)
         if "evaluate_test" in self.at_end:
             self.evaluate_test(run)
         checkpoint.discard(self._checkpoint)
@@ -274,7 +275,7 @@ class TrialRunner:
         assert run.done, f"expected a run after its last epoch, got one at epoch {run.epoch}"
         test = load_test(run.config).to(run.device)
         self.test, self.test_samples = evaluate(run.model, test, "test"), len(test)
-        self.datasets.append(part(run.config, "test", test, test.targets))
+        self.datasets.append(describe_part(run.config, "test", test, test.targets))
 
     def _free_memory(self) -> None:
         """Drop all tensors: the worker lives on, and other trials may share the device."""
@@ -290,16 +291,16 @@ def save_labels(run: Run, folder: Path) -> None:
     Beside the labels: the given ones they started from, the true ones they are measured by, and the index of each image
     in the data set.
     """
-    train = run.parts.train
+    train = run.splits.train
     arrays = {
         "labels": run.soft_labels.float().cpu().numpy(),
-        "given": run.parts.noisy.cpu().numpy(),
+        "given": run.splits.noisy.cpu().numpy(),
         "truth": train.targets.cpu().numpy(),
-        "index": pool_places(run.config)[train.index.cpu().numpy()],
+        "index": pool_index(run.config)[train.index.cpu().numpy()],
     }
     write_atomically(folder / LABELS, lambda temporary: np.savez_compressed(temporary, **arrays))
-    if run.course is not None:
-        history = run.course.arrays(train)
+    if run.label_history is not None:
+        history = run.label_history.arrays(train)
         write_atomically(folder / LABEL_HISTORY, lambda temporary: np.savez_compressed(temporary, **history))
 
 

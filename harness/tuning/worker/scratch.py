@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from harness.common.cache_dir import cache_dir
-from harness.common.seeds import successive
+from harness.common.seeds import consecutive_seeds
 from harness.common.urls import Url, is_url
-from harness.training.data.readers.paths import TEACHING, teacher_file
+from harness.training.config.teacher_files import LOGITS_FILE, teacher_logits_file
 from harness.tuning.storage.object_store import Store, StoreError
 from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS_CHECKPOINT
 
@@ -79,8 +79,8 @@ def _download_teacher(config: Mapping[str, Any], seeds: int) -> None:
     teacher = str(config.get("teacher", ""))
     if not is_url(teacher):
         return
-    for seed in successive(config["seed"], seeds):
-        file = teacher_file(teacher, seed)
+    for seed in consecutive_seeds(config["seed"], seeds):
+        file = teacher_logits_file(teacher, seed)
         if not file.exists():
             with suppress(FileNotFoundError):  # training then reports it as missing
-                Store(Url.parse(teacher) / str(seed)).download(TEACHING, file)
+                Store(Url.parse(teacher) / str(seed)).download(LOGITS_FILE, file)

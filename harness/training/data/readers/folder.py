@@ -1,10 +1,10 @@
 """A user's own data in a folder of images.
 
-    folder:DIR   train/CLASS/*, test/CLASS/*   or DIR/CLASS/* alone: a fifth is set aside
-                 trusted/CLASS/*               optional: images with clean labels; the classes of train/ are then noisy
-                                               labels, and their true classes unknown
-                 given.csv                     optional: image,class: noisy labels of training images
-                 reference.csv                 optional: image,CLASS,CLASS,…: soft labels or counts
+folder:DIR   train/CLASS/*, test/CLASS/*   or DIR/CLASS/* alone: a fifth is set aside
+             trusted/CLASS/*               optional: images with clean labels; the classes of train/ are then noisy
+                                           labels, and their true classes unknown
+             given.csv                     optional: image,class: noisy labels of training images
+             reference.csv                 optional: image,CLASS,CLASS,…: soft labels or counts
 """
 
 import csv

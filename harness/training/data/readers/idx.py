@@ -41,8 +41,8 @@ def read(source: DataSource) -> tuple[RawPart, RawPart]:
             f"none; set data_root to where they are, download: true{HINT.get(name, '')}"
         )
     arrays = [_array(_file(folder, each)) for each in FILES]
-    parts = [checked_part(f"{name} in {folder}", *each, 10) for each in (arrays[:2], arrays[2:])]
-    return parts[0], parts[1]
+    where = f"{name} in {folder}"
+    return checked_part(where, arrays[0], arrays[1], 10), checked_part(where, arrays[2], arrays[3], 10)
 
 
 def files(source: DataSource) -> Iterable[Path]:

@@ -1,9 +1,9 @@
 """A user's own data in an npz file.
 
-    npz:FILE   x_train [N, height, width] or [N, height, width, channels], y_train [N]: true classes, -1 where unknown
-               x_test, y_test                     optional; without them a fifth is set aside
-               GIVEN_LABELS [N]                   optional: noisy labels of x_train, by the key of that setting
-               REFERENCE_LABELS_train, …_test     optional: [N, classes] soft labels or counts, to compare with
+npz:FILE   x_train [N, height, width] or [N, height, width, channels], y_train [N]: true classes, -1 where unknown
+           x_test, y_test                     optional; without them a fifth is set aside
+           GIVEN_LABELS [N]                   optional: noisy labels of x_train, by the key of that setting
+           REFERENCE_LABELS_train, …_test     optional: [N, classes] soft labels or counts, to compare with
 """
 
 import zipfile
@@ -59,7 +59,7 @@ def problems(source: DataSource, noise: str) -> list[str]:
 def _count_classes(labels: list[Array | None], references: list[Array | None]) -> int:
     for reference in references:
         if reference is not None and reference.ndim == 2:
-            return reference.shape[1]
+            return int(reference.shape[1])
     counted = [each for each in labels if each is not None and each.size and np.issubdtype(each.dtype, np.integer)]
     return max((int(each.max()) + 1 for each in counted), default=0)
 

@@ -46,12 +46,16 @@ def _arrays(source: DataSource, keywords: Mapping[str, Any]) -> tuple[Array, Arr
     wanted = {"download": True} if source.download else {}
     if name == "SEMEION":  # the one that downloads unless told not to
         wanted = {"download": source.download}
+    images, labels = [], []
     try:
         part = getattr(torchvision.datasets, name)(root=source.root, **wanted, **keywords)
-        pairs = [(image_array(image, source.image_size), int(target)) for image, target in map(part.__getitem__, range(len(part)))]
+        for i in range(len(part)):
+            image, target = part[i]
+            images.append(image_array(image, source.image_size))
+            labels.append(int(target))
     except (RuntimeError, OSError, TypeError, ValueError, ImportError) as error:
         raise DataError(
             f"{name}: torchvision could not read it from {source.root}: {error}; set data_root to the folder that "
             "holds it, or download: true"
         ) from error
-    return stack_images(_where(source), [image for image, _ in pairs]), np.array([target for _, target in pairs])
+    return stack_images(_where(source), images), np.array(labels)

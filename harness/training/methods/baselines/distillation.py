@@ -9,17 +9,15 @@ of the KL term shrinks as 1/T², hence the factor. The soft label of an image is
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.teacher_logits import load_teacher_logits
 from harness.training.methods.method import Batch, Method, Task
+from harness.training.teacher_logits import load_teacher_logits
 
 
 class Distillation(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         config = task.config
-        self.logits = load_teacher_logits(
-            config.teacher, config.seed, config.dataset, task.pool_index, task.classes
-        )
+        self.logits = load_teacher_logits(config.teacher, config.seed, config.dataset, task.pool_index, task.classes)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         config = self.task.config
