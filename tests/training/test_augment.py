@@ -4,7 +4,7 @@ import torch
 from torch import Tensor
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.augment import augmented, crop_flip, cutout
+from harness.training.data.augment import augment, crop_flip, cutout
 from harness.training.run import Run
 from tests.training.runs import epochs
 
@@ -55,14 +55,14 @@ def test_cutout_sets_a_square_to_zero_and_nothing_else() -> None:
 
 def test_variation_is_a_function_of_its_stream() -> None:
     for kind in ("crop_flip", "crop_flip_cutout"):
-        first, again, other = (augmented(IMAGES, kind, stream(seed)) for seed in (1, 1, 2))
+        first, again, other = (augment(IMAGES, kind, stream(seed)) for seed in (1, 1, 2))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
-    assert augmented(IMAGES, "none", stream()) is IMAGES
+    assert augment(IMAGES, "none", stream()) is IMAGES
 
 
 def test_a_run_varies_what_it_trains_on_and_nothing_it_measures_by() -> None:
     config = RunConfig(width=16, epochs=2)
     plain, varied = Run(config), Run(config.model_copy(update={"augment": "crop_flip"}))
-    assert torch.equal(plain.parts.val.inputs, varied.parts.val.inputs)
+    assert torch.equal(plain.splits.val.inputs, varied.splits.val.inputs)
     assert epochs(plain, 1)[0]["train_loss"] < epochs(varied, 1)[0]["train_loss"]

@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from harness.training.config.names import TORCHVISION
 from pydantic import ValidationError
 
 from harness.training.config.checks import check_config
+from harness.training.config.registry import TORCHVISION
 from harness.training.config.run_config import RunConfig
 from tests.conftest import ROOT
 from tests.training import files

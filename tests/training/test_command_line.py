@@ -51,7 +51,7 @@ def test_one_run_prints_its_curve_where_nothing_of_a_search_is_installed(space: 
     assert told.startswith("learned: ")
     assert "label_lr 0.3" in told
     assert re.split(r"\s{2,}", header) == [
-        "epoch", "train loss", "meta loss", "val accuracy", "labels right", "wrong put right"
+        "epoch", "train loss", "meta loss", "val accuracy", "label accuracy", "corrected"
     ]  # fmt: skip
     assert [line.split()[0] for line in curve] == ["1", "2", "3"]
     assert all(0 <= float(value) < 5 for line in curve for value in line.split()[1:])

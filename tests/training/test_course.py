@@ -1,14 +1,14 @@
-"""The course of the labels: what it keeps, in how much space, and across a restart."""
+"""The history of the labels: what it keeps, in how much space, and across a restart."""
 
 import numpy as np
 import pytest
 import torch
 
-from harness.training import label_history as course_module
+from harness.training import label_history
 from harness.training.config.run_config import RunConfig
 from harness.training.data import Images, load_pool, pool_index
 from harness.training.data.pool import load_test
-from harness.training.label_history import SHOWN, SIDE, SNAPSHOTS, LabelHistory, marks
+from harness.training.label_history import MAX_SIDE, SHOWN_IMAGES, SNAPSHOTS, LabelHistory, snapshot_epochs
 from harness.training.run import Run
 from tests.training.runs import epochs, same_state, through_a_file
 
@@ -17,7 +17,7 @@ QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=4, train_si
 
 @pytest.mark.parametrize("count", [1, 2, 23, 24, 40, 10_007])
 def test_snapshots_are_few_and_spread_evenly_from_the_start_to_the_last(count: int) -> None:
-    kept = marks(count)
+    kept = snapshot_epochs(count)
     assert (kept[0], kept[-1]) == (0, count)
     assert len(kept) == min(count + 1, SNAPSHOTS)
     gaps = np.diff(kept)
@@ -40,9 +40,9 @@ def test_the_course_of_a_run_is_that_of_its_labels() -> None:
     np.testing.assert_array_equal(found["largest"], np.stack([labels.argmax(1).cpu().numpy() for labels in seen]))
     np.testing.assert_allclose(found["moved"], moved, atol=5e-4)  # half precision
     assert moved[-1].max() > 0.1
-    assert len(found["shown"]) == SHOWN
-    assert moved[-1][found["shown"]].min() >= np.sort(moved[-1])[-SHOWN] - 1e-3
-    assert found["pixels"].shape == (SHOWN, 1, 8, 8)
+    assert len(found["shown"]) == SHOWN_IMAGES
+    assert moved[-1][found["shown"]].min() >= np.sort(moved[-1])[-SHOWN_IMAGES] - 1e-3
+    assert found["pixels"].shape == (SHOWN_IMAGES, 1, 8, 8)
     assert (found["pixels"].min(), found["pixels"].max()) == (0, 255)
     stored = run.splits.train.pixels.stored[run.splits.train.index[found["shown"]]].cpu()
     np.testing.assert_array_equal(found["pixels"], (stored * (255 / 16)).round().byte())
@@ -64,8 +64,8 @@ def test_of_class_labels_the_matrix_is_kept(settings: dict[str, object]) -> None
 
 
 @pytest.mark.parametrize("method", ["one_hot", "label_smoothing", "gce", "fine_tuning", "reweighting"])
-def test_labels_that_do_not_move_have_no_course(method: str) -> None:
-    assert Run(QUICK.model_copy(update={"method": method})).course is None
+def test_labels_that_do_not_move_have_no_history(method: str) -> None:
+    assert Run(QUICK.model_copy(update={"method": method})).label_history is None
 
 
 @pytest.mark.parametrize("settings", [{}, {"labels": "class"}, {"method": "elr"}, {"method": "bootstrapping"}])
@@ -85,34 +85,37 @@ def test_a_restart_leaves_the_course_as_it_would_have_been(settings: dict[str, o
 
 
 def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(course_module, "FOLLOWED", 30)
+    monkeypatch.setattr(label_history, "MAX_IMAGES", 30)
     draw = torch.Generator().manual_seed(1)
     start, end = (torch.rand(100, 300, generator=draw) for _ in range(2))
     one, again = (LabelHistory(start, None, 2, torch.Generator().manual_seed(3)) for _ in range(2))
-    one.note(2, end, None)
-    images = Images.from_tensors(torch.rand(100, 3, 2 * SIDE, 2 * SIDE, generator=draw), torch.zeros(100).long(), 300)
+    one.record(2, end, None)
+    images = Images.from_tensors(
+        torch.rand(100, 3, 2 * MAX_SIDE, 2 * MAX_SIDE, generator=draw), torch.zeros(100).long(), 300
+    )
     found = one.arrays(images)
     assert torch.equal(one.rows, again.rows)
     assert len(set(found["rows"].tolist())) == 30
     assert found["largest"].dtype == np.uint16
     np.testing.assert_array_equal(found["largest"][-1], end.argmax(1)[found["rows"]])
     assert set(found["shown"].tolist()) <= set(found["rows"].tolist())
-    assert found["pixels"].shape == (30, 3, SIDE, SIDE), "larger images are averaged down"
+    assert found["pixels"].shape == (30, 3, MAX_SIDE, MAX_SIDE), "larger images are averaged down"
 
 
 def test_labels_that_stayed_where_they_were_show_no_images() -> None:
     start = torch.eye(3)
     images = Images.from_tensors(torch.rand(3, 1, 4, 4), torch.arange(3), 3)
-    course = LabelHistory(start, None, 5, torch.Generator())
-    course.note(5, start, None)
-    assert len(course.arrays(images)["shown"]) == 0
+    history = LabelHistory(start, None, 5, torch.Generator())
+    history.record(5, start, None)
+    assert len(history.arrays(images)["shown"]) == 0
 
 
 def test_every_image_of_the_pool_is_found_in_the_data_set_by_its_place() -> None:
     from harness.training.data.readers import digits
+    from harness.training.data.readers.reader import DataSource
 
     pool, test, places = load_pool(QUICK), load_test(QUICK), pool_index(QUICK)
-    raw = digits.read()
+    raw, _ = digits.read(DataSource.from_config(QUICK))
     assert len(pool) + len(test) == len(raw.truth)
     np.testing.assert_array_equal(raw.images[places], pool.pixels.stored.numpy())
     np.testing.assert_array_equal(raw.truth[places], pool.targets.numpy())

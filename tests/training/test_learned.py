@@ -10,7 +10,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data import Images
 from harness.training.data.meta_set import MetaSet, rank_within_class
 from harness.training.methods import Task
-from harness.training.methods.learned import Learned
+from harness.training.methods.learned import LearnedLabels
 from harness.training.run import Run
 from tests.training.runs import epochs, same_state
 from tests.training.test_methods import linear, meta_loss_after_a_step
@@ -30,32 +30,32 @@ def label_gradient(of: Task, labels: Tensor, *index: int) -> Tensor:
 
 def test_an_instance_label_steps_down_the_meta_gradient_and_back_onto_the_simplex() -> None:
     of = task(model=linear(), label_lr=0.7)
-    method = Learned(of)
-    start = method.labels()
+    method = LearnedLabels(of)
+    start = method.soft_labels()
     slope = label_gradient(of, start[:IMAGES])
     method.step(batch(of))
     expected = project_onto_simplex(start[:IMAGES] - 0.7 * (IMAGES / 0.1) * slope)
-    torch.testing.assert_close(method.labels()[:IMAGES], expected, rtol=1e-4, atol=1e-6)
-    assert torch.equal(method.labels()[IMAGES:], start[IMAGES:])
+    torch.testing.assert_close(method.soft_labels()[:IMAGES], expected, rtol=1e-4, atol=1e-6)
+    assert torch.equal(method.soft_labels()[IMAGES:], start[IMAGES:])
     assert not torch.equal(expected, start[:IMAGES])
 
 
 def test_a_class_label_steps_by_the_mean_over_its_images() -> None:
     of = task(model=linear(), label_lr=0.7, labels="class", label_smoothing=0.2)
-    method = Learned(of)
+    method = LearnedLabels(of)
     given = batch(of).given
-    slope = label_gradient(of, method.labels()[:IMAGES])
+    slope = label_gradient(of, method.soft_labels()[:IMAGES])
     start = method.table.as_tensor()
     method.step(batch(of))
     sums = torch.zeros(CLASSES, CLASSES).index_add_(0, given, slope * IMAGES / 0.1)
     expected = project_onto_simplex(start - 0.7 * sums * CLASSES / IMAGES)
     torch.testing.assert_close(method.table.as_tensor(), expected, rtol=1e-4, atol=1e-6)
-    assert torch.equal(method.labels()[:IMAGES], method.table.as_tensor()[given])
+    assert torch.equal(method.soft_labels()[:IMAGES], method.table.as_tensor()[given])
 
 
 def test_the_model_steps_by_the_labels_before_their_step() -> None:
     of = task(model=linear(), label_lr=0.7)
-    method, part = Learned(of), batch(of)
+    method, part = LearnedLabels(of), batch(of)
     loss = functional.cross_entropy(of.model(part.inputs), part.given)
     slopes = torch.autograd.grad(loss, list(of.model.parameters()))
     torch.testing.assert_close(method.step(part), loss.detach())
@@ -66,12 +66,12 @@ def test_the_model_steps_by_the_labels_before_their_step() -> None:
 @pytest.mark.parametrize("labels", ["instance", "class"])
 def test_where_the_meta_set_is_trained_on_its_images_move_no_label(labels: str) -> None:
     of = task(model=linear(), label_lr=0.7, labels=labels, label_smoothing=0.4, train_on_meta=True)
-    method = Learned(of)
-    start = method.labels()
+    method = LearnedLabels(of)
+    start = method.soft_labels()
     method.step(batch(of, 7, 8))  # both of the meta set
-    assert torch.equal(method.labels(), start)
+    assert torch.equal(method.soft_labels(), start)
     method.step(batch(of, 7, 1, 8, 4))
-    moved = (method.labels() != start).any(1)
+    moved = (method.soft_labels() != start).any(1)
     assert moved[[1, 4]].all()
     assert not moved[IMAGES:].any()
 
@@ -79,10 +79,10 @@ def test_where_the_meta_set_is_trained_on_its_images_move_no_label(labels: str) 
 def test_labels_step_every_interval_after_the_warm_up() -> None:
     def moved(step: int) -> bool:
         of = task(model=linear(), meta_interval=3, label_warmup_epochs=2, epochs=40)
-        method = Learned(of)
-        before = method.labels()
+        method = LearnedLabels(of)
+        before = method.soft_labels()
         method.step(batch(of, step=step))
-        return not torch.equal(method.labels(), before)
+        return not torch.equal(method.soft_labels(), before)
 
     assert of_steps(moved, 12) == [2, 5, 8, 11]  # an epoch of this task is one step
 
@@ -96,46 +96,46 @@ def of_steps(happens: object, steps: int) -> list[int]:
 def test_the_label_rate_falls_with_the_model_s_where_asked(schedule: str, factor: float) -> None:
     def after(**settings: object) -> Tensor:
         of = task(model=linear(), **settings)
-        method = Learned(of)
+        method = LearnedLabels(of)
         method.step(batch(of, lr_factor=0.25))
-        return method.labels()
+        return method.soft_labels()
 
     assert torch.equal(after(label_lr=0.4, label_schedule=schedule), after(label_lr=0.4 * factor))
 
 
 def test_momentum_carries_a_label_step_on() -> None:
     of = task(model=linear(), label_lr=0.05, label_momentum=0.9, label_smoothing=0.5)
-    method = Learned(of)
-    first = label_gradient(of, method.labels()[:IMAGES]) * IMAGES / 0.1
-    start = method.labels()[:IMAGES]
+    method = LearnedLabels(of)
+    first = label_gradient(of, method.soft_labels()[:IMAGES]) * IMAGES / 0.1
+    start = method.soft_labels()[:IMAGES]
     method.step(batch(of))
-    after_one = method.labels()[:IMAGES]
+    after_one = method.soft_labels()[:IMAGES]
     torch.testing.assert_close(after_one, project_onto_simplex(start - 0.05 * first), rtol=1e-4, atol=1e-6)
     second = label_gradient(of, after_one) * IMAGES / 0.1
     method.step(batch(of))
     expected = project_onto_simplex(after_one - 0.05 * (0.9 * first + second))
-    torch.testing.assert_close(method.labels()[:IMAGES], expected, rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(method.soft_labels()[:IMAGES], expected, rtol=1e-4, atol=1e-6)
 
 
 def test_decay_pulls_labels_back_to_where_they_began() -> None:
     of = task(model=linear(), label_lr=1e-12, label_decay=0.25)
-    method = Learned(of)
-    start = method.labels()[:IMAGES]
+    method = LearnedLabels(of)
+    start = method.soft_labels()[:IMAGES]
     away = torch.full_like(start, 1 / CLASSES)
     method.table.table[:IMAGES] = away
     method.step(batch(of))
-    torch.testing.assert_close(method.labels()[:IMAGES], 0.75 * away + 0.25 * start)
+    torch.testing.assert_close(method.soft_labels()[:IMAGES], 0.75 * away + 0.25 * start)
 
 
 @pytest.mark.parametrize(("form", "label_lr"), [("softmax", 5.0), ("exponentiated", 0.5)])
 def test_labels_may_be_the_softmax_of_what_is_learned(form: str, label_lr: float) -> None:
     of = task(model=linear(), label_form=form, label_lr=label_lr)
-    method = Learned(of)
-    start = method.labels()
+    method = LearnedLabels(of)
+    start = method.soft_labels()
     assert start.min() > 0
     assert torch.equal(start.argmax(1), of.given)
     method.step(batch(of))
-    labels = method.labels()
+    labels = method.soft_labels()
     torch.testing.assert_close(labels.sum(1), torch.ones(len(labels)))
     # Downhill: the first-order change of the meta loss is negative.
     assert (label_gradient(of, start[:IMAGES]) * (labels - start)[:IMAGES]).sum() < 0
@@ -207,7 +207,7 @@ def test_a_label_decides_nothing_of_the_truth() -> None:
     """True classes of training images reach no method: other ones change no label and no weight."""
     run, blind = Run(QUICK), Run(QUICK)
     assert isinstance(blind.model, nn.Module)
-    blind.parts.train.targets.copy_((blind.parts.train.targets + 1) % 10)
+    blind.splits.train.targets.copy_((blind.splits.train.targets + 1) % 10)
     epochs(run, 2)
     epochs(blind, 2)
     assert torch.equal(run.soft_labels, blind.soft_labels)

@@ -1,29 +1,28 @@
 """Each method against its published equation, on a handful of numbers."""
 
 from pathlib import Path
-from typing import get_args
 
 import numpy as np
 import pytest
 import torch
-from harness.training.methods.bootstrapping import Bootstrapping
-from harness.training.methods.distillation import Distillation
-from harness.training.methods.elr import EarlyLearningRegularisation
-from harness.training.methods.fine_tuning import FineTuning
-from harness.training.methods.gce import GeneralisedCrossEntropy
-from harness.training.methods.label_smoothing import LabelSmoothing
-from harness.training.methods.one_hot import OneHot
-from harness.training.methods.online_label_smoothing import OnlineLabelSmoothing
-from harness.training.methods.reweighting import Reweighting
 from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.training.config.checks import check_config
-from harness.training.config.run_config import MethodName as MethodName
+from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.data import DataError
-from harness.training.methods import METHODS
+from harness.training.methods import Method
+from harness.training.methods.baselines.bootstrapping import Bootstrapping
+from harness.training.methods.baselines.distillation import Distillation
+from harness.training.methods.baselines.elr import EarlyLearningRegularisation
+from harness.training.methods.baselines.fine_tuning import FineTuning
+from harness.training.methods.baselines.gce import GeneralisedCrossEntropy
+from harness.training.methods.baselines.label_smoothing import LabelSmoothing
+from harness.training.methods.baselines.one_hot import OneHot
+from harness.training.methods.baselines.online_label_smoothing import OnlineLabelSmoothing
+from harness.training.methods.baselines.reweighting import Reweighting
 from harness.training.run import Run
 from harness.training.teacher_logits import export_logits
 from tests.training.runs import epochs
@@ -37,7 +36,9 @@ def cross_entropies(logits: Tensor, given: Tensor) -> Tensor:
 
 
 def test_every_method_has_a_name_in_the_configuration_and_a_class() -> None:
-    assert set(get_args(MethodName)) == METHODS.keys()
+    for name, entry in METHODS.items():
+        assert RunConfig(method=name).method == name
+        assert issubclass(load_object(entry.location), Method)
 
 
 def test_one_hot_is_cross_entropy_with_the_given_class() -> None:
@@ -56,7 +57,7 @@ def test_label_smoothing_mixes_in_the_mean_over_all_classes() -> None:
     evenly = -logits.log_softmax(1).mean(1)
     expected = 0.7 * cross_entropies(logits, batch(method.task).given) + 0.3 * evenly
     torch.testing.assert_close(loss, expected.mean())
-    labels = method.labels()
+    labels = method.soft_labels()
     assert labels[torch.arange(len(labels)), method.task.given].tolist() == pytest.approx([0.7 + 0.1] * len(labels))
 
 
@@ -92,11 +93,11 @@ def test_soft_bootstrapping_is_cross_entropy_and_minimum_entropy() -> None:
 def test_soft_bootstrapping_reports_the_targets_last_trained_with() -> None:
     method, logits = Bootstrapping(task(bootstrap_weight=0.4)), logits_of(3)
     given = functional.one_hot(method.task.given, CLASSES).float()
-    assert torch.equal(method.labels(), given)
+    assert torch.equal(method.soft_labels(), given)
     method.loss(logits, batch(method.task, 4, 1, 7))  # 7 is of the meta set
     expected = given.clone()
     expected[[4, 1]] = (0.4 * given[[4, 1]] + 0.6 * logits.softmax(1)[:2]).detach()
-    torch.testing.assert_close(method.labels(), expected)
+    torch.testing.assert_close(method.soft_labels(), expected)
 
 
 def test_elr_keeps_a_running_mean_of_predictions() -> None:
@@ -107,7 +108,7 @@ def test_elr_keeps_a_running_mean_of_predictions() -> None:
     p, q = first.softmax(1).detach(), second.softmax(1).detach()
     torch.testing.assert_close(method.targets[[5, 0]], 0.7 * (0.3 * p) + 0.3 * q)
     assert (method.targets[[1, 2, 3, 4, 6]] == 0).all()
-    labels = method.labels()
+    labels = method.soft_labels()
     torch.testing.assert_close(labels.sum(1), torch.ones(len(labels)))
     torch.testing.assert_close(labels[[5, 0]], method.targets[[5, 0]] / (1 - 0.7**2))
     assert torch.equal(labels[1].argmax(), method.task.given[1])
@@ -148,7 +149,8 @@ def test_online_label_smoothing_takes_what_the_model_says_of_images_it_got_right
         torch.testing.assert_close(method.soft[c], chosen.mean(0) if len(chosen) else uniform[0])
     assert method.sums.abs().sum() == method.counts.sum() == 0
     torch.testing.assert_close(
-        method.labels(), 0.4 * functional.one_hot(method.task.given, CLASSES) + 0.6 * method.soft[method.task.given]
+        method.soft_labels(),
+        0.4 * functional.one_hot(method.task.given, CLASSES) + 0.6 * method.soft[method.task.given],
     )
 
 
@@ -186,7 +188,7 @@ def test_reweighting_gives_the_gradient_of_meta_weight_net() -> None:
     meta = meta_loss_after_a_step(of.model, weighted, of.meta.draw())
     expected = torch.autograd.grad(meta, list(method.net.parameters()))
 
-    method._learn_weights(part)
+    method._update_weight_net(part)
     for parameter, slope in zip(method.net.parameters(), expected, strict=True):
         assert parameter.grad is not None
         # ∂M/∂Θ without the factor of the model's rate, s = 0.1
@@ -255,7 +257,7 @@ def test_fine_tuning_ends_on_the_meta_set_alone_at_its_own_rate() -> None:
 def taught(folder: Path, **settings: object) -> Distillation:
     """A student of a teacher with random logits on the images of its task."""
     of = task(teacher=str(folder), **settings)
-    held = {"logits": logits_of(IMAGES + TRUSTED, seed=8).detach().numpy(), "images": of.images.numpy()}
+    held = {"logits": logits_of(IMAGES + TRUSTED, seed=8).detach().numpy(), "images": of.pool_index.numpy()}
     (folder / "0").mkdir(exist_ok=True)
     np.savez(folder / "0" / "logits.npz", dataset=np.array("digits"), **held)
     return Distillation(of)
@@ -273,7 +275,7 @@ def test_distillation_is_the_divergence_from_the_teacher_and_cross_entropy_with_
 def test_at_temperature_one_a_student_descends_towards_the_mixture_of_its_labels(tmp_path: Path) -> None:
     method, logits = taught(tmp_path, distill_temperature=1.0, distill_weight=0.4), logits_of(IMAGES)
     slope = gradient(method.loss(logits, batch(method.task)), logits)
-    torch.testing.assert_close(slope, (logits.softmax(1) - method.labels()[:IMAGES]).detach() / IMAGES)
+    torch.testing.assert_close(slope, (logits.softmax(1) - method.soft_labels()[:IMAGES]).detach() / IMAGES)
 
 
 def test_when_hot_a_student_matches_the_teacher_s_centred_logits(tmp_path: Path) -> None:

@@ -9,10 +9,10 @@ import torch
 from pydantic import ValidationError
 from torch import nn
 
-from harness.training.config.names import MODELS
+from harness.training.config.registry import MODELS
 from harness.training.config.run_config import RunConfig
-from harness.training.models import ModelError, build
-from harness.training.models.residual import Thinned
+from harness.training.models import ModelError, build_model
+from harness.training.models.residual import StridedPointwiseConv
 from harness.training.run import Run
 from tests.training.runs import epochs
 
@@ -26,7 +26,7 @@ def parameters(model: nn.Module) -> int:
 @pytest.mark.parametrize("name", MODELS)
 def test_every_model_gives_logits_and_a_gradient_to_each_parameter(name: str) -> None:
     torch.manual_seed(0)
-    model = build(name, SHAPE, 7, 2)
+    model = build_model(name, SHAPE, 7, 2)
     assert model.training
     logits = model(torch.randn(5, *SHAPE))
     assert logits.shape == (5, 7)
@@ -57,7 +57,7 @@ def test_networks_have_the_size_that_is_published(name: str, width: int, expecte
 @pytest.mark.parametrize("size", [(8, 8), (7, 9), (1, 1)])
 @pytest.mark.parametrize("every", [2, 3])
 def test_a_thinned_convolution_is_the_one_with_that_stride(every: int, size: tuple[int, int]) -> None:
-    thinned = Thinned(20, 5, every)
+    thinned = StridedPointwiseConv(20, 5, every)
     inputs = torch.randn(3, 20, *size)
     expected = torch.nn.functional.conv2d(inputs, thinned.weight, stride=every)
     torch.testing.assert_close(thinned(inputs), expected)
@@ -75,18 +75,18 @@ def test_labels_are_learned_beside_convolutional_networks(name: str) -> None:
 
 def test_a_network_of_torchvision_is_made_for_the_classes_at_hand() -> None:
     for channels in (1, 3):
-        model = build("torchvision:mobilenet_v3_small", torch.Size((channels, 32, 32)), 5, 1)
+        model = build_model("torchvision:mobilenet_v3_small", torch.Size((channels, 32, 32)), 5, 1)
         assert model(torch.randn(2, channels, 32, 32)).shape == (2, 5)
 
 
 def test_an_unknown_network_of_torchvision_is_refused_in_words() -> None:
     with pytest.raises(ModelError, match=r"torchvision:resnet19: expected one of .*resnet18.*, got 'resnet19'"):
-        build("torchvision:resnet19", SHAPE, 5, 1)
+        build_model("torchvision:resnet19", SHAPE, 5, 1)
 
 
 def test_a_network_that_does_not_fit_the_images_is_refused_in_words() -> None:
     with pytest.raises(ModelError, match=r"expected a network for images \[4, 8, 8\], .*choose another model"):
-        build("torchvision:mobilenet_v3_small", torch.Size((4, 8, 8)), 5, 1)
+        build_model("torchvision:mobilenet_v3_small", torch.Size((4, 8, 8)), 5, 1)
 
 
 def test_a_user_s_own_network_is_found_in_the_folder_where_the_user_stands(
@@ -98,7 +98,7 @@ def test_a_user_s_own_network_is_found_in_the_folder_where_the_user_stands(
     )
     monkeypatch.chdir(tmp_path)
     monkeypatch.setattr(sys, "path", list(sys.path))
-    model = build("my_networks:linear", SHAPE, 7, 2)
+    model = build_model("my_networks:linear", SHAPE, 7, 2)
     assert parameters(model) == (3 * 16 * 16 + 1) * 7
 
 
@@ -113,7 +113,7 @@ def test_a_user_s_own_network_is_found_in_the_folder_where_the_user_stands(
 )
 def test_a_user_s_own_network_that_cannot_serve_is_refused_in_words(place: str, words: str) -> None:
     with pytest.raises(ModelError, match=words):
-        build(place, SHAPE, 7, 2)
+        build_model(place, SHAPE, 7, 2)
 
 
 @pytest.mark.parametrize(

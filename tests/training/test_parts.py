@@ -5,8 +5,9 @@ import torch
 from torch import Tensor
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError, DataSplits, cut, load_pool, load_splits, load_test
+from harness.training.data import DataError, DataSplits, load_pool, load_splits, load_test, stratified_split
 from harness.training.data.readers import digits
+from harness.training.data.readers.reader import DataSource
 from harness.training.run import Run
 from tests.training.runs import tensors
 
@@ -64,7 +65,7 @@ def test_no_test_image_can_be_reached_from_a_run() -> None:
 
 def test_cut_gives_what_was_asked_and_the_rest() -> None:
     targets = torch.tensor([0] * 50 + [1] * 30 + [2] * 7)
-    parts = cut(targets, [20, 5], torch.Generator().manual_seed(3))
+    parts = stratified_split(targets, [20, 5], torch.Generator().manual_seed(3))
     assert [len(part) for part in parts] == [20, 5, 62]
     assert torch.equal(torch.cat(parts).sort().values, torch.arange(87))
 
@@ -77,6 +78,6 @@ def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
 def test_digits_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
-    raw, expected = digits.read(), load_digits()
+    (raw, _), expected = digits.read(DataSource.from_config(NOISY)), load_digits()
     assert (raw.images[:, 0] == expected.images).all()
     assert raw.truth.tolist() == expected.target.tolist()

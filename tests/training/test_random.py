@@ -24,10 +24,10 @@ def test_streams_of_different_purposes_and_seeds_are_unrelated() -> None:
 
 def test_a_change_of_noise_leaves_split_weights_and_order_as_they_were() -> None:
     noisy, clean = Run(CONFIG), Run(CONFIG.model_copy(update={"noise": "none"}))
-    assert torch.equal(noisy.parts.train.inputs, clean.parts.train.inputs)
+    assert torch.equal(noisy.splits.train.inputs, clean.splits.train.inputs)
     assert same_state(noisy.model.state_dict(), clean.model.state_dict())
     assert torch.equal(noisy.streams["order"].get_state(), clean.streams["order"].get_state())
-    assert not torch.equal(noisy.parts.noisy, clean.parts.noisy)
+    assert not torch.equal(noisy.splits.noisy, clean.splits.noisy)
 
 
 def test_a_change_of_model_leaves_split_and_noise_as_they_were() -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DivergenceError
-from harness.training.replicates import Replicates, combined
+from harness.training.replicates import Replicates, mean_metrics
 from harness.training.run import Run
 from tests.training.runs import epochs, through_a_file
 
@@ -60,5 +60,5 @@ def test_divergence_names_its_seed() -> None:
 
 
 def test_what_some_seeds_lack_is_the_mean_of_the_others_and_seconds_add_up() -> None:
-    found = combined([{"clean_labels_kept": 0.5, "seconds": 1.0}, {"seconds": 2.5}])
+    found = mean_metrics([{"clean_labels_kept": 0.5, "seconds": 1.0}, {"seconds": 2.5}])
     assert found == {"clean_labels_kept": 0.5, "seconds": 3.5}

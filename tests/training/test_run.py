@@ -153,7 +153,7 @@ def test_the_meta_set_is_trained_on_only_where_the_run_says_so(settings: dict[st
 def test_labels_of_the_meta_set_do_not_move_where_it_is_trained_on() -> None:
     run = Run(QUICK.model_copy(update={"train_on_meta": True}))
     epochs(run, 2)
-    table = run.method.labels()
+    table = run.method.soft_labels()
     assert len(table) == len(run.splits.train) + len(run.splits.meta)
     assert torch.equal(table[len(run.splits.train) :], nn.functional.one_hot(run.splits.meta.targets, 10).float())
     assert len(run.soft_labels) == len(run.splits.train)

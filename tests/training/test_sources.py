@@ -12,9 +12,9 @@ import torch
 from PIL import Image
 
 from harness.training.config.run_config import RunConfig
-from harness.training.config.teacher_files import DEBIAN
 from harness.training.data import DataError, load_pool, load_splits, load_test
 from harness.training.data.pool import _arrays, _images
+from harness.training.data.readers.idx import DEBIAN
 from harness.training.run import Run
 from tests.training import files
 from tests.training.runs import epochs
@@ -407,7 +407,7 @@ class TestCache:
         of = config(f"npz:{tmp_path}/mine.npz")
         first = load_pool(of).inputs
         forget()
-        monkeypatch.setattr("harness.training.data.readers.user_files.read_npz", None)
+        monkeypatch.setattr("harness.training.data.readers.npz.read", None)
         assert torch.equal(load_pool(of).inputs, first)
 
     def test_a_changed_file_is_read_anew(self, tmp_path: Path) -> None:
