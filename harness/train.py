@@ -73,7 +73,7 @@ def default_config(space: Space, arm_name: str | None) -> RunConfig:
         raise InputError(f"--arm: expected one of {', '.join(arms)}, got '{arm_name}'")
     arm = space.arms[0] if arm_name is None else arms[arm_name]
     defaults = RunConfig.model_fields
-    return arm.config(arm.draw(lambda name, parameter: defaults[name].default))
+    return arm.config(arm.sample(lambda name, parameter: defaults[name].default))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from harness.common.seeds import derive, successive
+from harness.common.seeds import consecutive_seeds, derive_seed
 from harness.results.summary import Role
 from harness.space import Space
 from harness.training.config.run_config import RunConfig
@@ -51,10 +51,10 @@ def choose_configurations(space: Space, records: Iterable[TrialRecord], top: int
 def fresh_seeds(space: Space, records: Iterable[TrialRecord]) -> Iterator[int]:
     """Infinitely many seeds, derived from the search's seed; no trial of the search used one of them."""
     first_seeds = {space.arm(record.arm).config(record.params).seed for record in records}
-    used = {seed for first in first_seeds for seed in successive(first, space.search.seeds_per_trial)}
+    used = {seed for first in first_seeds for seed in consecutive_seeds(first, space.search.seeds_per_trial)}
     index = 0
     while True:
-        seed = derive(space.search.seed, f"confirmation:{index}") % 2**31
+        seed = derive_seed(space.search.seed, f"confirmation:{index}") % 2**31
         if seed not in used:
             used.add(seed)
             yield seed

@@ -19,7 +19,7 @@ from harness.session import RunOptions, Session, checked_tracking_uri, open_sess
 from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
-from harness.training.config.checks import check_data
+from harness.training.config.checks import check_config
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
@@ -179,7 +179,7 @@ def _checked_name(name: str) -> str:
 def _check_data(space: Space) -> None:
     """Each arm at the low end of its parameters: are its files and its model there?"""
     configs = [arm.config(arm.sample(lambda name, parameter: parameter.ends[0])) for arm in space.arms]
-    problems = dict.fromkeys(problem for config in configs for problem in check_data(config))
+    problems = dict.fromkeys(problem for config in configs for problem in check_config(config))
     if problems:
         raise Refused("\n".join(problems))
 

@@ -9,7 +9,7 @@ from harness.space.base import FrozenModel, Value
 from harness.space.document import ArmName
 from harness.space.parameters import AnyParameter, CategoricalParameter, IntParameter
 from harness.space.settings import Parameters, Settings
-from harness.training.config.run_config import Method, RunConfig
+from harness.training.config.run_config import MethodName, RunConfig
 
 Role = Literal["arm", "baseline"]
 
@@ -23,7 +23,7 @@ class Arm(FrozenModel):
 
     name: ArmName
     role: Role
-    method: Method
+    method: MethodName
     fixed: Settings
     parameters: Parameters
     points: Annotated[tuple[Settings, ...], Field(strict=False)] = ()

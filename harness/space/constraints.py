@@ -20,28 +20,8 @@ from pydantic import ConfigDict, Field, RootModel, field_validator
 
 from harness.space.errors.problems import nearest, quote, short
 from harness.space.errors.validation import invalid
+from harness.training.config.registry import METRICS
 from harness.training.config.run_config import RunConfig
-
-METRICS = (
-    "train_loss",
-    "meta_loss",
-    "meta_accuracy",
-    "meta_calibration_error",
-    "val_loss",
-    "val_accuracy",
-    "val_calibration_error",
-    "label_accuracy",
-    "noisy_labels_corrected",
-    "clean_labels_kept",
-    "label_entropy",
-    "label_moved",
-    "mistakes_auc",
-    "label_gradient_norm",
-    "label_step_norm",
-    "lr",
-    "seconds",
-)
-"""Names of the metrics of `harness.training.metrics`, which imports torch, as this module must not."""
 
 NAMES = tuple(
     dict.fromkeys(

@@ -15,7 +15,7 @@ from harness.space.errors.problems import KeyPath
 from harness.space.errors.validation import invalid, raise_all
 from harness.space.settings import Parameters, Settings
 from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
-from harness.training.config.run_config import Method
+from harness.training.config.run_config import MethodName
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=100)]
 """Name of a sweep and of its folder: it neither leaves the parent folder nor is hidden in it."""
@@ -166,7 +166,7 @@ Points = Annotated[
 class ArmEntry(FrozenModel):
     """A method with its settings and parameters."""
 
-    method: Method = Field(description="training method: how labels are treated")
+    method: MethodName = Field(description="training method: how labels are treated")
     fixed: Settings = Field(
         default={}, description="settings of this arm; they override shared settings and parameters"
     )

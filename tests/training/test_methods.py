@@ -38,7 +38,7 @@ def cross_entropies(logits: Tensor, given: Tensor) -> Tensor:
 def test_every_method_has_a_name_in_the_configuration_and_a_class() -> None:
     for name, entry in METHODS.items():
         assert RunConfig(method=name).method == name
-        assert issubclass(load_object(entry.location), Method)
+        assert Method in load_object(entry.location).__mro__
 
 
 def test_one_hot_is_cross_entropy_with_the_given_class() -> None:

@@ -68,9 +68,7 @@ def test_a_calibrated_model_comes_near_zero_as_images_grow() -> None:
 
 SOFT = torch.tensor([[0.6, 0.4, 0.0], [0.1, 0.1, 0.8], [0.0, 1.0, 0.0], [0.5, 0.2, 0.3], [0.2, 0.3, 0.5]])
 TRUTH = torch.tensor([0, 2, 1, 1, 1])
-GIVEN = torch.tensor(
-    [0, 1, 0, 0, 1]
-)  # rows 1, 2 and 3 are wrong at first; 1 and 2 have been put right; 4 was corrupted
+GIVEN = torch.tensor([0, 1, 0, 0, 1])  # rows 1, 2 and 3 are wrong at first, 1 and 2 are right now; 4 is wrong now
 
 
 def test_label_metrics() -> None:
