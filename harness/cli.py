@@ -45,7 +45,7 @@ def add_space_arguments(
 def add_follow_up_arguments(arguments: argparse.ArgumentParser) -> None:
     """Where the runs of a command that follows a search are run, tracked and kept."""
     arguments.add_argument("--concurrency", type=positive_int, metavar="N", help="runs at once (default: the search's)")
-    arguments.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
+    arguments.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
     arguments.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
     add_runs_dir(arguments)
     arguments.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")

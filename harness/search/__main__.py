@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("--concurrency", type=cli.positive_int, metavar="N", help="trials at once (default: what fits)")
     parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
-    parser.add_argument("--address", help="of a Ray cluster: auto, ray://HOST:PORT (default: start one here)")
+    parser.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
     parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
     cli.add_runs_dir(parser)
     parser.add_argument(

@@ -14,6 +14,7 @@ from threading import Thread
 
 import pytest
 
+from harness.tuning.cluster.address import ClusterError, check_address
 from tests.conftest import ROOT, Result, finish, run, start
 from tests.support.heads import QUIET, alive, growing, head
 from tests.support.kills import OFTEN, ended, wait_for_file
@@ -218,3 +219,9 @@ def test_a_server_that_is_no_cluster_is_refused(tmp_path: Path) -> None:
         server.shutdown()
     refused(result, f"--address {address}: expected a Ray cluster, got: something that does not answer as one")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265", "127.0.0.1", "a:b", ":1"])
+def test_what_is_no_address_of_a_head_is_refused(address: str) -> None:
+    with pytest.raises(ClusterError, match=f"--address: expected auto or HOST:PORT, got '{address}'"):
+        check_address(address)

@@ -31,13 +31,18 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
         ClusterError: no cluster that accepts this machine listens there.
     """
     location = _resolve_auto(address)
+    if location.startswith("ray://"):  # Tuner.fit runs on the cluster then, with a copy of the study, and never ends
+        raise ClusterError(
+            f"--address: expected auto or HOST:PORT, got '{address}', which is Ray Client; give the head's own port, "
+            "6379 unless told, or submit the sweep with harness.submit"
+        )
     try:
-        parts = urlsplit(location if "://" in location else f"//{location}")
+        parts = urlsplit(f"//{location}")
         host, port = parts.hostname, parts.port
     except ValueError:
         host, port = None, None
-    if parts.scheme not in ("", "ray") or not host or port is None:
-        raise ClusterError(f"--address: expected auto, ray://HOST:PORT or HOST:PORT, got '{address}'")
+    if not host or port is None or parts.path:
+        raise ClusterError(f"--address: expected auto or HOST:PORT, got '{address}'")
     try:
         socket.create_connection((host, port), timeout).close()
     except OSError as error:
@@ -48,8 +53,6 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
 
     from harness.tuning.cluster import ray_internals
 
-    if parts.scheme == "ray":  # the driver's calls go through a proxy on the cluster, which ignores a needless token
-        return ray_internals.has_token()
     try:
         if ray_internals.accepts(location, with_token=False):
             return False
@@ -60,8 +63,7 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
     except RayError as error:
         raise _no_cluster(
             address,
-            "something that does not answer as one; a head listens at port 6379 unless told, to ray:// at 10001; 8265 "
-            "is its dashboard",
+            "something that does not answer as one; a head listens at port 6379 unless told, 8265 is its dashboard",
         ) from error
     return True
 
