@@ -34,17 +34,17 @@ def schema() -> str:
 def page() -> str:
     """Generate the tables of the reference page; the text around them is that of `docs/space.md`."""
     return re.sub(
-        r"(<!-- begin (\w+) -->\n).*?(\n<!-- end -->)", _generated, (ROOT / PAGE_FILE).read_text(), flags=re.DOTALL
+        r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)", _generated, (ROOT / PAGE_FILE).read_text(), flags=re.DOTALL
     )
 
 
 def _generated(part: re.Match[str]) -> str:
     begin, name, end = part.groups()
     if name == "names":
-        return begin + ", ".join(f"`{name}`" for name in NAMES) + end
+        return begin + ", ".join(f"`{name}`" for name in NAMES) + "\n" + end
     node = _document() if name == "Document" else _document()["$defs"][name]
     prose = "" if name == "Document" else _prose(node)
-    return begin + "\n\n".join(filter(None, (prose, _table(node)))) + end
+    return begin + "\n\n".join(filter(None, (prose, _table(node)))) + "\n" + end
 
 
 def _table(node: Schema) -> str:

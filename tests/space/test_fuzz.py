@@ -12,42 +12,20 @@ ROOT = Path(__file__).parents[2]
 TEXTS = [file.read_text() for file in sorted((ROOT / "search_spaces").glob("*.y*ml"))]
 COPIES = 1000
 
+WORDS = """
+1e-3 -1 0 1.5 .nan .inf -.inf 1e999 0x1F 1_000 1:30 true no null ~ 1.0e+308 5.0e-324
+'' "" [] {} [1,2] *x &x !!int !!python/none 2020-01-01 << ? | > @ ` % : - # --- ... , ] } 'open "open
+type when method high low categorical choices grid cmaes nsga2 objectives epochs val_loss learned é 🙂
+"""
 TOKENS = [
-    *("1e-3", "-1", "0", "1.5", ".nan", ".inf", "-.inf", "1e999", "0x1F", "1_000", "1:30", "true", "no", "null", "~"),
-    *("''", '""', "[]", "{}", "[1,2]", "{a: 1}", "*x", "&x", "!!int", "!!python/none", "2020-01-01", "<<", "?", "|"),
-    *(">", "@", "`", "%", ":", ": ", "-", "- ", "#", "---", "...", ",", "]", "}", "'open", '"open', "\t", "\0", "\x07"),
-    *(
-        "\u2028",
-        "\ud800",
-        "\ufeff",
-        "é",
-        "🙂",
-        "type",
-        "when",
-        "method",
-        "high",
-        "low",
-        "categorical",
-        "choices",
-        "grid",
-    ),
-    *(
-        "cmaes",
-        "nsga2",
-        "objectives",
-        "epochs",
-        "val_loss",
-        "learned",
-        "9" * 26,
-        "-" + "9" * 26,
-        "9" * 5000,
-        "1.0e+308",
-        "5.0e-324",
-        "\r",
-        "\n",
-        "    ",
-    ),
+    *WORDS.split(),
+    *("{a: 1}", ": ", "    ", "\t", "\r", "\n", "\0", "\x07", "\u2028", "\ud800", "\ufeff"),
+    *("9" * 26, "-" + "9" * 26, "9" * 5000),
 ]
+KEYS = """
+label_lr search search.sampler search.pruner.type arms arms.learned arms.learned.parameters.label_lr.low fixed study
+parameters.lr a.b objective objectives baselines.one_hot.points constraints
+"""
 
 
 def drop(text: str, draw: random.Random) -> str:
@@ -140,29 +118,8 @@ def test_a_file_of_noise_is_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 @pytest.mark.parametrize("seed", range(3))
 def test_a_damaged_override_is_a_space_or_words(seed: int) -> None:
     draw = random.Random(seed)
-    keys = [
-        *(
-            "label_lr",
-            "search",
-            "search.sampler",
-            "search.pruner.type",
-            "arms",
-            "arms.learned",
-            "fixed",
-            "study",
-            "a.b",
-        ),
-        *(
-            "parameters.lr",
-            "arms.learned.parameters.label_lr.low",
-            "objective",
-            "objectives",
-            "baselines.one_hot.points",
-            "constraints",
-        ),
-    ]
     for _ in range(60):
-        overrides = [f"{draw.choice(keys)}={draw.choice(TOKENS)}" for _ in range(draw.randint(1, 3))]
+        overrides = [f"{draw.choice(KEYS.split())}={draw.choice(TOKENS)}" for _ in range(draw.randint(1, 3))]
         if draw.random() < 0.3:
             overrides = [insert(override, draw) for override in overrides]
         assert parsed(TEXTS[0], overrides)

@@ -7,17 +7,17 @@ import pytest
 from harness.space import FloatParameter, IntParameter, Space, dump, load, parse
 from harness.space.strategies import Median, NoPruner, Random, Tpe
 
-SystemMetrics = Callable[..., Space]
+Loaded = Callable[..., Space]
 
 
-def test_a_dotted_path_changes_one_place(loaded: SystemMetrics) -> None:
+def test_a_dotted_path_changes_one_place(loaded: Loaded) -> None:
     changed = loaded(overrides=["arms.learned.parameters.label_lr.high=3", "search.trials=12", "study=other"])
     assert changed.arm("learned").parameters["label_lr"] == FloatParameter(low=0.01, high=3.0, log=True)
     assert changed.search.trials == 12
     assert changed.study == "other"
 
 
-def test_a_section_that_the_file_lacks_is_made(loaded: SystemMetrics) -> None:
+def test_a_section_that_the_file_lacks_is_made(loaded: Loaded) -> None:
     changed = loaded(
         overrides=[
             "search.sampler.type=tpe",
@@ -30,7 +30,7 @@ def test_a_section_that_the_file_lacks_is_made(loaded: SystemMetrics) -> None:
     assert changed.objective.direction == "minimize"
 
 
-def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded: SystemMetrics) -> None:
+def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded: Loaded) -> None:
     one = "objective={metric: val_loss}"
     several = "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: epochs}]"
     space = loaded(overrides=[one, several])
@@ -45,51 +45,51 @@ def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded
 
 
 @pytest.mark.parametrize("override", ["label_lr=0.3", "label_lr= 0.3", " label_lr =0.3", "lr=0.3"])
-def test_a_bare_setting_is_fixed_for_every_arm_and_searched_in_none(loaded: SystemMetrics, override: str) -> None:
+def test_a_bare_setting_is_fixed_for_every_arm_and_searched_in_none(loaded: Loaded, override: str) -> None:
     name = override.partition("=")[0].strip()
     for arm in loaded(overrides=[override]).arms:
         assert arm.fixed[name] == 0.3
         assert name not in arm.parameters
 
 
-def test_a_bare_setting_goes_before_an_arms_own_fixed(loaded: SystemMetrics) -> None:
+def test_a_bare_setting_goes_before_an_arms_own_fixed(loaded: Loaded) -> None:
     space = loaded("method: learned", "method: learned\n    fixed: {epochs: 7}", ["epochs=3"])
     assert [arm.fixed["epochs"] for arm in space.arms] == [3, 3]
 
 
-def test_a_setting_neither_fixed_nor_searched_may_be_set(loaded: SystemMetrics) -> None:
+def test_a_setting_neither_fixed_nor_searched_may_be_set(loaded: Loaded) -> None:
     assert all(arm.fixed["batch_size"] == 32 for arm in loaded(overrides=["batch_size=32"]).arms)
 
 
-def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: SystemMetrics) -> None:
+def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: Loaded) -> None:
     file = "method: learned\n    points: [{label_lr: 1.0, meta_interval: 2}]"
     assert loaded("method: learned", file, ["label_lr=0.3"]).arm("learned").points == ({"meta_interval": 2},)
 
 
-def test_a_key_of_search_needs_no_path(loaded: SystemMetrics) -> None:
+def test_a_key_of_search_needs_no_path(loaded: Loaded) -> None:
     assert loaded(overrides=["trials=7", "sampler=random"]).search.sampler == Random()
 
 
-def test_a_bare_seed_is_the_runs_own(loaded: SystemMetrics) -> None:
+def test_a_bare_seed_is_the_runs_own(loaded: Loaded) -> None:
     space = loaded(overrides=["seed=3"])
     assert (space.search.seed, space.arms[0].fixed["seed"]) == (0, 3)
 
 
-def test_another_type_of_pruner_drops_the_options_of_the_first(loaded: SystemMetrics) -> None:
+def test_another_type_of_pruner_drops_the_options_of_the_first(loaded: Loaded) -> None:
     space = loaded(new="  pruner: {type: hyperband, max_epochs: 9}\n", overrides=["search.pruner.type=median"])
     assert space.search.pruner == Median()
 
 
-def test_another_type_of_parameter_keeps_its_bounds(loaded: SystemMetrics) -> None:
+def test_another_type_of_parameter_keeps_its_bounds(loaded: Loaded) -> None:
     space = loaded(overrides=["parameters.epochs={type: float, low: 2, high: 9}", "parameters.epochs.type=int"])
     assert space.arm("learned").parameters["epochs"] == IntParameter(low=2, high=9)
 
 
-def test_later_overrides_go_before_earlier_ones(loaded: SystemMetrics) -> None:
+def test_later_overrides_go_before_earlier_ones(loaded: Loaded) -> None:
     assert loaded(overrides=["trials=7", "search.trials=9"]).search.trials == 9
 
 
-def test_overrides_change_what_a_sweep_left_behind(loaded: SystemMetrics) -> None:
+def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
     assert parse(dump(loaded()), "space.yaml", ["lr=0.3"]) == loaded(overrides=["lr=0.3"])
 
 
