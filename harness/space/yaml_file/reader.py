@@ -120,9 +120,8 @@ class _Reader:
         self.source.data = self._value(node, (), node.start_mark.line + 1)
         if self.values > MAX_VALUES:
             self.source.data = None
-            self.source.add_problem(
-                (), f"at most {MAX_VALUES:,} values", "more", "write less, or use fewer aliases (*name)"
-            )
+            remedy = "write less, or use fewer aliases (*name)"
+            self.source.add_problem((), f"at most {MAX_VALUES:,} values", "more", remedy)
 
     def _value(self, node: yaml.Node, path: KeyPath, line: int) -> Any:
         self.values += 1
@@ -158,13 +157,8 @@ class _Reader:
                 continue
             key = key_node.value
             if key in seen:
-                self.source.add_problem(
-                    (*path, key),
-                    "each key once",
-                    f"it again after line {seen[key]}",
-                    "remove one of the two",
-                    line,
-                )
+                got = f"it again after line {seen[key]}"
+                self.source.add_problem((*path, key), "each key once", got, "remove one of the two", line)
                 continue
             seen[key] = line
             yield key, value, line
