@@ -23,26 +23,8 @@ from harness.space.errors.validation import invalid
 from harness.training.config.registry import METRICS
 from harness.training.config.run_config import RunConfig
 
-<<<<<<< HEAD
-NAMES = tuple(
-    dict.fromkeys(
-        [
-            *(name for name, field in RunConfig.model_fields.items() if field.annotation in (int, float)),
-            *METRICS,
-        ]
-    )
-)
-=======
-METRICS = (
-    "train_loss", "meta_loss", "meta_accuracy", "meta_calibration_error", "val_loss", "val_accuracy",
-    "val_calibration_error", "label_accuracy", "noisy_labels_corrected", "clean_labels_kept", "label_entropy",
-    "label_moved", "mistakes_auc", "label_gradient_norm", "label_step_norm", "lr", "seconds",
-)  # fmt: skip
-"""Names of the metrics of `harness.training.metrics`, which imports torch, as this module must not."""
-
 _NUMERIC_SETTINGS = [name for name, field in RunConfig.model_fields.items() if field.annotation in (int, float)]
 NAMES = tuple(dict.fromkeys([*_NUMERIC_SETTINGS, *METRICS]))
->>>>>>> ce1c1c3 (tests/space: time of loading measured alone; constraints and reader shorter)
 """Names in a constraint: numeric settings, and metrics. `lr` is the setting."""
 
 MAX_LENGTH = 200  # characters; it also limits the nesting
