@@ -35,21 +35,15 @@ class LabelTable:
 
         m ← μ m + u,    p ← Π( p + λ (p₀ - p) - β m ).
 
-    A step gathers its rows, computes in float32 and writes them back. So the labels of a million samples and a thousand
-    classes fit on the CPU in bfloat16 (2 GB, twice that with momentum). bfloat16 has 8 significant bits: a step of less
-    than 0.2 % of an entry is lost to rounding.
+    Steps are computed in float32. In bfloat16 the labels of a million samples and a thousand classes take 2 GB, twice
+    that with momentum; a step of less than 0.2 % of an entry is then lost to rounding.
 
     Args:
         initial: labels at the start, to which decay pulls them back.
         shape: (rows, classes).
-        device: of the storage.
         parametrisation: what a row stores.
-        momentum: μ, in [0, 1).
-        decay: λ, in [0, 1).
-        dtype: of the storage, torch.float32 or torch.bfloat16.
-
-    Raises:
-        ValueError: momentum, decay or dtype is not one of these.
+        momentum, decay: μ and λ, in [0, 1), else ValueError.
+        device, dtype: of the storage; torch.float32 or torch.bfloat16, else ValueError.
     """
 
     def __init__(
@@ -95,8 +89,7 @@ class LabelTable:
     ) -> Self:
         """Start from (1 - smoothing) · one_hot + smoothing / num_classes of each row's class, int64 `[rows]`.
 
-        Raises:
-            ValueError: a class or the smoothing is out of bounds.
+        ValueError if a class or the smoothing is out of bounds.
         """
         if not 0 <= smoothing <= 1:
             raise ValueError(f"smoothing: expected a fraction in [0, 1], got {smoothing}")
@@ -162,13 +155,9 @@ class InstanceLabels(LabelTable):
     """One soft label per training sample, `[samples, classes]`."""
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
-        """One label step.
+        """One label step of the distinct samples `index`, int64 `[batch]`, with rate β = `label_lr`.
 
-        Args:
-            index: int64 `[batch]`, distinct numbers of the samples in the training set.
-            gradient: ∂M/∂Y `[batch, classes]`, of a `MetaStep`.
-            label_lr: β.
-            scale: B/s, of the same `MetaStep`.
+        `gradient` is ∂M/∂Y `[batch, classes]` and `scale` is B/s, both of one `MetaStep`.
         """
         self.step(index, gradient * scale, label_lr)
 

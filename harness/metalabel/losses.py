@@ -30,15 +30,8 @@ class LogitLoss(NamedTuple):
 def logit_loss(logits: Tensor, targets: Tensor, name: str) -> LogitLoss:
     """`soft_cross_entropy` and its gradient at the logits, bit for bit, in few calls and without a graph.
 
-    A small network spends much of a step in such calls. Half-precision logits are converted to float32 first.
-
-    Args:
-        logits: the model's output, expected as `[batch, classes]`.
-        targets: `[batch, classes]`.
-        name: what error messages call the targets.
-
-    Raises:
-        ValueError: as `check_logits`.
+    A small network spends much of a step in such calls. Half-precision logits are converted to float32 first. Raises
+    ValueError as `check_logits`.
     """
     check_logits(logits, targets, name)
     values = logits.detach()

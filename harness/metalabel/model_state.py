@@ -37,7 +37,7 @@ def copy_buffers(model: nn.Module) -> dict[Tensor, Tensor]:
 def temporary_buffers(model: nn.Module, values: dict[Tensor, Tensor] | None = None) -> Iterator[None]:
     """Let passes inside the block update copies of the model's buffers, such as BatchNorm's running statistics.
 
-    The copies start from `values`, by buffer, or from the buffers' present values.
+    The copies start from `values`, by buffer, or from present values.
     """
     own: list[tuple[dict[str, Tensor | None], str, Tensor]] = []
     copies = {} if values is None else {buffer: value.clone() for buffer, value in values.items()}

@@ -7,8 +7,7 @@ from dataclasses import dataclass
 class LabelSchedule:
     """A label step at model step `warmup`, and every `interval` model steps from then on.
 
-    Raises:
-        ValueError: a setting is out of bounds.
+    ValueError if a setting is out of bounds.
     """
 
     label_lr: float
@@ -17,12 +16,9 @@ class LabelSchedule:
     follow_model: bool = False  # label_lr falls as the model's learning rate does
 
     def __post_init__(self) -> None:
-        if self.interval < 1:
-            raise ValueError(f"interval: expected 1 or more model steps, got {self.interval}")
-        if self.warmup < 0:
-            raise ValueError(f"warmup: expected 0 or more model steps, got {self.warmup}")
-        if not self.label_lr >= 0:
-            raise ValueError(f"label_lr: expected a rate of 0 or more, got {self.label_lr}")
+        for name, least in (("interval", 1), ("warmup", 0), ("label_lr", 0)):
+            if not (value := getattr(self, name)) >= least:  # NaN is refused too
+                raise ValueError(f"{name}: expected {least} or more, got {value}")
 
     def is_due(self, step: int) -> bool:
         """Whether model step `step`, counted from 0, has a label step."""

@@ -153,19 +153,13 @@ def test_a_label_step_does_not_depend_on_batch_size_or_model_rate(kind: type[Ins
 
     def moved(model_lr: float, times: int) -> Tensor:
         index = torch.arange(6).repeat(times)
-        labels: InstanceLabels | ClassLabels
         if kind is InstanceLabels:
             labels, row = InstanceLabels.from_classes(classes.repeat(times), 3, smoothing=0.5), torch.arange(6 * times)
         else:
             labels, row = ClassLabels.from_smoothing(3, 0.5), classes[index]
-        step = meta_step(
-            problem.model,
-            torch.optim.SGD(problem.model.parameters(), lr=model_lr),
-            problem.inputs[index],
-            labels.rows(row).double(),
-            problem.meta_inputs,
-            problem.meta_targets,
-        )
+        optimizer = torch.optim.SGD(problem.model.parameters(), lr=model_lr)
+        batch = problem.inputs[index], labels.rows(row).double()
+        step = meta_step(problem.model, optimizer, *batch, problem.meta_inputs, problem.meta_targets)
         labels.update(row, step.gradient, label_lr=0.01, scale=step.scale)
         return labels.as_tensor()[: len(classes)]
 
