@@ -2,7 +2,9 @@
 
 import argparse
 import sys
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Protocol
 
 from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
@@ -10,6 +12,34 @@ from harness.common.urls import BadUrl, Url, parse_place
 from harness.space.errors.problems import printable
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
+
+
+class Main(Protocol):
+    """The `main` of a command: arguments without the program's name, by default those of the process; an exit code."""
+
+    def __call__(self, arguments: Sequence[str] | None = None) -> int: ...
+
+
+def command(interrupted: str = "nothing was changed") -> Callable[[Main], Main]:
+    """Decorator of a command's `main`: an error for the user, or Ctrl-C, is printed and becomes the exit code.
+
+    Args:
+        interrupted: what is printed at Ctrl-C.
+    """
+
+    def decorate(main: Main) -> Main:
+        def guarded(arguments: Sequence[str] | None = None) -> int:
+            try:
+                return main(arguments)
+            except HarnessError as error:
+                return refuse(error)
+            except KeyboardInterrupt:
+                print(f"\ninterrupted: {interrupted}", file=sys.stderr)
+                return INTERRUPTED
+
+        return guarded
+
+    return decorate
 
 
 def parser(module: str, description: str, epilog: str) -> argparse.ArgumentParser:

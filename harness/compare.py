@@ -63,6 +63,7 @@ def compare_sweeps(
     return SweepComparison(comparison.table(sides), comparison.relations(sides))
 
 
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.compare", "Sweeps side by side, and whether they compare at all.", EXAMPLES)
     parser.add_argument("names", metavar="NAME", nargs="+", help="a sweep, a study (its newest sweep) or a run id")
@@ -74,14 +75,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
     options = parser.parse_args(arguments)
     uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
-    try:
-        for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
-            if path is not None and not path.absolute().parent.is_dir():
-                raise TrackingError(f"{flag}: expected a file in a folder that exists, got '{path}'; make it first")
-        check_server(uri)
-        sides = _sides(uri, options.names)
-    except TrackingError as error:
-        return cli.refuse(error)
+    for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
+        if path is not None and not path.absolute().parent.is_dir():
+            raise TrackingError(f"{flag}: expected a file in a folder that exists, got '{path}'; make it first")
+    check_server(uri)
+    sides = _sides(uri, options.names)
     from analysis.frames import comparison
 
     table, relations = comparison.table(sides), comparison.relations(sides)

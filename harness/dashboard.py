@@ -15,8 +15,6 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness import cli
 from harness.sync import find_event_log
-from harness.tracking.spool.event_log import EventLogError
-from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 HOST, PORT = "127.0.0.1", 8080
@@ -53,6 +51,7 @@ def make_dashboard(folder: Path, port: int) -> WSGIServer:
     return make_server(HOST, port, wsgi(ReadOnlyStorage(SweepFolder(folder).journal)), _Server, _QuietHandler)
 
 
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.dashboard", "Optuna's dashboard for a sweep, read-only.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
@@ -62,8 +61,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:
             return _serve(make_dashboard(find_event_log(workspace.local, options.name).parent, options.port), options)
-    except (EventLogError, FolderError) as error:
-        return cli.refuse(error)
     except ImportError:
         print("expected the package optuna-dashboard, found none: pip install optuna-dashboard", file=sys.stderr)
         return cli.BAD_INPUT

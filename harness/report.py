@@ -19,8 +19,7 @@ from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.provenance import Provenance
 from harness.results.search_sentence import search_sentence
 from harness.sync import find_event_log
-from harness.tracking.spool.event_log import EventLogError
-from harness.tuning.storage.sweep_folder import FolderError, display_name
+from harness.tuning.storage.sweep_folder import display_name
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 FILE = "report.html"
@@ -120,6 +119,7 @@ def _search_sentence(summary: SweepSummary | None) -> str:
     return search_sentence(summary) if summary else "the search is not at its end, and nothing is summed up yet."
 
 
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.report", "A sweep as one HTML file that needs no network.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
@@ -130,8 +130,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
             folder = find_event_log(workspace.local, options.name).parent
             print(write(folder, options.out or folder / FILE))
-    except (EventLogError, FolderError) as error:
-        return cli.refuse(error)
     except OSError as error:
         print(f"--out: expected a file that can be written, got: {error}", file=sys.stderr)
         return cli.BAD_INPUT

@@ -5,12 +5,8 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.confirm.run import Extent, NothingToConfirm, Refused, confirm
-from harness.space import SpaceError
-from harness.tracking.spool.event_log import EventLogError
-from harness.tracking.tracking_uri import TrackingError
-from harness.tuning.cluster.address import ClusterError
-from harness.tuning.storage.sweep_folder import FolderError, find_sweep
+from harness.confirm.run import Extent, confirm
+from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 EXAMPLES = """\
@@ -23,6 +19,7 @@ examples:
 exit codes: 0 done · 1 nothing could be confirmed · 2 bad input · 3 disk full · 130 interrupted; state kept"""
 
 
+@cli.command("the finished runs are kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "harness.confirm",
@@ -55,28 +52,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli.add_follow_up_arguments(parser)
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
-    try:
-        with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
-            find_sweep(workspace.local, options.name)
-            print(_headline(options), flush=True)
-            outcome = confirm(
-                options.name,
-                extent,
-                runs_dir=workspace,
-                address=options.address,
-                tracking_uri=options.tracking_uri,
-                concurrency=options.concurrency,
-                margin=options.margin,
-                verbose=options.verbose,
-            )
-    except NothingToConfirm as error:
-        print(error, file=sys.stderr)
-        return cli.NOTHING_COMPLETED
-    except (FolderError, SpaceError, Refused, TrackingError, ClusterError, EventLogError) as error:
-        return cli.refuse(error)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the finished runs are kept, the same command goes on", file=sys.stderr)
-        return cli.INTERRUPTED
+    with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
+        find_sweep(workspace.local, options.name)
+        print(_headline(options), flush=True)
+        outcome = confirm(
+            options.name,
+            extent,
+            runs_dir=workspace,
+            address=options.address,
+            tracking_uri=options.tracking_uri,
+            concurrency=options.concurrency,
+            margin=options.margin,
+            verbose=options.verbose,
+        )
     from harness.confirm.terminal import show
 
     show(outcome, options)

@@ -33,6 +33,8 @@ FIRST_LOOK = 3
 class NothingToConfirm(HarnessError):
     """No arm has a complete trial yet; says what to do."""
 
+    exit_code = 1
+
 
 class Refused(HarnessError):
     """Arguments that conflict with the existing sweep. Nothing was changed."""

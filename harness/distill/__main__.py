@@ -4,9 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.common.errors import HarnessError
-from harness.confirm.run import NothingToConfirm
-from harness.distill.run import DEFAULT_SEEDS, NothingToDistill, distill
+from harness.distill.run import DEFAULT_SEEDS, distill
 from harness.distill.students import Students
 
 EXAMPLES = """\
@@ -20,6 +18,7 @@ exit codes: 0 done · 1 nothing to teach with, or nothing learned · 2 bad input
 130 interrupted; state kept"""
 
 
+@cli.command("the state is kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
     default = Students()
     parser = cli.parser(
@@ -75,26 +74,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
             *([] if options.concurrency is None else [f"search.concurrency={options.concurrency}"]),
         ],
     )
-    try:
-        outcome = distill(
-            options.name,
-            students,
-            students_name=options.students,
-            seeds=options.seeds,
-            runs_dir=options.runs_dir,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            concurrency=options.concurrency,
-            verbose=options.verbose,
-        )
-    except (NothingToDistill, NothingToConfirm) as error:
-        print(error, file=sys.stderr)
-        return cli.NOTHING_COMPLETED
-    except HarnessError as error:
-        return cli.refuse(error)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
-        return cli.INTERRUPTED
+    outcome = distill(
+        options.name,
+        students,
+        students_name=options.students,
+        seeds=options.seeds,
+        runs_dir=options.runs_dir,
+        address=options.address,
+        tracking_uri=options.tracking_uri,
+        concurrency=options.concurrency,
+        verbose=options.verbose,
+    )
     from harness.distill.terminal import show
 
     show(outcome)

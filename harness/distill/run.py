@@ -36,6 +36,8 @@ DEFAULT_SEEDS = 10
 class NothingToDistill(HarnessError):
     """There is no teacher, or no student learned; says what to do."""
 
+    exit_code = 1
+
 
 class Refused(HarnessError):
     """Arguments that conflict with the existing sweeps. Nothing was changed."""

@@ -4,7 +4,6 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.common.errors import HarnessError
 from harness.search.plan import plan
 from harness.search.run import search, sweep_accesses, warm_started
 from harness.search.terminal import headline, show
@@ -22,6 +21,7 @@ examples:
 exit codes: 0 done · 1 no trial completed · 2 bad input · 3 disk full · 130 interrupted; state kept"""
 
 
+@cli.command("the state is kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.search", "Search the settings of a space, track every run, say what won.", EXAMPLES)
     cli.add_space_arguments(parser)
@@ -61,32 +61,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "seed": options.seed,
     }
     overrides = [*options.overrides, *(f"{key}={value}" for key, value in flags.items() if value is not None)]
-    try:
-        space = load(options.space, overrides)
-        name = options.name or space.study
-        print(headline(space, options.runs_dir / name), flush=True)
-        if options.dry_run:
-            with open_workspace(options.runs_dir, *sweep_accesses(name, options.warm_start, writes=False)) as workspace:
-                print(plan(warm_started(space, options.warm_start, workspace.local, name)[0]))
-            return cli.DONE
-        summary = search(
-            space,
-            name=name,
-            runs_dir=options.runs_dir,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            warm_start=options.warm_start,
-            retry_failed=options.retry_failed,
-            log_models=options.log_models,
-            system_metrics=options.system_metrics,
-            verbose=options.verbose,
-        )
-        show(summary, space, options)
-    except HarnessError as error:
-        return cli.refuse(error)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the state is kept, the same command goes on", file=sys.stderr)
-        return cli.INTERRUPTED
+    space = load(options.space, overrides)
+    name = options.name or space.study
+    print(headline(space, options.runs_dir / name), flush=True)
+    if options.dry_run:
+        with open_workspace(options.runs_dir, *sweep_accesses(name, options.warm_start, writes=False)) as workspace:
+            print(plan(warm_started(space, options.warm_start, workspace.local, name)[0]))
+        return cli.DONE
+    summary = search(
+        space,
+        name=name,
+        runs_dir=options.runs_dir,
+        address=options.address,
+        tracking_uri=options.tracking_uri,
+        warm_start=options.warm_start,
+        retry_failed=options.retry_failed,
+        log_models=options.log_models,
+        system_metrics=options.system_metrics,
+        verbose=options.verbose,
+    )
+    show(summary, space, options)
     if summary.best is None:
         return cli.INTERRUPTED if summary.interrupted else cli.NOTHING_COMPLETED
     return cli.INTERRUPTED if summary.interrupted else cli.DONE

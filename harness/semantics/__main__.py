@@ -4,10 +4,8 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.semantics.references import KINDS, ReferenceLabelsError
-from harness.semantics.run import NothingToRead, semantics
-from harness.space import SpaceError
-from harness.tuning.storage.sweep_folder import FolderError
+from harness.semantics.references import KINDS
+from harness.semantics.run import semantics
 
 EXAMPLES = """\
 examples:
@@ -17,6 +15,7 @@ examples:
 exit codes: 0 done · 1 no labels to read · 2 bad input · 130 interrupted, state kept"""
 
 
+@cli.command("the finished models are kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "harness.semantics",
@@ -37,25 +36,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     import torch
 
-    from harness.training.data import DataError
-
     torch.set_num_threads(options.threads)
-    try:
-        outcome = semantics(
-            options.name,
-            reference=options.reference,
-            models_of_reference=options.models,
-            runs_dir=options.runs_dir,
-            say=lambda text: print(text, flush=True),
-        )
-    except NothingToRead as error:
-        print(error, file=sys.stderr)
-        return cli.NOTHING_COMPLETED
-    except (FolderError, SpaceError, ReferenceLabelsError, DataError) as error:
-        return cli.refuse(error)
-    except KeyboardInterrupt:
-        print("\ninterrupted: the finished models are kept, the same command goes on", file=sys.stderr)
-        return cli.INTERRUPTED
+    outcome = semantics(
+        options.name,
+        reference=options.reference,
+        models_of_reference=options.models,
+        runs_dir=options.runs_dir,
+        say=lambda text: print(text, flush=True),
+    )
     from harness.semantics.terminal import show
 
     show(outcome)

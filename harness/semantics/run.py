@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 class NothingToRead(HarnessError):
     """No arm has left labels; says what to do."""
 
+    exit_code = 1
+
 
 def semantics(
     name: str,
