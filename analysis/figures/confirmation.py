@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 
 from analysis.figures import style
 from analysis.frames.sweep_frame import Study
-from analysis.report.markup import sentence
+from harness.common.formatting import sentence
 from harness.results import Confirmation, ResultFileError
 from harness.results.measurement import Interval
 from harness.tracking.tracking_uri import TrackingError

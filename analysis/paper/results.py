@@ -11,9 +11,8 @@ from pathlib import Path
 
 from analysis.figures import confirmation, style
 from analysis.paper.claim_study import ClaimStudy
-from analysis.report.markup import sentence
 from analysis.report.sections import as_typed
-from harness.common.formatting import MISSING, correlation, duration, interval, p_value, settings
+from harness.common.formatting import MISSING, correlation, duration, interval, p_value, sentence, settings
 from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.measurement import Interval
 from harness.results.provenance import Provenance

@@ -3,9 +3,9 @@
 Both are None where `harness.distill` or `harness.semantics` was not run.
 """
 
-from analysis.report.markup import Content, Markup, element, interval_span, sentence, table
+from analysis.report.markup import Content, Markup, element, interval_span, table
 from analysis.report.page import listing, note, section
-from harness.common.formatting import MISSING, accuracy, correlation, p_value, percent
+from harness.common.formatting import MISSING, accuracy, correlation, p_value, percent, sentence
 from harness.results import Distillation, Semantics
 from harness.results.measurement import ConfigurationResults
 

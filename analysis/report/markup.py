@@ -81,8 +81,3 @@ def interval_span(ends: Sequence[float | None] | None, digits: int = 3) -> Marku
     """An interval beside its number; nothing where an end is not known."""
     text = interval(ends, digits=digits, missing="")
     return element("span", text, class_="range") if text else None
-
-
-def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
-    return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

@@ -34,10 +34,10 @@ from analysis.figures.surface import surface, words
 from analysis.frames import sweep_frame as studies
 from analysis.frames.sweep_frame import VALUE, Study, interval
 from analysis.report import label_sections as labels
-from analysis.report.markup import Content, Markup, element, interval_span, sentence, table
+from analysis.report.markup import Content, Markup, element, interval_span, table
 from analysis.report.page import listing, note, section
 from analysis.report.svg import figures, some
-from harness.common.formatting import accuracy, percent, setting
+from harness.common.formatting import accuracy, percent, sentence, setting
 from harness.common.redaction import scrub
 from harness.results import Confirmation, SweepSummary
 from harness.results.objectives import format_objective, heading, test_heading

@@ -1,18 +1,18 @@
 """A sweep of learned labels and two baselines, as the driver records it, with curves of known shape."""
 
-import json
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from harness.results import Confirmation
 from harness.tracking.mlflow_view.writer_process import EventSender
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import EpochMetrics, Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
+from tests.support.results import comparison, configuration, confirmation, gain
 
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 
@@ -138,7 +138,7 @@ def class_labelled(records: Iterable[Event], home: Path) -> Iterator[Event]:
 def confirmed(home: Path, seeds: int = 4) -> Iterator[Event]:
     """A confirmation of the sweep in `home`: its numbers as a file of the sweep, and a run a seed with class labels."""
     home.mkdir(parents=True, exist_ok=True)
-    (home / "confirm.json").write_text(json.dumps(findings(seeds)))
+    confirmed_results(seeds).save(home)
     yield SweepStarted(name=home.name, tags={"verdict": "…"}, artifacts=(str(home / "confirm.json"),), time=BEGIN)
     for seed in range(1, seeds + 1):
         number, time = 1_000_000 * seed + 6, BEGIN + seed
@@ -149,31 +149,16 @@ def confirmed(home: Path, seeds: int = 4) -> Iterator[Event]:
         yield TrialEnded(trial=number, state="complete", artifacts=files, time=time)
 
 
-def findings(seeds: int = 4) -> dict[str, Any]:
-    """`confirm.json` of one learned configuration, two points above one baseline and four above another."""
+def confirmed_results(seeds: int = 4) -> Confirmation:
+    """One learned configuration, two points above one baseline and four above another."""
     easy = [0.01 * (seed % 3) for seed in range(seeds)]
-
-    def one(arm: str, trial: int, level: float, wobble: float) -> dict[str, Any]:
-        values = [level + each + wobble * (-1) ** place for place, each in enumerate(easy)]
-        mean = sum(values) / seeds
-        numbers = {"trial": trial, "params": {}, "n": seeds, "seeds": list(range(seeds)), "test_accuracy": values}
-        numbers |= {"test_accuracy_mean": mean, "ci95": [mean - 0.02, mean + 0.02], "val_accuracy_mean": level}
-        return {"role": "arm" if arm == "learned" else "baseline", **numbers, "configurations": {}, "search_value": 0.9}
-
-    arms = {"learned": one("learned", 6, 0.92, 0.001), "one_hot": one("one_hot", 12, 0.88, 0.0)}
-    arms["label_smoothing"] = one("label_smoothing", 15, 0.90, 0.0)
-    for arm, each in arms.items():
-        each["configurations"] = {f"{arm}-{each['trial']}": {k: v for k, v in each.items() if k != "configurations"}}
-    rows = [
-        {"arm": "learned", "trial": 6, "baseline": arm, "baseline_trial": trial, "n": seeds, "mean_difference": gap}
-        | {"ci95": [gap - 0.001, gap + 0.001], "ci95_corrected": [gap - 0.002, gap + 0.002], "p_value": 0.001}
-        for arm, trial, gap in (("one_hot", 12, 0.04), ("label_smoothing", 15, 0.02))
-    ]
+    baselines = {("one_hot", 12): 0.88, ("label_smoothing", 15): 0.90}
+    learned = [0.92 + each + 0.001 * (-1) ** place for place, each in enumerate(easy)]
+    arms = {"learned": configuration(6, learned)}
+    arms |= {arm: configuration(trial, [level + each for each in easy]) for (arm, trial), level in baselines.items()}
+    rows = [comparison(("learned", 6), baseline, 0.92 - level, seeds) for baseline, level in baselines.items()]
     said = "learned labels (learned-6) beat the best baseline (label_smoothing-15) by 2.0 points [1.8, 2.2], n = 4"
-    gain = {"arm": "learned", "trial": 6, "baseline": "label_smoothing", "baseline_trial": 15}
-    rule = {"name": "fixed number of seeds", "alpha": 0.05, "looks": 1}
-    whole = {"n": seeds, "rule": rule, "arms": arms, "comparisons": rows, "gain": gain}
-    return {**whole, "verdict": said, "outcome": "better", "notes": []}
+    return confirmation(arms, comparisons=rows, gain=gain(rows[1]), verdict=said)
 
 
 def labelled(records: Iterable[Event], home: Path, course: bool = True) -> Iterator[Event]:

@@ -1,6 +1,5 @@
 """Class labels as a picture: classes that lend each other mass stand together; another seed says whether it holds."""
 
-import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +14,7 @@ from analysis.frames.sweep_frame import Study, read
 from harness.tracking.spool.events import SweepStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
+from tests.support.results import semantics
 
 
 @pytest.fixture(scope="module")
@@ -90,7 +90,7 @@ def test_the_reference_is_the_one_that_was_asked_for(found: Tables, tmp_path: Pa
     folder = tmp_path / "label_lr"
     folder.mkdir()
     reference = {"kind": "votes", "images": 60, "table": found.table.tolist()}
-    (folder / "semantics.json").write_text(json.dumps({"reference": reference}))
+    semantics(reference).save(folder)
     told = SweepStarted(name="label_lr", tags={}, artifacts=(str(folder / "semantics.json"),))
     recorded(folder, iter([*class_labelled(searched(), folder), told]))
     study = read(SpooledSweep.read(folder))

@@ -1,6 +1,5 @@
 """A confirmation drawn: the pairs of a verdict are those of its seeds; an interval that is not known is not drawn."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +7,10 @@ import pytest
 
 from analysis.figures import confirmation
 from analysis.frames.sweep_frame import Study, load, read
+from harness.results import Confirmation
+from harness.results.measurement import Interval
 from harness.tracking.spool.spooled_sweep import SpooledSweep
-from tests.analysis.sweeps import confirmed, findings, recorded, searched, sent
+from tests.analysis.sweeps import confirmed, confirmed_results, recorded, searched, sent
 
 
 @pytest.fixture(scope="module")
@@ -22,7 +23,9 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
 def test_the_server_gives_what_confirm_wrote(runs: Path, store: str) -> None:
     sent(store, runs, iter([*searched(), *confirmed(runs / "label_lr")]))
     study = load({"TRACKING_URI": store})
-    assert confirmation.load(study) == json.loads((runs / "label_lr" / "confirm.json").read_text())
+    loaded = confirmation.load(study)
+    assert not isinstance(loaded, str)
+    assert loaded.model_dump() == Confirmation.load(runs / "label_lr").model_dump()
     assert len(study.trials) == 18, "runs of the confirmation are no trials of the search"
 
 
@@ -39,9 +42,9 @@ def test_pairs_are_those_of_equal_seeds_the_closest_first(swept: Study) -> None:
 
 
 def test_a_seed_that_one_of_the_two_lost_is_no_pair() -> None:
-    found = findings()
-    lost = found["arms"]["label_smoothing"]["configurations"]["label_smoothing-15"]
-    lost["seeds"], lost["test_accuracy"] = [0, 2, 3], [lost["test_accuracy"][place] for place in (0, 2, 3)]
+    found = confirmed_results()
+    lost = found.arms["label_smoothing"].configurations["label_smoothing-15"]
+    del lost.seeds[1], lost.test_accuracy[1]
     assert len(confirmation.pairs(found)[0].differences) == 3
     assert confirmation.pairs(found)[0].differences == pytest.approx([2.1, 2.1, 1.9])
 
@@ -62,12 +65,14 @@ def test_every_seed_is_a_line_and_a_dot_beside_zero(swept: Study) -> None:
 
 
 def test_one_seed_has_no_interval_and_is_drawn_without() -> None:
-    found = findings(1)
-    for each in found["comparisons"]:
-        each["ci95"] = each["ci95_corrected"] = [None, None]
-    for arm in found["arms"].values():
-        for one in arm["configurations"].values():
-            one["ci95"] = [None, None]
+    unknown = Interval(None, None)
+    rows = [
+        row.model_copy(update={"ci95": unknown, "ci95_corrected": unknown}) for row in confirmed_results(1).comparisons
+    ]
+    found = confirmed_results(1).model_copy(update={"comparisons": rows})
+    for arm in found.arms.values():
+        for name, one in arm.configurations.items():
+            arm.configurations[name] = one.model_copy(update={"ci95": unknown})
     assert confirmation.pairs(found)[0].interval is None
     confirmation.paired(found)
     confirmation.figure(found)
@@ -75,7 +80,7 @@ def test_one_seed_has_no_interval_and_is_drawn_without() -> None:
 
 
 def test_comparisons_are_in_points() -> None:
-    rows = confirmation.comparisons(findings())
+    rows = confirmation.comparisons(confirmed_results())
     assert list(rows["configuration"]) == ["learned-6", "learned-6"]
     assert list(rows["difference"]) == [4.0, 2.0]
     assert list(rows["corrected_low"]) == [3.8, 1.8]
@@ -91,6 +96,7 @@ def test_without_a_confirmation_every_part_says_so(as_recorded: Study) -> None:
 
 
 def test_a_verdict_without_a_baseline_is_shown_without_pairs() -> None:
-    found = {**findings(), "gain": None, "comparisons": [], "verdict": "there is no baseline to compare with"}
+    nothing = {"gain": None, "comparisons": [], "verdict": "there is no baseline to compare with"}
+    found = confirmed_results().model_copy(update=nothing)
     assert confirmation.pair_panels(found) == []
     assert confirmation.paired(found).axes[0].texts[0].get_text() == "there is no baseline to compare with"

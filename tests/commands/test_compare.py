@@ -16,14 +16,14 @@ from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
 from tests.support.provenance import provenance
+from tests.support.results import configuration, confirmation
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store
 
 __all__ = ["empty_database", "runs", "store"]
 
-FINDINGS = {
-    "verdict": "learned labels beat the best baseline",
-    "arms": {"learned": {"n": 5, "test_accuracy_mean": 0.912, "ci95": [0.9, 0.924]}},
-}
+CONFIRMATION = confirmation(
+    {"learned": configuration(0, [0.912] * 5, ci95=(0.9, 0.924))}, verdict="learned labels beat the best baseline"
+)
 
 
 def swept(
@@ -43,7 +43,7 @@ def swept(
     facts = provenance(git={"commit": commit, "dirty": False}, versions={"torch": torch})
     (home / "space.yaml").write_text(dump(space))
     facts.save(home)
-    (home / "confirm.json").write_text(json.dumps(FINDINGS))
+    CONFIRMATION.save(home)
     files = ["space.yaml", "provenance.json", *(["confirm.json"] if verdict else [])]
     tags = {"study": space.study, **({"verdict": verdict} if verdict else {})}
     records: list[Event] = [
@@ -149,7 +149,7 @@ def test_a_confirmation_is_shown_with_its_test_accuracy(
     store: str, runs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     swept(store, runs, "plain")
-    swept(store, runs, "confirmed", verdict=FINDINGS["verdict"])  # type: ignore[arg-type]
+    swept(store, runs, "confirmed", verdict=CONFIRMATION.verdict)
     assert compare.main(["plain", "confirmed", "--tracking-uri", store]) == 0
     said = told(capsys)
     assert "0.912" in said

@@ -3,22 +3,15 @@
 import io
 import math
 import re
-from typing import Any
 
 import pytest
 from rich.console import Console
 from scipy.stats import t
 
-from harness.console import BAR_WIDTH, SweepProgress, verdict
+from harness.console import BAR_WIDTH, SweepProgress
+from harness.results.search_sentence import search_sentence
 from harness.tracking.spool.events import EpochMetrics, TrialEnded, TrialStarted
-
-
-def summary(seeds: int, spread: float | None) -> dict[str, Any]:
-    def arm(role: str, accuracy: float) -> dict[str, Any]:
-        return {"role": role, "val_accuracy": accuracy, "val_accuracy_std": spread, "val_images": 250}
-
-    return {"seeds_per_trial": seeds, "arms": {"learned": arm("arm", 0.95), "one_hot": arm("baseline", 0.93)}}
-
+from tests.support.results import arm_summary, summary
 
 BINOMIAL = 0.95 * 0.05 + 0.93 * 0.07
 
@@ -32,7 +25,11 @@ BINOMIAL = 0.95 * 0.05 + 0.93 * 0.07
     ],
 )
 def test_chance_is_told_over_images_and_seeds(seeds: int, spread: float | None, of: str, chance: float) -> None:
-    said = verdict(summary(seeds, spread))
+    arms = {
+        "learned": arm_summary("arm", val_accuracy=0.95, val_accuracy_std=spread),
+        "one_hot": arm_summary("baseline", val_accuracy=0.93, val_accuracy_std=spread),
+    }
+    said = search_sentence(summary(arms, seeds_per_trial=seeds))
     assert f"learned is 2.0 points above the best baseline, one_hot, on 250 validation images of {of}; " in said
     told = re.search(r"by up to (\d+\.\d) points", said)
     assert told is not None

@@ -16,28 +16,17 @@ from harness.tracking.spool.events import SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, labelled, searched, trial
 from tests.support.browser import probe, screenshot
 from tests.support.provenance import provenance
+from tests.support.results import arm_semantics, configuration, confirmation, distillation, semantics
 
-ESTIMATE: dict[str, Any] = {
-    "trial": 6,
-    "params": {"label_lr": 0.3},
-    "n": 3,
-    "test_accuracy_mean": 0.93,
-    "ci95": [0.91, 0.95],
-    "test_accuracy": [0.92, 0.93, 0.94],
-    "val_accuracy_mean": 0.94,
-    "search_value": 0.95,
-}
-FINDINGS = {
-    "verdict": "learned labels (learned-6) beat the best baseline (one_hot-12) by 3.0 points [1.0, 5.0], n = 3",
-    "outcome": "better",
-    "n": 3,
-    "notes": ["one_hot-12 diverged on 1 of 4 seeds"],
-    "rule": {"name": "fixed number of seeds", "alpha": 0.05, "looks": 1},
-    "arms": {
-        "one_hot": {"role": "baseline", "configurations": {"one_hot-12": {**ESTIMATE, "ci95": None}}},
-        "learned": {"role": "arm", "configurations": {"learned-6": ESTIMATE}},
+VERDICT = "learned labels (learned-6) beat the best baseline (one_hot-12) by 3.0 points [1.0, 5.0], n = 3"
+CONFIRMATION = confirmation(
+    {
+        "one_hot": configuration(12, [0.9, 0.91, 0.92], ci95=None, params={"lr": 0.1}),
+        "learned": configuration(6, [0.92, 0.93, 0.94], ci95=(0.91, 0.95), params={"label_lr": 0.3}),
     },
-}
+    verdict=VERDICT,
+    notes=["one_hot-12 diverged on 1 of 4 seeds"],
+)
 FACTS = {
     "command": "/home/me/harness/search/__main__.py --space label_lr.yaml",
     "git": {"commit": "0123456789abcdef", "dirty": True},
@@ -56,7 +45,7 @@ def swept(folder: Path, records: Any = None, *, confirmed: bool = False, noise: 
     (folder / "space.yaml").write_text(dump(load("label_lr.yaml")))
     provenance(**FACTS).save(folder)
     if confirmed:
-        (folder / "confirm.json").write_text(json.dumps(FINDINGS))
+        CONFIRMATION.save(folder)
     return folder
 
 
@@ -108,30 +97,27 @@ def test_the_verdict_of_the_confirmation_comes_first(tmp_path: Path) -> None:
 def test_teachers_and_likeness_are_on_the_page_where_they_were_asked_for(tmp_path: Path) -> None:
     folder = swept(tmp_path / "label_lr")
     assert "As teachers" not in page_of(folder).all
-    student = {"test_accuracy_mean": 0.81, "ci95": [0.8, 0.82], "n": 3}
-    taught = {
-        "verdict": "from_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points [1.0, 3.0], n = 3",
-        "student": {"model": "mlp", "width": 32},
-        "arms": {
-            "learned": {"teacher": {"trial": 6, "test_accuracy_mean": 0.9, "ci95": [None, None]}, "student": student},
-            "untaught": {"teacher": None, "student": {**student, "test_accuracy_mean": 0.79}},
+    student = configuration(3, [0.8, 0.81, 0.82], ci95=(0.8, 0.82))
+    effect = {"mean_difference": 0.01, "ci95": (None, None), "n": 3}
+    distillation(
+        {
+            "learned": (configuration(6, [0.9] * 3, ci95=(None, None)), student),
+            "untaught": (None, configuration(7, [0.78, 0.79, 0.8], ci95=(0.8, 0.82))),
         },
-        "against_one_hot": [{"sentence": "against one_hot: the teacher learned is 1.0 points above"}],
+        verdict="from_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points [1.0, 3.0], n = 3",
+        against_one_hot=[
+            {
+                "arm": "learned", "one_hot": "one_hot", "method": "learned", "teacher": effect, "student": effect,
+                "sentence": "against one_hot: the teacher learned is 1.0 points above",
+            }
+        ],
+    ).save(tmp_path / "label_lr-distill" / "distill.json")  # fmt: skip
+    arms = {
+        "learned": arm_semantics(6, 0.0213, 0.71, ci95=(0.3, 0.9), p_value=0.0004),
+        "one_hot": arm_semantics(1, 0.0, None),
     }
-    (tmp_path / "label_lr-distill").mkdir()
-    (tmp_path / "label_lr-distill" / "distill.json").write_text(json.dumps(taught))
-    known = {"rho": 0.71, "ci95": [0.3, 0.9], "p_value": 0.0004}
-    alike = {
-        "sentence": "learned labels (learned-6) take the same classes to be alike as people's votes",
-        "arms": {
-            "learned": {"trial": 6, "mass": 0.0213, "symmetric": known, "most_alike": [[0, 6, 0.1], [2, 4, 0.05]]},
-            "one_hot": {
-                "trial": 1, "mass": 0.0, "most_alike": [],
-                "symmetric": {"rho": None, "ci95": [None, None], "p_value": None},
-            },
-        },
-    }  # fmt: skip
-    (folder / "semantics.json").write_text(json.dumps(alike))
+    alike = "learned labels (learned-6) take the same classes to be alike as people's votes"
+    semantics({"kind": "votes", "table": [[1.0]]}, arms, sentence=alike).save(folder)
     text = page_of(folder).all
     assert "From_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points" in text
     assert "learned-6 0.900 0.810 [0.800, 0.820] 3 none – 0.790 [0.800, 0.820] 3" in text
@@ -187,7 +173,7 @@ def test_labels_that_were_kept_are_shown(tmp_path: Path) -> None:
 def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     evil = "</script><script>alert(1)</script><b>"
     folder = swept(tmp_path / "label_lr", confirmed=True)
-    (folder / "confirm.json").write_text(json.dumps({**FINDINGS, "verdict": evil, "notes": [evil]}))
+    CONFIRMATION.model_copy(update={"verdict": evil, "notes": [evil]}).save(folder)
     provenance(**{**FACTS, "command": evil, "host": evil}).save(folder)
     with EventLog(folder / "spool") as spool:
         for record in trial(99, evil, _learned()):
@@ -222,17 +208,19 @@ def test_a_sweep_that_lacks_files_or_has_broken_ones_has_a_report_too(tmp_path: 
     for name in ("space.yaml", "provenance.json"):
         (folder / name).write_text("{broken")
     (folder / "summary.json").write_text("[]")
+    (folder / "confirm.json").write_text('{"verdict": "cut"}')
     text = page_of(folder).all
-    assert "The search is not at its end" in text or "the search is not at its end" in text
+    assert "the search is not at its end" in text
+    assert "Not confirmed" in text
     assert "What each arm came to" in text
 
 
-def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     folder = swept(tmp_path / "label_lr", confirmed=True)
-    (folder / "confirm.json").write_text(json.dumps({"verdict": "cut"}))
-    assert report.report(folder) is None
-    assert "KeyError" in (folder / report.TROUBLE).read_text()
-    (folder / "confirm.json").unlink()
+    with monkeypatch.context() as broken:
+        broken.setattr("harness.report.render", lambda folder: 1 / 0)
+        assert report.report(folder) is None
+    assert "ZeroDivisionError" in (folder / report.TROUBLE).read_text()
     assert report.report(folder) == folder / "report.html"
     assert not (folder / report.TROUBLE).exists()
     assert report.report(tmp_path / "nowhere") is None

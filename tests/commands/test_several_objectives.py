@@ -8,9 +8,14 @@ from typing import Any
 
 import pytest
 
-from harness.console import MOST_SHOWN, front_line, results_table, verdict
+from harness.results import SweepSummary
+from harness.results.search_sentence import search_sentence
+from harness.results.summary import FrontTrial
+from harness.search.terminal import MAX_FRONT_ROWS, front_line, results_table
+from harness.space.document import Objective
 from tests.commands.test_report import page_of
 from tests.conftest import Result, run
+from tests.support.results import arm_summary, states, summary
 
 OBJECTIVES = "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: busy_seconds}]"
 SMALL = (
@@ -106,31 +111,26 @@ def test_a_dry_run_names_the_objectives_and_warns_of_a_search_at_random(tmp_path
     assert "pruner" not in told.out.splitlines()[-1]
 
 
-def summarised(front: list[dict[str, Any]], complete: int = 40) -> dict[str, Any]:
-    top = {"role": "arm", "val_images": 250, "val_accuracy": 0.9}
-    arms = dict.fromkeys(("learned", "one_hot", "label_smoothing"), top)
-    return {
-        "front": front,
-        "objectives": [{"metric": "val_accuracy"}, {"metric": "epochs"}],
-        "states": {"complete": complete},
-        "arms": arms,
-        "best": front[0] if front else None,
-    }
+def summarised(front: list[FrontTrial], complete: int = 40) -> SweepSummary:
+    arms = {name: arm_summary() for name in ("learned", "one_hot", "label_smoothing")}
+    objectives = [Objective(metric="val_accuracy"), Objective(metric="epochs")]
+    best = {} if front else {"best": None}
+    return summary(arms, front, objectives=objectives, states=states(complete), **best)
 
 
-def member(number: int, arm: str) -> dict[str, Any]:
+def member(number: int, arm: str) -> FrontTrial:
     values = {"val_accuracy": 0.9 - 0.01 * number, "epochs": 40.0 - number}
-    return {"trial": number, "name": f"{arm}-{number}", "arm": arm, "params": {"lr": 0.1}, "values": values}
+    return FrontTrial(trial=number, name=f"{arm}-{number}", arm=arm, params={"lr": 0.1}, values=values)
 
 
 def test_the_sentence_says_who_is_on_the_front_and_who_is_not() -> None:
-    said = verdict(summarised([member(0, "one_hot"), member(1, "learned"), member(2, "learned")]))
+    said = search_sentence(summarised([member(0, "one_hot"), member(1, "learned"), member(2, "learned")]))
     assert said.startswith("The front holds 2 of learned, 1 of one_hot, none of label_smoothing.")
     assert "by up to 5.3 points" in said, "1.96 √(2 · 0.9 · 0.1 / 250)"
-    assert verdict(summarised([], complete=0)) == "No trial is complete yet: there is no front."
+    assert search_sentence(summarised([], complete=0)) == "No trial is complete yet: there is no front."
 
 
 def test_a_long_front_is_cut_and_says_so() -> None:
-    summary = summarised([member(number, "learned") for number in range(MOST_SHOWN + 5)])
-    assert results_table(summary).row_count == MOST_SHOWN
-    assert front_line(summary).endswith(f"; the first {MOST_SHOWN} here, all in summary.json")
+    found = summarised([member(number, "learned") for number in range(MAX_FRONT_ROWS + 5)])
+    assert results_table(found).row_count == MAX_FRONT_ROWS
+    assert front_line(found).endswith(f"; the first {MAX_FRONT_ROWS} here, all in summary.json")

@@ -6,17 +6,17 @@ import pytest
 from rich.console import Console
 
 from harness.cli import refuse
-from harness.console import results_table
+from harness.search.terminal import results_table
+from tests.support.results import arm_summary, summary
 
 EVIL = "[/red] [link=http://evil]x[/link]"
 
 
 def test_values_of_parameters_are_no_markup_in_a_terminal() -> None:
-    arm = {
-        "role": "arm", "trials": 1, "val_accuracy": 0.5, "noisy_labels_corrected": 0.5, "params": {"given_labels": EVIL}
-    }  # fmt: skip
     printed = io.StringIO()
-    Console(file=printed, width=200).print(results_table({"arms": {"learned": arm}}))
+    Console(file=printed, width=200).print(
+        results_table(summary({"learned": arm_summary(params={"given_labels": EVIL})}))
+    )
     assert EVIL in printed.getvalue()
 
 
