@@ -24,7 +24,7 @@ from harness.results import SweepSummary
 
 space: harness.Space = harness.load_space("label_lr.yaml")
 result: SweepSummary = harness.search(space, name="mine")
-harness.confirm("mine").findings
+harness.confirm("mine").verdict
 harness.compare("mine", "other").table
 curve: list[dict[str, float]] = harness.train(harness.RunConfig(label_lr=0.3))
 """

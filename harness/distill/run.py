@@ -75,10 +75,11 @@ def distill(
         KeyboardInterrupt: the results so far are kept; the same call continues.
     """
     options = RunOptions(address, tracking_uri, concurrency, verbose, quiet)
-    theirs = _checked_name(students_name or f"{name}-distill", name)
+    theirs = students_name or f"{name}-distill"
     uses = SweepAccess(name), SweepAccess(theirs, exists=False, argument="--name")
     with open_workspace(runs_dir, *uses) as workspace, ExitStack() as cluster:
         path = find_sweep(workspace.local, name)
+        _check_name(theirs, name)
         uri = checked_tracking_uri(options, workspace.local, path)
         space = load(path / "space.yaml")
         from harness.confirm.configurations import choose_configurations, fresh_seeds
@@ -167,10 +168,9 @@ def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
             )
 
 
-def _checked_name(students_name: str, name: str) -> str:
+def _check_name(students_name: str, name: str) -> None:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", students_name) or students_name == name:
         raise Refused(
             "--name: expected a name for the students' sweep, of letters, digits and ._- (a letter or digit first, 100 "
             f"at most) and not the teachers', got {students_name!r}; it becomes a folder's name"
         )
-    return students_name

@@ -126,4 +126,4 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     }
     assert held == {"notes.txt", "beside.txt"}
     assert sum("lies outside of the runs folder" in line for line in said) == 3
-    assert writer.cursor.refused == 3
+    assert writer.cursor.skipped == 3
