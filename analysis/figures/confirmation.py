@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 from harness.common.formatting import sentence
 from harness.results import Confirmation, ResultFileError
 from harness.results.measurement import Interval
@@ -47,7 +47,7 @@ class Pair:
         return [one - other for one, other in zip(self.ours, self.theirs, strict=True)]
 
 
-def load(study: Study) -> Confirmation | str:
+def load(study: SweepFrame) -> Confirmation | str:
     """The newest confirmation of the sweep; else why there is none."""
     name = study.sweep.name
     with TemporaryDirectory() as folder:

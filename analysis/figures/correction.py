@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 
 FEW = 3  # learned trials that stand out
 PANELS = {
@@ -24,7 +24,7 @@ MARGIN = 15  # percentage points that the scale reaches below the trials that st
 LINES = ("-", (0, (5, 1.5)), (0, (1.5, 1.2)), "-.")
 
 
-def figure(study: Study, few: int = FEW) -> Figure:
+def figure(study: SweepFrame, few: int = FEW) -> Figure:
     """Both plots side by side."""
     drawn = Figure(figsize=(style.WIDTH, 3.1))
     plots = drawn.subplots(1, 2, sharex=True)
@@ -39,7 +39,7 @@ def figure(study: Study, few: int = FEW) -> Figure:
     return drawn
 
 
-def panels(study: Study, few: int = FEW) -> list[Figure]:
+def panels(study: SweepFrame, few: int = FEW) -> list[Figure]:
     """The two plots, each a picture of its own; none where no label was made wrong."""
     pictures = []
     for metric in PANELS if measured(study) and study.learned else ():
@@ -50,19 +50,19 @@ def panels(study: Study, few: int = FEW) -> list[Figure]:
     return pictures
 
 
-def measured(study: Study) -> bool:
+def measured(study: SweepFrame) -> bool:
     """Whether labels were made wrong, so that there is something to put right."""
     return bool((study.curves["metric"] == "noisy_labels_corrected").any())
 
 
-def _plot(axes: Axes, study: Study, metric: str, few: int) -> None:
+def _plot(axes: Axes, study: SweepFrame, metric: str, few: int) -> None:
     _draw(axes, study, metric, few)
     axes.set_xlabel("epoch")
     axes.set_ylabel(PANELS[metric])
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))
 
 
-def _draw(axes: Axes, study: Study, metric: str, few: int) -> None:
+def _draw(axes: Axes, study: SweepFrame, metric: str, few: int) -> None:
     lowest: list[float] = []
     line: dict[str, Any]
     for arm in study.learned:

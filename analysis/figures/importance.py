@@ -21,7 +21,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 
 FEWEST = 10  # trials below which a forest says nothing
 TREES = 48
@@ -47,7 +47,7 @@ class Importance:
     explained: float
 
 
-def importance(study: Study, arm: str) -> Importance | None:
+def importance(study: SweepFrame, arm: str) -> Importance | None:
     """None where there are too few trials, or nothing was searched."""
     from sklearn.ensemble import RandomForestRegressor  # half a second: not for a sweep without such a figure
 
@@ -78,7 +78,7 @@ def importance(study: Study, arm: str) -> Importance | None:
     return Importance(arm, ranked, epoch, len(measured), float(forest.oob_score_))
 
 
-def figure(study: Study) -> Figure:
+def figure(study: SweepFrame) -> Figure:
     """The shares of every learned arm, or why there are none to show."""
     arms = study.learned or [""]
     drawn = Figure(figsize=(style.WIDTH, 2.4 * len(arms)))
@@ -115,7 +115,7 @@ def _draw(axes: Axes, found: Importance) -> None:
     axes.grid(axis="y", visible=False)
 
 
-def _at_a_common_epoch(study: Study, arm: str) -> tuple[pd.DataFrame, int]:
+def _at_a_common_epoch(study: SweepFrame, arm: str) -> tuple[pd.DataFrame, int]:
     """Complete and pruned trials with their accuracy (`value`) at the last epoch that all of them reached."""
     chosen = study.trials[(study.trials["arm"] == arm) & study.trials["state"].isin(["complete", "pruned"])]
     curves = study.curves[(study.curves["metric"] == "val_accuracy") & study.curves["trial"].isin(chosen["trial"])]

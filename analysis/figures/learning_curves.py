@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import VALUE, Study
+from analysis.frames.sweep_frame import VALUE, SweepFrame
 
 FEW = 3  # learned trials shown
 TICKS = [1, 2, 3, 5, 10, 20, 40, 100, 200, 400, 1000]
@@ -21,7 +21,7 @@ HANDLES = {"handlelength": 3}
 MARGIN = 4  # percentage points that the scale reaches below the lowest end of a line
 
 
-def figure(study: Study, few: int = FEW) -> Figure:
+def figure(study: SweepFrame, few: int = FEW) -> Figure:
     """The curves with their legend beside them."""
     drawn = Figure(figsize=(style.WIDTH, 3.3))
     axes = drawn.subplots()
@@ -30,7 +30,7 @@ def figure(study: Study, few: int = FEW) -> Figure:
     return drawn
 
 
-def panel(study: Study, few: int = FEW) -> Figure:
+def panel(study: SweepFrame, few: int = FEW) -> Figure:
     """The same in a picture that a phone can show, the legend above."""
     drawn, axes = style.panel(3.9)
     if _draw_all(axes, study, few):
@@ -39,7 +39,7 @@ def panel(study: Study, few: int = FEW) -> Figure:
     return drawn
 
 
-def _draw_all(axes: Axes, study: Study, few: int) -> bool:
+def _draw_all(axes: Axes, study: SweepFrame, few: int) -> bool:
     """Draws every curve; returns whether there was any."""
     pens = style.pens(study.learned, study.baselines)
     ends: list[float] = []
@@ -67,13 +67,13 @@ def _draw_all(axes: Axes, study: Study, few: int) -> bool:
     return True
 
 
-def longest_of(study: Study, arm: str) -> "pd.Series[object]":
+def longest_of(study: SweepFrame, arm: str) -> "pd.Series[object]":
     """The complete trial of `arm` with the most epochs; of equals the best."""
     return study.best(arm, len(study.trials)).sort_values("params.epochs", ascending=False, kind="stable").iloc[0]
 
 
 def _draw(
-    axes: Axes, study: Study, trial: "pd.Series[object]", pen: style.Pen, name: str, width: float, alpha: float
+    axes: Axes, study: SweepFrame, trial: "pd.Series[object]", pen: style.Pen, name: str, width: float, alpha: float
 ) -> float:
     """Draws one curve with a mark at its end; returns its last value in percent."""
     curve = study.curve(int(str(trial["trial"])), "val_accuracy")

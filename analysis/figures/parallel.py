@@ -22,7 +22,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator
 from numpy.typing import NDArray
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import VALUE, Study, interval
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 
 OUTSTANDING = 5  # one in so many complete trials
 FEWEST = 3  # that stand out, where there are as many
@@ -62,13 +62,13 @@ def _within(places: NDArray[np.float64], values: NDArray[np.float64]) -> list[tu
     return [(float(p), f"{v:.3g}") for p, v in zip(places, values, strict=True) if -0.01 <= p <= 1.01]
 
 
-def outstanding(study: Study, arm: str) -> list[int]:
+def outstanding(study: SweepFrame, arm: str) -> list[int]:
     """The trials of the best fifth of the complete ones, the best first."""
     complete = study.best(arm, len(study.trials))
     return [int(trial) for trial in complete["trial"].head(max(FEWEST, math.ceil(len(complete) / OUTSTANDING)))]
 
 
-def figure(study: Study) -> Figure:
+def figure(study: SweepFrame) -> Figure:
     """The learned arms one under the other, or why there is nothing to show."""
     arms = study.learned or [""]
     drawn = Figure(figsize=(style.WIDTH, 3.1 * len(arms)))
@@ -84,7 +84,7 @@ def figure(study: Study) -> Figure:
     return drawn
 
 
-def panel(study: Study, arm: str) -> Figure | None:
+def panel(study: SweepFrame, arm: str) -> Figure | None:
     """The lines of one arm; None where there is nothing to compare."""
     if not drawable(study, arm):
         return None
@@ -94,12 +94,12 @@ def panel(study: Study, arm: str) -> Figure | None:
     return drawn
 
 
-def drawable(study: Study, arm: str) -> bool:
+def drawable(study: SweepFrame, arm: str) -> bool:
     """Whether `arm` searched anything, and has two complete trials to compare."""
     return bool(study.varied(arm)) and len(study.best(arm, 2)) == 2
 
 
-def _draw(axes: Axes, study: Study, arm: str) -> None:
+def _draw(axes: Axes, study: SweepFrame, arm: str) -> None:
     rows = study.trials[study.trials["arm"] == arm].reset_index(drop=True)
     complete = rows["state"] == "complete"
     accuracy = 100 * rows[VALUE].where(complete)
@@ -115,7 +115,7 @@ def _draw(axes: Axes, study: Study, arm: str) -> None:
     for place, scale in enumerate(scales):
         _draw_axis(axes, place, scale)
     top = rows.loc[rows["trial"] == best[0]].iloc[0]
-    low, high = (100 * bound for bound in interval(float(top[VALUE]), int(top["params.val_size"])))
+    low, high = (100 * bound for bound in interval(float(top[VALUE]), study.images(top)))
     worst, width = float(accuracy.min()), float(accuracy.max() - accuracy.min()) or 1.0
     edges = [(bound - worst) / width for bound in (low, high)]
     axes.plot([len(scales) - 0.87] * 2, edges, color="0.3", linewidth=1.6, clip_on=False, label="the best one's 95 %")

@@ -10,7 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 from harness.results import SweepSummary
 from harness.space.document import Objective
 
@@ -24,14 +24,14 @@ AXES = {
 """An objective's axis, and what its values are multiplied with there."""
 
 
-def panels(study: Study, summary: SweepSummary) -> list[Figure]:
+def panels(study: SweepFrame, summary: SweepSummary) -> list[Figure]:
     """The first objective against each of the others, a picture each; none where there is no front."""
     if not summary.front:
         return []
     return [_panel(study, summary, other) for other in summary.objectives[1:]]
 
 
-def _panel(study: Study, summary: SweepSummary, other: Objective) -> Figure:
+def _panel(study: SweepFrame, summary: SweepSummary, other: Objective) -> Figure:
     drawn, axes = style.panel(3.8)
     first = summary.objective
     (x, x_scale), (y, y_scale) = AXES[other.metric], AXES[first.metric]

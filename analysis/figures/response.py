@@ -18,7 +18,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, NullLocator, ScalarFormatter
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import VALUE, Study, interval
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 
 REACH = 5  # the scale reaches so many times as far below the best as the median lies: what diverged is off it
 DOTS = {"complete": ("o", 42), "pruned": ("^", 22)}
@@ -28,7 +28,7 @@ BAR: dict[str, Any] = {"pad": 0.02, "aspect": 28, "drawedges": False}
 EDGE: dict[str, Any] = {"edgecolors": "0.15", "linewidths": 0.6}
 
 
-def points(study: Study) -> pd.DataFrame:
+def points(study: SweepFrame) -> pd.DataFrame:
     """A row for each learned trial: trial, state, label_lr, meta_interval, accuracy (a fraction), images behind it."""
     chosen = study.trials[study.trials["arm"].isin(study.learned)]
     return pd.DataFrame(
@@ -38,12 +38,12 @@ def points(study: Study) -> pd.DataFrame:
             "label_lr": chosen["params.label_lr"].astype(float),
             "meta_interval": chosen["params.meta_interval"].astype(int),
             "accuracy": chosen[VALUE].astype(float),
-            "images": chosen["params.val_size"].astype(int),
+            "images": chosen["params.val_size"].astype(int) * study.seeds_per_trial,
         }
     ).reset_index(drop=True)
 
 
-def figure(study: Study) -> Figure:
+def figure(study: SweepFrame) -> Figure:
     """Both plots side by side."""
     drawn = Figure(figsize=(style.WIDTH, 3.3))
     left, right = drawn.subplots(1, 2)
@@ -58,7 +58,7 @@ def figure(study: Study) -> Figure:
     return drawn
 
 
-def panels(study: Study) -> list[Figure]:
+def panels(study: SweepFrame) -> list[Figure]:
     """The two plots, each a picture of its own; none where no learned trial was measured."""
     rows = _Rows.of(study)
     if rows.measured.empty:
@@ -80,7 +80,7 @@ class _Rows:
     floor: float
 
     @classmethod
-    def of(cls, study: Study) -> Self:
+    def of(cls, study: SweepFrame) -> Self:
         rows = points(study) if study.learned else pd.DataFrame()
         if rows.empty:
             return cls(rows, rows, 0.0)
@@ -95,7 +95,7 @@ def _places(drawn: Figure, axes: Axes, rows: _Rows) -> None:
     _label_rate_axis(axes, rows.measured["label_lr"])
 
 
-def _accuracies(drawn: Figure, axes: Axes, study: Study, rows: _Rows) -> None:
+def _accuracies(drawn: Figure, axes: Axes, study: SweepFrame, rows: _Rows) -> None:
     intervals = _draw_accuracies(axes, study, rows.measured, rows.floor)
     bar = drawn.colorbar(intervals, ax=axes, label="meta-interval (model steps)", **BAR)
     fewest, most = rows.measured["meta_interval"].min(), rows.measured["meta_interval"].max()
@@ -154,7 +154,7 @@ def _draw_places(axes: Axes, measured: pd.DataFrame, failed: pd.DataFrame, floor
     return ScalarMappable(norm, style.MAP)
 
 
-def _draw_accuracies(axes: Axes, study: Study, measured: pd.DataFrame, floor: float) -> ScalarMappable:
+def _draw_accuracies(axes: Axes, study: SweepFrame, measured: pd.DataFrame, floor: float) -> ScalarMappable:
     fewest, most = int(measured["meta_interval"].min()), int(measured["meta_interval"].max())
     norm = LogNorm(fewest, max(most, fewest + 1))
     for state, (marker, size) in DOTS.items():
@@ -179,7 +179,7 @@ def _draw_accuracies(axes: Axes, study: Study, measured: pd.DataFrame, floor: fl
         best = study.best(arm)
         if len(best):
             winner = best.iloc[0]
-            low, high = interval(winner[VALUE], int(winner["params.val_size"]))
+            low, high = interval(winner[VALUE], study.images(winner))
             axes.axhspan(100 * low, 100 * high, color=pens[arm].color, alpha=0.1, linewidth=0, zorder=0)
             tops += [100 * winner[VALUE], 100 * high]
             axes.axhline(

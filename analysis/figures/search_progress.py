@@ -16,20 +16,20 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import VALUE, Study, interval
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 
 EFFORT = ["arm", "epochs", "pruned_epochs", "failed_epochs", "saved_epochs", "minutes"]
 HALVES = ["arm", "trials", "half", "all", "at"]
 
 
-def best_so_far(study: Study, arm: str) -> pd.DataFrame:
+def best_so_far(study: SweepFrame, arm: str) -> pd.DataFrame:
     """One row a trial of `arm`, in order: trial, n (from 1), value, NaN until one is complete."""
     rows = study.trials[study.trials["arm"] == arm].sort_values("trial")
     values = rows[VALUE].where(rows["state"] == "complete").cummax().ffill()
     return pd.DataFrame({"trial": rows["trial"], "n": range(1, len(rows) + 1), "value": values}).reset_index(drop=True)
 
 
-def halves(study: Study) -> pd.DataFrame:
+def halves(study: SweepFrame) -> pd.DataFrame:
     """One row an arm: its trials, the best of the first half and of all (fractions), and at which trial that came."""
     rows = []
     for arm in (*study.learned, *study.baselines):
@@ -41,7 +41,7 @@ def halves(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=HALVES)
 
 
-def effort(study: Study) -> pd.DataFrame:
+def effort(study: SweepFrame) -> pd.DataFrame:
     """One row an arm: epochs run, those of pruned and of failed trials, those that pruning saved, and trial minutes."""
     curves = study.curves[study.curves["metric"] == "val_accuracy"]
     ran = study.trials["trial"].map(curves.groupby("trial")["step"].max()).fillna(0)
@@ -56,7 +56,7 @@ def effort(study: Study) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=EFFORT)
 
 
-def figure(study: Study) -> Figure:
+def figure(study: SweepFrame) -> Figure:
     """The best so far of every arm beside what its epochs went into, or why there is nothing to show."""
     drawn = Figure(figsize=(style.WIDTH, 3.1))
     left, right = drawn.subplots(1, 2, width_ratios=(1.15, 1))
@@ -71,7 +71,7 @@ def figure(study: Study) -> Figure:
     return drawn
 
 
-def panels(study: Study) -> list[Figure]:
+def panels(study: SweepFrame) -> list[Figure]:
     """The two plots, each a picture of its own; without those that have nothing to show."""
     (first, left), (second, right) = style.panel(3.6), style.panel(1.6 + 0.35 * study.trials["arm"].nunique())
     pictures = [(first, left, _draw_best(left, study)), (second, right, _draw_spent(right, study))]
@@ -80,7 +80,7 @@ def panels(study: Study) -> list[Figure]:
     return [drawn for drawn, _, shown in pictures if shown]
 
 
-def _draw_best(axes: Axes, study: Study) -> bool:
+def _draw_best(axes: Axes, study: SweepFrame) -> bool:
     pens = style.pens(study.learned, study.baselines)
     courses = {arm: best_so_far(study, arm).dropna() for arm in (*study.learned, *study.baselines)}
     courses = {arm: course for arm, course in courses.items() if len(course)}
@@ -113,7 +113,7 @@ SPENT: dict[str, dict[str, Any]] = {
 }
 
 
-def _draw_spent(axes: Axes, study: Study) -> bool:
+def _draw_spent(axes: Axes, study: SweepFrame) -> bool:
     spent = effort(study).iloc[::-1]
     if not spent["epochs"].sum():
         return False

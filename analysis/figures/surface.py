@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 
 from analysis.figures import style
 from analysis.figures.response import INTERVALS, lowest_shown
-from analysis.frames.sweep_frame import VALUE, Study, Z
+from analysis.frames.sweep_frame import VALUE, SweepFrame, Z
 
 FEWEST = 8  # complete trials below which there is no surface to speak of
 MOST = 300  # trials that a fit takes: its cost is their number cubed
@@ -82,7 +82,7 @@ class _Scale:
         return (float(np.log(self.low)), float(np.log(self.high))) if self.log else (self.low, self.high)
 
 
-def surface(study: Study, arm: str) -> Surface | None:
+def surface(study: SweepFrame, arm: str) -> Surface | None:
     """None where there are too few complete trials, or where one of the two knobs was not searched."""
     rows = study.best(arm, MOST)
     varied = study.varied(arm)
@@ -94,7 +94,7 @@ def surface(study: Study, arm: str) -> Surface | None:
     scales = {name: _scale(values, log=name in KNOBS) for name, values in columns.items()}
     places = np.stack([scales[name].to(columns[name]) for name in names], axis=1)
     accuracy = rows[VALUE].to_numpy(dtype=np.float64)
-    images = rows["params.val_size"].to_numpy(dtype=np.float64)
+    images = rows["params.val_size"].to_numpy(dtype=np.float64) * study.seeds_per_trial
     values = np.maximum(accuracy, lowest_shown(pd.Series(accuracy)))
     chance = np.clip(accuracy * (1 - accuracy), 0.01, None) / images
     held = {name: float(columns[name][0]) for name in names[2:]}  # rows are the best first
@@ -165,13 +165,13 @@ def words(found: Surface) -> str:
     )
 
 
-def said(study: Study) -> str:
+def said(study: SweepFrame) -> str:
     """`words` of every learned arm that has a surface, a line each."""
     found = [surface(study, arm) for arm in study.learned]
     return "\n".join(words(each) for each in found if each is not None) or NONE
 
 
-def figure(study: Study) -> Figure:
+def figure(study: SweepFrame) -> Figure:
     """Mean and uncertainty of every learned arm side by side, or why there is no surface."""
     arms = study.learned or [""]
     drawn = Figure(figsize=(style.WIDTH, 3.2 * len(arms)))

@@ -12,18 +12,19 @@ Everything is read from MLflow: the trials, and the files space.yaml, provenance
 """
 
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
 from analysis.frames import sweep_frame as studies
-from analysis.frames.sweep_frame import VALUE, Study, Z, interval
-from harness.common.json_files import read_json
+from analysis.frames.sweep_frame import VALUE, SweepFrame, Z, interval
+from harness.results import Confirmation
 from harness.results.provenance import Provenance
+from harness.results.result_file import ResultFile
 from harness.space import Space, SpaceError, difference, load
 from harness.tracking.mlflow_view.mlflow_reader import MlflowSweep
 from harness.tracking.tracking_uri import TrackingError
@@ -45,6 +46,8 @@ ON = {
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "optuna")
 """Those that decide a number."""
 
+Result = TypeVar("Result", bound=ResultFile)
+
 Comparable = Literal["yes", "care", "no"]
 
 ROW = [
@@ -59,11 +62,11 @@ class Side:
     """One sweep of a comparison. `space` is None where its file is missing or of another version."""
 
     label: str
-    study: Study
+    study: SweepFrame
     tracked: MlflowSweep
     space: Space | None
     provenance: Provenance | None
-    confirmed: Mapping[str, Any] | None
+    confirmed: Confirmation | None
 
     @property
     def several(self) -> str:
@@ -120,27 +123,21 @@ def read(sweeps: Sequence[MlflowSweep]) -> list[Side]:
 def _side(sweep: MlflowSweep, label: str) -> Side:
     with TemporaryDirectory() as folder:
         into = Path(folder)
-        confirmed = _json(sweep, "confirm.json", into) if "verdict" in sweep.tags else None
+        confirmed = _load(Confirmation, sweep, into) if "verdict" in sweep.tags else None
         return Side(
             label=label,
             study=studies.read(sweep, curves=()),
             tracked=sweep,
             space=_space(sweep, into),
-            provenance=_provenance(sweep, into),
+            provenance=_load(Provenance, sweep, into),
             confirmed=confirmed,
         )
 
 
-def _provenance(sweep: MlflowSweep, into: Path) -> Provenance | None:
+def _load(kind: type[Result], sweep: MlflowSweep, into: Path) -> Result | None:
+    """A result that the sweep has as a file; None where it is missing or cannot be read."""
     try:
-        return Provenance.load_or_none(sweep.artifact(Provenance.FILE, into))
-    except TrackingError:
-        return None
-
-
-def _json(sweep: MlflowSweep, name: str, into: Path) -> dict[str, Any] | None:
-    try:
-        return read_json(sweep.artifact(name, into))
+        return kind.load_or_none(sweep.artifact(kind.FILE, into))
     except TrackingError:
         return None
 
@@ -177,11 +174,12 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
             row["val_low"], row["val_high"] = interval(float(best.iloc[0][VALUE]), images)
             row["val_images"] = images
             row["noisy_labels_corrected"] = best.iloc[0].get("metrics.noisy_labels_corrected", math.nan)
-        found = (side.confirmed or {}).get("arms", {}).get(arm, {})
-        if found.get("n"):
-            low, high = found["ci95"]
-            row |= {"test_accuracy": found["test_accuracy_mean"], "test_seeds": found["n"]}
-            row |= {"test_low": math.nan if low is None else low, "test_high": math.nan if high is None else high}
+        confirmed = side.confirmed.arms.get(arm) if side.confirmed else None
+        results = confirmed.best if confirmed else None
+        if results and results.n:
+            low, high = (results.ci95.ends if results.ci95 else None) or (math.nan, math.nan)
+            row |= {"test_accuracy": results.test_accuracy_mean, "test_seeds": results.n}
+            row |= {"test_low": low, "test_high": high}
         yield row
 
 

@@ -21,7 +21,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
-from analysis.frames.sweep_frame import VALUE, Study
+from analysis.frames.sweep_frame import VALUE, SweepFrame
 from harness.tracking.tracking_uri import TrackingError
 
 FRESH = 10  # runs of a confirmation that are read, at most
@@ -92,7 +92,7 @@ class Labels:
         return course if course is not None and "largest" in course and "rows" in course else None
 
 
-def best(study: Study, kind: str = "") -> Labels | str:
+def best(study: SweepFrame, kind: str = "") -> Labels | str:
     """The labels of the best complete learned trial, of those with `kind` labels where it says so; else why not."""
     rows = [study.best(arm) for arm in study.learned]
     chosen = [row.iloc[0] for row in rows if len(row) and (not kind or row.iloc[0].get("params.labels") == kind)]
@@ -101,7 +101,7 @@ def best(study: Study, kind: str = "") -> Labels | str:
     return of(study, max(chosen, key=lambda row: float(row[VALUE])))
 
 
-def of(study: Study, trial: "pd.Series[Any]") -> Labels | str:
+def of(study: SweepFrame, trial: "pd.Series[Any]") -> Labels | str:
     """The labels of one run, a row of the study's trials; else why not."""
     with TemporaryDirectory() as folder:
         into = Path(folder)
@@ -118,7 +118,7 @@ def of(study: Study, trial: "pd.Series[Any]") -> Labels | str:
     return Labels(str(trial["name"]), labels.astype(np.float64), given.astype(int), truth.astype(int), course)
 
 
-def fresh(study: Study, labels: Labels | str) -> list[Labels]:
+def fresh(study: SweepFrame, labels: Labels | str) -> list[Labels]:
     """The labels of the runs in which a confirmation trained the same trial anew, each on a seed of its own."""
     runs = study.sweep.trials("confirmation")
     if isinstance(labels, str) or runs.empty:
@@ -136,6 +136,6 @@ def headline(labels: Labels | str, others: Sequence[Labels]) -> str:
     return f"{labels.name}: {len(labels.given)} labels of {labels.classes} classes{seeds}"
 
 
-def _arrays(study: Study, name: str, run_id: str, into: Path) -> Arrays:
+def _arrays(study: SweepFrame, name: str, run_id: str, into: Path) -> Arrays:
     with np.load(study.sweep.artifact(name, into, run_id), allow_pickle=False) as file:
         return dict(file)

@@ -52,7 +52,7 @@ class Source(Protocol):
 
 
 @dataclass(frozen=True)
-class Study:
+class SweepFrame:
     """A sweep's trials, one a row, and the points of `CURVES`: trial, metric, step (the epoch), value.
 
     `learned` and `baselines` are the names of the arms, in the order of their first trials.
@@ -84,8 +84,12 @@ class Study:
         return self.curves.loc[chosen, ["step", "value"]]
 
     def images(self, trial: "pd.Series[Any]") -> int:
-        """Draws of validation images that decided the trial's accuracy, over all its seeds."""
-        return int(trial["params.val_size"]) * int(self.sweep.tags.get(SEEDS_TAG, 1))
+        """Number of validation images times seeds: the sample size of the trial's accuracy."""
+        return int(trial["params.val_size"]) * self.seeds_per_trial
+
+    @property
+    def seeds_per_trial(self) -> int:
+        return int(self.sweep.tags.get(SEEDS_TAG, 1))
 
     def varied(self, arm: str) -> list[str]:
         """The parameters that differ between the trials of `arm`."""
@@ -94,7 +98,7 @@ class Study:
         return [name.removeprefix("params.") for name in names]
 
 
-def load(environ: Mapping[str, str] = os.environ) -> Study:
+def load(environ: Mapping[str, str] = os.environ) -> SweepFrame:
     """The study that `environ` names; TrackingError, with the nearest names, where there is none such."""
     from harness.tracking.mlflow_view.mlflow_reader import (
         MlflowReader,  # mlflow takes seconds to import: not for a study of a folder
@@ -105,16 +109,16 @@ def load(environ: Mapping[str, str] = os.environ) -> Study:
     return read(sweep)
 
 
-def read(sweep: Source, curves: Sequence[str] = CURVES) -> Study:
+def read(sweep: Source, curves: Sequence[str] = CURVES) -> SweepFrame:
     """`sweep` as data frames, with the points of `curves`."""
     trials = sweep.trials()
     for column in (VALUE, "metrics.label_accuracy", "params.method"):
         if column not in trials:  # a sweep without a measured trial
             trials[column] = pd.Series(index=trials.index, dtype=object if column == "params.method" else float)
-    return Study(sweep, trials, sweep.curves(curves, trials))
+    return SweepFrame(sweep, trials, sweep.curves(curves, trials))
 
 
-def summary(study: Study) -> pd.DataFrame:
+def summary(study: SweepFrame) -> pd.DataFrame:
     """One row an arm, the best first: how its trials ended, and its best one. Accuracies as fractions."""
     rows = []
     for arm, trials in study.trials.groupby("arm", sort=False):
@@ -147,7 +151,7 @@ def short(value: object) -> str:
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def headline(study: Study) -> str:
+def headline(study: SweepFrame) -> str:
     """Which sweep this is: its name, server, state, trials and code."""
     sweep = study.sweep
     commit = sweep.tags.get("commit", "")[:10]
@@ -155,5 +159,5 @@ def headline(study: Study) -> str:
     return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {begun(study)}{code}; run {sweep.run_id}"
 
 
-def begun(study: Study) -> str:
+def begun(study: SweepFrame) -> str:
     return datetime.fromtimestamp(study.sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")

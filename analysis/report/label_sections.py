@@ -2,12 +2,12 @@
 
 from analysis.figures.labels import class_similarity, fates, gallery, mistakes
 from analysis.frames import label_snapshots
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 from analysis.report.markup import Content, element
 from analysis.report.svg import figures, some
 
 
-def mistakes_found(study: Study) -> Content:
+def mistakes_found(study: SweepFrame) -> Content:
     """What became of the wrong labels of the best learned trial, how well it finds them, and what it moved most."""
     labels = label_snapshots.best(study)
     if isinstance(labels, str):
@@ -38,7 +38,7 @@ def mistakes_found(study: Study) -> Content:
     return parts if any(parts[1:]) else None
 
 
-def class_labels(study: Study) -> Content:
+def class_labels(study: SweepFrame) -> Content:
     """The matrix of the best trial that learned class labels."""
     labels = label_snapshots.best(study, "class")
     found = class_similarity.tables(labels, label_snapshots.fresh(study, labels))

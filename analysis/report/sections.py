@@ -32,7 +32,7 @@ from analysis.figures.surface import NONE as NO_SURFACE
 from analysis.figures.surface import panels as surface_panels
 from analysis.figures.surface import surface, words
 from analysis.frames import sweep_frame as studies
-from analysis.frames.sweep_frame import VALUE, Study, interval
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 from analysis.report import label_sections as labels
 from analysis.report.markup import Content, Markup, element, interval_span, table
 from analysis.report.page import listing, note, section
@@ -48,7 +48,7 @@ OUTCOMES = {"better", "worse"}
 SHOWN = ("val_accuracy", "label_accuracy", "noisy_labels_corrected")
 
 
-def verdict(study: Study, found: Confirmation | None, of_search: str) -> Markup:
+def verdict(study: SweepFrame, found: Confirmation | None, of_search: str) -> Markup:
     """The confirmation's sentence where there is one, else the search's with what it lacks."""
     if found is None:
         confirm = f"python -m harness.confirm {shlex.quote(study.sweep.name)}"
@@ -121,7 +121,7 @@ def confirmed(found: Confirmation | None) -> Markup | None:
     )
 
 
-def arms(study: Study) -> Markup:
+def arms(study: SweepFrame) -> Markup:
     rows = []
     for _, row in studies.summary(study).iterrows():
         best = study.best(str(row["arm"]))
@@ -152,7 +152,7 @@ def arms(study: Study) -> Markup:
     )
 
 
-def pareto(study: Study, summary: SweepSummary | None) -> Markup | None:
+def pareto(study: SweepFrame, summary: SweepSummary | None) -> Markup | None:
     """The trials of several objectives that no other dominates; None where there is one objective."""
     if summary is None or not summary.several:
         return None
@@ -179,7 +179,7 @@ def pareto(study: Study, summary: SweepSummary | None) -> Markup | None:
     )
 
 
-def answers(study: Study) -> Markup:
+def answers(study: SweepFrame) -> Markup:
     return section(
         "How accuracy answers",
         element("h3", "Label learning rate and meta-interval"),
@@ -219,7 +219,7 @@ def answers(study: Study) -> Markup:
     )
 
 
-def searching(study: Study, space: Space | None) -> Markup:
+def searching(study: SweepFrame, space: Space | None) -> Markup:
     effort, halves = search_progress.effort(study), search_progress.halves(study)
     merged = effort.merge(halves, on="arm")
     rows = [
@@ -252,7 +252,7 @@ def searching(study: Study, space: Space | None) -> Markup:
     )
 
 
-def trials(study: Study) -> Markup:
+def trials(study: SweepFrame) -> Markup:
     """Every trial, in a table that sorts, and as data for the figures to show."""
     head = ["trial", "state", "epochs", *SHOWN, "seconds", "parameters"]
     ran = study.curves[study.curves["metric"] == "val_accuracy"].groupby("trial")["step"].max()
@@ -288,7 +288,7 @@ def trials(study: Study) -> Markup:
     )
 
 
-def provenance(facts: Provenance | None, study: Study) -> Markup:
+def provenance(facts: Provenance | None, study: SweepFrame) -> Markup:
     first = study.trials.iloc[0] if len(study.trials) else {}
     data = ", ".join(
         f"{name} {setting(first[f'params.{name}'])}"
@@ -315,7 +315,7 @@ def provenance(facts: Provenance | None, study: Study) -> Markup:
 
 
 def again(
-    facts: Provenance | None, study: Study, runs_dir: str, space_file: Path | None, found: Confirmation | None
+    facts: Provenance | None, study: SweepFrame, runs_dir: str, space_file: Path | None, found: Confirmation | None
 ) -> Markup:
     name = shlex.quote(study.sweep.name)
     runs = "" if runs_dir == "runs" else f" --runs-dir {shlex.quote(runs_dir)}"
@@ -378,7 +378,7 @@ def _importance_words(found: Importance) -> str:
     )
 
 
-def _surfaces(study: Study) -> Content:
+def _surfaces(study: SweepFrame) -> Content:
     """The response surface of each learned arm that has the trials for one."""
     found = [each for each in (surface(study, arm) for arm in study.learned) if each is not None]
     if not found:

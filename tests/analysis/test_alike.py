@@ -10,7 +10,7 @@ from analysis.figures.labels import class_similarity
 from analysis.figures.labels.class_similarity import Tables
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
-from analysis.frames.sweep_frame import Study, read
+from analysis.frames.sweep_frame import SweepFrame, read
 from harness.tracking.spool.events import SweepStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
@@ -18,7 +18,7 @@ from tests.support.results import semantics
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """A confirmed sweep with class labels, from its own folder."""
     folder = tmp_path_factory.mktemp("classes") / "label_lr"
     recorded(folder, iter([*class_labelled(searched(), folder), *confirmed(folder)]))
@@ -26,7 +26,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def found(swept: Study) -> Tables:
+def found(swept: SweepFrame) -> Tables:
     labels = label_snapshots.best(swept, "class")
     tables = class_similarity.tables(labels, label_snapshots.fresh(swept, labels))
     assert isinstance(tables, Tables)
@@ -109,7 +109,7 @@ def test_the_course_ends_at_the_mean_mass(found: Tables) -> None:
     assert "over 4 fresh seeds" in class_similarity.words(found)
 
 
-def test_what_has_no_class_labels_is_told_so(as_recorded: Study, found: Tables, tmp_path: Path) -> None:
+def test_what_has_no_class_labels_is_told_so(as_recorded: SweepFrame, found: Tables, tmp_path: Path) -> None:
     none = class_similarity.tables(label_snapshots.best(as_recorded, "class"))
     assert none == class_similarity.NONE
     for drawn in (class_similarity.figure(none), class_similarity.course(none), class_similarity.agreement(none)):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from analysis.figures import confirmation
-from analysis.frames.sweep_frame import Study, load, read
+from analysis.frames.sweep_frame import SweepFrame, load, read
 from harness.results import Confirmation
 from harness.results.measurement import Interval
 from harness.tracking.spool.spooled_sweep import SpooledSweep
@@ -14,7 +14,7 @@ from tests.analysis.sweeps import confirmed, confirmed_results, recorded, search
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     folder = tmp_path_factory.mktemp("confirmed") / "label_lr"
     recorded(folder, iter([*searched(), *confirmed(folder)]))
     return read(SpooledSweep.read(folder))
@@ -29,7 +29,7 @@ def test_the_server_gives_what_confirm_wrote(runs: Path, store: str) -> None:
     assert len(study.trials) == 18, "runs of the confirmation are no trials of the search"
 
 
-def test_pairs_are_those_of_equal_seeds_the_closest_first(swept: Study) -> None:
+def test_pairs_are_those_of_equal_seeds_the_closest_first(swept: SweepFrame) -> None:
     found = confirmation.load(swept)
     assert not isinstance(found, str)
     pairs = confirmation.pairs(found)
@@ -49,7 +49,7 @@ def test_a_seed_that_one_of_the_two_lost_is_no_pair() -> None:
     assert confirmation.pairs(found)[0].differences == pytest.approx([2.1, 2.1, 1.9])
 
 
-def test_every_seed_is_a_line_and_a_dot_beside_zero(swept: Study) -> None:
+def test_every_seed_is_a_line_and_a_dot_beside_zero(swept: SweepFrame) -> None:
     found = confirmation.load(swept)
     left, right = confirmation.paired(found).axes
     ends = [tuple(np.asarray(line.get_ydata())) for line in left.lines if list(line.get_xdata()) == [0, 1]]
@@ -86,7 +86,7 @@ def test_comparisons_are_in_points() -> None:
     assert list(rows["corrected_low"]) == [3.8, 1.8]
 
 
-def test_without_a_confirmation_every_part_says_so(as_recorded: Study) -> None:
+def test_without_a_confirmation_every_part_says_so(as_recorded: SweepFrame) -> None:
     found = confirmation.load(as_recorded)
     said = "label_lr is not confirmed on fresh seeds: python -m harness.confirm label_lr"
     assert found == confirmation.verdict(found) == said

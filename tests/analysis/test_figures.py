@@ -11,7 +11,7 @@ from matplotlib.colors import to_rgb
 from matplotlib.figure import Figure
 
 from analysis.figures import correction, learning_curves, parallel, response, search_progress, style, surface
-from analysis.frames.sweep_frame import Study, load
+from analysis.frames.sweep_frame import SweepFrame, load
 from harness.tracking.spool.events import Event
 from harness.training.config.run_config import RunConfig
 from tests.analysis.sweeps import searched, sent, trial
@@ -25,7 +25,7 @@ def words(figure: Figure) -> str:
 
 
 @pytest.mark.parametrize("draw", FIGURES)
-def test_every_axis_is_named_with_its_unit(draw: Callable[[Study], Figure], study: Study) -> None:
+def test_every_axis_is_named_with_its_unit(draw: Callable[[SweepFrame], Figure], study: SweepFrame) -> None:
     for axes in draw(study).axes:
         if axes.get_label() != "<colorbar>":
             assert axes.get_xlabel() in ("epoch", "label learning rate")
@@ -33,7 +33,9 @@ def test_every_axis_is_named_with_its_unit(draw: Callable[[Study], Figure], stud
 
 
 @pytest.mark.parametrize("draw", [*FIGURES, *OTHERS])
-def test_nothing_is_drawn_outside_the_figure(draw: Callable[[Study], Figure], study: Study, tmp_path: Path) -> None:
+def test_nothing_is_drawn_outside_the_figure(
+    draw: Callable[[SweepFrame], Figure], study: SweepFrame, tmp_path: Path
+) -> None:
     figure = draw(study)
     figure.savefig(tmp_path / "figure.png")  # lays it out
     frame = figure.bbox
@@ -45,7 +47,7 @@ def test_nothing_is_drawn_outside_the_figure(draw: Callable[[Study], Figure], st
     assert (tmp_path / "figure.png").stat().st_size > 10_000
 
 
-def test_the_response_has_every_learned_trial_at_its_place(study: Study) -> None:
+def test_the_response_has_every_learned_trial_at_its_place(study: SweepFrame) -> None:
     left = response.figure(study).axes[0]
     drawn = {
         (round(float(x), 9), int(y))
@@ -63,13 +65,15 @@ def test_a_trial_that_came_to_nothing_does_not_flatten_the_others() -> None:
     assert response.lowest_shown(pd.Series([95.0])) == 95.0
 
 
-def test_the_response_names_states_and_the_baselines_to_beat(study: Study) -> None:
+def test_the_response_names_states_and_the_baselines_to_beat(study: SweepFrame) -> None:
     found = words(response.figure(study))
     for name in ("complete (7)", "pruned, where it stopped (4)", "failed (1)", "best one_hot", "best label_smoothing"):
         assert name in found
 
 
-def test_learning_curves_show_the_best_learned_trials_and_each_baseline_at_its_best_and_longest(study: Study) -> None:
+def test_learning_curves_show_the_best_learned_trials_and_each_baseline_at_its_best_and_longest(
+    study: SweepFrame,
+) -> None:
     axes = learning_curves.figure(study).axes[0]
     lines = {str(line.get_label()).split(":")[0]: line for line in axes.lines}
     assert list(lines) == [
@@ -87,7 +91,7 @@ def test_learning_curves_show_the_best_learned_trials_and_each_baseline_at_its_b
     assert list(lines["one_hot, longest"].get_xdata()) == list(range(1, 13))  # type: ignore[arg-type]
 
 
-def test_correction_shows_every_learned_trial_and_no_baseline(study: Study) -> None:
+def test_correction_shows_every_learned_trial_and_no_baseline(study: SweepFrame) -> None:
     left, right = correction.figure(study).axes
     assert len(left.lines) == len(right.lines) == 12
     assert left.get_ylabel() == "wrong labels put right (%)"

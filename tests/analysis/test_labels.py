@@ -12,14 +12,14 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from analysis.figures.labels import fates, gallery, mistakes
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import LabelHistory, Labels
-from analysis.frames.sweep_frame import Study, load, read
+from analysis.frames.sweep_frame import SweepFrame, load, read
 from harness.tracking.spool.events import Event, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
+def swept(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """A sweep whose learned trials left their labels, from its own folder."""
     folder = tmp_path_factory.mktemp("labelled") / "label_lr"
     recorded(folder, labelled(searched(), folder))
@@ -27,13 +27,13 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> Study:
 
 
 @pytest.fixture(scope="module")
-def labels(swept: Study) -> Labels:
+def labels(swept: SweepFrame) -> Labels:
     found = label_snapshots.best(swept)
     assert isinstance(found, Labels)
     return found
 
 
-def test_the_labels_are_those_of_the_best_learned_trial(swept: Study, labels: Labels) -> None:
+def test_the_labels_are_those_of_the_best_learned_trial(swept: SweepFrame, labels: Labels) -> None:
     assert labels.name == swept.best("learned").iloc[0]["name"] == "learned-6"
     assert labels.labels.shape == (IMAGES, 4)
     assert labels.wrong.sum() == WRONG
@@ -225,7 +225,7 @@ def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> 
     assert gallery.panel(labels) is None
 
 
-def test_without_labels_every_part_says_so(as_recorded: Study) -> None:
+def test_without_labels_every_part_says_so(as_recorded: SweepFrame) -> None:
     labels = label_snapshots.best(as_recorded)
     said = "learned-6 left no labels.npz that can be read"
     assert labels == said

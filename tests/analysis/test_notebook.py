@@ -8,7 +8,7 @@ import pytest
 from nbformat import NotebookNode
 
 from analysis import execute
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 from harness.tracking.spool.events import Event
 from tests.analysis.sweeps import class_labelled, confirmed, labelled, searched, sent
 
@@ -98,7 +98,7 @@ def test_a_notebook_says_in_words_what_a_sweep_lacks(name: str, runs: Path, stor
 
 
 def test_bad_input_is_told_and_nothing_is_written(
-    study: Study, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    study: SweepFrame, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notebook, out = str(FOLDER / "label_lr.ipynb"), tmp_path / "out.ipynb"
     for words, expected in [

@@ -6,7 +6,7 @@ import pytest
 
 from analysis.figures import parallel
 from analysis.figures.parallel import Scale, outstanding
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 
 
 def test_a_scale_spans_its_values_and_is_logarithmic_over_a_decade() -> None:
@@ -27,7 +27,7 @@ def test_names_are_spaced_evenly_and_a_missing_value_is_nowhere() -> None:
     assert np.isnan(Scale.of("lr", pd.Series([0.01, np.nan, 0.02])).places[1])
 
 
-def test_every_trial_is_a_line_and_those_without_a_last_epoch_end_before_it(as_recorded: Study) -> None:
+def test_every_trial_is_a_line_and_those_without_a_last_epoch_end_before_it(as_recorded: SweepFrame) -> None:
     drawn = parallel.panel(as_recorded, "learned")
     assert drawn is not None
     lines = {str(line.get_gid()): line for line in drawn.axes[0].lines if str(line.get_gid()).startswith("trials-")}
@@ -41,9 +41,9 @@ def test_every_trial_is_a_line_and_those_without_a_last_epoch_end_before_it(as_r
     assert ticks == ["label_lr", "meta_interval", "val. accuracy (%)"]
 
 
-def test_the_best_fifth_stand_out_and_three_where_there_are_few(as_recorded: Study) -> None:
+def test_the_best_fifth_stand_out_and_three_where_there_are_few(as_recorded: SweepFrame) -> None:
     assert outstanding(as_recorded, "learned") == list(as_recorded.best("learned", 3)["trial"])
 
 
-def test_an_arm_with_nothing_to_compare_is_told_so(as_recorded: Study) -> None:
+def test_an_arm_with_nothing_to_compare_is_told_so(as_recorded: SweepFrame) -> None:
     assert parallel.panel(as_recorded, "no such arm") is None

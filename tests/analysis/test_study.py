@@ -1,42 +1,60 @@
 """A study is found by its name, on the server that is named, and its arms are summed up as they are."""
 
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from scipy.stats import binomtest
 
+from analysis.figures import response
 from analysis.frames import sweep_frame as studies
-from analysis.frames.sweep_frame import Study, interval, load, summary
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval, load, summary
+from analysis.report import sections
+from harness.common import formatting
+from harness.tracking.spool.events import SEEDS_TAG
 from harness.tracking.tracking_uri import TrackingError
 from tests.analysis.sweeps import searched, sent
 
 
-def test_arms_are_told_apart_by_their_method(study: Study) -> None:
+def test_arms_are_told_apart_by_their_method(study: SweepFrame) -> None:
     assert study.learned == ["learned"]
     assert study.baselines == ["one_hot", "label_smoothing"]
 
 
-def test_the_best_trial_is_the_best_of_those_that_ran_to_their_end(study: Study) -> None:
+def test_the_best_trial_is_the_best_of_those_that_ran_to_their_end(study: SweepFrame) -> None:
     # label_lr = 10 ** (number / 4 - 2) is nearest to 0.3 at number 6; number 5 is meta_interval 1, number 6 is 2
     assert list(study.best("learned", 3)["trial"]) == [6, 5, 8]
     assert set(study.best("learned", 99)["state"]) == {"complete"}
     assert list(study.best("one_hot")["trial"]) == [12]
 
 
-def test_a_curve_has_a_point_an_epoch_and_a_metric_that_was_not_measured_has_none(study: Study) -> None:
+def test_intervals_count_the_images_of_every_seed(as_recorded: SweepFrame) -> None:
+    one, four = (
+        replace(as_recorded, sweep=replace(as_recorded.sweep, tags={SEEDS_TAG: seeds}))  # type: ignore[type-var]
+        for seeds in ("1", "4")
+    )
+    best = one.best("learned").iloc[0]
+    assert (one.images(best), four.images(best)) == (best["params.val_size"], 4 * best["params.val_size"])
+    assert list(response.points(four)["images"]) == [4 * images for images in response.points(one)["images"]]
+    low, high = interval(float(best[VALUE]), four.images(best))
+    assert formatting.interval((low, high)) in sections.arms(four)
+    assert formatting.interval((low, high)) not in sections.arms(one)
+
+
+def test_a_curve_has_a_point_an_epoch_and_a_metric_that_was_not_measured_has_none(study: SweepFrame) -> None:
     curve = study.curve(12, "val_accuracy")
     assert list(curve["step"]) == [1, 2, 3, 4]
     assert list(curve["value"]) == pytest.approx([0.94 * (1 - math.exp(-epoch / 2)) for epoch in (1, 2, 3, 4)])
     assert study.curve(12, "no_such_metric").empty
 
 
-def test_what_varied_in_an_arm_is_what_was_searched_there(study: Study) -> None:
+def test_what_varied_in_an_arm_is_what_was_searched_there(study: SweepFrame) -> None:
     assert study.varied("learned") == ["label_lr", "meta_interval"]
     assert study.varied("label_smoothing") == ["label_smoothing"]
 
 
-def test_the_summary_has_an_arm_a_row_the_best_first(study: Study) -> None:
+def test_the_summary_has_an_arm_a_row_the_best_first(study: SweepFrame) -> None:
     table = summary(study)
     assert list(table["arm"]) == ["learned", "label_smoothing", "one_hot"]
     learned = table.iloc[0]
@@ -46,7 +64,7 @@ def test_the_summary_has_an_arm_a_row_the_best_first(study: Study) -> None:
     assert table.iloc[2]["label_accuracy"] == pytest.approx(0.6)
 
 
-def test_the_headline_says_which_sweep_and_which_code(study: Study) -> None:
+def test_the_headline_says_which_sweep_and_which_code(study: SweepFrame) -> None:
     line = studies.headline(study)
     assert line.startswith("label_lr: complete, 18 trials, begun 2023-11-14 22:13 UTC, commit 0123456789; run ")
 
@@ -66,7 +84,7 @@ def test_sqlite_in_the_runs_folder_is_read_where_no_server_is_named(
     assert len(load({}).trials) == 18
 
 
-def test_an_unknown_study_is_refused_with_the_nearest_names(study: Study, store: str) -> None:
+def test_an_unknown_study_is_refused_with_the_nearest_names(study: SweepFrame, store: str) -> None:
     with pytest.raises(TrackingError, match="got 'label_rl'; did you mean label_lr"):
         load({"TRACKING_URI": store, "STUDY": "label_rl"})
 

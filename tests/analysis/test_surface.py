@@ -8,7 +8,7 @@ import pytest
 
 from analysis.figures import surface as surfaces
 from analysis.figures.surface import FEWEST, surface
-from analysis.frames.sweep_frame import Study, Z
+from analysis.frames.sweep_frame import SweepFrame, Z
 
 IMAGES = 10_000
 
@@ -19,7 +19,7 @@ def truth(rate: np.ndarray, interval: np.ndarray) -> np.ndarray:
     return found
 
 
-def made(study: Study, count: int, noise: float, slope: float = 1.0) -> Study:
+def made(study: SweepFrame, count: int, noise: float, slope: float = 1.0) -> SweepFrame:
     """So many complete trials over both knobs and lr, which decides nothing."""
     draw = np.random.default_rng(4)
     trials = pd.concat([study.best("learned")] * count, ignore_index=True)
@@ -31,7 +31,7 @@ def made(study: Study, count: int, noise: float, slope: float = 1.0) -> Study:
     return replace(study, trials=trials)
 
 
-def test_the_surface_is_the_one_that_the_trials_came_from(as_recorded: Study) -> None:
+def test_the_surface_is_the_one_that_the_trials_came_from(as_recorded: SweepFrame) -> None:
     found = surface(made(as_recorded, 60, 0.002), "learned")
     assert found is not None
     expected = 100 * truth(*np.meshgrid(found.rates, found.intervals))
@@ -46,21 +46,21 @@ def test_the_surface_is_the_one_that_the_trials_came_from(as_recorded: Study) ->
     assert list(found.held) == ["lr"]
 
 
-def test_the_scatter_of_a_trial_is_what_it_was_made_with(as_recorded: Study) -> None:
+def test_the_scatter_of_a_trial_is_what_it_was_made_with(as_recorded: SweepFrame) -> None:
     found = surface(made(as_recorded, 80, 0.01), "learned")
     assert found is not None
     chance = np.sqrt(0.9 * 0.1 / IMAGES)
     assert found.noise == pytest.approx(100 * np.hypot(0.01, chance), rel=0.25)
 
 
-def test_where_nothing_decides_no_place_can_be_told_from_the_best(as_recorded: Study) -> None:
+def test_where_nothing_decides_no_place_can_be_told_from_the_best(as_recorded: SweepFrame) -> None:
     found = surface(made(as_recorded, 30, 0.01, slope=0.0), "learned")
     assert found is not None
     assert found.level.mean() > 0.9
     assert "may be as good" in surfaces.words(found)
 
 
-def test_uncertainty_is_least_where_the_trials_are(as_recorded: Study) -> None:
+def test_uncertainty_is_least_where_the_trials_are(as_recorded: SweepFrame) -> None:
     swept = made(as_recorded, 60, 0.002)
     rate = swept.trials["params.label_lr"]
     found = surface(replace(swept, trials=swept.trials[(rate < 0.1) | (rate > 0.8)]), "learned")
@@ -71,7 +71,7 @@ def test_uncertainty_is_least_where_the_trials_are(as_recorded: Study) -> None:
     assert (found.half < 100 * Z * swept.trials["metrics.val_accuracy"].std()).mean() > 0.5
 
 
-def test_a_diverged_trial_is_no_cliff(as_recorded: Study) -> None:
+def test_a_diverged_trial_is_no_cliff(as_recorded: SweepFrame) -> None:
     swept = made(as_recorded, 40, 0.002)
     values = swept.trials["metrics.val_accuracy"].where(swept.trials["trial"] != 7, 0.1)
     found = surface(replace(swept, trials=swept.trials.assign(**{"metrics.val_accuracy": values})), "learned")
@@ -79,7 +79,7 @@ def test_a_diverged_trial_is_no_cliff(as_recorded: Study) -> None:
     assert found.mean.min() > 60
 
 
-def test_there_is_no_surface_without_trials_or_without_both_knobs(as_recorded: Study) -> None:
+def test_there_is_no_surface_without_trials_or_without_both_knobs(as_recorded: SweepFrame) -> None:
     assert surface(made(as_recorded, FEWEST - 1, 0.01), "learned") is None
     swept = made(as_recorded, 20, 0.01)
     fixed = replace(swept, trials=swept.trials.assign(**{"params.meta_interval": 3}))
@@ -88,7 +88,7 @@ def test_there_is_no_surface_without_trials_or_without_both_knobs(as_recorded: S
     assert "no response surface" in surfaces.figure(fixed).axes[0].texts[0].get_text()
 
 
-def test_axes_are_named_and_the_trials_drawn(as_recorded: Study) -> None:
+def test_axes_are_named_and_the_trials_drawn(as_recorded: SweepFrame) -> None:
     swept = made(as_recorded, 20, 0.01)
     found = surface(swept, "learned")
     assert found is not None

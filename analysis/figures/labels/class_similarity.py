@@ -28,7 +28,7 @@ from numpy.typing import NDArray
 from analysis.figures import style
 from analysis.frames.class_similarity import class_table, most_alike, off_diagonal_mass, symmetrised
 from analysis.frames.label_snapshots import Labels
-from analysis.frames.sweep_frame import Study
+from analysis.frames.sweep_frame import SweepFrame
 from harness.results import ResultFileError, Semantics
 from harness.statistics import MantelResult, mantel_test
 from harness.tracking.tracking_uri import TrackingError
@@ -118,7 +118,7 @@ def _agreement(one: NDArray[np.float64], other: NDArray[np.float64]) -> MantelRe
     return mantel_test(symmetrised(one), symmetrised(other), seed=0, symmetric=True)
 
 
-def references(study: Study) -> dict[str, NDArray[np.float64]]:
+def references(study: SweepFrame) -> dict[str, NDArray[np.float64]]:
     """What `harness.semantics` held the sweep's labels against, by its name; nothing where it was not asked."""
     with TemporaryDirectory() as folder:
         try:
