@@ -34,7 +34,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.compare import compare_sweeps as compare
     from harness.confirm.run import confirm
-    from harness.results import Confirmation, Distillation, Semantics, SweepSummary
+    from harness.results import Confirmation, Distillation, Provenance, Semantics, SweepSummary
     from harness.search.run import search
     from harness.space import Space
     from harness.space import load as load_space
@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Confirmation",
     "Distillation",
+    "Provenance",
     "RunConfig",
     "Semantics",
     "Space",
@@ -55,13 +56,12 @@ __all__ = [
     "train",
 ]
 
+_RESULTS = ("Confirmation", "Distillation", "Provenance", "Semantics", "SweepSummary")
+
 _LOCATIONS = {
-    "Confirmation": ("harness.results", "Confirmation"),
-    "Distillation": ("harness.results", "Distillation"),
+    **{name: ("harness.results", name) for name in _RESULTS},
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
-    "Semantics": ("harness.results", "Semantics"),
     "Space": ("harness.space", "Space"),
-    "SweepSummary": ("harness.results", "SweepSummary"),
     "load_space": ("harness.space", "load"),
 }
 """Public name → module and its name there."""

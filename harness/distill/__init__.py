@@ -8,7 +8,7 @@ same small student, and one student has no teacher:
     teachers   each arm's best, trained anew on the seed that the students are searched on
     students   a sweep of its own, NAME-distill: an arm a teacher, `from_ARM`, and `untaught`; all search the same
                parameters of training with as many trials each, the taught ones temperature and weight of distillation
-               (`harness.training.methods.distillation`) beside them
+               (`harness.training.methods.baselines.distillation`) beside them
     teachers   again, on fresh seeds, their own test accuracy measured
     students   the best of each arm on these seeds, by `harness.confirm`: paired, and judged as it judges
 
