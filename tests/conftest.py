@@ -1,4 +1,4 @@
-"""What the tests of commands share: running one as a user would, and one Ray cluster for the whole session."""
+"""Commands run as a user runs them, one Ray cluster and one object store for the session, and options of pytest."""
 
 import os
 import signal
@@ -10,16 +10,32 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.nursery import ROOT, nursery
+from tests.support.fork_server import ROOT, ForkedCommand, fork_server
 from tests.support.stores import CREDENTIALS, S3, served
 
-READ_LATE = {"XDG_CACHE_HOME"}
+READ_LATE = {"HOME", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "STUDY", "TRACKING_URI", "XDG_CACHE_HOME"}
 """Variables that no import reads."""
+
+Process = ForkedCommand | subprocess.Popen[str]
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--kills", type=int, default=20, help="how often a test kills the driver of a sweep (default 20)")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark tests that run alone as slow, and put files with slow tests first, so that the last files are short."""
+    for item in items:
+        if item.get_closest_marker("alone"):
+            item.add_marker("slow")
+    slow_files = {item.path for item in items if item.get_closest_marker("slow")}
+    items.sort(key=lambda item: item.path not in slow_files)
 
 
 @dataclass(frozen=True)
 class Result:
-    """What a command left: its exit code and all it printed, standard output and errors apart."""
+    """Exit code, standard output and standard error of a command."""
 
     code: int
     out: str
@@ -30,10 +46,14 @@ class Result:
         return self.out + self.err
 
 
-def start(
-    module: str, *arguments: str, cwd: Path = ROOT, within: Sequence[str] = (), **environment: str
-) -> subprocess.Popen[str]:
-    """`python -m MODULE ARGUMENTS`, in a process group of its own; by the command `within`, if any."""
+def start(module: str, *arguments: str, cwd: Path = ROOT, within: Sequence[str] = (), **environment: str) -> Process:
+    """Start `python -m MODULE ARGUMENTS` in a process group of its own.
+
+    It is forked off a process that has done the imports, unless `environment` has a variable that imports read, or
+    `within` a command that is to run it.
+    """
+    if not within and environment.keys() <= READ_LATE:
+        return fork_server().start(module, arguments, cwd, **environment)
     return subprocess.Popen(
         [*within, sys.executable, "-m", module, *arguments],
         cwd=cwd,
@@ -46,33 +66,28 @@ def start(
     )
 
 
-def finish(process: subprocess.Popen[str], timeout: float = 240) -> Result:
+def finish(process: Process, timeout: float = 240) -> Result:
+    """Wait for a command's end; it fails the test if that takes more than `timeout` seconds."""
     try:
         out, err = process.communicate(timeout=timeout)
     except subprocess.TimeoutExpired:
         os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate()
         pytest.fail(f"still running after {timeout} s\n{out}\n{err}")
+    assert process.returncode is not None
     return Result(process.returncode, out, err)
 
 
 def run(module: str, *arguments: str, cwd: Path = ROOT, timeout: float = 240, **environment: str) -> Result:
-    """The same to its end; forked off a process with the imports done, unless an environment matters to these."""
-    if environment.keys() - READ_LATE or not module.startswith("harness."):
-        return finish(start(module, *arguments, cwd=cwd, **environment), timeout)
-    child = nursery().start(module, arguments, cwd, **environment)
-    code = child.wait(timeout)
-    if code is None:
-        child.kill()
-        pytest.fail("\n".join([f"still running after {timeout} s", *child.printed()]))
-    return Result(code, *child.printed())
+    """Run `python -m MODULE ARGUMENTS` to its end."""
+    return finish(start(module, *arguments, cwd=cwd, **environment), timeout)
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_makereport(
     item: pytest.Item, call: pytest.CallInfo[None]
 ) -> Generator[None, pytest.TestReport, pytest.TestReport]:
-    """A test that lacks something is skipped with a word; in CI, where `.ci/run` installs it all, it fails."""
+    """Turn a skipped test into a failed one in CI, where `.ci/run` installs all that tests need."""
     report = yield
     if report.skipped and os.environ.get("CI") and not hasattr(report, "wasxfail"):
         report.outcome = "failed"
@@ -81,13 +96,19 @@ def pytest_runtest_makereport(
 
 
 @pytest.fixture(scope="session")
-def ray_address(tmp_path_factory: pytest.TempPathFactory, credentials: None) -> Iterator[str]:
-    """One cluster of two pretended CPUs for the session; commands join it with --address."""
+def worker_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """XDG_CACHE_HOME of the workers of the session's cluster."""
+    return tmp_path_factory.mktemp("node")
+
+
+@pytest.fixture(scope="session")
+def ray_address(worker_cache: Path, credentials: None) -> Iterator[str]:
+    """Address of the session's Ray cluster, which has two CPUs; commands join it with --address."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray
 
-    with pytest.MonkeyPatch.context() as workers:  # they keep what they are started with
-        workers.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("node")))
+    with pytest.MonkeyPatch.context() as environment:  # workers keep the one they are started with
+        environment.setenv("XDG_CACHE_HOME", str(worker_cache))
         context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield context.address_info["gcs_address"]
     ray.shutdown()
@@ -95,7 +116,7 @@ def ray_address(tmp_path_factory: pytest.TempPathFactory, credentials: None) -> 
 
 @pytest.fixture(scope="session", autouse=True)
 def credentials() -> Iterator[None]:
-    """What opens a store of the tests, for every command and every Ray that they start."""
+    """Credentials of the object store, for every command and every Ray that tests start."""
     with pytest.MonkeyPatch.context() as environment:
         for name, value in CREDENTIALS.items():
             environment.setenv(name, value)

@@ -5,7 +5,6 @@ import os
 import re
 import shutil
 import signal
-import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,38 +12,13 @@ from typing import Any
 
 import pytest
 
-from tests.conftest import ROOT, Result, finish, run, start
-from tests.support.kills import OFTEN, ended, wait_for_file, workers
+from harness.tracking.spool import event_log
+from harness.tracking.spool.events import DatasetUsed
+from tests.conftest import Result, finish, run, start
+from tests.support.kills import OFTEN, ended, wait_for_file, wait_until, workers
 
 SMALL = ("epochs=3", "width=32")
 CONFIRMED = ("--top", "2", "--seeds", "2")
-
-WATCH = '''
-"""Python runs this at its start, in every process: each opening of the test part leaves a line behind."""
-
-import os, sys
-from importlib.abc import MetaPathFinder
-from importlib.machinery import PathFinder
-
-class Watch(MetaPathFinder):
-    def find_spec(self, name, path=None, target=None):
-        if name != "harness.training.data.pool":
-            return None
-        spec = PathFinder.find_spec(name, path, target)
-        load = spec.loader.exec_module
-        def load_watched(module):
-            load(module)
-            open_test = module.load_test
-            def watched(config):
-                with open(os.environ["OPENED"], "a") as file:
-                    file.write(f"{config.seed}\\n")
-                return open_test(config)
-            module.load_test = watched
-        spec.loader.exec_module = load_watched
-        return spec
-
-sys.meta_path.insert(0, Watch())
-'''
 
 
 @dataclass(frozen=True)
@@ -78,32 +52,21 @@ class Sweep:
 
 @dataclass(frozen=True)
 class Confirmed(Sweep):
-    """A sweep really searched, then confirmed: what the commands printed, and when the test part was opened."""
+    """A sweep that was searched and confirmed, and what the confirmation printed."""
 
     result: Result
-    opened_by_search: tuple[str, ...]
-    opened_by_confirm: tuple[str, ...]
 
 
 @pytest.fixture(scope="module")
 def confirmed(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Confirmed:
-    """Both commands start a Ray of their own here, whose workers inherit the watch."""
-    runs, watch = tmp_path_factory.mktemp("runs"), tmp_path_factory.mktemp("watch")
-    (watch / "sitecustomize.py").write_text(WATCH)
-    opened = watch / "opened"
-    opened.touch()
-    environment = {"PYTHONPATH": os.pathsep.join([str(watch), str(ROOT)]), "OPENED": str(opened)}
+    runs = tmp_path_factory.mktemp("runs")
     overrides = [argument for change in SMALL for argument in ("--set", change)]
-    searched = run(
-        *("harness.search", "--space", "label_lr.yaml", *overrides, "--trials", "6", "--runs-dir", str(runs)),
-        **environment,
-    )
+    shared = ("--runs-dir", str(runs), "--address", ray_address)
+    searched = run("harness.search", "--space", "label_lr.yaml", *overrides, "--trials", "6", *shared)
     assert searched.code == 0, searched.all
-    before = tuple(opened.read_text().split())
-    result = run("harness.confirm", "label_lr", *CONFIRMED, "--runs-dir", str(runs), **environment)
+    result = run("harness.confirm", "label_lr", *CONFIRMED, *shared)
     assert result.code == 0, result.all
-    after = tuple(opened.read_text().split())[len(before) :]
-    return Confirmed(runs, ray_address, result, before, after)
+    return Confirmed(runs, ray_address, result)
 
 
 def pretended(
@@ -153,9 +116,17 @@ def test_it_ends_with_a_table_a_verdict_and_the_next_commands(confirmed: Confirm
 
 
 def test_the_search_never_opens_the_test_part_and_a_confirmation_once_a_run(confirmed: Confirmed) -> None:
-    assert confirmed.opened_by_search == ()
-    seeds = confirmed.found["arms"]["learned"]["seeds"]
-    assert sorted(confirmed.opened_by_confirm) == sorted(str(seed) for seed in seeds for _ in range(4))
+    """By what workers say of the data they open; tests/tuning/test_closed_test_part.py watches them do it."""
+    records = [record for record, _ in event_log.read_events(confirmed.folder / "spool")]
+    used = [
+        (record.trial, part["context"])
+        for record in records
+        if isinstance(record, DatasetUsed)
+        for part in record.parts
+    ]
+    opened = [trial for trial, context in used if context == "test"]
+    assert len(set(opened)) == len(opened) == 8
+    assert min(opened) >= 1_000_000, "runs of the confirmation"
 
 
 def test_every_configuration_ran_on_the_same_fresh_seeds(confirmed: Confirmed) -> None:
@@ -263,13 +234,8 @@ def test_more_seeds_extend_what_is_there_and_the_second_look_is_told(confirmed: 
     assert sweep.found["n"] == 3, "seeds that were run are not left out"
 
 
-def wait_for_results(sweep: Sweep, count: int, timeout: float = 120) -> None:
-    until = time.monotonic() + timeout
-    while time.monotonic() < until:
-        if len(sweep.results()) >= count:
-            return
-        time.sleep(0.02)
-    pytest.fail(f"no {count} results within {timeout} s")
+def wait_for_results(sweep: Sweep, count: int) -> None:
+    wait_until(lambda: len(sweep.results()) >= count)
 
 
 def test_a_killed_driver_loses_and_repeats_nothing(confirmed: Confirmed, tmp_path: Path) -> None:
@@ -313,7 +279,7 @@ def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
 
 @pytest.mark.slow
 def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
-    one = ("baselines={}", "epochs=300", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64", OFTEN[1])
+    one = ("baselines={}", "epochs=150", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64", OFTEN[1])
     calm, killed = (pretended(tmp_path / name, ray_address, *one) for name in ("calm", "killed"))
     assert calm.confirm("--seeds", "1").code == 0
     with ended(start("harness.confirm", *killed.command("--seeds", "1"))) as process:

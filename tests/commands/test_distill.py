@@ -220,7 +220,7 @@ class Distilled(Sweep):
 
 @pytest.fixture(scope="module")
 def distilled(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Distilled:
-    sweep = pretended(tmp_path_factory.mktemp("runs"), ray_address)
+    sweep = pretended(tmp_path_factory.mktemp("runs"), ray_address, "baselines.label_smoothing=null")
     result = distill(sweep, "--trials", str(TRIALS), "--seeds", str(SEEDS))
     assert result.code == 0, result.all
     return Distilled(sweep.runs, ray_address, result)
@@ -239,7 +239,7 @@ def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distille
     assert all(len(line.rstrip()) <= 80 for line in table), out
     for name in (*(f"{arm}-{one['teacher']['trial']}" for arm, one in told["arms"].items() if one["teacher"]), "none"):
         assert any(line.startswith(name) for line in table), out
-    assert [pair["arm"] for pair in told["against_one_hot"]] == ["learned", "label_smoothing"]
+    assert [pair["arm"] for pair in told["against_one_hot"]] == ["learned"]
     assert "\x1b" not in out
 
 
@@ -252,11 +252,11 @@ def test_each_student_learned_from_the_teacher_of_its_seed_and_tests_stayed_clos
     assert seeds == {tuple(one["teacher"]["seeds"]) for one in told["arms"].values() if one["teacher"]}
     assert len(next(iter(seeds))) == SEEDS
     results = {file: json.loads(file.read_text()) for file in distilled.folder.glob("distill/*/*/result.json")}
-    assert len(results) == 3 * (1 + SEEDS)
+    assert len(results) == 2 * (1 + SEEDS)
     closed = [file for file, one in results.items() if not one["result"]["test"]]
     assert {file.parent.name for file in closed} == {str(load_students(distilled).search.seed)}
     files = list((distilled.runs / "label_lr-distill").glob("confirm/from_*/*/result.json"))
-    assert len(files) == 3 * SEEDS
+    assert len(files) == 2 * SEEDS
     for file in files:
         config = RunConfig(**json.loads(file.read_text())["config"])
         assert (Path(config.teacher) / str(config.seed) / "logits.npz").is_file()
@@ -275,10 +275,10 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
     sweep = server.sweep("label_lr")
     assert sweep.tags["distillation"] == distilled.told["verdict"]
     teachers = sweep.trials("teacher")
-    assert len(teachers) == 3 * (1 + SEEDS)
+    assert len(teachers) == 2 * (1 + SEEDS)
     assert set(teachers["state"]) == {"complete"}
-    assert teachers["metrics.test_accuracy"].isna().sum() == 3, "those that the search of the students rests on"
-    assert len(server.sweep("label_lr-distill").trials("confirmation")) == 4 * SEEDS
+    assert teachers["metrics.test_accuracy"].isna().sum() == 2, "those that the search of the students rests on"
+    assert len(server.sweep("label_lr-distill").trials("confirmation")) == 3 * SEEDS
 
 
 @pytest.mark.slow
@@ -293,7 +293,7 @@ def test_the_same_command_runs_nothing_a_larger_one_what_is_missing(distilled: D
     more = distill(distilled, "--trials", str(TRIALS), "--seeds", str(SEEDS + 1))
     assert more.code == 0, more.all
     after = distilled.lessons()
-    assert len(after) == len(before) + 3
+    assert len(after) == len(before) + 2
     assert {file: after[file] for file in before if file != lost} == {f: t for f, t in before.items() if f != lost}
     assert after[lost] > before[lost]
     assert distilled.told["arms"]["learned"]["student"]["seeds"][:SEEDS] == told["arms"]["learned"]["student"]["seeds"]

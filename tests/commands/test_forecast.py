@@ -12,7 +12,7 @@ from harness.search.forecast import Cost, forecast
 from harness.search.plan import STARTUP_SECONDS, room
 from harness.space import Resources, Space, load
 from tests.conftest import ROOT, run
-from tests.support.heads import head
+from tests.support.ray_clusters import head
 
 SLEEPY = """
 import time

@@ -1,13 +1,8 @@
 """`python -m harness.search` as a user meets it: real Ray, real MLflow, real files."""
 
 import json
-import os
-import random
 import re
-import signal
 import sqlite3
-import textwrap
-import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,10 +10,9 @@ from typing import Any
 import numpy as np
 import pytest
 
-from tests.conftest import ROOT, Result, finish, lines, run, start
-from tests.support.kills import OFTEN, ended, wait_for_file, workers
-from tests.support.nursery import nursery
-from tests.support.outcomes import entries, told
+from tests.conftest import ROOT, Result, lines, run
+from tests.support.faulty_network import BROKEN
+from tests.support.trial_records import comparable_trials, trial_records
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=3", "--set", "width=32")
 
@@ -254,84 +248,6 @@ def test_no_trial_completed_is_exit_code_one(tmp_path: Path, ray_address: str) -
     assert "no trial completed" in result.out
 
 
-def slow_sweep(runs: Path, address: str, *more: str) -> list[str]:
-    """Trials of some seconds each, so that there is time to interfere."""
-    long = ("--space", "label_lr.yaml", "--set", "epochs=60", "--set", "search.pruner=none", "--set", "width=64")
-    return [*long, "--trials", "4", "--set", "baselines={}", "--address", address, "--runs-dir", str(runs), *more]
-
-
-def wait_for_trials(folder: Path, count: int, timeout: float = 90) -> None:
-    """Until so many trials have been measured."""
-    until = time.monotonic() + timeout
-    while time.monotonic() < until:
-        spool = folder / "spool" / "events.log"
-        if spool.exists() and len(set(re.findall(rb'"EpochMetrics","trial":(\d+)', spool.read_bytes()))) >= count:
-            return
-        time.sleep(0.05)
-    pytest.fail(f"no {count} trials measured within {timeout} s")
-
-
-def test_ctrl_c_keeps_the_state_and_the_same_command_goes_on(tmp_path: Path, ray_address: str) -> None:
-    command = slow_sweep(tmp_path, ray_address)
-    process = start("harness.search", *command)
-    wait_for_trials(tmp_path / "label_lr", 3)
-    process.send_signal(signal.SIGINT)
-    interrupted = finish(process, timeout=60)
-    assert interrupted.code == 130, interrupted.all
-    assert "go on:" in interrupted.out
-    done = read(tmp_path / "label_lr")["states"]["complete"]
-    assert 1 <= done < 4
-    resumed = run("harness.search", *command)
-    assert resumed.code == 0, resumed.all
-    assert read(tmp_path / "label_lr")["states"] == {"complete": 4, "pruned": 0, "failed": 0}
-
-
-@pytest.mark.slow
-def test_a_killed_driver_loses_and_repeats_nothing(tmp_path: Path, ray_address: str) -> None:
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert run("harness.search", *slow_sweep(calm, ray_address)).code == 0
-    process = start("harness.search", *slow_sweep(killed, ray_address))
-    wait_for_trials(killed / "label_lr", 2)
-    os.killpg(process.pid, signal.SIGKILL)
-    finish(process, timeout=30)
-    assert run("harness.search", *slow_sweep(killed, ray_address)).code == 0
-
-    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-
-    calm_entries, killed_entries = entries(calm / "label_lr"), entries(killed / "label_lr")
-    assert [entry.state for entry in killed_entries] == ["complete"] * 4
-    assert killed_entries[0].params == calm_entries[0].params
-    assert killed_entries[0].curve == calm_entries[0].curve, "what was cut off ends as if it had not been"
-    curves = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr").curves(["val_accuracy"])
-    counts = curves.groupby("trial")["step"].agg(["count", "nunique"])
-    assert (counts["count"] == 60).all()
-    assert (counts["nunique"] == 60).all()
-
-
-@pytest.mark.slow
-def test_two_drivers_on_one_sweep_the_second_is_refused(tmp_path: Path, ray_address: str) -> None:
-    command = slow_sweep(tmp_path, ray_address)
-    first = start("harness.search", *command)
-    wait_for_trials(tmp_path / "label_lr", 1)
-    second = run("harness.search", *command)
-    assert second.code == 2
-    assert f"process {first.pid} on " in second.err
-    first.send_signal(signal.SIGINT)
-    assert finish(first, timeout=60).code == 130
-
-
-@pytest.mark.slow
-def test_a_time_budget_ends_the_sweep_and_a_later_call_goes_on(tmp_path: Path, ray_address: str) -> None:
-    command = slow_sweep(tmp_path, ray_address, "--concurrency", "1")
-    began = time.monotonic()
-    short = run("harness.search", *command, "--time-budget", "9", "--set", "epochs=400")
-    assert short.code in (0, 1), short.all
-    assert time.monotonic() - began < 45
-    summary = read(tmp_path / "label_lr")
-    assert sum(summary["states"].values()) < 4
-    assert "go on:" in short.out
-
-
 @pytest.mark.slow
 @pytest.mark.alone
 def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing(
@@ -348,74 +264,9 @@ def test_an_extra_trial_costs_under_a_fifth_of_a_second_beyond_its_own_computing
         for record, _ in event_log.read_events(tmp_path / "label_lr" / "spool")
         if isinstance(record, events.TrialEnded)
     }
-    computing = {entry.number: entry.seconds for entry in entries(tmp_path / "label_lr")}
+    computing = {entry.number: entry.seconds for entry in trial_records(tmp_path / "label_lr")}
     extra = [ends[n] - ends[n - 1] - computing[n] for n in range(1, 24)]
     assert sorted(extra)[len(extra) // 2] < 0.2, extra
-
-
-@pytest.mark.slow
-def test_fifty_kills_of_the_driver_at_random_moments_change_nothing(tmp_path: Path, ray_address: str) -> None:
-    """One at a time, so that the pruner judges each trial by the same others: both sweeps must end the same."""
-    fixed = ("--trials", "24", "--set", "epochs=25", "--set", "search.sampler=random", "--concurrency", "1")
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-
-    def command(runs: Path) -> list[str]:
-        return [*SMALL, *fixed, "--address", ray_address, "--runs-dir", str(runs)]
-
-    assert run("harness.search", *command(calm)).code == 0
-    moments = random.Random(50)
-    ends = []
-    for _ in range(50):
-        driver = nursery().start("harness.search", command(killed))
-        code = driver.wait(moments.uniform(0.2, 3))
-        ends.append(driver.kill() if code is None else code)
-    assert set(ends) <= {0, -9}
-    assert ends.count(-9) >= 40, "there was something left to kill"
-    last = run("harness.search", *command(killed))
-    assert last.code == 0, last.all
-
-    assert told(killed / "label_lr") == told(calm / "label_lr")
-    trials = entries(killed / "label_lr")
-    assert {entry.state for entry in trials} == {"complete", "pruned"}, "the pruner had something to decide"
-
-    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-
-    sweep = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
-    states = sweep.trials().set_index("trial")["state"].to_dict()
-    assert states == {entry.number: entry.state for entry in trials}
-    steps = sweep.curves(["val_accuracy"]).groupby("trial")["step"].agg(list).to_dict()
-    assert steps == {entry.number: sorted(entry.curve) for entry in trials}
-
-
-@pytest.mark.slow
-def test_a_killed_worker_is_replaced_and_its_trial_ends_as_if_nothing_had_been(
-    tmp_path: Path, ray_address: str
-) -> None:
-    long = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "search.pruner=none", "--set", "width=64")
-    fixed = (*long, *OFTEN, "--set", "baselines={}", "--trials", "1", "--address", ray_address)
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert run("harness.search", *fixed, "--runs-dir", str(calm)).code == 0
-    with ended(start("harness.search", *fixed, "--runs-dir", str(killed))) as process:
-        wait_for_file(killed / "label_lr" / "trials" / "0", "checkpoint.pt", process)
-        (worker,) = workers(r"\w*Trainable")
-        worker.kill()
-        result = finish(process)
-    assert result.code == 0, result.all
-    assert read(killed / "label_lr")["states"] == {"complete": 1, "pruned": 0, "failed": 0}
-    (one,), (other,) = entries(calm / "label_lr"), entries(killed / "label_lr")
-    assert (other.params, other.curve) == (one.params, one.curve)
-    assert len(other.curve) == 250
-    for name in ("labels.npz", "label_history.npz"):
-        undisturbed = np.load(calm / "label_lr" / "trials" / "0" / name)
-        arrays = np.load(killed / "label_lr" / "trials" / "0" / name)
-        assert sorted(arrays) == sorted(undisturbed)
-        assert all(np.array_equal(arrays[key], undisturbed[key]) for key in arrays)
-
-    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-
-    sweep = MlflowReader(f"sqlite:///{killed}/mlflow.db").sweep("label_lr")
-    assert list(sweep.trials()["trial"]) == [0]
-    assert sorted(sweep.curves(["val_accuracy"])["step"]) == list(range(1, 251))
 
 
 @pytest.mark.slow
@@ -426,7 +277,7 @@ def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
     from harness.training.config.run_config import RunConfig
     from harness.training.data import load_splits
 
-    arguments = ("--set", "epochs=100", "--trials", "6", "--log-models", "--system-metrics")
+    arguments = ("--set", "epochs=60", "--trials", "3", "--log-models", "--system-metrics")
     result = run(
         "harness.search",
         *("--space", "label_lr.yaml", *arguments, "--address", ray_address, "--runs-dir", str(tmp_path)),
@@ -486,37 +337,34 @@ def test_one_at_a_time_the_same_seed_gives_the_same_sweep(tmp_path: Path, ray_ad
     arguments += ("--set", "search.sampler={type: tpe, startup_trials: 1}", "--address", ray_address)
     for runs in ("one", "other"):
         assert run("harness.search", *arguments, "--runs-dir", str(tmp_path / runs)).code == 0
-    assert told(tmp_path / "one" / "label_lr") == told(tmp_path / "other" / "label_lr")
+    assert comparable_trials(tmp_path / "one" / "label_lr") == comparable_trials(tmp_path / "other" / "label_lr")
 
 
-def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path) -> None:
-    """A failure that is not the trial's fault, and is put right. On a Ray of its own, whose workers see the path."""
-    network = """
-    import pathlib
-
-    from torch import nn
-
-    def build(shape, classes, width):
-        if pathlib.Path(__file__).with_name("broken").exists():
-            raise OSError("the disk is not there")
-        return nn.Sequential(nn.Flatten(), nn.Linear(64, classes))
-    """
-    (tmp_path / "network.py").write_text(textwrap.dedent(network))
-    (tmp_path / "broken").touch()
-    runs = tmp_path / "runs"
-    arguments = (*SMALL, "--set", "model=network:build", "--trials", "3", "--runs-dir", str(runs))
-    path = os.pathsep.join([str(ROOT), str(tmp_path)])
-    broken = run("harness.search", *arguments, PYTHONPATH=path)
+def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path, ray_address: str, worker_cache: Path) -> None:
+    """A failure that is not the trial's fault, and that is repaired."""
+    network = ("--set", "model=tests.support.faulty_network:network", "--set", f"width={BROKEN}")
+    arguments = (*SMALL, *network, "--trials", "3", "--address", ray_address, "--runs-dir", str(tmp_path))
+    (worker_cache / "broken").touch()
+    broken = run("harness.search", *arguments)
     assert broken.code == 1, broken.all
     assert "failed: OSError: the disk is not there" in broken.out
-    assert read(runs / "label_lr")["states"] == {"complete": 0, "pruned": 0, "failed": 3}
-    (tmp_path / "broken").unlink()
-    again = run("harness.search", *arguments, "--retry-failed", PYTHONPATH=path)
+    assert read(tmp_path / "label_lr")["states"] == {"complete": 0, "pruned": 0, "failed": 3}
+    (worker_cache / "broken").unlink()
+    again = run("harness.search", *arguments, "--retry-failed")
     assert again.code == 0, again.all
-    summary = read(runs / "label_lr")
-    assert summary["states"]["failed"] == 0
-    assert sum(summary["states"].values()) == 3
-    assert [entry.number for entry in entries(runs / "label_lr")] == [0, 1, 2]
+    states = read(tmp_path / "label_lr")["states"]
+    assert (states["failed"], sum(states.values())) == (0, 3)
+    assert [record.number for record in trial_records(tmp_path / "label_lr")] == [0, 1, 2]
+
+
+@pytest.mark.slow
+def test_a_time_budget_ends_the_sweep(tmp_path: Path, ray_address: str) -> None:
+    long = ("--space", "label_lr.yaml", "--set", "epochs=400", "--set", "search.pruner=none", "--set", "width=64")
+    command = (*long, "--trials", "40", "--concurrency", "1", "--address", ray_address, "--runs-dir", str(tmp_path))
+    result = run("harness.search", *command, "--time-budget", "9")
+    assert result.code in (0, 1), result.all
+    assert sum(read(tmp_path / "label_lr")["states"].values()) < 40
+    assert "go on:" in result.out
 
 
 BAD = {
@@ -586,7 +434,7 @@ def test_the_plan_s_first_suggestion_is_the_sweep_s(swept: Swept) -> None:
     plan = run("harness.search", *SMALL, "--dry-run")
     number = re.search(r"learned-0 +label_lr (\S+),", plan.out)
     assert number is not None, plan.out
-    assert float(number[1]) == pytest.approx(entries(swept.runs / "label_lr")[0].params["label_lr"], rel=0.01)
+    assert float(number[1]) == pytest.approx(trial_records(swept.runs / "label_lr")[0].params["label_lr"], rel=0.01)
 
 
 def test_the_notebook_reads_the_sweep_back_from_mlflow(swept: Swept, tmp_path: Path) -> None:

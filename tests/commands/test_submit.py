@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, run
-from tests.support.heads import head
+from tests.support.ray_clusters import head
 from tests.tracking.conftest import free_port
 
 OWN = """

@@ -16,8 +16,8 @@ import pytest
 
 from harness.tuning.cluster.address import ClusterError, check_address
 from tests.conftest import ROOT, Result, finish, run, start
-from tests.support.heads import QUIET, alive, growing, head
 from tests.support.kills import OFTEN, ended, wait_for_file
+from tests.support.ray_clusters import QUIET, alive, growing, head
 from tests.support.stores import S3, names
 
 SMALL = ("--space", "label_lr.yaml", "--set", "epochs=2", "--set", "width=16", "--trials", "3")
@@ -135,7 +135,7 @@ def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str,
     own.mkdir()
     where = {"XDG_CACHE_HOME": str(own / "cache")}  # of that name on both, and to each its own
     with node(address, tmp_path / "node.log", own=own, **where):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", url, **OPEN, **where)
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", url, **where)
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
     there = names(url)
@@ -150,7 +150,7 @@ def test_a_store_that_a_node_does_not_reach_is_refused_with_its_name(address: st
     store.mkdir()
     where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
     with node(address, tmp_path / "node.log", own=store):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **OPEN, **where)
+        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **where)
     refused(
         result,
         f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr",
@@ -182,7 +182,7 @@ def test_an_autoscaler_brings_nodes_for_a_sweep_and_takes_them_away_after_it(tmp
     with growing(tmp_path, cpus=1, most=2, idle_seconds=6) as address:
         wait_for(lambda: reached(address) and alive(address) == 1, log)
         command = (*words, "--address", address, "--runs-dir", str(tmp_path / "runs"))
-        with ended(start("harness.search", *command, **OPEN)) as process:
+        with ended(start("harness.search", *command)) as process:
             while process.poll() is None:
                 most = max(most, alive(address) - 1)
                 time.sleep(0.5)

@@ -8,14 +8,14 @@ from typing import Any
 import pytest
 
 from tests.conftest import Result, run
-from tests.support.faulty import DIES, GOOD, GREEDY, HANGS
-from tests.support.outcomes import entries
+from tests.support.faulty_network import DIES, GOOD, GREEDY, HANGS
+from tests.support.trial_records import trial_records
 
 pytestmark = pytest.mark.slow
 
 SPACE = f"""
 study: faulty
-fixed: {{dataset: digits, noise: symmetric, noise_rate: 0.4, model: "tests.support.faulty:network", epochs: 2}}
+fixed: {{dataset: digits, noise: symmetric, noise_rate: 0.4, model: "tests.support.faulty_network:network", epochs: 2}}
 arms:
   ours:
     method: one_hot
@@ -45,7 +45,7 @@ class Faulty:
         self.result = run("harness.search", *self.words)
 
     def trial(self, width: int) -> int:
-        (number,) = [entry.number for entry in entries(self.folder) if entry.params["width"] == width]
+        (number,) = [entry.number for entry in trial_records(self.folder) if entry.params["width"] == width]
         return number
 
     def reason(self, width: int) -> str:

@@ -3,14 +3,13 @@
 import json
 import os
 import signal
-import subprocess
 import time
 from pathlib import Path
 
 import psutil
 import pytest
 
-from tests.conftest import finish, run, start
+from tests.conftest import Process, finish, run, start
 from tests.support.kills import ended, wait_for_file
 
 pytestmark = pytest.mark.slow
@@ -19,12 +18,12 @@ SWEEP = ("--space", "label_lr.yaml", "--set", "epochs=30", "--set", "width=64", 
 SWEEP += ("--set", "baselines={}", "--trials", "4")
 
 
-def press_ctrl_c(process: subprocess.Popen[str]) -> None:
+def press_ctrl_c(process: Process) -> None:
     """As a terminal does: the whole group hears it, Ray's processes too."""
     os.killpg(process.pid, signal.SIGINT)
 
 
-def below(process: subprocess.Popen[str]) -> list[psutil.Process]:
+def below(process: Process) -> list[psutil.Process]:
     return psutil.Process(process.pid).children(recursive=True)
 
 

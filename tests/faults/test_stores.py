@@ -8,7 +8,6 @@ import importlib
 import json
 import re
 import socket
-import subprocess
 import threading
 import time
 import urllib.request
@@ -22,11 +21,12 @@ import pytest
 from harness.common.urls import BadUrl, Url
 from harness.tuning.storage import object_store
 from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL
-from tests.conftest import Result, finish, run, start
+from tests.conftest import Process, Result, finish, run, start
+from tests.support.fork_server import ForkedCommand
 from tests.support.kills import ended
-from tests.support.outcomes import told
 from tests.support.short_intervals import EXPIRY_SECONDS
 from tests.support.stores import S3, names, served
+from tests.support.trial_records import comparable_trials
 from tests.tracking.conftest import free_port
 
 pytestmark = pytest.mark.timeout(600)
@@ -76,7 +76,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Iterato
     command = [*SMALL, "--address", ray_address, "--tracking-uri", f"sqlite:///{home}/mlflow.db"]
     assert run("harness.search", *command, "--runs-dir", str(home / "disk"), "--name", "undisturbed").code == 0
 
-    def driver(machine: str) -> subprocess.Popen[str]:
+    def driver(machine: str) -> Process:
         where = {"XDG_CACHE_HOME": str(home / machine)}
         return start("tests.support.short_intervals", *command, "--runs-dir", url, **where)
 
@@ -125,9 +125,9 @@ def test_a_sweep_killed_on_one_machine_and_cut_off_on_another_ends_as_an_undistu
 
     assert swept.last.code == 0, swept.last.all
     assert swept.last.err == ""
-    undisturbed = told(swept.undisturbed)
+    undisturbed = comparable_trials(swept.undisturbed)
     assert len(undisturbed) == TRIALS
-    assert told(swept.copy("one")) == undisturbed, "each trial once, with the same curve"
+    assert comparable_trials(swept.copy("one")) == undisturbed, "each trial once, with the same curve"
     assert swept.last.out.splitlines()[0].endswith(f"→ {Url.parse(swept.url) / 'label_lr'}")
     assert f"--runs-dir '{swept.url}'" in swept.last.out
     sweep = MlflowReader(f"sqlite:///{swept.machines}/mlflow.db").sweep("label_lr")
@@ -153,7 +153,7 @@ def test_the_store_holds_what_a_disk_would_and_trials_ran_on_the_workers(swept: 
     there = {name.removeprefix("label_lr/") for name in names(swept.url)}
     sweep = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "provenance.json", "summary.json", "report.html"}
     assert sweep <= there
-    complete = [number for number, _, state, *_ in told(swept.undisturbed) if state == "complete"]
+    complete = [number for number, _, state, *_ in comparable_trials(swept.undisturbed) if state == "complete"]
     assert complete
     assert {f"trials/{number}/labels.npz" for number in complete} <= there
     others = [name for name in there - sweep if not name.startswith("confirm")]
@@ -212,8 +212,8 @@ def test_the_dashboard_shows_it(swept: Swept) -> None:
     where = {"XDG_CACHE_HOME": str(swept.machines / "nine")}
     command = ("harness.dashboard", "label_lr", "--runs-dir", swept.url, "--port", port)
     with ended(start(*command, **where)) as process:
-        assert process.stdout is not None
-        assert f"http://127.0.0.1:{port}/dashboard/" in process.stdout.readline()
+        assert isinstance(process, ForkedCommand)
+        wait_for(lambda: f"http://127.0.0.1:{port}/dashboard/" in process.output())
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/studies", timeout=30) as answer:
             studies = {study["study_name"] for study in json.load(answer)["study_summaries"]}
     assert studies == {"learned", "one_hot", "label_smoothing"}

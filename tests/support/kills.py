@@ -1,24 +1,25 @@
-"""What tests wait for before they kill, and whom: workers of this session's own cluster, and of no other here."""
+"""Waiting for a moment of a sweep, and finding the workers of the session's cluster to kill them."""
 
 import os
 import re
 import signal
-import subprocess
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
 import pytest
 
+from tests.conftest import Process
+
 OFTEN = ("--set", "search.resources.checkpoint_seconds=0.2")
-"""A checkpoint soon, so that a trial need not be long to be killed behind one."""
+"""A checkpoint every 0.2 s, so that even a short trial has one when it is killed."""
 
 
 @contextmanager
-def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
-    """The process and its group are gone afterwards, also where a test failed before it was through with it."""
+def ended(process: Process) -> Iterator[Process]:
+    """Kill the process and its group at the end if they still run."""
     try:
         yield process
     finally:
@@ -27,18 +28,23 @@ def ended(process: subprocess.Popen[str]) -> Iterator[subprocess.Popen[str]]:
             process.communicate()
 
 
-def wait_for_file(folder: Path, pattern: str, process: subprocess.Popen[str], timeout: float = 240) -> Path:
-    """The first file of the pattern that there is, while the process lives."""
+def wait_until(condition: Callable[[], object], process: Process | None = None, timeout: float = 240) -> None:
+    """Wait until a condition holds; fail when `process` ends before, or after `timeout` seconds."""
     until = time.monotonic() + timeout
-    while not (found := list(folder.glob(pattern))):
-        if process.poll() is not None or time.monotonic() > until:
-            pytest.fail(f"no {pattern} in {folder} within {timeout} s, or before the process's end")
+    while not condition():
+        if time.monotonic() > until or (process is not None and process.poll() is not None):
+            pytest.fail(f"the condition did not hold within {timeout} s, or before the process's end")
         time.sleep(0.02)
-    return found[0]
+
+
+def wait_for_file(folder: Path, pattern: str, process: Process, timeout: float = 240) -> Path:
+    """The first file that matches the pattern, while the process runs."""
+    wait_until(lambda: list(folder.glob(pattern)), process, timeout)
+    return next(folder.glob(pattern))
 
 
 def workers(title: str) -> list[psutil.Process]:
-    """Actors of the session's cluster whose class has this name."""
+    """Actors of the session's cluster whose class name matches."""
     found = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):

@@ -16,6 +16,7 @@ def test_the_interval_of_ratios_is_students_over_their_logarithms() -> None:
     assert (low, high) == (pytest.approx(1.1 * math.exp(-half)), pytest.approx(1.1 * math.exp(half)))
 
 
+@pytest.mark.alone
 def test_a_result_holds_the_loop_less_than_a_millisecond_with_the_server_away(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -144,6 +144,7 @@ def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: 
     assert found.artifacts == ("trials/labels.npz", str(outside))
 
 
+@pytest.mark.alone
 def test_an_append_takes_less_than_a_millisecond(tmp_path: Path) -> None:
     metrics = {f"metric_{i}": i / 7 for i in range(10)}
     with EventLog(tmp_path) as log:

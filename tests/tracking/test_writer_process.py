@@ -338,7 +338,7 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
     assert shown(store)["a study"]["status"] == "FINISHED"
 
 
-@pytest.mark.slow
+@pytest.mark.alone
 @pytest.mark.parametrize("fault", ["drop", "503", "hang"])
 def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
     fault: Fault, log_folder: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch

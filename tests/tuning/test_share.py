@@ -10,12 +10,12 @@ import torch
 from harness.tuning.worker import runner
 from harness.tuning.worker.options import WorkerOptions
 from tests.conftest import ROOT, run
-from tests.support.faulty import GOOD, GREEDY
-from tests.support.heads import head
+from tests.support.faulty_network import GOOD, GREEDY
+from tests.support.ray_clusters import head
 
 SPACE = """
 study: shared
-fixed: {dataset: digits, model: "tests.support.faulty:network", epochs: 1}
+fixed: {dataset: digits, model: "tests.support.faulty_network:network", epochs: 1}
 arms:
   ours:
     method: one_hot

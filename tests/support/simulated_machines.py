@@ -20,7 +20,7 @@ from typing import Any, Protocol
 import psutil
 
 from tests.conftest import start
-from tests.support.heads import QUIET
+from tests.support.ray_clusters import QUIET
 
 SWITCH = """
 mount -t tmpfs none /run && mkdir /run/netns && ip link set lo up

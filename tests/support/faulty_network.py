@@ -1,12 +1,13 @@
-"""A network that goes wrong in the way its width says, so that a sweep can hold good trials and bad ones.
+"""A network that fails in the way its width says, so that a sweep has good trials and bad ones.
 
-Found by `model: tests.support.faulty:network`.
+A space names it as `model: tests.support.faulty_network:network`.
 """
 
 import os
 import re
 import signal
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 from harness.training.models import Shape
 from harness.training.models.small_networks import mlp
 
-GOOD, HANGS, GREEDY, DIES = 16, 8, 9, 10
+GOOD, HANGS, GREEDY, DIES, BROKEN = 16, 8, 9, 10, 11
 """Widths."""
 
 
@@ -27,20 +28,30 @@ def _take_too_much(inputs: Tensor) -> None:
         raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB.")
 
 
+def _read_missing_file(inputs: Tensor) -> None:
+    if Path(os.environ.get("XDG_CACHE_HOME", ""), "broken").exists():
+        raise OSError("the disk is not there")
+
+
 def _die(inputs: Tensor) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
-FAULTS: dict[int, Callable[[Tensor], None]] = {HANGS: _hang, GREEDY: _take_too_much, DIES: _die}
+FAULTS: dict[int, Callable[[Tensor], None]] = {
+    HANGS: _hang,
+    GREEDY: _take_too_much,
+    DIES: _die,
+    BROKEN: _read_missing_file,
+}
 
 
 class _Faulty(nn.Module):
-    def __init__(self, go_wrong: Callable[[Tensor], None]) -> None:
+    def __init__(self, fail: Callable[[Tensor], None]) -> None:
         super().__init__()
-        self.go_wrong = go_wrong
+        self.fail = fail
 
     def forward(self, inputs: Tensor) -> Tensor:
-        self.go_wrong(inputs)
+        self.fail(inputs)
         return inputs
 
 
