@@ -1,12 +1,12 @@
 """`python -m analysis.paper.claims`: every command of a study as a user runs it, and the page that comes of it."""
 
-import json
 from pathlib import Path
 
 import pytest
 
 from analysis.paper.claims import CLAIMS, STUDIES, chosen
 from analysis.paper.results import write
+from harness.results import Confirmation
 from harness.space import load
 from tests.conftest import ROOT, run
 
@@ -51,16 +51,16 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
     arguments = ("--rehearse", "--only", "digits_class_labels", "--runs-dir", str(tmp_path))
     result = run("analysis.paper.claims", *arguments)
     assert result.code == 0, result.all
-    found = json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())
+    found = Confirmation.load(tmp_path / "digits_class_labels")
     page = (tmp_path / "RESULTS.md").read_text()
     section = page.split("### digits_class_labels\n")[1].split("##")[0]
     for arm in load("digits_class_labels.yaml").arms:
         row = next(line for line in section.splitlines() if line.startswith(f"| {arm.name}-"))
         _, _, n, accuracy, *_ = (cell.strip() for cell in row.split("|"))
         assert n == "2"
-        assert accuracy.startswith(f"{100 * found['arms'][arm.name]['test_accuracy_mean']:.1f} [")
-    assert found["verdict"][1:] in section
-    assert found["provenance"]["git"]["commit"][:12] in section
+        assert accuracy.startswith(f"{100 * found.arms[arm.name].best.test_accuracy_mean:.1f} [")
+    assert found.verdict[1:] in section
+    assert found.provenance.git.commit[:12] in section
     assert (tmp_path / "figures" / "digits_class_labels.png").stat().st_size > 5_000
 
     write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
@@ -68,4 +68,4 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
 
     again = run("analysis.paper.claims", *arguments)
     assert again.code == 0, again.all
-    assert json.loads((tmp_path / "digits_class_labels" / "confirm.json").read_text())["arms"] == found["arms"]
+    assert Confirmation.load(tmp_path / "digits_class_labels").arms == found.arms

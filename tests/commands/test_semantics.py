@@ -4,17 +4,18 @@ import json
 import re
 import shutil
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
 from analysis.frames.class_similarity import superclass_table
+from harness.results import Semantics
 from harness.semantics.__main__ import main
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import SweepEnded, SweepStarted
 from tests.commands.test_confirm import Sweep, pretended
+from tests.support.results import configuration, confirmation
 
 GROUPS = {"round": [0, 6, 8, 9], "straight": [1, 4, 7], "both": [2, 3, 5]}
 IMAGES = 60
@@ -58,9 +59,8 @@ def ask(sweep: Sweep, *arguments: str) -> int:
     return main(["label_lr", "--runs-dir", str(sweep.runs), *arguments])
 
 
-def told(sweep: Sweep) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads((sweep.folder / "semantics.json").read_text())
-    return found
+def told(sweep: Sweep) -> Semantics:
+    return Semantics.load(sweep.folder)
 
 
 def test_labels_that_follow_the_groups_are_said_to(
@@ -69,44 +69,43 @@ def test_labels_that_follow_the_groups_are_said_to(
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
     out = capsys.readouterr().out
     found = told(sweep)
-    assert found["shown"]
-    assert found["sentence"].startswith(
+    assert found.significant
+    assert found.sentence.startswith(
         "learned labels (learned-0) take the same classes to be alike as the superclasses: rank correlation 0.7"
     )
-    assert re.search(r"over 45 pairs of 10 classes, p = 0\.00\d+, 1 run$", found["sentence"])
-    assert found["sentence"] in " ".join(out.split())
+    assert re.search(r"over 45 pairs of 10 classes, p = 0\.00\d+, 1 run$", found.sentence)
+    assert found.sentence in " ".join(out.split())
     assert all(len(line.rstrip()) <= 80 for line in out.split("all numbers:")[0].splitlines()), out
-    learned = found["arms"]["learned"]
-    assert learned["mass"] == pytest.approx(1 - np.diag(rows(GROUPS)).mean(), abs=1e-6)
-    assert learned["symmetric"]["ci95"][0] > 0
-    assert learned["directed"] is None
-    assert np.allclose(learned["table"], rows(GROUPS))
+    learned = found.arms["learned"]
+    assert learned.off_class_mass == pytest.approx(1 - np.diag(rows(GROUPS)).mean(), abs=1e-6)
+    assert learned.symmetric.ci95[0] > 0
+    assert learned.directed is None
+    assert np.allclose(learned.table, rows(GROUPS))
     inside = {(i, j) for members in GROUPS.values() for i in members for j in members}
-    assert {(i, j) for i, j, _ in learned["most_alike"]} <= inside
-    assert found["reference"]["groups"] == GROUPS
-    flat = found["arms"]["label_smoothing"]
-    assert (flat["symmetric"]["rho"], flat["symmetric"]["p_value"]) == (None, None)
-    assert flat["mass"] == pytest.approx(0.18)
+    assert {(i, j) for i, j, _ in learned.most_alike} <= inside
+    assert found.reference.facts["groups"] == GROUPS
+    flat = found.arms["label_smoothing"]
+    assert (flat.symmetric.rho, flat.symmetric.p_value) == (None, None)
+    assert flat.off_class_mass == pytest.approx(0.18)
 
 
 def test_labels_of_other_groups_are_not(sweep: Sweep, groups: Path, capsys: pytest.CaptureFixture[str]) -> None:
     apart = {"a": [0, 1, 2], "b": [6, 4, 3], "c": [8, 7, 5], "d": [9]}
     leave(sweep.folder / "trials" / "0", rows(apart))
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    assert not told(sweep)["shown"]
+    assert not told(sweep).significant
     assert "not shown that learned labels (learned-0) take" in " ".join(capsys.readouterr().out.split())
 
 
 def test_where_the_sweep_was_confirmed_all_seeds_of_the_preferred_one_are_read(sweep: Sweep, groups: Path) -> None:
-    arms = {"learned": {"trial": 0}, "one_hot": {"trial": None}}
-    (sweep.folder / "confirm.json").write_text(json.dumps({"arms": arms}))
+    confirmation({"learned": configuration(0, [0.9] * 3)}).save(sweep.folder)
     for seed in range(3):
         leave(sweep.folder / "confirm" / "learned-0" / str(seed), rows(GROUPS, 1 + seed))
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    learned = told(sweep)["arms"]["learned"]
-    assert learned["runs"] == len(learned["by_seed"]) == 3
-    assert np.allclose(learned["table"], np.mean([rows(GROUPS, 1 + seed) for seed in range(3)], axis=0))
-    assert told(sweep)["arms"]["one_hot"]["runs"] == 1
+    learned = told(sweep).arms["learned"]
+    assert learned.runs == len(learned.rho_by_run) == 3
+    assert np.allclose(learned.table, np.mean([rows(GROUPS, 1 + seed) for seed in range(3)], axis=0))
+    assert told(sweep).arms["one_hot"].runs == 1
 
 
 def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
@@ -126,10 +125,10 @@ def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
     }
     # 1,438 images besides the test part, less 300 trained on and 150 of the meta set
     assert {json.loads(file.read_text())["images"] for file in files} == {988}
-    table = np.array(first["reference"]["table"])
+    table = np.array(first.reference.table)
     assert table.sum(1) == pytest.approx(np.ones(10))
-    assert first["reference"]["accuracy"] > 0.3
-    assert first["arms"]["learned"]["directed"]["pairs"] == 90
+    assert first.reference.facts["accuracy"] > 0.3
+    assert first.arms["learned"].directed.pairs == 90
     shutil.rmtree(files[0].parent)  # as if the first sitting had been cut short
     kept = files[1].stat().st_mtime_ns
     assert ask(sweep, "--reference", "model", "--models", "2") == 0
@@ -156,11 +155,11 @@ def test_people_s_votes_are_taken_where_the_data_have_them(part: str, tmp_path: 
     leave(sweep.folder / "trials" / "0", rows(groups))
     assert ask(sweep) == 0
     found = told(sweep)
-    reference = found["reference"]
-    assert (reference["kind"], reference["part"], reference["images"]) == ("votes", part, 300)
+    reference = found.reference
+    assert (reference.kind, reference.facts["part"], reference.facts["images"]) == ("votes", part, 300)
     shares = votes / votes.sum(1, keepdims=True)
-    assert np.allclose(found["reference"]["table"][3], shares[truth == 3].mean(0), atol=1e-6)
-    assert "as people's votes: rank correlation" in found["sentence"]
+    assert np.allclose(found.reference.table[3], shares[truth == 3].mean(0), atol=1e-6)
+    assert "as people's votes: rank correlation" in found.sentence
 
 
 def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
@@ -198,7 +197,7 @@ def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Pa
         spool.append(SweepEnded())
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
     told_by = MlflowReader(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
-    assert told_by.tags["semantics"] == told(sweep)["sentence"]
+    assert told_by.tags["semantics"] == told(sweep).sentence
     file = told_by.artifact("semantics.json", sweep.runs.parent)
     assert json.loads(file.read_text()) == told(sweep)
     assert told_by.state in ("complete", "paused")
