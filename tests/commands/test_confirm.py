@@ -1,6 +1,5 @@
 """`python -m harness.confirm` as a user meets it: real Ray, real MLflow, real files."""
 
-import json
 import os
 import re
 import shutil
@@ -12,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from harness.results import Confirmation
 from harness.tracking.spool import event_log
 from harness.tracking.spool.events import DatasetUsed
 from tests.conftest import Result, finish, run, start
@@ -33,9 +33,8 @@ class Sweep:
         return self.runs / "label_lr"
 
     @property
-    def found(self) -> dict[str, Any]:
-        found: dict[str, Any] = json.loads((self.folder / "confirm.json").read_text())
-        return found
+    def found(self) -> Confirmation:
+        return Confirmation.load(self.folder)
 
     def command(self, *arguments: str) -> list[str]:
         """With one worker: runs are so short here that a second one costs more than it brings."""
@@ -102,12 +101,12 @@ def copied(confirmed: Confirmed, runs: Path, *, results: bool = False) -> Sweep:
 def test_it_ends_with_a_table_a_verdict_and_the_next_commands(confirmed: Confirmed) -> None:
     out = confirmed.result.out
     assert confirmed.result.err == ""
-    names = [name for arm in confirmed.found["arms"].values() for name in arm["configurations"]]
+    names = [name for arm in confirmed.found.arms.values() for name in arm.configurations]
     assert len(names) == 4, "two of the arm, one of each of two baselines"
     for name in names:
         row = rf"^{name} +2 +0\.\d\d\d +0\.\d\d\d +\[-?\d\.\d\d\d, \d\.\d\d\d\] +\d+ %$"
         assert re.search(row, out, re.MULTILINE), out
-    assert confirmed.found["verdict"] in " ".join(out.split())
+    assert confirmed.found.verdict in " ".join(out.split())
     assert f"all numbers: {confirmed.folder}/confirm.json" in out
     assert "mlflow ui" in out
     assert "\x1b" not in out, "no terminal codes into a pipe"
@@ -132,10 +131,10 @@ def test_the_search_never_opens_the_test_part_and_a_confirmation_once_a_run(conf
 def test_every_configuration_ran_on_the_same_fresh_seeds(confirmed: Confirmed) -> None:
     from harness.space import load
 
-    configurations = [one for arm in confirmed.found["arms"].values() for one in arm["configurations"].values()]
-    assert {tuple(one["seeds"]) for one in configurations} == {tuple(confirmed.found["arms"]["learned"]["seeds"])}
+    configurations = [one for arm in confirmed.found.arms.values() for one in arm.configurations.values()]
+    assert {tuple(one.seeds) for one in configurations} == {tuple(confirmed.found.arms["learned"].best.seeds)}
     searched = {arm.fixed["seed"] for arm in load(confirmed.folder / "space.yaml").arms}
-    assert searched.isdisjoint(configurations[0]["seeds"])
+    assert searched.isdisjoint(configurations[0].seeds)
 
 
 def test_the_numbers_are_those_of_the_final_model_on_the_test_part(confirmed: Confirmed) -> None:
@@ -147,54 +146,53 @@ def test_the_numbers_are_those_of_the_final_model_on_the_test_part(confirmed: Co
     from harness.training.run import Run
 
     torch.set_num_threads(1)
-    arm = confirmed.found["arms"]["learned"]
-    config = load(confirmed.folder / "space.yaml").arm("learned").config(arm["params"])
-    own = Run(config.model_copy(update={"seed": arm["seeds"][0]}))
+    arm = confirmed.found.arms["learned"].best
+    config = load(confirmed.folder / "space.yaml").arm("learned").config(arm.params)
+    own = Run(config.model_copy(update={"seed": arm.seeds[0]}))
     while not own.done:
         metrics = own.train_epoch()
-    assert metrics["val_accuracy"] == arm["val_accuracy"][0]
+    assert metrics["val_accuracy"] == arm.val_accuracy[0]
     test = evaluate(own.model, load_test(config).to(own.device), "test")
-    assert test["test_accuracy"] == arm["test_accuracy"][0]
+    assert test["test_accuracy"] == arm.test_accuracy[0]
 
 
 def test_the_file_says_what_was_compared_how_and_on_which_data(confirmed: Confirmed) -> None:
     found = confirmed.found
-    assert {"name", "study", "n", "arms", "comparisons", "verdict", "outcome", "gain", "notes", "saw"} <= set(found)
-    assert (found["n"], found["rule"]["looks"], found["sequential"]) == (2, 2, False)
-    arm = found["arms"]["learned"]
-    mean = sum(arm["test_accuracy"]) / 2
-    assert arm["test_accuracy_mean"] == pytest.approx(mean)
-    low, high = arm["ci95"]
+    assert (found.n, found.rule.n_comparisons, found.sequential) == (2, 2, False)
+    arm = found.arms["learned"].best
+    mean = sum(arm.test_accuracy) / 2
+    assert arm.test_accuracy_mean == pytest.approx(mean)
+    low, high = arm.ci95
     assert low < mean < high
-    assert found["arms"]["one_hot"]["label_accuracy_mean"] == pytest.approx(0.6, abs=0.01), "40 % stay wrong"
-    assert 0.6 < arm["label_accuracy_mean"] < 1
-    pairs = {(row["arm"], row["trial"], row["baseline"]) for row in found["comparisons"]}
-    assert len(pairs) == len(found["comparisons"]) == 4
-    for row in found["comparisons"]:
-        ours = found["arms"]["learned"]["configurations"][f"learned-{row['trial']}"]["test_accuracy"]
-        theirs = found["arms"][row["baseline"]]["test_accuracy"]
-        assert row["mean_difference"] == pytest.approx(sum(ours) / 2 - sum(theirs) / 2)
-        assert 0 <= row["p_value"] <= 1
-        assert row["n"] == 2
-    assert found["verdict"].startswith("no difference shown: "), "two seeds do not show less than everything"
+    assert found.arms["one_hot"].best.label_accuracy_mean == pytest.approx(0.6, abs=0.01), "40 % stay wrong"
+    assert 0.6 < arm.label_accuracy_mean < 1
+    pairs = {(row.arm, row.trial, row.baseline) for row in found.comparisons}
+    assert len(pairs) == len(found.comparisons) == 4
+    for row in found.comparisons:
+        ours = found.arms["learned"].configurations[f"learned-{row.trial}"].test_accuracy
+        theirs = found.arms[row.baseline].best.test_accuracy
+        assert row.mean_difference == pytest.approx(sum(ours) / 2 - sum(theirs) / 2)
+        assert 0 <= row.p_value <= 1
+        assert row.n == 2
+    assert found.verdict.startswith("no difference shown: "), "two seeds do not show less than everything"
     for number in ("search_value", "val_accuracy", "test_accuracy", "ci95", "p_value"):
-        assert "part" in found["saw"][number] or "seeds" in found["saw"][number]
+        assert "part" in found.data_used[number] or "seeds" in found.data_used[number]
 
 
 def test_mlflow_has_the_runs_apart_from_the_search_s_and_the_verdict_on_the_sweep(confirmed: Confirmed) -> None:
     from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
     sweep = MlflowReader(f"sqlite:///{confirmed.runs}/mlflow.db").sweep("label_lr")
-    assert sweep.tags["verdict"] == confirmed.found["verdict"]
+    assert sweep.tags["verdict"] == confirmed.found.verdict
     assert sweep.state == "complete", "the search's own state is as it was"
     assert sorted(sweep.trials()["trial"]) == list(range(6))
     runs = sweep.trials("confirmation")
     assert len(runs) == 8
     assert set(runs["state"]) == {"complete"}
     assert runs["trial"].min() >= 1_000_000
-    assert set(runs["params.seed"]) == set(confirmed.found["arms"]["learned"]["seeds"])
-    mine = runs[runs["name"] == f"learned-{confirmed.found['arms']['learned']['trial']} seed 1"].iloc[0]
-    assert mine["metrics.test_accuracy"] == pytest.approx(confirmed.found["arms"]["learned"]["test_accuracy"][0])
+    assert set(runs["params.seed"]) == set(confirmed.found.arms["learned"].best.seeds)
+    mine = runs[runs["name"] == f"learned-{confirmed.found.arms['learned'].best.trial} seed 1"].iloc[0]
+    assert mine["metrics.test_accuracy"] == pytest.approx(confirmed.found.arms["learned"].best.test_accuracy[0])
     assert list(sweep.curves(["val_accuracy"], runs.loc[[mine.name]])["step"]) == [1, 2, 3]
     inputs = {run: inputs_of(sweep.client.get_run(run)) for run in runs["run_id"]}
     assert all(set(parts) == {"train", "meta", "validation", "test"} for parts in inputs.values())
@@ -215,7 +213,7 @@ def test_the_same_command_again_runs_nothing_and_says_the_same(confirmed: Confir
     assert "first result" not in again.out
     assert sweep.results() == before
     sitting = "provenance"  # when and how the last sitting was asked for
-    assert {**sweep.found, sitting: None} == {**found, sitting: None}
+    assert sweep.found.model_dump(exclude={sitting}) == found.model_dump(exclude={sitting})
 
 
 def test_more_seeds_extend_what_is_there_and_the_second_look_is_told(confirmed: Confirmed, tmp_path: Path) -> None:
@@ -226,12 +224,12 @@ def test_more_seeds_extend_what_is_there_and_the_second_look_is_told(confirmed: 
     after = sweep.results()
     assert len(after) == 12
     assert {file: after[file] for file in before} == before
-    assert sweep.found["arms"]["learned"]["seeds"][:2] == confirmed.found["arms"]["learned"]["seeds"]
-    assert [look["n"] for look in sweep.found["judged"]] == [2, 3]
-    assert sweep.found["notes"][-1].startswith("judged before at n = 2: with a chance of up to 10 %, not 5 %")
+    assert sweep.found.arms["learned"].best.seeds[:2] == confirmed.found.arms["learned"].best.seeds
+    assert [each.n for each in sweep.found.evaluations] == [2, 3]
+    assert sweep.found.notes[-1].startswith("judged before at n = 2: with a chance of up to 10 %, not 5 %")
     fewer = sweep.confirm("--top", "2", "--seeds", "1")
     assert fewer.code == 0
-    assert sweep.found["n"] == 3, "seeds that were run are not left out"
+    assert sweep.found.n == 3, "seeds that were run are not left out"
 
 
 def wait_for_results(sweep: Sweep, count: int) -> None:
@@ -250,7 +248,7 @@ def test_a_killed_driver_loses_and_repeats_nothing(confirmed: Confirmed, tmp_pat
     assert resumed.code == 0, resumed.all
     after = sweep.results()
     assert {file: after[file] for file in before} == before
-    assert sweep.found["arms"] == confirmed.found["arms"]
+    assert sweep.found.arms == confirmed.found.arms
 
     from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
@@ -274,7 +272,7 @@ def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
     assert "Traceback" not in interrupted.all
     assert not (sweep.folder / "confirm.json").exists()
     assert sweep.confirm(*CONFIRMED).code == 0
-    assert sweep.found["arms"] == confirmed.found["arms"]
+    assert sweep.found.arms == confirmed.found.arms
 
 
 @pytest.mark.slow
@@ -288,7 +286,7 @@ def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_ad
         worker.kill()
         result = finish(process)
     assert result.code == 0, result.all
-    assert killed.found["arms"] == calm.found["arms"]
+    assert killed.found.arms == calm.found.arms
 
 
 def test_a_sequence_ends_as_soon_as_the_difference_is_clear(tmp_path: Path, ray_address: str) -> None:
@@ -297,13 +295,13 @@ def test_a_sequence_ends_as_soon_as_the_difference_is_clear(tmp_path: Path, ray_
     result = sweep.confirm("--sequential", "--budget", "60")
     assert result.code == 0, result.all
     found = sweep.found
-    assert found["outcome"] == "worse"
-    assert found["verdict"].startswith("the best baseline (one_hot-")
-    assert 4 <= found["n"] < 12, "of the 30 that the budget allows"
-    assert found["rule"]["name"] == "any number of looks"
+    assert found.outcome == "worse"
+    assert found.verdict.startswith("the best baseline (one_hot-")
+    assert 4 <= found.n < 12, "of the 30 that the budget allows"
+    assert found.rule.name == "any number of looks"
     again = sweep.confirm("--sequential", "--budget", "60")
     assert "first result" not in again.out
-    assert sweep.found["gain"] == found["gain"]
+    assert sweep.found.gain == found.gain
 
 
 @pytest.mark.slow
@@ -315,8 +313,8 @@ def test_a_budget_ends_a_sequence_without_a_difference(tmp_path: Path, ray_addre
     sweep = pretended(tmp_path, ray_address, *twins, "train_on_meta=true")
     result = sweep.confirm("--sequential", "--budget", "11")
     assert result.code == 0, result.all
-    assert (sweep.found["outcome"], sweep.found["n"]) == ("undecided", 5)
-    assert sweep.found["gain"]["mean_difference"] == 0.0, "the same settings on the same seeds"
+    assert (sweep.found.outcome, sweep.found.n) == ("undecided", 5)
+    assert sweep.found.gain.mean_difference == 0.0, "the same settings on the same seeds"
     assert "--sequential --seeds 50" in result.out
 
 
@@ -330,14 +328,18 @@ def test_configurations_that_diverge_confirm_nothing_and_what_is_missing_is_name
     result = sweep.confirm("--seeds", "2")
     assert result.code == 1, result.all
     found = sweep.found
-    assert found["outcome"] == "not compared"
+    assert found.outcome == "not compared"
     assert "nothing is confirmed" in result.out
-    assert found["notes"] == [
+    assert found.notes == [
         "label_smoothing has no complete trial to confirm: it is not among what was compared",
         "learned-0 diverged on 2 of 2 seeds: it is not chosen",
     ]
-    assert [found["arms"][arm]["n"] for arm in ("learned", "one_hot", "label_smoothing")] == [0, 2, 0]
-    assert found["comparisons"] == []
+    assert [one and one.n for one in (found.arms[arm].best for arm in ("learned", "one_hot", "label_smoothing"))] == [
+        0,
+        2,
+        None,
+    ]
+    assert found.comparisons == []
 
 
 def test_an_arm_without_a_complete_trial_leaves_nothing_to_confirm(tmp_path: Path, ray_address: str) -> None:

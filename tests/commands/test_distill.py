@@ -4,19 +4,21 @@ import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 
-from harness.confirm.plan import Configuration, Job, Result
+from harness.confirm.configurations import Configuration
+from harness.confirm.plan import RunResult, SeedRun
 from harness.distill.__main__ import main
 from harness.distill.findings import findings
 from harness.distill.students import DATA, UNTAUGHT, Students, Unlike, students_of
+from harness.results import Confirmation, Distillation
 from harness.space import Space, SpaceError, load
 from tests.commands.test_confirm import Sweep, pretended
 from tests.conftest import Result as Ended
 from tests.conftest import run
+from tests.support.results import configuration, confirmation
 
 TRIALS, SEEDS = 1, 2
 
@@ -91,7 +93,7 @@ def test_a_student_sees_what_its_teachers_saw(tmp_path: Path) -> None:
         students_of(space, teachers_of(space, method="distillation"), tmp_path, Students())
 
 
-def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[Job, Result]]:
+def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[SeedRun, RunResult]]:
     """Teachers that reached these test accuracies, by arm, seed after seed; NaN: diverged."""
     results = []
     for teacher in teachers_of(space):
@@ -99,21 +101,18 @@ def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[Job, Re
             failed = bool(np.isnan(value))
             measured = {} if failed else {"test_accuracy": value}
             reason = "diverged: train_loss is nan after epoch 1" if failed else ""
-            end = Result("failed" if failed else "complete", 3, {"val_accuracy": 0.5}, measured, 1000, 1.0, reason)
-            results.append((Job(teacher, place + 1, 100 + place, "teacher"), end))
+            end = RunResult("failed" if failed else "complete", 3, {"val_accuracy": 0.5}, measured, 1000, 1.0, reason)
+            results.append((SeedRun(teacher, place + 1, 100 + place, "teacher"), end))
     return results
 
 
-def confirmed(students: dict[str, list[float]]) -> dict[str, Any]:
-    """What a confirmation says of students with these test accuracies, as far as it is read."""
+def confirmed(students: dict[str, list[float]]) -> Confirmation:
+    """A confirmation of students with these test accuracies on the seeds 100, 101, …"""
     arms = {
-        arm: {
-            "trial": number, "params": {}, "n": len(values), "seeds": [100 + i for i in range(len(values))],
-            "test_accuracy_mean": float(np.mean(values)), "ci95": [0.0, 1.0], "test_accuracy": values, "failed": {},
-        }
+        arm: configuration(number, values, seeds=[100 + i for i in range(len(values))])
         for number, (arm, values) in enumerate(students.items())
-    }  # fmt: skip
-    return {"n": 3, "arms": arms, "comparisons": [], "outcome": "better", "verdict": "so", "gain": None, "notes": []}
+    }
+    return confirmation(arms)
 
 
 def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
@@ -131,18 +130,17 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
         }
     )
     students = students_of(space, teachers, tmp_path, Students())
-    found = findings("label_lr", "label_lr-distill", students, teachers, results, said, {})
-    assert json.loads(json.dumps(found, allow_nan=False)) == found
-    assert found["arms"]["label_smoothing"]["teacher"]["test_accuracy_mean"] == pytest.approx(0.94)
-    assert found["arms"]["label_smoothing"]["student"]["test_accuracy"] == [0.81, 0.82, 0.84]
-    assert found["arms"][UNTAUGHT]["teacher"] is None
-    by_arm = {pair["arm"]: pair for pair in found["against_one_hot"]}
+    found = findings("label_lr", space, students, teachers, results, said, {})
+    assert found.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
+    assert found.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
+    assert found.arms[UNTAUGHT].teacher is None
+    by_arm = {pair.arm: pair for pair in found.against_one_hot}
     assert set(by_arm) == {"learned", "label_smoothing"}
     smoothed = by_arm["label_smoothing"]
-    assert smoothed["teacher"]["mean_difference"] == pytest.approx(0.04)
-    assert smoothed["student"]["mean_difference"] == pytest.approx((-0.03 - 0.03 - 0.02) / 3)
-    assert smoothed["student"]["ci95"][1] < 0 < smoothed["teacher"]["ci95"][0]
-    words = smoothed["sentence"]
+    assert smoothed.teacher.mean_difference == pytest.approx(0.04)
+    assert smoothed.student.mean_difference == pytest.approx((-0.03 - 0.03 - 0.02) / 3)
+    assert smoothed.student.ci95[1] < 0 < smoothed.teacher.ci95[0]
+    words = smoothed.sentence
     assert words.startswith("against one_hot: the teacher label_smoothing is 4.0 points above [1.5, 6.5], its student")
     assert words.endswith("2.7 points below [1.2, 4.1]")
 
@@ -157,11 +155,11 @@ def test_a_teacher_that_diverged_is_told_and_left_out_of_its_pairs(tmp_path: Pat
         {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", UNTAUGHT)}
     )
     students = students_of(space, teachers, tmp_path, Students())
-    found = findings("label_lr", "students", students, teachers, results, said, {"one_hot-1": "worker lost"})
-    learned = found["arms"]["learned"]["teacher"]
-    assert (learned["n"], learned["seeds"], list(learned["failed"])) == (2, [100, 102], ["101"])
-    assert found["against_one_hot"][0]["teacher"]["n"] == 2
-    assert found["notes"] == [
+    found = findings("label_lr", space, students, teachers, results, said, {"one_hot-1": "worker lost"})
+    learned = found.arms["learned"].teacher
+    assert (learned.n, learned.seeds, list(learned.failed)) == (2, [100, 102], [101])
+    assert found.against_one_hot[0].teacher.n == 2
+    assert found.notes == [
         "the teacher learned-0 diverged on 1 of 3 seeds: it has no student there",
         "one_hot-1 came to no result (worker lost); the same command tries again",
     ]
@@ -209,9 +207,8 @@ class Distilled(Sweep):
     result: Ended
 
     @property
-    def told(self) -> dict[str, Any]:
-        told: dict[str, Any] = json.loads((self.runs / "label_lr-distill" / "distill.json").read_text())
-        return told
+    def told(self) -> Distillation:
+        return Distillation.load(self.runs / "label_lr-distill")
 
     def lessons(self) -> dict[str, int]:
         """When each teacher's logits were written."""
@@ -231,15 +228,13 @@ def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distille
     out = distilled.result.out
     assert distilled.result.err == ""
     told = distilled.told
-    assert told["verdict"] in " ".join(out.split())
-    assert told["verdict"].startswith("no difference shown: from_learned ("), (
-        "two seeds do not show less than everything"
-    )
+    assert told.verdict in " ".join(out.split())
+    assert told.verdict.startswith("no difference shown: from_learned ("), "two seeds do not show less than everything"
     table = out[out.index("its test") :].split("all numbers:")[0].splitlines()
     assert all(len(line.rstrip()) <= 80 for line in table), out
-    for name in (*(f"{arm}-{one['teacher']['trial']}" for arm, one in told["arms"].items() if one["teacher"]), "none"):
+    for name in (*(f"{arm}-{one.teacher.trial}" for arm, one in told.arms.items() if one.teacher), "none"):
         assert any(line.startswith(name) for line in table), out
-    assert [pair["arm"] for pair in told["against_one_hot"]] == ["learned"]
+    assert [pair.arm for pair in told.against_one_hot] == ["learned"]
     assert "\x1b" not in out
 
 
@@ -248,8 +243,8 @@ def test_each_student_learned_from_the_teacher_of_its_seed_and_tests_stayed_clos
     from harness.training.config.run_config import RunConfig
 
     told = distilled.told
-    seeds = {tuple(one["student"]["seeds"]) for one in told["arms"].values()}
-    assert seeds == {tuple(one["teacher"]["seeds"]) for one in told["arms"].values() if one["teacher"]}
+    seeds = {tuple(one.student.seeds) for one in told.arms.values()}
+    assert seeds == {tuple(one.teacher.seeds) for one in told.arms.values() if one.teacher}
     assert len(next(iter(seeds))) == SEEDS
     results = {file: json.loads(file.read_text()) for file in distilled.folder.glob("distill/*/*/result.json")}
     assert len(results) == 2 * (1 + SEEDS)
@@ -273,7 +268,7 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
 
     server = MlflowReader(f"sqlite:///{distilled.runs}/mlflow.db")
     sweep = server.sweep("label_lr")
-    assert sweep.tags["distillation"] == distilled.told["verdict"]
+    assert sweep.tags["distillation"] == distilled.told.verdict
     teachers = sweep.trials("teacher")
     assert len(teachers) == 2 * (1 + SEEDS)
     assert set(teachers["state"]) == {"complete"}
@@ -296,8 +291,8 @@ def test_the_same_command_runs_nothing_a_larger_one_what_is_missing(distilled: D
     assert len(after) == len(before) + 2
     assert {file: after[file] for file in before if file != lost} == {f: t for f, t in before.items() if f != lost}
     assert after[lost] > before[lost]
-    assert distilled.told["arms"]["learned"]["student"]["seeds"][:SEEDS] == told["arms"]["learned"]["student"]["seeds"]
-    assert distilled.told["n"] == SEEDS + 1
+    assert distilled.told.arms["learned"].student.seeds[:SEEDS] == told.arms["learned"].student.seeds
+    assert distilled.told.n == SEEDS + 1
     other = distill(distilled, "--trials", str(TRIALS), "--student-width", "4")
     assert (other.code, other.out) == (2, "")
     assert "this name is another space's; choose another --name" in other.err
