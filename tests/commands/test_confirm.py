@@ -282,7 +282,7 @@ def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_ad
     assert calm.confirm("--seeds", "1").code == 0
     with ended(start("harness.confirm", *killed.command("--seeds", "1"))) as process:
         wait_for_file(killed.folder / "confirm", "*/*/checkpoint.pt", process)
-        (worker,) = workers("_Worker")
+        (worker,) = workers(r"\w*Trainable")
         worker.kill()
         result = finish(process)
     assert result.code == 0, result.all
