@@ -70,7 +70,7 @@ def test_a_trial_that_hangs_in_c_is_ended_at_its_limit_and_says_where_it_was(fau
     assert re.fullmatch(r"time limit: not done after 12 s of computing, in match \(__init__.py:\d+\)", reason), reason
     left = faulty.folder / "trials" / str(faulty.trial(HANGS))
     assert not (left / "hung.txt").exists()
-    assert "faulty.py" in (left / "time_limit.txt").read_text(), "who called it"
+    assert "faulty_network.py" in (left / "time_limit.txt").read_text(), "who called it"
 
 
 def test_a_trial_that_runs_out_of_the_device_s_memory_says_so(faulty: Faulty) -> None:

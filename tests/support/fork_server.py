@@ -26,8 +26,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 
 import matplotlib.backends.backend_svg, matplotlib.pyplot, scipy.stats
-import analysis.report.page, harness.confirm.findings, harness.confirm.plan_source, harness.distill.__main__
-import harness.report, harness.search.__main__, harness.search.forecast, harness.session
+import analysis.report.page, harness.confirm.findings, harness.confirm.plan_source, harness.confirm.terminal
+import harness.distill.run, harness.distill.teachers, harness.report, harness.search.forecast, harness.search.plan
+import harness.search.run, harness.search.terminal, harness.session
 import harness.tuning.execution.executor, harness.tuning.execution.gpu_share, harness.tuning.study.sweep_study
 
 requests = Connection(int(sys.argv[1]))
