@@ -217,7 +217,7 @@ class Distilled(Sweep):
 
 @pytest.fixture(scope="module")
 def distilled(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Distilled:
-    sweep = pretended(tmp_path_factory.mktemp("runs"), ray_address, "baselines.label_smoothing=null")
+    sweep = pretended(tmp_path_factory.mktemp("runs"), ray_address, "baselines={one_hot: {method: one_hot}}")
     result = distill(sweep, "--trials", str(TRIALS), "--seeds", str(SEEDS))
     assert result.code == 0, result.all
     return Distilled(sweep.runs, ray_address, result)

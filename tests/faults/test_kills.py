@@ -67,7 +67,7 @@ def test_kills_of_the_driver_at_random_moments_change_nothing(
 def test_a_second_driver_is_refused_and_ctrl_c_keeps_what_the_same_command_continues(
     tmp_path: Path, ray_address: str
 ) -> None:
-    command = ("--space", "label_lr.yaml", "--set", "epochs=60", "--set", "search.pruner=none", "--set", "width=64")
+    command = ("--space", "label_lr.yaml", "--set", "epochs=250", "--set", "search.pruner=none", "--set", "width=64")
     command += ("--set", "baselines={}", "--trials", "4", "--address", ray_address, "--runs-dir", str(tmp_path))
     folder = tmp_path / "label_lr"
     with ended(start("harness.search", *command)) as first:
