@@ -6,10 +6,6 @@ from collections.abc import Mapping, Sequence
 MISSING = "–"
 
 
-def is_missing(value: float | None) -> bool:
-    return value is None or math.isnan(value)
-
-
 def accuracy(value: float | None) -> str:
     """`0.968`"""
     return MISSING if value is None or math.isnan(value) else f"{value:.3f}"

@@ -4,7 +4,6 @@ Ray and Optuna take seconds to import: that is done only once the input has been
 """
 
 import itertools
-import re
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,7 +21,7 @@ from harness.session import RunOptions, checked_tracking_uri, open_session
 from harness.space import Space, load
 from harness.tracking.provenance import collect
 from harness.training.config.checks import check_config
-from harness.tuning.storage.sweep_folder import find_sweep
+from harness.tuning.storage.sweep_folder import find_sweep, is_sweep_name
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -169,7 +168,7 @@ def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
 
 
 def _check_name(students_name: str, name: str) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", students_name) or students_name == name:
+    if not is_sweep_name(students_name) or students_name == name:
         raise Refused(
             "--name: expected a name for the students' sweep, of letters, digits and ._- (a letter or digit first, 100 "
             f"at most) and not the teachers', got {students_name!r}; it becomes a folder's name"

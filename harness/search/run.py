@@ -3,7 +3,6 @@
 Ray and Optuna take seconds to import: that is done only once the input has been checked.
 """
 
-import re
 import sys
 import time
 from pathlib import Path
@@ -20,7 +19,7 @@ from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_config
-from harness.tuning.storage.sweep_folder import SweepFolder, check_inside
+from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 
@@ -168,7 +167,7 @@ def _log_models(session: Session, summary: SweepSummary) -> None:
 
 
 def _checked_name(name: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name):
+    if not is_sweep_name(name):
         raise Refused(
             f"--name: expected letters, digits and ._- (a letter or digit first, 100 at most), got {name!r}; "
             "it becomes a folder's name"

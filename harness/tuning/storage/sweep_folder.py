@@ -7,6 +7,7 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
 import difflib
 import fcntl
 import os
+import re
 import socket
 from collections.abc import Sequence
 from contextlib import suppress
@@ -153,6 +154,11 @@ def no_such_sweep(runs_dir: str, name: str, names: Sequence[str], argument: str 
     similar = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
     remedy = f"did you mean {' or '.join(similar)}?" if similar else "it holds none; run a search, or say --runs-dir"
     return FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
+
+
+def is_sweep_name(name: str) -> bool:
+    """Whether `name` can be the name of a sweep's folder."""
+    return re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", name) is not None
 
 
 def check_inside(runs_dir: Path, name: str, argument: str) -> None:

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING
 from harness.common.atomic_files import disk_error, write_text
 from harness.common.file_lock import file_lock
 from harness.common.urls import BadUrl, Url, parse_place
-from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, no_such_sweep
+from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, is_sweep_name, no_such_sweep
 
 if TYPE_CHECKING:
     from harness.tuning.storage.object_store import Store
@@ -230,7 +230,7 @@ def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
 
 
 def _check_name(access: SweepAccess) -> None:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}", access.name):
+    if not is_sweep_name(access.name):
         raise FolderError(
             f"{access.argument}: expected letters, digits and ._- (a letter or digit first, 100 at most), got "
             f"{access.name!r}; it is a folder's name"
