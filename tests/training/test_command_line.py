@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.conftest import ROOT, finish, run, start
+from tests.support.kills import wait_until
 
 SPACE = """\
 study: one
@@ -98,10 +99,7 @@ def test_a_run_that_diverges_says_of_what_and_when(space: Path) -> None:
 
 def test_an_interrupt_ends_quietly_with_130(space: Path) -> None:
     process = start("harness.train", "--space", "one.yaml", "--set", "epochs=100000", cwd=space.parent)
-    assert process.stdout is not None
-    for line in process.stdout:
-        if line.lstrip().startswith("1 "):
-            process.send_signal(signal.SIGINT)
-            break
+    wait_until(lambda: re.search(r"^ *1 ", process.output(), re.M) is not None)
+    process.send_signal(signal.SIGINT)
     done = finish(process, timeout=60)
     assert (done.code, done.err) == (130, "")
