@@ -6,16 +6,16 @@ A name is a sweep's, a study's (its newest sweep) or a run's id. The others are 
 done, 2 the input is wrong or the server is not there.
 """
 
+import dataclasses
 import json
-import math
 import sys
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from harness import cli
 from harness.common.callable_module import make_callable
+from harness.common.formatting import accuracy, interval, percent
 from harness.common.urls import Url, parse_place
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, resolve_uri
 from harness.tuning.storage.workspace import local_runs_dir
@@ -23,7 +23,7 @@ from harness.tuning.storage.workspace import local_runs_dir
 if TYPE_CHECKING:
     import pandas as pd
 
-    from analysis.frames.comparison import Relation, Side
+    from analysis.frames.comparison import ComparedSweep, Relation
 
 EXAMPLES = """\
 examples:
@@ -34,12 +34,35 @@ exit codes: 0 done · 2 bad input"""
 TERMINAL_WIDTH = 80
 
 
-@dataclass(frozen=True)
+@dataclasses.dataclass(frozen=True)
 class SweepComparison:
     """Sweeps side by side: `table` has one row per arm of a sweep, `relations` one entry per sweep after the first."""
 
+    sweeps: "list[ComparedSweep]"
     table: "pd.DataFrame"
     relations: "list[Relation]"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Everything that is printed, as data for JSON."""
+        return {
+            "sweeps": [
+                {
+                    "sweep": each.label,
+                    "study": each.source.study,
+                    "run_id": each.source.run_id,
+                    "state": each.source.state,
+                    "begun": each.frame.begun,
+                    "trials": len(each.frame.trials),
+                    "commit": each.commit,
+                    "dirty": each.dirty,
+                    "objectives": [str(objective) for objective in each.space.objectives] if each.space else None,
+                    "verdict": each.verdict,
+                }
+                for each in self.sweeps
+            ],
+            "arms": json.loads(self.table.to_json(orient="records")),
+            "relations": [dataclasses.asdict(each) | {"sentence": each.sentence} for each in self.relations],
+        }
 
 
 def compare_sweeps(
@@ -55,12 +78,24 @@ def compare_sweeps(
     Raises:
         TrackingError: there is no such server or sweep.
     """
-    uri = resolve_uri(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
+    uri = _resolve_uri(runs_dir, tracking_uri)
     check_server(uri)
-    sides = _sides(uri, names)
+    # mlflow and pandas take seconds to import: not before the input is known to be good
     from analysis.frames import comparison
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
-    return SweepComparison(comparison.table(sides), comparison.relations(sides))
+    reader = MlflowReader(uri)
+    found: dict[str, str] = {}
+    sources = []
+    for name in names:
+        source = reader.sweep(name)
+        if source.run_id in found:
+            first = found[source.run_id]
+            raise TrackingError(f"NAME: '{first}' and '{name}' are one sweep, {source.name}; name another")
+        found[source.run_id] = name
+        sources.append(source)
+    sweeps = comparison.read(sources)
+    return SweepComparison(sweeps, comparison.table(sweeps), comparison.relations(sweeps))
 
 
 @cli.command()
@@ -74,248 +109,90 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--json", type=Path, metavar="FILE", help="everything that is printed, as data")
     parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
     options = parser.parse_args(arguments)
-    uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
         if path is not None and not path.absolute().parent.is_dir():
             raise TrackingError(f"{flag}: expected a file in a folder that exists, got '{path}'; make it first")
-    check_server(uri)
-    sides = _sides(uri, options.names)
-    from analysis.frames import comparison
-
-    table, relations = comparison.table(sides), comparison.relations(sides)
-    _show(sides, table, relations)
+    compared = compare_sweeps(*options.names, runs_dir=options.runs_dir, tracking_uri=options.tracking_uri)
+    _print(compared)
     try:
         if options.csv:
-            table.to_csv(options.csv, index=False)
+            compared.table.to_csv(options.csv, index=False)
         if options.json:
-            options.json.write_text(json.dumps(_data(sides, table, relations), indent=2, allow_nan=False) + "\n")
+            options.json.write_text(json.dumps(compared.to_dict(), indent=2, allow_nan=False) + "\n")
         if options.html:
-            options.html.write_text(_page(sides, table, relations, redact_uri(uri)))
+            from analysis.report.comparison_page import comparison_page
+
+            server = redact_uri(_resolve_uri(options.runs_dir, options.tracking_uri))
+            options.html.write_text(comparison_page(compared.sweeps, compared.table, compared.relations, server))
     except OSError as error:
         return cli.refuse(error)
     return cli.DONE
 
 
-def _sides(uri: str, names: Sequence[str]) -> "list[Side]":
-    # mlflow and pandas take seconds to import: not before the input is known to be good
-    from analysis.frames import comparison
-    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-
-    server = MlflowReader(uri)
-    sweeps = [server.sweep(name) for name in names]
-    for place, sweep in enumerate(sweeps):
-        earlier = [each.run_id for each in sweeps[:place]]
-        if sweep.run_id in earlier:
-            first = names[earlier.index(sweep.run_id)]
-            raise TrackingError(f"NAME: '{first}' and '{names[place]}' are one sweep, {sweep.name}; name another")
-    return comparison.read(sweeps)
+def _resolve_uri(runs_dir: Path | Url | str, tracking_uri: str | None) -> str:
+    return resolve_uri(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
 
 
-# Words
-
-
-def _accuracy(row: Any, kind: str) -> str:
-    return "–" if math.isnan(row[f"{kind}_accuracy"]) else f"{row[f'{kind}_accuracy']:.3f}"
-
-
-def _range(row: Any, kind: str) -> str:
-    low, high = row[f"{kind}_low"], row[f"{kind}_high"]
-    return "" if math.isnan(low) or math.isnan(high) else f"[{low:.3f}, {high:.3f}]"
-
-
-def _percent(share: float) -> str:
-    return "–" if math.isnan(share) else f"{100 * share:.0f} %"
-
-
-def _seeds(row: Any) -> str:
-    return "" if math.isnan(row["test_seeds"]) else f"n = {row['test_seeds']:.0f}"
-
-
-def _code(side: "Side") -> str:
-    return f"{side.commit[:10]}{' with changes' if side.dirty else ''}" if side.commit else "unknown"
-
-
-def _begun(side: "Side") -> str:
-    from datetime import UTC, datetime
-
-    return datetime.fromtimestamp(side.tracked.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
-
-
-def _states(row: Any) -> str:
-    return f"{row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed"
-
-
-# On the terminal
-
-
-def _show(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[Relation]") -> None:
+def _print(compared: SweepComparison) -> None:
     from rich.console import Console
     from rich.padding import Padding
     from rich.text import Text
 
-    console = Console(highlight=False, width=None if sys.stdout.isatty() else TERMINAL_WIDTH)
+    from analysis.frames.comparison import parameters_text
 
-    def say(text: str = "") -> None:
-        console.print(text, markup=False)
-
-    for side in sides:
-        state = f"{side.tracked.state}, {len(side.study.trials)} trials, begun {_begun(side)}, code {_code(side)}"
-        say(f"{side.label}: {state}")
-        if side.several:
-            say(f"  searched to {side.several} too; below, each arm's best validation accuracy alone")
-    say()
-    console.print(_terminal_table(table))
-    say()
-    console.print(_parameters(table))
-    for relation in relations:
-        say()
-        say(f"{relation.sentence}:" if relation.reasons else relation.sentence)
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else TERMINAL_WIDTH)
+    for sweep in compared.sweeps:
+        source, frame = sweep.source, sweep.frame
+        console.print(
+            f"{sweep.label}: {source.state}, {len(frame.trials)} trials, begun {frame.begun}, code {sweep.code}"
+        )
+        if sweep.other_objectives:
+            also = f"  searched to {sweep.other_objectives} too"
+            console.print(f"{also}; below, each arm's best validation accuracy alone")
+    confirmed = bool(compared.table["test_seeds"].notna().any())
+    results: dict[str, Callable[[Any], str]] = {
+        "trials": lambda row: str(row["trials"]),
+        "validation\naccuracy": lambda row: _accuracy_lines(row, "val"),
+        **({"test\naccuracy": lambda row: _accuracy_lines(row, "test")} if confirmed else {}),
+        "labels\nput right": lambda row: percent(row["noisy_labels_corrected"]),
+    }
+    console.print()
+    console.print(_terminal_table(compared.table, results, justify="right", no_wrap=True))
+    console.print()
+    parameters = {"parameters of the best on validation": parameters_text}
+    console.print(_terminal_table(compared.table, parameters, overflow="fold"))
+    for relation in compared.relations:
+        console.print(f"\n{relation.sentence}{':' if relation.reasons else ''}")
         for line in (*relation.reasons, *relation.changes):
             console.print(Padding(Text(line), (0, 0, 0, 2)))
         if relation.gap:
-            say(relation.gap)
-    for side in sides:
-        if "verdict" in side.tracked.tags:
-            say()
-            say(f"{side.label}, confirmed: {side.tracked.tags['verdict']}")
+            console.print(relation.gap)
+    for sweep in compared.sweeps:
+        if sweep.verdict is not None:
+            console.print(f"\n{sweep.label}, confirmed: {sweep.verdict}")
 
 
-def _terminal_table(table: "pd.DataFrame") -> Any:
-    from rich.markup import escape
-
-    shown = _columns("arm", "sweep")
-    shown.add_column("trials", justify="right")
-    shown.add_column("validation\naccuracy", justify="right", no_wrap=True)
-    confirmed = bool(table["test_seeds"].notna().any())
-    if confirmed:
-        shown.add_column("test\naccuracy", justify="right", no_wrap=True)
-    shown.add_column("labels\nput right", justify="right", no_wrap=True)
-    for arm, rows in table.groupby("arm", sort=False):
-        for place, (_, row) in enumerate(rows.iterrows()):
-            test = "\n".join(filter(None, [_accuracy(row, "test"), _range(row, "test"), _seeds(row)]))
-            shown.add_row(
-                "" if place else escape(str(arm)),
-                escape(row["sweep"]),
-                str(row["trials"]),
-                f"{_accuracy(row, 'val')}\n{_range(row, 'val')}",
-                *([test] if confirmed else []),
-                _percent(row["noisy_labels_corrected"]),
-            )
-    return shown
+def _accuracy_lines(row: Any, part: str) -> str:
+    ends = interval((row[f"{part}_low"], row[f"{part}_high"]), missing="")
+    seeds = f"n = {row['test_seeds']:.0f}" if part == "test" and row["test_seeds"] > 0 else ""
+    return "\n".join(filter(None, [accuracy(row[f"{part}_accuracy"]), ends, seeds]))
 
 
-def _parameters(table: "pd.DataFrame") -> Any:
-    from rich.markup import escape
-
-    shown = _columns("arm", "sweep")
-    shown.add_column("parameters of the best on validation", overflow="fold")
-    for arm, rows in table.groupby("arm", sort=False):
-        for place, (_, row) in enumerate(rows.iterrows()):
-            shown.add_row("" if place else escape(str(arm)), escape(row["sweep"]), escape(_settings(row)))
-    return shown
-
-
-def _columns(*names: str) -> Any:
+def _terminal_table(table: "pd.DataFrame", columns: Mapping[str, Callable[[Any], str]], **style: Any) -> Any:
+    """Arms and sweeps with `columns`, by heading; `style` is that of rich's columns."""
     from rich.table import Table
+    from rich.text import Text
 
     shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
-    for name in names:
+    for name in ("arm", "sweep"):
         shown.add_column(name, overflow="fold", min_width=8)
+    for heading in columns:
+        shown.add_column(heading, **style)
+    repeated = table["arm"].duplicated()
+    for (_, row), again in zip(table.iterrows(), repeated, strict=True):
+        cells = ["" if again else row["arm"], row["sweep"], *(cell(row) for cell in columns.values())]
+        shown.add_row(*map(Text, cells))
     return shown
-
-
-def _settings(row: Any) -> str:
-    return row["parameters"] or "nothing varied" if isinstance(row["parameters"], str) else "no trial completed"
-
-
-# Into files
-
-
-def _data(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[Relation]") -> dict[str, Any]:
-    sweeps = [
-        {
-            "sweep": side.label,
-            "study": side.tracked.study,
-            "run_id": side.tracked.run_id,
-            "state": side.tracked.state,
-            "begun": _begun(side),
-            "trials": len(side.study.trials),
-            "commit": side.commit,
-            "dirty": side.dirty,
-            "objectives": [str(each) for each in side.space.objectives] if side.space else None,
-            "verdict": side.tracked.tags.get("verdict"),
-        }
-        for side in sides
-    ]
-    arms = json.loads(table.to_json(orient="records"))
-    fields = ("label", "to", "comparable", "reasons", "changes", "gap", "sentence")
-    return {
-        "sweeps": sweeps,
-        "arms": arms,
-        "relations": [{field: getattr(relation, field) for field in fields} for relation in relations],
-    }
-
-
-def _page(sides: "Sequence[Side]", table: "pd.DataFrame", relations: "Sequence[Relation]", where: str) -> str:
-    from analysis.report.markup import element
-    from analysis.report.markup import table as html_table
-    from analysis.report.page import listing, note, page, section
-
-    def cell(value: str, interval: str) -> list[Any]:
-        return [value, element("span", interval, class_="range") if interval else None]
-
-    rows = [
-        [
-            row["arm"],
-            row["sweep"],
-            [str(row["trials"]), element("small", element("br"), _states(row))],
-            cell(_accuracy(row, "val"), _range(row, "val")),
-            cell(_accuracy(row, "test"), " ".join(filter(None, [_range(row, "test"), _seeds(row)]))),
-            _percent(row["noisy_labels_corrected"]),
-            [[element("br") if place else None, each.replace(" = ", "\u00a0")] for place, each in enumerate(settings)],
-        ]
-        for _, row in table.iterrows()
-        for settings in [_settings(row).split(", ")]
-    ]
-    head = ["arm", "sweep", "trials", "validation accuracy", "test accuracy", "labels put right", "parameters"]
-    whether = [
-        element(
-            "article",
-            element("p", element("span", relation.sentence, class_=relation.comparable)),
-            listing([*relation.reasons, *relation.changes]),
-            note(relation.gap) if relation.gap else None,
-        )
-        for relation in relations
-    ]
-    about = [
-        [side.label, side.tracked.study, side.tracked.state, _begun(side), _code(side), side.tracked.run_id]
-        for side in sides
-    ]
-    verdicts = [(side, side.tracked.tags["verdict"]) for side in sides if "verdict" in side.tracked.tags]
-    return page(
-        " · ".join(side.label for side in sides),
-        element("h1", " · ".join(side.label for side in sides)),
-        note(f"read from {where}"),
-        section("Do they compare?", *whether) if whether else None,
-        section(
-            "Arms",
-            html_table(head, rows, numbers=(3, 4, 5), class_="cards"),
-            note(
-                "The best complete trial of each arm. Validation accuracy is a single run's, chosen for it, with the "
-                "95 % interval that another draw of so many images would give; test accuracy is the confirmation's "
-                "mean over fresh seeds, with its 95 % interval."
-            ),
-            [
-                note(f"{side.label} searched to {side.several} too: this is each arm's best accuracy alone.")
-                for side in sides
-                if side.several
-            ],
-        ),
-        section("Verdicts", [element("p", element("b", side.label), ": ", text) for side, text in verdicts])
-        if verdicts
-        else None,
-        section("Sweeps", html_table(["sweep", "study", "state", "begun", "code", "run"], about)),
-    )
 
 
 make_callable(__name__, "compare_sweeps")

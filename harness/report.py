@@ -107,11 +107,10 @@ def render(folder: Path) -> str:
 
 
 def _subtitle(study: Any) -> str:
-    from analysis.frames import sweep_frame as studies
 
     sweep = study.sweep
     name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
-    return f"{name}{sweep.state}, {len(study.trials)} trials, begun {studies.begun(study)}"
+    return f"{name}{sweep.state}, {len(study.trials)} trials, begun {study.begun}"
 
 
 def _search_sentence(summary: SweepSummary | None) -> str:

@@ -1,8 +1,8 @@
 """Several sweeps side by side: what their arms came to, what differs between them, and whether they compare at all.
 
 Two accuracies may be set against each other where the same validation images decided them and the same labels were
-learned from. Which images those are follows from a few settings of the runs (`ON`); where one differs, the difference
-between two accuracies has the data in it as well as the method, and no interval tells how much of either.
+learned from. Which images those are follows from `DATA_SETTINGS`; where one differs, the difference between two
+accuracies has the data in it as well as the method, and no interval tells how much of either.
 
     no     other data, other parts of it, or other noise
     care   other code, libraries, objective or budget: a difference may come from there
@@ -12,7 +12,7 @@ Everything is read from MLflow: the trials, and the files space.yaml, provenance
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -20,16 +20,15 @@ from typing import Any, Literal, TypeVar
 
 import pandas as pd
 
-from analysis.frames import sweep_frame as studies
+from analysis.frames import sweep_frame
 from analysis.frames.sweep_frame import VALUE, SweepFrame, Z, interval
+from harness.common.errors import HarnessError
 from harness.results import Confirmation
 from harness.results.provenance import Provenance
-from harness.results.result_file import ResultFile
-from harness.space import Space, SpaceError, difference, load
-from harness.tracking.mlflow_view.mlflow_reader import MlflowSweep
-from harness.tracking.tracking_uri import TrackingError
+from harness.space import Space, difference, load
+from harness.tracking.tracked_sweep import TrackedSweep
 
-ON = {
+DATA_SETTINGS = {
     "dataset": "other data",
     "image_size": "images of another size",
     "train_size": "another number of training images",
@@ -41,12 +40,12 @@ ON = {
     "noise_map": "other noise",
     "given_labels": "other labels",
 }
-"""The settings that an accuracy rests on, and what it means that one differs."""
+"""Settings that decide the data and labels behind an accuracy, and what it means that one differs."""
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "optuna")
-"""Those that decide a number."""
+"""Packages that decide a number."""
 
-Result = TypeVar("Result", bound=ResultFile)
+Loaded = TypeVar("Loaded")
 
 Comparable = Literal["yes", "care", "no"]
 
@@ -58,40 +57,59 @@ ROW = [
 
 
 @dataclass(frozen=True)
-class Side:
+class ComparedSweep:
     """One sweep of a comparison. `space` is None where its file is missing or of another version."""
 
     label: str
-    study: SweepFrame
-    tracked: MlflowSweep
+    frame: SweepFrame
     space: Space | None
     provenance: Provenance | None
-    confirmed: Confirmation | None
+    confirmation: Confirmation | None
 
     @property
-    def several(self) -> str:
+    def source(self) -> TrackedSweep:
+        return self.frame.sweep
+
+    @property
+    def verdict(self) -> str | None:
+        """The sentence of its confirmation."""
+        return self.source.tags.get("verdict")
+
+    @property
+    def other_objectives(self) -> str:
         """What the sweep searched for beside its first objective; empty where nothing."""
         return ", ".join(str(objective) for objective in self.space.objectives[1:]) if self.space else ""
 
     @property
     def commit(self) -> str | None:
         """The code it ran; None where unknown."""
-        return (self.provenance.git.commit if self.provenance else None) or self.tracked.tags.get("commit")
+        return (self.provenance.git.commit if self.provenance else None) or self.source.tags.get("commit")
 
     @property
     def dirty(self) -> bool:
         """Whether the code had changes that no commit holds."""
-        return self.provenance.git.dirty is True if self.provenance else self.tracked.tags.get("dirty") == "True"
+        return self.provenance.git.dirty is True if self.provenance else self.source.tags.get("dirty") == "True"
 
-    def values(self, setting: str) -> tuple[str, ...]:
-        """Every value that a setting had in the trials, as text; none where it was not recorded."""
+    @property
+    def code(self) -> str:
+        return f"{self.commit[:10]}{' with changes' if self.dirty else ''}" if self.commit else "unknown"
+
+    @property
+    def hardware(self) -> str:
+        return str(self.provenance.hardware) if self.provenance else "unknown"
+
+    def best(self) -> "pd.Series[Any] | None":
+        """The best trial of all arms."""
+        arms = (*self.frame.learned, *self.frame.baselines)
+        rows = [row for arm in arms for _, row in self.frame.best(arm).iterrows()]
+        return max(rows, key=lambda row: float(row[VALUE]), default=None)
+
+    def values(self, setting: str) -> str:
+        """Every value that a setting had in the trials, as text."""
         column = f"params.{setting}"
-        if column not in self.study.trials:
-            return ()
-        return tuple(sorted({f"{value:g}" if isinstance(value, float) else str(value) for value in self._of(column)}))
-
-    def _of(self, column: str) -> Iterator[Any]:
-        yield from self.study.trials[column].dropna().unique()
+        found = self.frame.trials[column].dropna().unique() if column in self.frame.trials else []
+        texts = {f"{value:g}" if isinstance(value, float) else str(value) for value in found}
+        return " and ".join(text or "none" for text in sorted(texts)) or "not recorded"
 
 
 @dataclass(frozen=True)
@@ -111,70 +129,54 @@ class Relation:
         return f"{self.label} and {self.to} are {words}"
 
 
-def read(sweeps: Sequence[MlflowSweep]) -> list[Side]:
+def read(sweeps: Sequence[TrackedSweep]) -> list[ComparedSweep]:
     """Each sweep with its files, under a label of its own."""
     names = [sweep.name for sweep in sweeps]
-    return [
-        _side(sweep, sweep.name if names.count(sweep.name) == 1 else f"{sweep.name} ({sweep.run_id[:8]})")
-        for sweep in sweeps
-    ]
+    found = []
+    for sweep in sweeps:
+        label = sweep.name if names.count(sweep.name) == 1 else f"{sweep.name} ({sweep.run_id[:8]})"
+        with TemporaryDirectory() as folder:
+            space = _load(sweep, "space.yaml", load, Path(folder))
+            provenance = _load(sweep, Provenance.FILE, Provenance.load, Path(folder))
+            confirmed = "verdict" in sweep.tags
+            confirmation = _load(sweep, Confirmation.FILE, Confirmation.load, Path(folder)) if confirmed else None
+        found.append(ComparedSweep(label, sweep_frame.read(sweep, curves=()), space, provenance, confirmation))
+    return found
 
 
-def _side(sweep: MlflowSweep, label: str) -> Side:
-    with TemporaryDirectory() as folder:
-        into = Path(folder)
-        confirmed = _load(Confirmation, sweep, into) if "verdict" in sweep.tags else None
-        return Side(
-            label=label,
-            study=studies.read(sweep, curves=()),
-            tracked=sweep,
-            space=_space(sweep, into),
-            provenance=_load(Provenance, sweep, into),
-            confirmed=confirmed,
-        )
-
-
-def _load(kind: type[Result], sweep: MlflowSweep, into: Path) -> Result | None:
-    """A result that the sweep has as a file; None where it is missing or cannot be read."""
+def _load(sweep: TrackedSweep, file: str, load_file: Callable[[Path], Loaded], folder: Path) -> Loaded | None:
+    """What a file of the sweep holds; None where it is missing or cannot be read."""
     try:
-        return kind.load_or_none(sweep.artifact(kind.FILE, into))
-    except TrackingError:
+        return load_file(sweep.artifact(file, folder))
+    except (HarnessError, OSError):
         return None
 
 
-def _space(sweep: MlflowSweep, into: Path) -> Space | None:
-    try:
-        return load(sweep.artifact("space.yaml", into))
-    except (TrackingError, SpaceError, OSError):
-        return None
-
-
-def table(sides: Sequence[Side]) -> pd.DataFrame:
+def table(sweeps: Sequence[ComparedSweep]) -> pd.DataFrame:
     """One row an arm of a sweep, arms of one name together: what is studied, then baselines, the best of the first
     sweep first. Columns: `ROW`.
 
     `val_low`, `val_high`: 95 % over the draw of the validation images. `test_*`: of the sweep's confirmation, 95 % over
     its seeds; NaN where it has none. Accuracies and intervals are fractions.
     """
-    rows = [row for side in sides for row in _rows(side)]
+    rows = [row for sweep in sweeps for row in _rows(sweep)]
     frame = pd.DataFrame(rows, columns=ROW)
     first = [*frame.loc[frame["role"] == "arm", "arm"], *frame["arm"]]
     order = {arm: place for place, arm in enumerate(dict.fromkeys(first))}
     return frame.sort_values("arm", key=lambda arms: arms.map(order), kind="stable", ignore_index=True)
 
 
-def _rows(side: Side) -> Iterator[dict[str, Any]]:
-    learned = side.study.learned
-    for _, summed in studies.summary(side.study).iterrows():
+def _rows(sweep: ComparedSweep) -> Iterator[dict[str, Any]]:
+    roles = {each.name: each.role for each in sweep.space.arms} if sweep.space else {}
+    for _, summed in sweep_frame.summary(sweep.frame).iterrows():
         arm = str(summed["arm"])
-        best = side.study.best(arm)
-        row: dict[str, Any] = {**summed, "sweep": side.label, "role": _role(side, arm, arm in learned)}
-        if len(best):
-            images = side.study.images(best.iloc[0])
-            row["val_low"], row["val_high"] = interval(float(best.iloc[0][VALUE]), images)
-            row["val_images"] = images
-            row["noisy_labels_corrected"] = best.iloc[0].get("metrics.noisy_labels_corrected", math.nan)
-        confirmed = side.confirmed.arms.get(arm) if side.confirmed else None
+        role = "arm" if arm in sweep.frame.learned else "baseline"
+        row: dict[str, Any] = {**summed, "sweep": sweep.label, "role": roles.get(arm, role)}
+        for _, best in sweep.frame.best(arm).iterrows():
+            row["val_images"] = sweep.frame.images(best)
+            row["val_low"], row["val_high"] = interval(float(best[VALUE]), row["val_images"])
+            row["noisy_labels_corrected"] = best.get("metrics.noisy_labels_corrected", math.nan)
+        confirmed = sweep.confirmation.arms.get(arm) if sweep.confirmation else None
         results = confirmed.best if confirmed else None
         if results and results.n:
             low, high = (results.ci95.ends if results.ci95 else None) or (math.nan, math.nan)
@@ -183,26 +185,26 @@ def _rows(side: Side) -> Iterator[dict[str, Any]]:
         yield row
 
 
-def _role(side: Side, arm: str, learned: bool) -> str:
-    known = {each.name: each.role for each in side.space.arms} if side.space else {}
-    return known.get(arm, "arm" if learned else "baseline")
+def parameters_text(row: Any) -> str:
+    """The parameters of the best trial in a row of `table`."""
+    return row["parameters"] or "nothing varied" if isinstance(row["parameters"], str) else "no trial completed"
 
 
-def relations(sides: Sequence[Side]) -> list[Relation]:
+def relations(sweeps: Sequence[ComparedSweep]) -> list[Relation]:
     """How each of the others stands to the first."""
-    return [relate(sides[0], side) for side in sides[1:]]
+    return [relate(sweeps[0], sweep) for sweep in sweeps[1:]]
 
 
-def relate(first: Side, other: Side) -> Relation:
+def relate(first: ComparedSweep, other: ComparedSweep) -> Relation:
     barriers = list(_barriers(first, other))
-    cares = list(_cares(first, other))
-    comparable: Comparable = "no" if barriers else "care" if cares else "yes"
-    changes = _together(difference(first.space, other.space)) if first.space and other.space else []
+    cautions = list(_cautions(first, other))
+    comparable: Comparable = "no" if barriers else "care" if cautions else "yes"
+    changes = _merge_arms(difference(first.space, other.space)) if first.space and other.space else []
     gap = "" if barriers else _gap(first, other)
-    return Relation(other.label, first.label, comparable, [*barriers, *cares], changes, gap)
+    return Relation(other.label, first.label, comparable, [*barriers, *cautions], changes, gap)
 
 
-def _together(changes: Sequence[str]) -> list[str]:
+def _merge_arms(changes: Sequence[str]) -> list[str]:
     """One line for a change that several arms share."""
     arms: dict[str, list[str]] = {}
     for change in changes:
@@ -214,72 +216,61 @@ def _together(changes: Sequence[str]) -> list[str]:
     return [f"{change} ({', '.join(names)})" if names else change for change, names in arms.items()]
 
 
-def _barriers(first: Side, other: Side) -> Iterator[str]:
-    if first.study.trials.empty or other.study.trials.empty:
-        yield f"{(first if first.study.trials.empty else other).label} has no trials"
+def _barriers(first: ComparedSweep, other: ComparedSweep) -> Iterator[str]:
+    """Why two accuracies cannot be set against each other."""
+    empty = [sweep.label for sweep in (first, other) if sweep.frame.trials.empty]
+    if empty:
+        yield f"{empty[0]} has no trials"
         return
-    for setting, meaning in ON.items():
-        one, two = first.values(setting), other.values(setting)
-        if one != two:
-            yield f"{meaning} ({setting} {_all(one)} → {_all(two)})"
+    for setting, meaning in DATA_SETTINGS.items():
+        before, after = first.values(setting), other.values(setting)
+        if before != after:
+            yield f"{meaning} ({setting} {before} → {after})"
 
 
-def _all(values: Sequence[str]) -> str:
-    return " and ".join(value or "none" for value in values) or "not recorded"
-
-
-def _cares(first: Side, other: Side) -> Iterator[str]:
+def _cautions(first: ComparedSweep, other: ComparedSweep) -> Iterator[str]:
+    """What else may be behind a difference."""
+    both = (first, other)
     if first.space is None or other.space is None:
-        lacking = " and ".join(side.label for side in (first, other) if side.space is None)
+        lacking = " and ".join(sweep.label for sweep in both if sweep.space is None)
         yield f"what was asked of {lacking} is not known, no space.yaml that can be read"
     elif first.space.objectives != other.space.objectives:
-        one, two = (" and ".join(map(str, side.objectives)) for side in (first.space, other.space))
-        yield f"other objective ({one} → {two})"
+        before, after = (" and ".join(map(str, space.objectives)) for space in (first.space, other.space))
+        yield f"other objective ({before} → {after})"
     if first.commit != other.commit:
         yield f"other code ({(first.commit or 'unknown')[:10]} → {(other.commit or 'unknown')[:10]})"
-    changed = [side.label for side in (first, other) if side.dirty]
+    changed = [sweep.label for sweep in both if sweep.dirty]
     if changed:
         yield f"code with changes that no commit holds ({' and '.join(changed)})"
-    before, after = (side.provenance.versions if side.provenance else {} for side in (first, other))
-    others = [name for name in LIBRARIES if before.get(name) != after.get(name)]
-    if others:
-        moves = ", ".join(f"{name} {before.get(name, 'unknown')} → {after.get(name, 'unknown')}" for name in others)
-        yield f"other libraries ({moves})"
-    if _machine(first) != _machine(other):
-        yield f"other hardware ({_machine(first)} → {_machine(other)})"
-    counts = [side.study.trials["arm"].value_counts().to_dict() for side in (first, other)]
-    shared = [arm for arm in counts[0] if arm in counts[1] and counts[0][arm] != counts[1][arm]]
-    if shared:
-        spent = ", ".join(f"{arm} {counts[0][arm]} → {counts[1][arm]} trials" for arm in shared)
-        yield f"other budget ({spent}): the best of more trials is better by luck alone"
-    for side in (first, other):
-        if side.tracked.state != "complete":
-            yield f"{side.label} is {side.tracked.state}, not complete"
+    old, new = (sweep.provenance.versions if sweep.provenance else {} for sweep in both)
+    moves = [
+        f"{name} {old.get(name, 'unknown')} → {new.get(name, 'unknown')}"
+        for name in LIBRARIES
+        if old.get(name) != new.get(name)
+    ]
+    if moves:
+        yield f"other libraries ({', '.join(moves)})"
+    if first.hardware != other.hardware:
+        yield f"other hardware ({first.hardware} → {other.hardware})"
+    ours, theirs = (sweep.frame.trials["arm"].value_counts() for sweep in both)
+    spent = [f"{arm} {count} → {theirs[arm]} trials" for arm, count in ours.items() if theirs.get(arm, count) != count]
+    if spent:
+        yield f"other budget ({', '.join(spent)}): the best of more trials is better by luck alone"
+    for sweep in both:
+        if sweep.source.state != "complete":
+            yield f"{sweep.label} is {sweep.source.state}, not complete"
 
 
-def _machine(side: Side) -> str:
-    return str(side.provenance.hardware) if side.provenance else "unknown"
-
-
-def _gap(first: Side, other: Side) -> str:
+def _gap(first: ComparedSweep, other: ComparedSweep) -> str:
     """The best of the one against the best of the other, beside what chance alone does."""
-    bests = [_winner(side) for side in (first, other)]
-    if any(best is None for best in bests):
+    before, after = first.best(), other.best()
+    if before is None or after is None:
         return ""
-    (name, base, images), (other_name, value, others) = (best for best in bests if best is not None)
-    points = 100 * (value - base)
-    reach = 100 * Z * math.sqrt(base * (1 - base) / images + value * (1 - value) / others)
+    p, q = float(before[VALUE]), float(after[VALUE])
+    points = 100 * (q - p)
+    reach = 100 * Z * math.sqrt(p * (1 - p) / first.frame.images(before) + q * (1 - q) / other.frame.images(after))
     words = "level with" if abs(points) < 0.05 else f"{abs(points):.1f} points {'above' if points > 0 else 'below'}"
     return (
-        f"the best of {other.label} ({other_name}) is {words} the best of {first.label} ({name}); "
+        f"the best of {other.label} ({after['name']}) is {words} the best of {first.label} ({before['name']}); "
         f"chance alone moves such a difference by up to {reach:.1f} points"
     )
-
-
-def _winner(side: Side) -> tuple[str, float, int] | None:
-    rows = [side.study.best(arm) for arm in (*side.study.learned, *side.study.baselines)]
-    tops = [row.iloc[0] for row in rows if len(row)]
-    if not tops:
-        return None
-    top = max(tops, key=lambda row: float(row[VALUE]))
-    return str(top["name"]), float(top[VALUE]), side.study.images(top)

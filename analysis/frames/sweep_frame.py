@@ -10,45 +10,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any
 
 import pandas as pd
 
+from harness.common.formatting import settings
 from harness.tracking.spool.events import SEEDS_TAG
+from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import resolve_uri
 
 VALUE = "metrics.val_accuracy"  # of the last epoch: no epoch is picked by its validation accuracy
 CURVES = ("val_accuracy", "noisy_labels_corrected", "clean_labels_kept")
 Z = 1.959964  # standard deviations on either side that hold 95% of a normal distribution
 TABLE = ["arm", "trials", "complete", "pruned", "failed", "val_accuracy", "label_accuracy", "parameters"]
-
-
-class Source(Protocol):
-    """A sweep that can be read: `reading.Sweep` from a server, `recorded.SpooledSweep` from its folder."""
-
-    @property
-    def run_id(self) -> str: ...
-
-    @property
-    def name(self) -> str: ...
-
-    @property
-    def study(self) -> str: ...
-
-    @property
-    def state(self) -> str: ...
-
-    @property
-    def started(self) -> int: ...
-
-    @property
-    def tags(self) -> Mapping[str, str]: ...
-
-    def trials(self, kind: str = "trial") -> pd.DataFrame: ...
-
-    def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame: ...
-
-    def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path: ...
 
 
 @dataclass(frozen=True)
@@ -58,7 +32,7 @@ class SweepFrame:
     `learned` and `baselines` are the names of the arms, in the order of their first trials.
     """
 
-    sweep: Source
+    sweep: TrackedSweep
     trials: pd.DataFrame
     curves: pd.DataFrame
 
@@ -91,6 +65,10 @@ class SweepFrame:
     def seeds_per_trial(self) -> int:
         return int(self.sweep.tags.get(SEEDS_TAG, 1))
 
+    @property
+    def begun(self) -> str:
+        return datetime.fromtimestamp(self.sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+
     def varied(self, arm: str) -> list[str]:
         """The parameters that differ between the trials of `arm`."""
         rows = self.trials[self.trials["arm"] == arm]
@@ -100,16 +78,14 @@ class SweepFrame:
 
 def load(environ: Mapping[str, str] = os.environ) -> SweepFrame:
     """The study that `environ` names; TrackingError, with the nearest names, where there is none such."""
-    from harness.tracking.mlflow_view.mlflow_reader import (
-        MlflowReader,  # mlflow takes seconds to import: not for a study of a folder
-    )
+    # mlflow takes seconds to import: not for a study of a folder
+    from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
     uri = resolve_uri(environ.get("TRACKING_URI"), Path("runs"))
-    sweep = MlflowReader(uri).sweep(environ.get("STUDY") or None)
-    return read(sweep)
+    return read(MlflowReader(uri).sweep(environ.get("STUDY") or None))
 
 
-def read(sweep: Source, curves: Sequence[str] = CURVES) -> SweepFrame:
+def read(sweep: TrackedSweep, curves: Sequence[str] = CURVES) -> SweepFrame:
     """`sweep` as data frames, with the points of `curves`."""
     trials = sweep.trials()
     for column in (VALUE, "metrics.label_accuracy", "params.method"):
@@ -128,7 +104,7 @@ def summary(study: SweepFrame) -> pd.DataFrame:
         row |= {state: int(states.get(state, 0)) for state in ("complete", "pruned", "failed")}
         if len(best):
             winner = best.iloc[0]
-            parameters = [f"{name} = {short(winner[f'params.{name}'])}" for name in study.varied(str(arm))]
+            parameters = settings({name: winner[f"params.{name}"] for name in study.varied(str(arm))}, " = ")
             row |= {"val_accuracy": winner[VALUE], "label_accuracy": winner["metrics.label_accuracy"]}
             row["parameters"] = ", ".join(parameters)
         rows.append(row)
@@ -146,18 +122,9 @@ def interval(share: float, images: int) -> tuple[float, float]:
     return middle - half, middle + half
 
 
-def short(value: object) -> str:
-    """A setting as a table shows it: numbers to three digits."""
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
 def headline(study: SweepFrame) -> str:
     """Which sweep this is: its name, server, state, trials and code."""
     sweep = study.sweep
     commit = sweep.tags.get("commit", "")[:10]
     code = f", commit {commit}{' with changes' if sweep.tags.get('dirty') == 'True' else ''}" if commit else ""
-    return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {begun(study)}{code}; run {sweep.run_id}"
-
-
-def begun(study: SweepFrame) -> str:
-    return datetime.fromtimestamp(study.sweep.started / 1000, UTC).strftime("%Y-%m-%d %H:%M UTC")
+    return f"{sweep.name}: {sweep.state}, {len(study.trials)} trials, begun {study.begun}{code}; run {sweep.run_id}"

@@ -308,7 +308,7 @@ def provenance(facts: Provenance | None, study: SweepFrame) -> Markup:
             "host": facts.host,
             "environment": ", ".join(f"{name}={value}" for name, value in facts.environment.items()),
         }
-    rows |= {"begun": studies.begun(study), "events": f"log {study.sweep.run_id}"}
+    rows |= {"begun": study.begun, "events": f"log {study.sweep.run_id}"}
     return section(
         "What ran on what", table(["", ""], [[name, text] for name, text in rows.items() if text], class_="facts")
     )

@@ -1,4 +1,4 @@
-"""Names of MLflow outside its documented API. Checked with MLflow 3.17.
+"""Calls of MLflow's client, and its names outside of the documented API. Checked with MLflow 3.17.
 
 name                                             without it
 ERROR_CODE_TO_HTTP_STATUS                        import error: no event is sent
@@ -9,16 +9,15 @@ MlflowClient._tracking_client.store,
 system_metrics.metrics.*_monitor                 the log says that the machine's load is not measured
 """
 
-import os
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from typing import Any
 
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # read when mlflow is imported
-
 from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
+
+from harness.common.redaction import scrub
 
 BULK_RUNS = 100
 """Runs of one call for curves; a server's limit."""
@@ -33,6 +32,12 @@ def all_pages(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
         token = page.token
         if not token:
             return
+
+
+def first_line(error: Exception) -> str:
+    """First line of an error, without credentials."""
+    text = str(error).strip() or type(error).__name__
+    return scrub(text.splitlines()[0])[:400]
 
 
 def http_status(error: MlflowException) -> int:

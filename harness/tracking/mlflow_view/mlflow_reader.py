@@ -13,14 +13,11 @@ import os
 import warnings
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_ENABLE_ARTIFACTS_PROGRESS_BAR", "false")
 
 import pandas as pd
 
@@ -30,58 +27,70 @@ with warnings.catch_warnings():
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.mlflow_internals import BULK_RUNS, all_pages, bulk_history
-from harness.tracking.spool.spooled_sweep import TRIAL_COLUMNS, curve_frame, trial_row
+from harness.tracking.mlflow_view.mlflow_internals import BULK_RUNS, all_pages, bulk_history, first_line
+from harness.tracking.spool.run_updates import MetricPoint, RunUpdate
+from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
 
 POINT_LIMIT = 25_000
 """Points of one call for curves, at most; a call that returns as many may have left some out."""
 
 
-@dataclass(frozen=True, slots=True)
-class MlflowSweep:
-    """One sweep on a server; `started` in milliseconds since the epoch."""
+@dataclass(frozen=True)
+class MlflowSweep(TrackedSweep):
+    """One sweep on a server."""
 
     client: MlflowClient
     experiment_id: str
-    run_id: str
-    name: str
-    study: str
-    state: str
-    started: int
-    tags: dict[str, str]
     metrics: dict[str, float]
 
     def trials(self, kind: str = "trial") -> pd.DataFrame:
-        """One row per trial of the search, by number; final values are NaN where a trial has none.
-
-        Runs of another `kind` belong to the sweep too: those of a `confirmation`, numbered from a million up.
-        """
-        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.`harness.kind` = '{kind}'"
-        rows = [_row(run) for run in _search_runs(self.client, [self.experiment_id], query)]
-        frame = pd.DataFrame(rows, columns=None if rows else list(TRIAL_COLUMNS))
+        frame = super().trials(kind)
         for column in frame.columns[frame.columns.str.startswith("params.")]:
             frame[column] = _typed(frame[column])
-        return frame.sort_values("trial", ignore_index=True)
-
-    def curves(self, metrics: Sequence[str], trials: pd.DataFrame | None = None) -> pd.DataFrame:
-        """Points of `metrics` of `trials` (rows of `trials()`; default: all), by step."""
-        chosen = self.trials() if trials is None else trials
-        numbers = dict(zip(chosen["run_id"], chosen["trial"], strict=True))
-        return curve_frame(
-            (numbers[run_id], metric, step, value)
-            for metric in metrics
-            for run_id, step, value in _history(self.client, list(numbers), metric)
-        )
+        return frame
 
     def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path:
-        """Download the file `name` of a run (default: the sweep's own) into the folder `into`."""
         run = run_id or self.run_id
         try:
             return Path(self.client.download_artifacts(run, name, str(into)))
         except (MlflowException, OSError) as error:
             raise TrackingError(f"run {run}: expected a file '{name}', got: {error}") from error
+
+    def _runs(self, kind: str) -> Iterator[tuple[int, str, RunUpdate]]:
+        query = f"tags.`mlflow.parentRunId` = '{self.run_id}' and tags.`harness.kind` = '{kind}'"
+        for run in _search(self.client.search_runs, experiment_ids=[self.experiment_id], filter_string=query):
+            info, data = run.info, run.data
+            yield (
+                int(data.tags.get("trial", -1)),
+                info.run_id,
+                RunUpdate(
+                    name=info.run_name,
+                    start_time=info.start_time,
+                    end_time=info.end_time,
+                    params=data.params,
+                    tags={"state": info.status.lower(), **data.tags},
+                    points=[MetricPoint(name, value, 0, 0) for name, value in data.metrics.items()],
+                ),
+            )
+
+    def _points(self, run_ids: list[str], metrics: Sequence[str]) -> Iterator[tuple[str, str, int, float]]:
+        for metric in metrics:
+            for first in range(0, len(run_ids), BULK_RUNS):
+                some = run_ids[first : first + BULK_RUNS]
+                points = bulk_history(self.client, some, metric, POINT_LIMIT)
+                if points is None or len(points) >= POINT_LIMIT:
+                    points = self._points_run_by_run(some, metric)
+                yield from ((run_id, metric, step, value) for run_id, step, value in points)
+
+    def _points_run_by_run(self, run_ids: list[str], metric: str) -> list[tuple[str, int, float]]:
+        with ThreadPoolExecutor(8) as pool:
+            histories = list(pool.map(lambda run_id: self.client.get_metric_history(run_id, metric), run_ids))
+        return [
+            (run_id, point.step, point.value)
+            for run_id, history in zip(run_ids, histories, strict=True)
+            for point in history
+        ]
 
 
 class MlflowReader:
@@ -101,13 +110,10 @@ class MlflowReader:
 
     def sweeps(self) -> list[MlflowSweep]:
         """Every sweep of this harness on the server, the newest first."""
-        sweeps: list[MlflowSweep] = []
-        with _translated_errors():
-            experiments = [str(each.experiment_id) for each in all_pages(self._client.search_experiments)]
-        for first in range(0, len(experiments), BULK_RUNS):
-            some = experiments[first : first + BULK_RUNS]
-            sweeps += map(self._sweep, _search_runs(self._client, some, "tags.`harness.kind` = 'sweep'"))
-        return sorted(sweeps, key=lambda sweep: sweep.started, reverse=True)
+        experiments = [str(each.experiment_id) for each in _search(self._client.search_experiments)]
+        query = "tags.`harness.kind` = 'sweep'"
+        runs = _search(self._client.search_runs, experiment_ids=experiments, filter_string=query) if experiments else []
+        return sorted(map(self._sweep, runs), key=lambda sweep: sweep.started, reverse=True)
 
     def sweep(self, study: str | None = None) -> MlflowSweep:
         """The newest sweep with that name or run id, else of that study; of all sweeps if None.
@@ -134,32 +140,18 @@ class MlflowReader:
         raise TrackingError(f"expected a study on {where}, got '{study}'; did you mean {' or '.join(near)}?")
 
     def _sweep(self, run: Run) -> MlflowSweep:
+        tags = dict(run.data.tags)
         return MlflowSweep(
-            client=self._client,
-            experiment_id=run.info.experiment_id,
             run_id=run.info.run_id,
             name=run.info.run_name,
-            study=run.data.tags.get("study", run.info.run_name),
-            state=run.data.tags.get("state", run.info.status.lower()),
+            study=tags.get("study", run.info.run_name),
+            state=tags.get("state", run.info.status.lower()),
             started=run.info.start_time,
-            tags=dict(run.data.tags),
+            tags=tags,
+            client=self._client,
+            experiment_id=run.info.experiment_id,
             metrics=dict(run.data.metrics),
         )
-
-
-def _row(run: Run) -> dict[str, Any]:
-    info, tags = run.info, run.data.tags
-    return trial_row(
-        trial=int(tags.get("trial", -1)),
-        run_id=info.run_id,
-        name=info.run_name,
-        state=tags.get("state", info.status.lower()),
-        tags=tags,
-        start_time=info.start_time,
-        end_time=info.end_time,
-        params=run.data.params,
-        metrics=run.data.metrics,
-    )
 
 
 def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
@@ -171,33 +163,9 @@ def _typed(column: "pd.Series[Any]") -> "pd.Series[Any]":
     return column if numbers.isna().any() else numbers.reindex(column.index)
 
 
-@contextmanager
-def _translated_errors() -> Iterator[None]:
-    """Turn the error of a server that does not answer into a TrackingError."""
+def _search(search: Any, **arguments: Any) -> list[Any]:
+    """All results of a search; TrackingError where the server does not answer."""
     try:
-        yield
+        return list(all_pages(search, **arguments))
     except (MlflowException, OSError) as error:
-        first_line = (str(error) or type(error).__name__).splitlines()[0]
-        raise TrackingError(f"the tracking server does not answer: {scrub(first_line)[:400]}") from error
-
-
-def _search_runs(client: MlflowClient, experiment_ids: list[str], query: str) -> list[Run]:
-    with _translated_errors():
-        return list(all_pages(client.search_runs, experiment_ids=experiment_ids, filter_string=query))
-
-
-def _history(client: MlflowClient, run_ids: list[str], metric: str) -> Iterator[tuple[str, int, float]]:
-    """(run, step, value) of each point of `metric`."""
-    for first in range(0, len(run_ids), BULK_RUNS):
-        some = run_ids[first : first + BULK_RUNS]
-        points = bulk_history(client, some, metric, POINT_LIMIT)
-        if points is not None and len(points) < POINT_LIMIT:
-            yield from points
-            continue
-        with ThreadPoolExecutor(8) as pool:
-            histories = pool.map(lambda run_id: client.get_metric_history(run_id, metric), some)
-            yield from (
-                (run_id, point.step, point.value)
-                for run_id, history in zip(some, histories, strict=True)
-                for point in history
-            )
+        raise TrackingError(f"the tracking server does not answer: {first_line(error)}") from error

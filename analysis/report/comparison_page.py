@@ -1,0 +1,74 @@
+"""A page of sweeps side by side: whether they compare, their arms, their verdicts."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import pandas as pd
+
+from analysis.frames.comparison import ComparedSweep, Relation, parameters_text
+from analysis.report.markup import Content, Markup, element, interval_span, join, table
+from analysis.report.page import listing, note, page, section
+from harness.common.formatting import accuracy, percent
+
+ARMS = ["arm", "sweep", "trials", "validation accuracy", "test accuracy", "labels put right", "parameters"]
+SWEEPS = ["sweep", "study", "state", "begun", "code", "run"]
+ARMS_NOTE = (
+    "The best complete trial of each arm. Validation accuracy is a single run's, chosen for it, with the 95 % interval "
+    "that another draw of so many images would give; test accuracy is the confirmation's mean over fresh seeds, with "
+    "its 95 % interval."
+)
+
+
+def comparison_page(
+    sweeps: Sequence[ComparedSweep], arms: pd.DataFrame, relations: Sequence[Relation], server: str
+) -> str:
+    """The HTML of `arms` and `relations`, as `analysis.frames.comparison` gives them."""
+    title = " · ".join(sweep.label for sweep in sweeps)
+    whether = [
+        element(
+            "article",
+            element("p", element("span", relation.sentence, class_=relation.comparable)),
+            listing([*relation.reasons, *relation.changes]),
+            note(relation.gap) if relation.gap else None,
+        )
+        for relation in relations
+    ]
+    several = [
+        note(f"{sweep.label} searched to {sweep.other_objectives} too: this is each arm's best accuracy alone.")
+        for sweep in sweeps
+        if sweep.other_objectives
+    ]
+    verdicts = [element("p", element("b", each.label), ": ", each.verdict) for each in sweeps if each.verdict]
+    about = [
+        [each.label, each.source.study, each.source.state, each.frame.begun, each.code, each.source.run_id]
+        for each in sweeps
+    ]
+    rows = [_arm_row(row) for _, row in arms.iterrows()]
+    return page(
+        title,
+        element("h1", title),
+        note(f"read from {server}"),
+        section("Do they compare?", *whether) if whether else None,
+        section("Arms", table(ARMS, rows, numbers=(3, 4, 5), class_="cards"), note(ARMS_NOTE), several),
+        section("Verdicts", verdicts) if verdicts else None,
+        section("Sweeps", table(SWEEPS, about)),
+    )
+
+
+def _arm_row(row: Any) -> list[Content]:
+    states = f"{row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed"
+    seeds = element("span", f"n = {row['test_seeds']:.0f}", class_="range") if row["test_seeds"] > 0 else None
+    lines = [each.replace(" = ", "\u00a0") for each in parameters_text(row).split(", ")]
+    return [
+        row["arm"],
+        row["sweep"],
+        [str(row["trials"]), element("small", element("br"), states)],
+        _accuracy(row, "val"),
+        join(_accuracy(row, "test"), seeds),
+        percent(row["noisy_labels_corrected"]),
+        join(lines[0], *([element("br"), line] for line in lines[1:])),
+    ]
+
+
+def _accuracy(row: Any, part: str) -> Markup:
+    return join(accuracy(row[f"{part}_accuracy"]), interval_span((row[f"{part}_low"], row[f"{part}_high"])))
