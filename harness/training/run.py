@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
-from harness.training.config.checks import check_acceleration
+from harness.training.config.checks import check_acceleration, check_config
 from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataSplits, Images, load_splits
@@ -44,7 +44,7 @@ class Run:
     """
 
     def __init__(self, config: RunConfig, splits: DataSplits | None = None) -> None:
-        if problems := check_acceleration(config):
+        if problems := check_config(config) if splits is None else check_acceleration(config):
             raise DataError("\n".join(problems))
         set_deterministic(config.deterministic)
         self.config = config

@@ -1,9 +1,12 @@
 """Small runs of the real thing, on one core."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import torch
+
+from harness.training.data import pool
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -13,3 +16,17 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(1)
     yield
     torch.set_num_threads(before)
+
+
+@pytest.fixture
+def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No data set read before, and an empty cache folder, which is returned."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    forget_data()
+    return tmp_path / "cache"
+
+
+def forget_data() -> None:
+    """Drop the data sets in memory, as in a new process."""
+    pool._arrays.cache_clear()
+    pool._images.cache_clear()

@@ -3,11 +3,28 @@
 import gzip
 import pickle
 from pathlib import Path
+from typing import Any
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from harness.training.config.run_config import RunConfig
+
 Array = NDArray[np.uint8]
+SMALL = {"meta_size": 20, "val_size": 10, "noise": "symmetric", "noise_rate": 0.25, "width": 8, "epochs": 1}
+
+
+def config(dataset: str, root: Path | str = "data", **settings: Any) -> RunConfig:
+    """A run of one epoch on few images."""
+    return RunConfig(dataset=dataset, data_root=str(root), **{**SMALL, **settings})
+
+
+def standardised(pictures: Array) -> torch.Tensor:
+    """Pictures [N, height, width, channels] as inputs of a model, if they are the whole pool."""
+    pool = torch.from_numpy(pictures).permute(0, 3, 1, 2).double()
+    deviation, mean = torch.std_mean(pool, dim=(0, 2, 3), keepdim=True, correction=0)
+    return ((pool - mean) / deviation).float()
 
 
 def pictures(count: int, *shape: int, seed: int = 0) -> Array:

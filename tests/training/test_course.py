@@ -112,10 +112,9 @@ def test_labels_that_stayed_where_they_were_show_no_images() -> None:
 
 def test_every_image_of_the_pool_is_found_in_the_data_set_by_its_place() -> None:
     from harness.training.data.readers import digits
-    from harness.training.data.readers.reader import DataSource
 
     pool, test, places = load_pool(QUICK), load_test(QUICK), pool_index(QUICK)
-    raw, _ = digits.read(DataSource.from_config(QUICK))
+    raw, _ = digits.read(QUICK)
     assert len(pool) + len(test) == len(raw.truth)
     np.testing.assert_array_equal(raw.images[places], pool.pixels.stored.numpy())
     np.testing.assert_array_equal(raw.truth[places], pool.targets.numpy())

@@ -7,7 +7,6 @@ from torch import Tensor
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError, DataSplits, load_pool, load_splits, load_test, stratified_split
 from harness.training.data.readers import digits
-from harness.training.data.readers.reader import DataSource
 from harness.training.run import Run
 from tests.training.runs import tensors
 
@@ -78,6 +77,6 @@ def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
 def test_digits_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
-    (raw, _), expected = digits.read(DataSource.from_config(NOISY)), load_digits()
+    (raw, _), expected = digits.read(NOISY), load_digits()
     assert (raw.images[:, 0] == expected.images).all()
     assert raw.truth.tolist() == expected.target.tolist()

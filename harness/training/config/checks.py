@@ -15,9 +15,9 @@ from harness.training.config.teacher_files import teacher_logits_file
 
 def check_config(config: RunConfig) -> list[str]:
     """Return the problems that the run would meet at its start, a line each. Reads no arrays and no images."""
-    from harness.training.data.readers.reader import DataSource, find_reader  # NumPy takes 0.1 s to import
+    from harness.training.data.readers.reader import find_reader  # NumPy takes 0.1 s to import
 
-    problems = find_reader(config.dataset).problems(DataSource.from_config(config), config.noise)
+    problems = find_reader(config.dataset).problems(config)
     if config.noise == "given" and config.dataset.partition(":")[0] not in OWN_KINDS:
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
     return problems + _check_model(config.model) + _check_teacher(config) + check_acceleration(config)

@@ -4,7 +4,8 @@ Pixels stay as they were read (mostly a byte each; on a CPU, pages of a file tha
 standardised when a batch is taken.
 """
 
-from dataclasses import dataclass, replace
+from collections.abc import Callable
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor
@@ -67,23 +68,14 @@ class Images:
         return self.pixels[self.index[rows]]
 
     def to(self, device: torch.device) -> "Images":
-        return replace(
-            self,
-            pixels=self.pixels.to(device),
-            index=self.index.to(device),
-            targets=self.targets.to(device),
-            given=None if self.given is None else self.given.to(device),
-            reference=None if self.reference is None else self.reference.to(device),
-        )
+        return self._map(lambda tensor: tensor.to(device), self.pixels.to(device))
 
     def __getitem__(self, rows: Tensor) -> "Images":
-        return replace(
-            self,
-            index=self.index[rows],
-            targets=self.targets[rows],
-            given=None if self.given is None else self.given[rows],
-            reference=None if self.reference is None else self.reference[rows],
-        )
+        return self._map(lambda tensor: tensor[rows], self.pixels)
+
+    def _map(self, change: Callable[[Tensor], Tensor], pixels: PixelTable) -> "Images":
+        given, reference = (None if each is None else change(each) for each in (self.given, self.reference))
+        return Images(pixels, change(self.index), change(self.targets), self.classes, given, reference)
 
     def __len__(self) -> int:
         return len(self.targets)

@@ -8,13 +8,11 @@ from harness.training.data.images import Images
 
 
 class MetaSet:
-    """Draws batches of the meta set.
+    """Draws batches of the meta set `images`.
 
     Args:
-        images: the meta part of the data.
         batch_size: images of a batch; a smaller meta set is returned whole.
         balanced: whether a batch holds the classes equally often, as far as the set has them.
-        stream: the generator of the draws.
     """
 
     def __init__(self, images: Images, batch_size: int, balanced: bool, stream: torch.Generator) -> None:
@@ -38,9 +36,4 @@ class MetaSet:
 
 def rank_within_class(classes: Tensor) -> Tensor:
     """Return for each element of `classes` [n] how many of its class stand before it."""
-    by_class = classes.argsort(stable=True)
-    counts = torch.bincount(classes)
-    starts = (counts.cumsum(0) - counts).repeat_interleave(counts)
-    ranks = torch.empty_like(classes)
-    ranks[by_class] = torch.arange(len(classes), device=classes.device) - starts
-    return ranks
+    return functional.one_hot(classes).cumsum(0).gather(1, classes[:, None])[:, 0] - 1

@@ -15,13 +15,16 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data.array_cache import Arrays, cached_arrays
 from harness.training.data.images import Images, PixelTable
 from harness.training.data.readers.raw_part import Array, RawPart
-from harness.training.data.readers.reader import DataSource, find_reader
+from harness.training.data.readers.reader import find_reader
 from harness.training.data.stratified import stratified_split
 from harness.training.errors import DataError
 
 TEST_SHARE = 0.2
 TEST_SEED = 200909496  # of arXiv:2009.09496; any constant would do, but it may never change
 BATCH = 4096
+
+DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "reference_labels")
+"""Settings that determine the arrays of a data set."""
 
 
 def load_pool(config: RunConfig) -> Images:
@@ -30,68 +33,78 @@ def load_pool(config: RunConfig) -> Images:
     Raises:
         DataError: they cannot be read.
     """
-    return _images(DataSource.from_config(config), "pool")
+    return _images(_data_config(config), "pool")
 
 
 def load_test(config: RunConfig) -> Images:
     """Return the test part. Only a confirmation calls this, and `semantics` for the votes on its images."""
-    return _images(DataSource.from_config(config), "test")
+    return _images(_data_config(config), "test")
 
 
 def pool_index(config: RunConfig) -> Array:
     """Return the index of each image of the pool in the data set (in its training part, if it has a test part), [N]."""
-    return _arrays(DataSource.from_config(config))["pool_index"]
+    return _arrays(_data_config(config))["pool_index"]
+
+
+def _data_config(config: RunConfig) -> RunConfig:
+    """A configuration that differs from the default in what concerns the files alone."""
+    return RunConfig(**config.model_dump(include={*DATA_SETTINGS, "download"}))
 
 
 @lru_cache(maxsize=4)
-def _images(source: DataSource, part: str) -> Images:
-    held = {name: torch.from_numpy(array) for name, array in _arrays(source).items()}
-    targets = held[f"{part}_truth"]
+def _images(config: RunConfig, part: str) -> Images:
+    tensors = {name: torch.from_numpy(array) for name, array in _arrays(config).items()}
+    targets = tensors[f"{part}_truth"]
     return Images(
-        PixelTable(held[f"{part}_images"], held["mean"], held["std"]),
+        PixelTable(tensors[f"{part}_images"], tensors["mean"], tensors["std"]),
         torch.arange(len(targets)),
         targets,
-        int(held["classes"]),
-        held.get(f"{part}_given"),
-        held.get(f"{part}_reference"),
+        int(tensors["classes"]),
+        tensors.get(f"{part}_given"),
+        tensors.get(f"{part}_reference"),
     )
 
 
 @lru_cache(maxsize=2)
-def _arrays(source: DataSource) -> Arrays:
-    files = find_reader(source.dataset).files(source)
+def _arrays(config: RunConfig) -> Arrays:
+    reader = find_reader(config.dataset)
+    if problems := reader.problems(config):
+        raise DataError("\n".join(problems))
+    files = reader.files(config)
     if files is None:
-        return _read_arrays(source)
-    settings = (source.dataset, source.data_root, str(source.image_size), source.given_labels, source.reference_labels)
-    return cached_arrays(settings, files, lambda: _read_arrays(source))
+        return _read_arrays(config)
+    settings = [str(getattr(config, name)) for name in DATA_SETTINGS]
+    return cached_arrays(settings, files, lambda: _read_arrays(config))
 
 
-def _read_arrays(source: DataSource) -> Arrays:
+def _read_arrays(config: RunConfig) -> Arrays:
     """Pool and test part as arrays by name, with the pool's mean and standard deviation by channel."""
-    train, test = find_reader(source.dataset).read(source)
-    if test is not None and test.images.shape[1:] != train.images.shape[1:] and not source.image_size:
+    pool, test = find_reader(config.dataset).read(config)
+    index = np.arange(len(pool.truth))
+    if test is None:
+        index, test_index = _set_test_aside(config, pool)
+        pool, test = pool[index], pool[test_index]
+    pool, test = _resized(pool, config.image_size), _resized(test, config.image_size)
+    if pool.images.shape[1:] != test.images.shape[1:]:
         raise DataError(
-            f"{source.dataset}: expected training and test images of one shape, got {list(train.images.shape[1:])} and "
+            f"{config.dataset}: expected training and test images of one shape, got {list(pool.images.shape[1:])} and "
             f"{list(test.images.shape[1:])}; set image_size"
         )
-    index = np.arange(len(train.truth))
-    if test is None:
-        index, test_index = _set_test_aside(source, train)
-        train, test = train[index], train[test_index]
-    pool, test = _resized(train, source.image_size), _resized(test, source.image_size)
     mean, std = _channel_statistics(pool)
-    arrays: Arrays = {"mean": mean, "std": std, "pool_index": index, "classes": np.array(_count_classes(pool, test))}
+    arrays = {"mean": mean, "std": std, "pool_index": index, "classes": np.array(pool.classes)}
     for name, part in (("pool", pool), ("test", test)):
-        arrays |= {f"{name}_{key}": array for key, array in part.arrays().items()}
+        for key in ("images", "truth", "given", "reference"):
+            if (array := getattr(part, key)) is not None:
+                arrays[f"{name}_{key}"] = array
     return arrays
 
 
-def _set_test_aside(source: DataSource, raw: RawPart) -> tuple[Array, Array]:
+def _set_test_aside(config: RunConfig, raw: RawPart) -> tuple[Array, Array]:
     """Indices of pool and test part in a set without a test part; images of unknown class stay in the pool."""
     known = np.flatnonzero(raw.truth >= 0)
     size = round(TEST_SHARE * len(known))
     if not size:
-        raise DataError(f"{source.dataset}: expected images of known class to test on, got {len(known)}; add some")
+        raise DataError(f"{config.dataset}: expected images of known class to test on, got {len(known)}; add some")
     targets = torch.from_numpy(raw.truth[known])
     test, pool = stratified_split(targets, [size], torch.Generator().manual_seed(TEST_SEED))
     unknown = np.flatnonzero(raw.truth < 0)
@@ -108,14 +121,6 @@ def _resized(raw: RawPart, size: int) -> RawPart:
         images = functional.interpolate(images, (size, size), mode="bilinear", antialias=True)
         scaled.append((images.round().byte() if raw.images.dtype == np.uint8 else images).numpy())
     return replace(raw, images=np.concatenate(scaled))
-
-
-def _count_classes(pool: RawPart, test: RawPart) -> int:
-    for part in (pool, test):
-        if part.reference is not None:
-            return int(part.reference.shape[1])
-    labels = [pool.truth, test.truth] + ([] if pool.given is None else [pool.given])
-    return 1 + max(int(each.max()) for each in labels)
 
 
 def _channel_statistics(pool: RawPart) -> tuple[Array, Array]:

@@ -6,6 +6,7 @@ Each part has all classes in proportion. Images whose true class is unknown can 
 """
 
 import torch
+from torch import Tensor
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.images import DataSplits, Images
@@ -59,16 +60,11 @@ def _check_meta_classes(config: RunConfig, meta: Images) -> None:
         )
 
 
-def _noisy_labels(config: RunConfig, train: Images) -> torch.Tensor:
+def _noisy_labels(config: RunConfig, train: Images) -> Tensor:
     if config.noise == "given":
-        if train.given is None:
-            raise DataError(
-                f"noise given: expected noisy labels in {config.dataset}, got none; name their key in given_labels "
-                "(npz), write given.csv (folder), or choose another noise"
-            )
+        assert train.given is not None, "noise: given without given labels, see `check_config`"
         return train.given
-    unknown = int((train.targets < 0).sum())
-    if unknown:
+    if unknown := int((train.targets < 0).sum()):
         raise DataError(
             f"noise {config.noise}: expected to know every true class, got {unknown} unknown; set noise: given, which "
             "trains on the labels that came with the data"

@@ -13,71 +13,63 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import UNKNOWN, Array, RawPart, checked_part, image_array, stack_images
-from harness.training.data.readers.reader import DataSource
+from harness.training.data.readers.reader import own_path
 from harness.training.errors import DataError
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 
-def read(source: DataSource) -> tuple[RawPart, RawPart | None]:
-    folder = source.path
-    parts = _part_folders(folder)
-    if not parts:
-        raise DataError(
-            f"{folder}: expected folders train/CLASS and perhaps test/CLASS, or CLASS alone, each with images, got "
-            "none; correct the path, or move the images"
-        )
-    names = sorted({name for part in parts.values() for name in _class_names(part)})
-    listed = {name: _list_images(part, names) for name, part in parts.items()}
-    given = _read_given(folder / "given.csv", names)
-    reference = _read_references(folder / "reference.csv", names)
-
-    def make_part(members: Sequence[str]) -> RawPart:
-        files = [file for name in members for file, _ in listed[name]]
-        keys = [file.relative_to(folder).as_posix() for file in files]
-        annotated = np.array([c for name in members for _, c in listed[name]])
-        truth, noisy = annotated, None
-        if "trusted" in members:
-            trusted = np.array([name == "trusted" for name in members for _ in listed[name]])
-            truth, noisy = np.where(trusted, annotated, UNKNOWN), annotated
-        elif given and "train" in members:
-            noisy = np.array([given.get(key, c) for key, c in zip(keys, annotated, strict=True)])
-        rows = [reference[key] for key in keys if key in reference]
-        if rows and len(rows) < len(keys):
-            missing = next(file for file, key in zip(files, keys, strict=True) if key not in reference)
-            raise DataError(
-                f"{folder / 'reference.csv'}: expected a row for each image, got none for {missing}; add it"
-            )
-        images = stack_images(str(folder), [_pixels(file, source.image_size) for file in files])
-        return checked_part(str(folder), images, truth, len(names), noisy, np.array(rows) if rows else None)
-
-    train = make_part([name for name in ("train", "trusted") if name in parts])
-    return train, make_part(["test"]) if "test" in parts else None
-
-
-def files(source: DataSource) -> Iterable[Path]:
-    return source.path.rglob("*")
-
-
-def problems(source: DataSource, noise: str) -> list[str]:
-    folder = source.path
+def problems(config: RunConfig) -> list[str]:
+    folder = own_path(config)
     parts = _part_folders(folder)
     if not parts:
         return [
-            f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got "
-            "neither; correct the path, or move the images"
+            f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got neither; "
+            "correct the path, or move the images"
         ]
-    if noise == "given" and "trusted" not in parts and not (folder / "given.csv").is_file():
+    if config.noise == "given" and "trusted" not in parts and not (folder / "given.csv").is_file():
         return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got neither; add one"]
     return []
 
 
+def files(config: RunConfig) -> Iterable[Path]:
+    return own_path(config).rglob("*")
+
+
+def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+    folder = own_path(config)
+    parts = _part_folders(folder)
+    names = sorted({name for part in parts.values() for name in _class_names(part)})
+    given = _read_given(folder / "given.csv", names)
+    reference = _read_references(folder / "reference.csv", names)
+
+    def make_part(*members: str) -> RawPart:
+        listed = [(name, *image) for name in members if name in parts for image in _list_images(parts[name], names)]
+        keys = [file.relative_to(folder).as_posix() for _, file, _ in listed]
+        truth, noisy = np.array([c for _, _, c in listed]), None
+        if "trusted" in members and "trusted" in parts:
+            noisy, truth = truth, np.where([name == "trusted" for name, _, _ in listed], truth, UNKNOWN)
+        elif "train" in members and (folder / "given.csv").exists():
+            noisy = np.array([given.get(key, c) for key, c in zip(keys, truth, strict=True)])
+        rows = [reference[key] for key in keys if key in reference]
+        if rows and len(rows) < len(keys):
+            missing = next(key for key in keys if key not in reference)
+            raise DataError(
+                f"{folder / 'reference.csv'}: expected a row for each image, got none for {missing}; add it"
+            )
+        images = stack_images(str(folder), [_pixels(file, config.image_size) for _, file, _ in listed])
+        return checked_part(str(folder), images, truth, len(names), noisy, np.array(rows) if rows else None)
+
+    return make_part("train", "trusted"), make_part("test") if "test" in parts else None
+
+
 def _part_folders(folder: Path) -> dict[str, Path]:
     """The parts train, test and trusted that are there; or the folder itself as train; or none."""
-    named = {name: folder / name for name in ("train", "test", "trusted") if _class_names(folder / name)}
-    if "train" in named:
-        return named
+    parts = {name: folder / name for name in ("train", "test", "trusted") if _class_names(folder / name)}
+    if "train" in parts:
+        return parts
     return {"train": folder} if _class_names(folder) else {}
 
 
@@ -119,6 +111,7 @@ def _read_rows(file: Path) -> list[list[str]]:
 
 
 def _read_given(file: Path, names: Sequence[str]) -> dict[str, int]:
+    """Image → its noisy class."""
     given = {}
     for line, row in enumerate(_read_rows(file), start=1):
         if row == ["image", "class"]:
@@ -132,6 +125,7 @@ def _read_given(file: Path, names: Sequence[str]) -> dict[str, int]:
 
 
 def _read_references(file: Path, names: Sequence[str]) -> dict[str, list[float]]:
+    """Image → its soft label or counts, in the order of `names`."""
     if not file.exists():
         return {}
     head, *rows = _read_rows(file) or [[]]

@@ -1,7 +1,7 @@
 """MNIST, FashionMNIST and KMNIST as they are published: idx files, gzipped or not (LeCun, Cortes and Burges).
 
 An idx file opens with two zero bytes, the type (8: unsigned byte), the number of dimensions, and each dimension as a
-big-endian 32-bit number.
+big-endian 32-bit number. What is not there yet torchvision downloads.
 """
 
 import gzip
@@ -12,9 +12,10 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.training.config.run_config import RunConfig
 from harness.training.data.readers import torchvision_sets
 from harness.training.data.readers.raw_part import Array, RawPart, checked_part
-from harness.training.data.readers.reader import DataSource
+from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
 FILES = (
@@ -26,52 +27,39 @@ FILES = (
 DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 """Where Debian's package dataset-fashion-mnist puts the set."""
 
-HINT = {"FashionMNIST": ", or install Debian's package dataset-fashion-mnist"}
+
+def problems(config: RunConfig) -> list[str]:
+    if config.download or _folder(config) is not None:
+        return []
+    name, root = config.dataset, data_root(config)
+    hint = ", or install Debian's package dataset-fashion-mnist" if name in DEBIAN else ""
+    return [
+        f"data_root: expected {FILES[0]} (or .gz) and its companions in {root / name / 'raw'} or {root}, got none; set "
+        f"data_root to where they are, or download: true{hint}"
+    ]
 
 
-def read(source: DataSource) -> tuple[RawPart, RawPart]:
-    name, root = source.dataset, source.root
-    folder = _folder(source)
-    if folder is None and source.download:
-        _download(name, root)
-        folder = _folder(source)
-    if folder is None:
-        raise DataError(
-            f"{name}: expected {FILES[0]} (or .gz) and its companions in {root / name / 'raw'} or {root}, got "
-            f"none; set data_root to where they are, download: true{HINT.get(name, '')}"
-        )
-    arrays = [_array(_file(folder, each)) for each in FILES]
-    where = f"{name} in {folder}"
-    return checked_part(where, arrays[0], arrays[1], 10), checked_part(where, arrays[2], arrays[3], 10)
-
-
-def files(source: DataSource) -> Iterable[Path]:
-    folder = _folder(source)
+def files(config: RunConfig) -> Iterable[Path]:
+    folder = _folder(config)
     return () if folder is None else folder.iterdir()
 
 
-def problems(source: DataSource, noise: str) -> list[str]:
-    if source.download or _folder(source) is not None:
-        return []
-    return [torchvision_sets.missing(source) + HINT.get(source.dataset, "")]
+def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+    folder = _folder(config)
+    if folder is None:
+        return torchvision_sets.read(config)
+    arrays = [_array(_file(folder, name)) for name in FILES]
+    where = f"{config.dataset} in {folder}"
+    return checked_part(where, arrays[0], arrays[1], 10), checked_part(where, arrays[2], arrays[3], 10)
 
 
-def _folder(source: DataSource) -> Path | None:
+def _folder(config: RunConfig) -> Path | None:
     """The folder that holds all four files, gzipped or not."""
-    name, root = source.dataset, source.root
+    name, root = config.dataset, data_root(config)
     for folder in (root / name / "raw", root / name, root, DEBIAN.get(name, root)):
         if all(_file(folder, each).exists() for each in FILES):
             return folder
     return None
-
-
-def _download(name: str, root: Path) -> None:
-    import torchvision.datasets  # takes seconds to import
-
-    try:
-        getattr(torchvision.datasets, name)(root=root, download=True)
-    except (RuntimeError, OSError) as error:
-        raise DataError(f"{name}: expected to download it to {root}, got the error: {error}; try again") from error
 
 
 def _file(folder: Path, name: str) -> Path:

@@ -12,63 +12,55 @@ from pathlib import Path
 
 import numpy as np
 
+from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import Array, RawPart, checked_part
-from harness.training.data.readers.reader import DataSource
+from harness.training.data.readers.reader import own_path
 from harness.training.errors import DataError
 
 
-def read(source: DataSource) -> tuple[RawPart, RawPart | None]:
-    file = source.path
-    arrays = _arrays(file)
-    for key in ("x_train", "y_train"):
-        if key not in arrays:
-            raise DataError(f"{file}: expected an array {key}, got {', '.join(sorted(arrays)) or 'none'}; add it")
+def problems(config: RunConfig) -> list[str]:
+    file = own_path(config)
+    if not file.is_file():
+        return [f"dataset: expected an npz file, got nothing at {file}; correct the path"]
+    try:
+        with zipfile.ZipFile(file) as archive:
+            keys = {name.removesuffix(".npy") for name in archive.namelist()}
+    except (OSError, zipfile.BadZipFile) as error:
+        return [f"dataset: expected an npz file, got {file}, which cannot be opened ({error}); write it anew"]
+    needed = ["x_train", "y_train", *([config.given_labels] if config.noise == "given" else [])]
+    found = ", ".join(sorted(keys)) or "none"
+    return [f"dataset: expected an array {key} in {file}, got {found}; add it" for key in needed if key not in keys]
+
+
+def files(config: RunConfig) -> Iterable[Path]:
+    return (own_path(config),)
+
+
+def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+    file = own_path(config)
+    try:
+        with np.load(file, allow_pickle=False) as archive:
+            arrays: dict[str, Array] = dict(archive)
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{file}: expected an npz file of arrays, got the error: {error}; write it anew") from error
     if ("x_test" in arrays) != ("y_test" in arrays):
         raise DataError(f"{file}: expected x_test and y_test together, got one of them; add the other")
-    references = {part: arrays.get(f"{source.reference_labels}_{part}") for part in ("train", "test")}
-    given = {"train": arrays.get(source.given_labels)}
-    classes = _count_classes([arrays["y_train"], arrays.get("y_test"), given["train"]], list(references.values()))
-    parts = [
+    references = {part: arrays.get(f"{config.reference_labels}_{part}") for part in ("train", "test")}
+    given = {"train": arrays.get(config.given_labels)}
+    classes = _count_classes([arrays["y_train"], arrays.get("y_test"), given["train"]], references.values())
+    train, *test = (
         checked_part(
             f"{file}, {part}", arrays[f"x_{part}"], arrays[f"y_{part}"], classes, given.get(part), references[part]
         )
         for part in ("train", "test")
         if f"x_{part}" in arrays
-    ]
-    return parts[0], parts[1] if len(parts) > 1 else None
+    )
+    return train, test[0] if test else None
 
 
-def files(source: DataSource) -> Iterable[Path]:
-    return (source.path,)
-
-
-def problems(source: DataSource, noise: str) -> list[str]:
-    file = source.path
-    if not file.is_file():
-        return [f"dataset: expected an npz file, got nothing at {file}; correct the path"]
-    try:
-        with zipfile.ZipFile(file) as archive:
-            held = {name.removesuffix(".npy") for name in archive.namelist()}
-    except (OSError, zipfile.BadZipFile) as error:
-        return [f"dataset: expected an npz file, got {file}, which cannot be opened ({error}); write it anew"]
-    needed = ["x_train", "y_train", *([source.given_labels] if noise == "given" else [])]
-    named = ", ".join(sorted(held)) or "none"
-    return [f"dataset: expected an array {key} in {file}, got {named}; add it" for key in needed if key not in held]
-
-
-def _count_classes(labels: list[Array | None], references: list[Array | None]) -> int:
+def _count_classes(labels: Iterable[Array | None], references: Iterable[Array | None]) -> int:
     for reference in references:
         if reference is not None and reference.ndim == 2:
             return int(reference.shape[1])
     counted = [each for each in labels if each is not None and each.size and np.issubdtype(each.dtype, np.integer)]
     return max((int(each.max()) + 1 for each in counted), default=0)
-
-
-def _arrays(file: Path) -> dict[str, Array]:
-    try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
-            return {key: archive[key] for key in archive.files}
-    except FileNotFoundError:
-        raise DataError(f"{file}: expected an npz file, got nothing there; correct the path") from None
-    except (OSError, ValueError, EOFError, TypeError, zipfile.BadZipFile) as error:  # TypeError: an npy file
-        raise DataError(f"{file}: expected an npz file of arrays, got the error: {error}; write it anew") from error

@@ -1,7 +1,7 @@
 """Arrays of a data set as a reader returns them, checked: the errors say what a file should hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,16 +21,13 @@ class RawPart:
 
     images: Array
     truth: Array
+    classes: int
     given: Array | None = None  # [N] int64, noisy labels
     reference: Array | None = None  # [N, classes] float32, rows of sum 1
 
-    def arrays(self) -> dict[str, Array]:
-        """The arrays that are there, by name."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
-        return {name: array for name, array in found.items() if array is not None}
-
     def __getitem__(self, index: Array) -> "RawPart":
-        return RawPart(**{name: array[index] for name, array in self.arrays().items()})
+        given, reference = (None if each is None else each[index] for each in (self.given, self.reference))
+        return RawPart(self.images[index], self.truth[index], self.classes, given, reference)
 
 
 def checked_part(
@@ -46,7 +43,6 @@ def checked_part(
     Args:
         name: how the user knows the arrays.
         images: [N, height, width] or [N, height, width, channels].
-        classes: number of classes.
 
     Raises:
         DataError: shapes or values are wrong.
@@ -71,7 +67,7 @@ def checked_part(
         )
     if reference is not None:
         reference = _checked_reference(name, reference, len(images), classes)
-    return RawPart(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), truth, given, reference)
+    return RawPart(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), truth, classes, given, reference)
 
 
 def _checked_labels(name: str, labels: Array, images: int, classes: int, lowest: int) -> Array:

@@ -7,55 +7,50 @@ from typing import Any
 import numpy as np
 
 from harness.training.config.registry import TORCHVISION
+from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import Array, RawPart, checked_part, image_array, stack_images
-from harness.training.data.readers.reader import DataSource
+from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
 
-def read(source: DataSource) -> tuple[RawPart, RawPart | None]:
-    parts = [_arrays(source, keywords) for keywords in TORCHVISION[source.dataset] if keywords is not None]
+def problems(config: RunConfig) -> list[str]:
+    root = data_root(config)
+    if config.download or root.is_dir():
+        return []
+    return [
+        f"data_root: expected a folder with the files of {config.dataset}, got {root}; set data_root to where they "
+        "are, or download: true"
+    ]
+
+
+def files(config: RunConfig) -> Iterable[Path]:
+    root = data_root(config)
+    return root.iterdir() if root.is_dir() else ()
+
+
+def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+    parts = [_arrays(config, keywords) for keywords in TORCHVISION[config.dataset] if keywords is not None]
     classes = 1 + max(int(labels.max()) for _, labels in parts)
-    train, *test = (checked_part(_where(source), images, labels, classes) for images, labels in parts)
+    train, *test = (checked_part(config.dataset, images, labels, classes) for images, labels in parts)
     return train, test[0] if test else None
 
 
-def files(source: DataSource) -> Iterable[Path]:
-    return source.root.iterdir() if source.root.is_dir() else ()
-
-
-def problems(source: DataSource, noise: str) -> list[str]:
-    return [] if source.download or source.root.is_dir() else [missing(source)]
-
-
-def missing(source: DataSource) -> str:
-    """The words for a set whose files are not there."""
-    return (
-        f"data_root: expected a folder with the files of {source.dataset}, got {source.root}; set data_root to where "
-        "they are, or download: true"
-    )
-
-
-def _where(source: DataSource) -> str:
-    return f"{source.dataset} in {source.root}"
-
-
-def _arrays(source: DataSource, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
+def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
     import torchvision.datasets  # takes seconds to import
 
-    name = source.dataset
-    wanted = {"download": True} if source.download else {}
-    if name == "SEMEION":  # the one that downloads unless told not to
-        wanted = {"download": source.download}
+    name, root = config.dataset, data_root(config)
+    if config.download or name == "SEMEION":  # the one that downloads unless told not to
+        keywords = {**keywords, "download": config.download}
     images, labels = [], []
     try:
-        part = getattr(torchvision.datasets, name)(root=source.root, **wanted, **keywords)
+        part = getattr(torchvision.datasets, name)(root=root, **keywords)
         for i in range(len(part)):
             image, target = part[i]
-            images.append(image_array(image, source.image_size))
+            images.append(image_array(image, config.image_size))
             labels.append(int(target))
     except (RuntimeError, OSError, TypeError, ValueError, ImportError) as error:
         raise DataError(
-            f"{name}: torchvision could not read it from {source.root}: {error}; set data_root to the folder that "
-            "holds it, or download: true"
+            f"{name}: torchvision could not read it from {root}: {error}; set data_root to the folder that holds it, "
+            "or download: true"
         ) from error
-    return stack_images(_where(source), images), np.array(labels)
+    return stack_images(name, images), np.array(labels)

@@ -52,7 +52,7 @@ def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
         ),
         (
             {"dataset": "MNIST"},
-            "data_root: expected a folder with the files of MNIST, got data; set data_root to where",
+            "data_root: expected train-images-idx3-ubyte (or .gz) and its companions in data/MNIST/raw or data, got",
         ),
         (
             {"dataset": "SVHN", "data_root": "nowhere"},
