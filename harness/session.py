@@ -81,7 +81,7 @@ class Session:
         study: every trial of the search.
         workspace: where the runs folder lies.
         slots: after `run` has started, how many trials may run at once.
-        began: start of the session, by `time.monotonic`.
+        tracker, event_logger: after `start_tracking`.
     """
 
     def __init__(
@@ -99,21 +99,12 @@ class Session:
         self.study = study
         self.options = options
         self.slots: TrialSlots | None = None
-        self.began = time.monotonic()
+        self.tracker: Tracker
+        self.event_logger: EventLogger
         self._uri = uri
-        self._tracker: Tracker | None = None
-        self._event_logger: EventLogger | None = None
+        self._tracking = False
+        self._began = time.monotonic()
         self._state: SweepPaused | SweepEnded = SweepPaused() if study.missing else SweepEnded()
-
-    @property
-    def tracker(self) -> Tracker:
-        assert self._tracker is not None, "start_tracking comes first"
-        return self._tracker
-
-    @property
-    def event_logger(self) -> "EventLogger":
-        assert self._event_logger is not None, "start_tracking comes first"
-        return self._event_logger
 
     def start_tracking(
         self,
@@ -131,9 +122,10 @@ class Session:
         """
         from harness.tuning.execution.event_logger import EventLogger
 
-        self._tracker = Tracker(self.folder.spool, self._uri, system_metrics=system_metrics)
-        self.tracker.append(started or SweepStarted(name=self.folder.path.name, tags={"study": self.space.study}))
-        self._event_logger = EventLogger(self.workspace, self.folder, self.tracker.append, trial_tags)
+        self.tracker = Tracker(self.folder.spool, self._uri, system_metrics=system_metrics)
+        self._tracking = True
+        self.tracker.append(started or self._sweep_started())
+        self.event_logger = EventLogger(self.workspace, self.folder, self.tracker.append, trial_tags)
         for warning in [*self.study.warnings, *self.tracker.warnings]:
             print(warning, file=sys.stderr)
         self.study.listeners.append(self.event_logger)
@@ -163,7 +155,7 @@ class Session:
             best=best,
             noun=noun,
             ranked=ranked,
-            began=self.began,
+            began=self._began,
             verbose=self.options.verbose,
             quiet=self.options.quiet,
         )
@@ -225,22 +217,20 @@ class Session:
             tags, artifacts, metrics: added to the sweep's run.
         """
         if tags or artifacts:
-            self.tracker.append(
-                SweepStarted(
-                    name=self.folder.path.name,
-                    tags={"study": self.space.study, **(tags or {})},
-                    artifacts=tuple(map(str, artifacts)),
-                )
-            )
+            self.tracker.append(self._sweep_started(tags, artifacts))
         end = end or dataclasses.replace(self._state, time=now_ms())
         self.tracker.append(dataclasses.replace(end, metrics={**end.metrics, **(metrics or {})}))
-        tracker, self._tracker = self.tracker, None
-        return tracker.finish()
+        self._tracking = False
+        return self.tracker.finish()
 
     def close(self) -> None:
         """Finish the tracking of a session that was not finished."""
-        if self._tracker is not None:
+        if self._tracking:
             self.finish()
+
+    def _sweep_started(self, tags: Mapping[str, str] | None = None, artifacts: Sequence[Path] = ()) -> SweepStarted:
+        tags = {"study": self.space.study, **(tags or {})}
+        return SweepStarted(name=self.folder.path.name, tags=tags, artifacts=tuple(map(str, artifacts)))
 
     def _start_writer(self, event: Event) -> None:
         """Start the MLflow writer when the first trial has ended: earlier, its start would delay that trial."""
