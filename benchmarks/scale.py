@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.tuning.execution import executor
-from harness.tuning.worker.chunk_report import failure_report
+from harness.tuning.worker.chunk_report import ChunkReport
 
 SECONDS = "SCALE_SECONDS"  # how long a trial sleeps: workers inherit it
 WORKERS = "SCALE_WORKERS"  # a folder where each worker leaves a file of its own
@@ -42,7 +42,7 @@ class SleepingTrainable(executor.TrialTrainable):  # type: ignore[misc]  # ray s
         seconds = float(os.environ[SECONDS])
         time.sleep(seconds)
         epochs = [(1, {"val_accuracy": self.value})]
-        return {"chunk": [{**failure_report(""), "epochs": epochs, "seconds": seconds}]}
+        return {"chunk": ChunkReport(epochs=epochs, seconds=seconds)}
 
 
 def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:

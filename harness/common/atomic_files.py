@@ -26,6 +26,10 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, lambda fresh: fresh.write_text(text))
 
 
+def write_bytes(path: Path, content: bytes) -> None:
+    write_atomically(path, lambda fresh: fresh.write_bytes(content))
+
+
 def disk_error(error: BaseException | None) -> OSError | None:
     """The disk's own answer among what led to `error`; None where it was something else."""
     seen: set[int] = set()

@@ -160,7 +160,7 @@ def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
         discard(home / CHECKPOINT)
         work = TrialRunner(config.model_dump(), home)
     while not work.finished:
-        for warning in work.run_chunk()["warnings"]:
+        for warning in work.run_chunk().warnings:
             print(warning, file=sys.stderr)
     run = work.run
     if work.failure or run is None:

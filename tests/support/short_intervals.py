@@ -9,5 +9,5 @@ EXPIRY_SECONDS = 4.0
 
 if __name__ == "__main__":
     object_store_sync.SNAPSHOT_SECONDS = 0.5
-    lease.EXPIRY_SECONDS, lease.RENEW_SECONDS = EXPIRY_SECONDS, 1.0
+    lease.EXPIRY_SECONDS = EXPIRY_SECONDS
     sys.exit(main())

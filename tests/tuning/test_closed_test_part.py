@@ -29,13 +29,13 @@ def test_a_run_on_a_fresh_seed_opens_the_test_part_once_after_its_last_epoch(
     trial = TrialRunner(CONFIG, tmp_path, at_end=("evaluate_test",))
     for epoch in (1, 2):
         report = trial.run_chunk()
-        assert (report["epochs"][-1][0], report["test"], openings) == (epoch, {}, [])
+        assert (report.epochs[-1][0], report.test, openings) == (epoch, {}, [])
     report = trial.run_chunk()
-    assert report["finished"]
-    assert set(report["test"]) >= {"test_accuracy", "test_loss"}
-    assert report["test_samples"] == 359, "a fifth of 1,797 images"
+    assert report.finished
+    assert set(report.test) >= {"test_accuracy", "test_loss"}
+    assert report.test_samples == 359, "a fifth of 1,797 images"
     assert openings == [CONFIG["seed"]]
-    assert [part["context"] for part in report["datasets"]] == ["test"]
+    assert [part["context"] for part in report.datasets] == ["test"]
 
 
 def test_it_cannot_be_opened_before_the_last_epoch(tmp_path: Path, openings: list[int]) -> None:
@@ -45,15 +45,15 @@ def test_it_cannot_be_opened_before_the_last_epoch(tmp_path: Path, openings: lis
     assert run is not None
     trial.guarded(lambda: trial.evaluate_test(run))
     assert trial.failure.startswith("AssertionError")
-    assert trial.run_chunk()["test"] == {}
+    assert trial.run_chunk().test == {}
     assert openings == []
 
 
 def test_a_trial_that_diverges_leaves_it_closed(tmp_path: Path, openings: list[int]) -> None:
     trial = TrialRunner({**CONFIG, "lr": 1e30}, tmp_path, at_end=("evaluate_test",))
     report = trial.run_chunk()
-    assert report["failure"].startswith("diverged")
-    assert report["test"] == {}
+    assert report.failure.startswith("diverged")
+    assert report.test == {}
     assert openings == []
 
 
@@ -69,5 +69,5 @@ def test_a_search_asks_for_no_test_part_and_refuses_one(journal: Path) -> None:
 def test_a_search_trial_on_a_worker_never_opens_it(tmp_path: Path, openings: list[int]) -> None:
     trial = TrialRunner(CONFIG, tmp_path)
     while not trial.finished:
-        assert trial.run_chunk()["test"] == {}
+        assert trial.run_chunk().test == {}
     assert openings == []

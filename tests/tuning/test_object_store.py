@@ -57,7 +57,7 @@ def open_and_close(url: Url, access: SweepAccess = TOY) -> None:
 
 def killed_driver(url: Url, *lines: str) -> ObjectStoreSync:
     """A driver that took a snapshot after each line, and was then killed."""
-    sync = ObjectStoreSync(Store(url), url.copy, "toy")
+    sync = ObjectStoreSync(Store(url / "toy"), url.copy / "toy")
     for line in lines:
         append(sync.folder, line)
         sync.snapshot()
@@ -151,7 +151,7 @@ def test_what_a_killed_driver_had_not_uploaded_is_dropped_where_another_went_on(
 @pytest.mark.parametrize(
     ("name", "message"),
     [
-        ("removed", "is a copy of, found no study.journal; remove that folder"),
+        ("removed", r"expected what was uploaded from .*, got no study.journal; remove that folder"),
         ("cut", r"expected at least 44 bytes, got 10; put a copy back"),
         ("replaced", "expected what was uploaded from .*, got something else.*remove that folder"),
     ],
@@ -184,7 +184,7 @@ def test_a_line_that_a_full_disk_took_back_is_taken_back_in_the_store(url: Url, 
     killed.snapshot()
     append(killed.folder, "c")
     killed.snapshot()
-    other = ObjectStoreSync(Store(url), tmp_path / "other", "toy")
+    other = ObjectStoreSync(Store(url / "toy"), tmp_path / "other")
     other.pull()
     assert content(other.folder) == content(killed.folder)
 
@@ -295,7 +295,7 @@ def test_a_killed_driver_of_this_machine_is_followed_at_once(url: Url, foreign_l
 
 
 def test_of_two_drivers_that_claim_at_once_one_is_refused(url: Url) -> None:
-    one, other = Lease(Store(url), "toy", "one"), Lease(Store(url), "toy", "other")
+    one, other = Lease(Store(url), "one"), Lease(Store(url), "other")
     one._write()
     other._write()
     other.check()
@@ -305,7 +305,6 @@ def test_of_two_drivers_that_claim_at_once_one_is_refused(url: Url) -> None:
 
 def test_a_driver_whose_sweep_was_taken_over_stops(url: Url, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(object_store_sync, "SNAPSHOT_SECONDS", 0.01)
-    monkeypatch.setattr(lease, "RENEW_SECONDS", 0.0)
     taken = json.dumps({"holder": "process 7 on far", "id": "another"}).encode()
 
     def drive() -> None:

@@ -29,7 +29,7 @@ def one_epoch_a_chunk(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def run_to_end(trial: TrialRunner) -> TrialRunner:
     while not trial.finished:
-        assert trial.run_chunk()["failure"] == ""
+        assert trial.run_chunk().failure == ""
     return trial
 
 
@@ -77,7 +77,7 @@ def test_a_trial_of_several_seeds_goes_on_whole_and_reports_all_epochs_again(tmp
     def curve(trial: TrialRunner) -> list[tuple[int, dict[str, float]]]:
         epochs: list[tuple[int, dict[str, float]]] = []
         while not trial.finished:
-            epochs += trial.run_chunk()["epochs"]
+            epochs += trial.run_chunk().epochs
         return [(epoch, {**metrics, "seconds": 0}) for epoch, metrics in epochs]
 
     undisturbed = curve(TrialRunner(CONFIG, tmp_path / "undisturbed", seeds=2))
@@ -100,10 +100,10 @@ def resume(folder: Path) -> tuple[int, list[str]]:
     assert trial.run is not None
     epoch = trial.run.epoch
     report = trial.run_chunk()
-    assert report["failure"] == ""
-    assert [number for number, _ in report["epochs"]] == list(range(1, epoch + 2))
-    assert trial.run_chunk()["warnings"] == []
-    return epoch, report["warnings"]
+    assert report.failure == ""
+    assert [number for number, _ in report.epochs] == list(range(1, epoch + 2))
+    assert trial.run_chunk().warnings == []
+    return epoch, report.warnings
 
 
 def flip_bit(file: Path, offset: int = 2000) -> None:
@@ -205,10 +205,10 @@ def test_the_test_part_is_opened_after_the_last_epoch_where_it_is_asked_for(
             trial.evaluate_test(trial.run)
         report = trial.run_chunk()
     assert opened == [6]
-    assert report["failure"] == ""
-    assert 0 < report["test"]["test_accuracy"] <= 1
-    assert report["test_samples"] > 100
-    assert [dataset["context"] for dataset in report["datasets"]] == ["test"]
+    assert report.failure == ""
+    assert 0 < report.test["test_accuracy"] <= 1
+    assert report.test_samples > 100
+    assert [dataset["context"] for dataset in report.datasets] == ["test"]
     assert (tmp_path / "logits.npz").exists()
     assert run_to_end(TrialRunner(CONFIG, tmp_path / "search")).test == {}
     assert opened == [6], "a trial of a search never opens it"
@@ -220,7 +220,7 @@ def test_an_error_at_the_end_is_the_trials_failure(tmp_path: Path, monkeypatch: 
 
     monkeypatch.setattr(runner, "load_test", fail)
     trial = TrialRunner(CONFIG | {"epochs": 1}, tmp_path, at_end=("evaluate_test",))
-    assert trial.run_chunk()["failure"] == "ValueError: no test part"
+    assert trial.run_chunk().failure == "ValueError: no test part"
     assert trial.finished
 
 
@@ -232,7 +232,7 @@ def test_a_trial_that_notices_its_time_limit_fails_and_keeps_its_worker(
 ) -> None:
     monkeypatch.setattr(time_limit, "GRACE_SECONDS", 600)
     trial = TrialRunner(CONFIG, tmp_path, options=WorkerOptions(limit_seconds=1e-6))
-    assert trial.run_chunk()["failure"] == "time limit: not done after 1e-06 s of computing, between two epochs"
+    assert trial.run_chunk().failure == "time limit: not done after 1e-06 s of computing, between two epochs"
     assert trial.finished
     assert file_names(tmp_path) == []
 
@@ -244,7 +244,7 @@ def test_a_trial_that_was_ended_at_its_time_limit_fails_once_and_may_then_be_tri
         '  File "/a/runner.py", line 9 in guarded\n'
     )
     options = WorkerOptions(limit_seconds=60)
-    failure = TrialRunner(CONFIG, tmp_path, options=options).run_chunk()["failure"]
+    failure = TrialRunner(CONFIG, tmp_path, options=options).run_chunk().failure
     assert failure == "time limit: not done after 60 s of computing, in forward (mine.py:12)"
     run_to_end(TrialRunner(CONFIG, tmp_path, options=options))
     assert not (tmp_path / "hung.txt").exists()
@@ -256,7 +256,7 @@ def test_memory_that_ran_out_is_reported_and_freed(tmp_path: Path, monkeypatch: 
 
     trial = TrialRunner(CONFIG, tmp_path)
     monkeypatch.setattr(Replicates, "train_epoch", fail)
-    assert trial.run_chunk()["failure"].startswith("out of memory: [enforce fail")
+    assert trial.run_chunk().failure.startswith("out of memory: [enforce fail")
     assert trial.runs is None
 
 
@@ -284,7 +284,7 @@ def test_a_trial_with_half_the_batch_ends_as_one_that_had_it_from_the_start(
     lost = TrialRunner(CONFIG, tmp_path / "lost", options=HALVING)
     warnings: list[str] = []
     while not warnings:
-        warnings = lost.run_chunk()["warnings"]
+        warnings = lost.run_chunk().warnings
     assert warnings == ["memory ran out at batch_size 64: tried again, from its start, with 32"]
     lost.run_chunk()
     trial = TrialRunner(CONFIG, tmp_path / "lost", options=HALVING)

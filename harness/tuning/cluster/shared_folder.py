@@ -6,6 +6,7 @@ disk of its own fails. For an object store, this finds nodes without credentials
 """
 
 import uuid
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -53,37 +54,38 @@ class SharedFolderCheck:
         from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
 
         folder = self.folder if isinstance(self.folder, Url) else Url("file", "", PurePosixPath(self.folder))
-        store = Store(folder / f".shared-{uuid.uuid4().hex}")
-        text = uuid.uuid4().hex.encode()
+        store, prefix, text = Store(folder), f".shared-{uuid.uuid4().hex}-", uuid.uuid4().hex.encode()
         try:
-            store.write("driver", text)
-            answers = [_ask(node["NodeID"], store.url) for node in nodes]
+            store.write(f"{prefix}driver", text)
+            answers = [_ask(node["NodeID"], folder, prefix) for node in nodes]
             ray.wait(answers, num_returns=len(answers), timeout=ANSWER_SECONDS)
             problems = []
             for node, answer in zip(nodes, answers, strict=True):
-                problem = _failure(answer)
-                if not problem and store.stat(node["NodeID"]) is None:
+                problem, file = _failure(answer), prefix + node["NodeID"]
+                if not problem and store.stat(file) is None:
                     problem = "the driver does not see what is written there"
-                elif not problem and store.read(node["NodeID"]) != text:
+                elif not problem and store.read(file) != text:
                     problem = "it holds something else"
                 problems.append(problem)
             return problems
         finally:
-            store.remove_folder()
+            with suppress(FolderError):
+                store.remove([f"{prefix}driver", *(prefix + node["NodeID"] for node in nodes)])
 
 
-def _ask(node: str, url: Url) -> Any:
+def _ask(node: str, url: Url, prefix: str) -> Any:
     on_node = NodeAffinitySchedulingStrategy(node_id=node, soft=False)
-    return ray.remote(num_cpus=0, scheduling_strategy=on_node, max_retries=0)(_copy_driver_file).remote(url, node)
+    remote = ray.remote(num_cpus=0, scheduling_strategy=on_node, max_retries=0)(_copy_driver_file)
+    return remote.remote(url, prefix, node)
 
 
-def _copy_driver_file(url: Url, node: str) -> str:
+def _copy_driver_file(url: Url, prefix: str, node: str) -> str:
     """On the node: copy the driver's file to the node's; return the error, if there is one."""
     from harness.tuning.storage.object_store import Store
 
     try:
         store = Store(url)
-        store.write(node, store.read("driver"))
+        store.write(prefix + node, store.read(f"{prefix}driver"))
     except (OSError, FolderError) as error:
         return f"what the driver wrote cannot be read there, {error}"
     return ""

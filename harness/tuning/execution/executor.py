@@ -59,7 +59,7 @@ def run_trials(
     """
     if source.missing <= 0:
         return False
-    options = WorkerOptions.from_resources(slots.resources)
+    options = WorkerOptions.from_resources(slots.resources, keep_model=keep_models)
 
     def trainable_config(trial: Trial) -> dict[str, Any]:
         return {
@@ -67,8 +67,7 @@ def run_trials(
             "config": trial.config.model_dump(),
             "seeds": trial.seeds,
             "at_end": trial.at_end,
-            "folder": str(workspace.worker_location(folder.path / trial.folder)),
-            "keep_model": keep_models,
+            "location": workspace.worker_location(folder.path / trial.folder),
             "options": options,
         }
 

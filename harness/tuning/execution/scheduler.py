@@ -37,29 +37,29 @@ class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
         return str(
-            TrialScheduler.CONTINUE if self._record(trial.config["number"], *result["chunk"]) else TrialScheduler.STOP
+            TrialScheduler.CONTINUE if self._record(trial.config["number"], result["chunk"]) else TrialScheduler.STOP
         )
 
     def _record(self, number: int, report: ChunkReport) -> bool:
         """Record a chunk of a trial; returns whether the trial goes on."""
         if not self.source.is_open(number):
             return False
-        self.source.record_seconds(number, report["seconds"])
-        if report["datasets"]:
-            self.source.record_dataset(number, report["datasets"])
-        for warning in report["warnings"]:
+        self.source.record_seconds(number, report.seconds)
+        if report.datasets:
+            self.source.record_dataset(number, report.datasets)
+        for warning in report.warnings:
             self.source.record_warning(number, warning)
-        if report["disk_error"]:
-            raise OSError(*report["disk_error"])  # the sweep stops, the trial stays open
-        for epoch, metrics in report["epochs"]:
+        if report.disk_error:
+            raise OSError(*report.disk_error)  # the sweep stops, the trial stays open
+        for epoch, metrics in report.epochs:
             if self.source.report(number, epoch, metrics):
                 self.source.prune(number)
                 return False
-        if report["test"]:
-            self.source.record_test(number, report["test"], report["test_samples"])
-        if report["failure"]:
-            self.source.fail(number, report["failure"])
-        elif report["finished"]:
+        if report.test:
+            self.source.record_test(number, report.test, report.test_samples)
+        if report.failure:
+            self.source.fail(number, report.failure)
+        elif report.finished:
             self.source.complete(number)
         return self.source.is_open(number)
 

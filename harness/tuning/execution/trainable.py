@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from ray import tune
 
 from harness.tuning.storage.sweep_folder import CHECKPOINT
+from harness.tuning.worker.chunk_report import ChunkReport
 
 if TYPE_CHECKING:
     from harness.tuning.worker.runner import TrialRunner
@@ -29,15 +30,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
             from harness.tuning.worker import runner  # not at the top: the driver imports this module, without torch
 
             runner.configure_process(config["options"])
-            folder, scratch = runner.resolve_dir(config["folder"])
             self.runner = runner.TrialRunner(
-                config["config"],
-                folder,
-                config["seeds"],
-                config["keep_model"],
-                config["options"],
-                scratch,
-                config["at_end"],
+                config["config"], config["location"], config["options"], config["seeds"], config["at_end"]
             )
         except Exception as error:  # such as a missing package: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
@@ -48,13 +42,10 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         return True
 
     def step(self) -> dict[str, Any]:
-        """A `ChunkReport`, in a list since Ray flattens nested dicts.
-
-        It never says "done": the scheduler ends the trial, and recording the end may still fail.
-        """
-        from harness.tuning.worker.chunk_report import failure_report
-
-        return {"chunk": [failure_report(self.failure) if self.runner is None else self.runner.run_chunk()]}
+        """A `ChunkReport`. It never says "done": the scheduler ends the trial, and recording the end may still fail."""
+        if self.runner is None:
+            return {"chunk": ChunkReport(failure=self.failure, finished=True)}
+        return {"chunk": self.runner.run_chunk()}
 
     def cleanup(self) -> None:
         if self.runner is not None:

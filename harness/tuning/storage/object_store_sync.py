@@ -5,16 +5,14 @@ would lack their epochs for good. Two uploads are never made at once, but both f
 
     1. study.journal    2. spool/events.log    3. snapshot.json    4. every other file that changed
 
-where snapshot.json holds the length of the first two at one moment. A reader cuts both to these lengths. A kill between
-two uploads leaves them longer than the former snapshot.json says, never shorter, and that snapshot is what is read. The
-other files are listed before the moment and uploaded after it, so the result of a run is never there without its
-records. What a killed driver had not uploaded is run again.
+where snapshot.json holds the length of the first two at one moment, and a reader cuts both to these lengths. A kill
+between two uploads leaves them longer than the former snapshot.json says, never shorter. The other files are listed
+before the moment and uploaded after it, so the result of a run is never there without its records.
 
 Files of a trial are uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
 
-When a command opens its working copy again, the journal and the spool say which side is newer: one that continues the
-other wins. If neither does, another machine went on from the last snapshot, and the store wins. If the store lost what
-this copy had uploaded, the command is refused.
+When a command opens its working copy again, the copy wins if its journal and spool continue those of the store. If
+not, another machine went on from the last snapshot, and the store wins.
 """
 
 import json
@@ -22,44 +20,36 @@ import os
 import signal
 import sys
 import threading
-import time
-from collections.abc import Iterator
-from contextlib import suppress
-from functools import partial
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from harness.common.atomic_files import write_atomically, write_text
-from harness.common.urls import Url
+from harness.common.atomic_files import write_bytes, write_text
 from harness.tracking.spool import event_log
-from harness.tuning.storage.lease import RENEW_SECONDS, Lease
-from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel
+from harness.tuning.storage import lease
+from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel, store_as_disk
 from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, DiskError, FolderError
 
-SNAPSHOT_SECONDS = 30.0
+SNAPSHOT_SECONDS = 20.0
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
 LENGTHS = "snapshot.json"
 SYNC_STATE = ".store.json"
-"""In the working copy: the lengths last uploaded or downloaded, and the state of each file on both sides then."""
-NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, "driver.lock", "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
+"""In the working copy: the lengths last uploaded or downloaded, and each file's state on both sides then."""
+NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, lease.FILE, "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
 Moment = tuple[bytes, bytes]
 """Content of the journal and of the spool, whole lines, as of one moment."""
 
 
 class ObjectStoreSync:
-    """Synchronises the sweep `name` of a store with its working copy below `runs_dir`."""
+    """Synchronises the sweep in `store` with its working copy, `folder`."""
 
-    def __init__(self, store: Store, runs_dir: Path, name: str) -> None:
+    def __init__(self, store: Store, folder: Path) -> None:
         self.store = store
-        self.name = name
-        self.folder = runs_dir / name
+        self.folder = folder
         self._lock = threading.RLock()
-        self._lengths = (0, 0)
-        self._synced: dict[str, tuple[FileStat | None, FileStat]] = {}  # None: uploaded, not looked at since
-
-    @property
-    def url(self) -> Url:
-        return self.store.url / self.name
+        self._lengths = [0, 0]
+        self._synced: dict[str, tuple[FileStat | None, FileStat]] = {}  # there and here; None: uploaded just now
 
     def pull(self) -> None:
         """Download the latest snapshot, unless the working copy continues it.
@@ -68,25 +58,21 @@ class ObjectStoreSync:
             FolderError: the store lost what this working copy had uploaded.
         """
         self._load_state()
-        listed = self.store.list_files(self.name)
-        if self._lengths[0] and JOURNAL not in listed:
+        listed = self.store.list_files()
+        remote, local = self._remote_moment(), self._local_moment()
+        uploaded = local[0][: self._lengths[0]], local[1][: self._lengths[1]]
+        if not _continues(remote, uploaded):
+            found = "something else: another driver wrote over it" if remote[0] else f"no {JOURNAL}"
             raise FolderError(
-                f"{self.url}: expected the sweep that {self.folder} is a copy of, found no {JOURNAL}; remove that "
-                "folder to begin anew, or choose another --name"
+                f"{self.store.url}: expected what was uploaded from {self.folder}, got {found}; remove that folder to "
+                "go on with what the store holds, or choose another --name"
             )
-        remote, local = self._remote_moment(listed), self._local_moment()
         if not _continues(local, remote):
-            uploaded = local[0][: self._lengths[0]], local[1][: self._lengths[1]]
-            if not _continues(remote, uploaded):
-                raise FolderError(
-                    f"{self.url}: expected what was uploaded from {self.folder}, got something else: another driver "
-                    "wrote over it; remove that folder to go on with what the store holds"
-                )
             for name, content in zip((JOURNAL, SPOOL), remote, strict=True):
-                write_atomically(self.folder / name, partial(Path.write_bytes, data=content))
+                write_bytes(self.folder / name, content)
             for cursor in () if _continues(remote, local) else (self.folder / "spool").glob("cursor-*.json"):
                 cursor.unlink()  # a position in the former spool; sending its records again does no harm
-        self._lengths = len(remote[0]), len(remote[1])
+        self._lengths = [len(content) for content in remote]
         for name in self._synced.keys() - listed.keys():
             del self._synced[name]
             (self.folder / name).unlink(missing_ok=True)
@@ -94,15 +80,12 @@ class ObjectStoreSync:
 
     def fetch(self, folder: str) -> None:
         """Download what workers left in `folder`; a store that fails raises the OSError of a broken disk."""
-        try:
-            listed = self.store.list_files(f"{self.name}/{folder}")
-            self._download({f"{folder}/{name}": stat for name, stat in listed.items()})
-        except StoreError as error:
-            raise error.as_os_error() from error
+        with store_as_disk():
+            self._download({f"{folder}/{name}": stat for name, stat in self.store.list_files(folder).items()})
 
     def remove(self, name: str) -> None:
         """Remove a file from the store."""
-        self.store.remove([f"{self.name}/{name}"])
+        self.store.remove([name])
         with self._lock:
             self._synced.pop(name, None)
 
@@ -111,24 +94,23 @@ class ObjectStoreSync:
         with self._lock:
             files = dict(self._local_files(trials))
             moment = self._local_moment()
-            lengths = len(moment[0]), len(moment[1])
+            lengths = [len(content) for content in moment]
             if lengths != self._lengths:
                 if not any(self._lengths):
-                    self._write_lengths((0, 0))  # else a kill before the third upload would leave no snapshot.json
+                    self._write_lengths([0, 0])  # else a kill before the third upload would leave no snapshot.json
                 for name, content in zip((JOURNAL, SPOOL), moment, strict=True):
-                    self.store.write(f"{self.name}/{name}", content)
+                    self.store.write(name, content)
                 self._write_lengths(lengths)
                 self._lengths = lengths
             for name, stat in files.items():
                 if self._synced.get(name, (None, None))[1] != stat:
                     with suppress(FileNotFoundError):
-                        self.store.upload(f"{self.name}/{name}", self.folder / name)
+                        self.store.write(name, (self.folder / name).read_bytes())
                         self._synced[name] = None, stat
             self._save_state()
 
-    def _write_lengths(self, lengths: tuple[int, int]) -> None:
-        content = json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True)))
-        self.store.write(f"{self.name}/{LENGTHS}", content.encode())
+    def _write_lengths(self, lengths: list[int]) -> None:
+        self.store.write(LENGTHS, json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode())
 
     def _download(self, listed: dict[str, FileStat]) -> None:
         """Download those of the listed files that changed since they were last synchronised."""
@@ -136,7 +118,7 @@ class ObjectStoreSync:
         def download(name: str) -> None:
             file = _inside(self.folder, name)
             with suppress(FileNotFoundError):  # removed meanwhile
-                self.store.download(f"{self.name}/{name}", file)
+                write_bytes(file, self.store.read(name))
                 with self._lock:
                     self._synced[name] = listed[name], _stat(file)
 
@@ -145,46 +127,38 @@ class ObjectStoreSync:
         in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and current.get(name) != stat])
         self._save_state()
 
-    def _remote_moment(self, listed: dict[str, FileStat]) -> Moment:
+    def _remote_moment(self) -> Moment:
         """The latest snapshot; without snapshot.json (a folder that was copied there) the whole files."""
         lengths: dict[str, int] = {}
-        if LENGTHS in listed:  # read first: the files may only get longer meanwhile
-            lengths = json.loads(self.store.read(f"{self.name}/{LENGTHS}"))
+        with suppress(FileNotFoundError):  # read first: the files may only get longer meanwhile
+            lengths = json.loads(self.store.read(LENGTHS))
         journal, spool = (self._remote_content(name, lengths.get(name)) for name in (JOURNAL, SPOOL))
         return journal, spool
 
     def _remote_content(self, name: str, length: int | None) -> bytes:
-        try:
-            content = self.store.read(f"{self.name}/{name}")
-        except FileNotFoundError:
-            content = b""
-        if length is not None and len(content) < length:
+        content = b""
+        with suppress(FileNotFoundError):
+            content = self.store.read(name)
+        if len(content) < (length or 0):
             raise FolderError(
-                f"{self.url}/{name}: expected at least {length} bytes, got {len(content)}; put a copy back, "
-                "or remove the sweep there to begin anew"
+                f"{self.store.url / name}: expected at least {length} bytes, got {len(content)}; put a copy back, or "
+                "remove the sweep there to begin anew"
             )
         return _whole_lines(content[:length])
 
     def _local_moment(self) -> Moment:
-        """The driver writes journal and spool in turn: if the spool kept its size while the journal was read, nothing
-        was written to the spool meanwhile."""
+        """The driver writes journal and spool in turn: a spool that stayed the same while the journal was read is of
+        that moment."""
         while True:
-            size = self._size(SPOOL)
-            journal = self._content(JOURNAL)
-            if self._size(SPOOL) == size:
-                return _whole_lines(journal), _whole_lines(self._content(SPOOL)[:size])
+            spool, journal = self._content(SPOOL), self._content(JOURNAL)
+            if self._content(SPOOL) == spool:
+                return _whole_lines(journal), _whole_lines(spool)
 
     def _content(self, name: str) -> bytes:
         try:
             return (self.folder / name).read_bytes()
         except FileNotFoundError:
             return b""
-
-    def _size(self, name: str) -> int:
-        try:
-            return (self.folder / name).stat().st_size
-        except FileNotFoundError:
-            return 0
 
     def _local_files(self, trials: bool) -> Iterator[tuple[str, FileStat]]:
         for home, folders, files in os.walk(self.folder):
@@ -200,56 +174,70 @@ class ObjectStoreSync:
     def _load_state(self) -> None:
         with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
             state = json.loads((self.folder / SYNC_STATE).read_text())
-            self._lengths = int(state["lengths"][0]), int(state["lengths"][1])
             self._synced = {
-                name: (remote and FileStat(*remote), FileStat(*local))
-                for name, (remote, local) in state["files"].items()
+                name: (there and FileStat(*there), FileStat(*here)) for name, (there, here) in state["files"].items()
             }
+            self._lengths = [int(length) for length in state["lengths"]]
 
     def _save_state(self) -> None:
         with self._lock:
             write_text(self.folder / SYNC_STATE, json.dumps({"lengths": self._lengths, "files": self._synced}))
 
 
-class Snapshots:
-    """The snapshots of a driver that holds a lease; one that fails is tried again."""
+@contextmanager
+def regular_snapshots(sync: ObjectStoreSync, held: lease.Lease) -> Iterator[None]:
+    """Renew the lease and take a snapshot, again and again while the block runs, and once more at its end.
 
-    def __init__(self, sync: ObjectStoreSync, lease: Lease) -> None:
-        self.poll_seconds = min(SNAPSHOT_SECONDS, RENEW_SECONDS / 2)
-        self._sync = sync
-        self._lease = lease
-        self._due = 0.0
-        self._failure: FolderError | None = None
+    Raises:
+        LeaseLost: another driver has taken over; this one was interrupted.
+        DiskError: the last snapshot failed. It is printed if another error is on its way.
+    """
+    failures: list[FolderError] = []
 
-    def take_if_due(self) -> None:
-        """Renew the lease and take a snapshot, each if it is time to; interrupt the driver if the lease is lost."""
+    def renew() -> None:
         try:
-            if self._failure is None:
-                self._lease.renew()
-                if time.monotonic() >= self._due:
-                    self._sync.snapshot()
-                    self._due = time.monotonic() + SNAPSHOT_SECONDS
-        except StoreError:  # away: `take_last` reports it, if it still is then
+            if not failures:
+                held.renew()
+                sync.snapshot()
+        except StoreError:  # away: the last snapshot reports it, if it still is then
             pass
         except FolderError as error:
-            self._failure = error
+            failures.append(error)
             os.kill(os.getpid(), signal.SIGINT)
 
-    def take_last(self) -> None:
-        """Upload what the driver left. A failure is raised, or printed if another error is on its way."""
+    try:
+        with repeated(renew, SNAPSHOT_SECONDS):
+            yield
+    finally:
         other_error = sys.exception()
-        if self._failure is not None:
-            raise self._failure
+        if failures:
+            raise failures[0]
         try:
-            self._lease.check()
-            self._sync.snapshot(trials=True)
+            held.check()
+            sync.snapshot(trials=True)
         except StoreError as error:
-            message = (
-                f"{error}; what is new is kept in {self._sync.folder}, and the same command on this machine goes on"
-            )
+            message = f"{error}; what is new is kept in {sync.folder}, and the same command on this machine goes on"
             if other_error is None:
                 raise DiskError(message) from error
             print(message, file=sys.stderr)
+
+
+@contextmanager
+def repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
+    """Call `action` every so many seconds, in a thread, while the block runs."""
+    ended = threading.Event()
+
+    def run() -> None:
+        while not ended.wait(seconds):
+            action()
+
+    thread = threading.Thread(target=run, name=action.__qualname__, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
 
 
 def _continues(longer: Moment, shorter: Moment) -> bool:

@@ -5,18 +5,17 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
 """
 
 import difflib
-import fcntl
 import os
 import re
 import socket
 from collections.abc import Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
-from types import TracebackType
-from typing import IO, TYPE_CHECKING, Self
+from typing import TYPE_CHECKING, Self
 
 from harness.common.atomic_files import disk_error
 from harness.common.errors import HarnessError
+from harness.common.file_lock import file_lock
 from harness.common.json_files import read_json
 from harness.common.urls import is_url
 
@@ -60,7 +59,7 @@ class SweepFolder:
         self.confirmation = self.path / "confirm"
         self.findings = self.path / "confirm.json"
         self.teachers = self.path / "distill"
-        self._lock: IO[str] | None = None
+        self._lock = ExitStack()
 
     def trial(self, number: int) -> Path:
         return self.trials / str(number)
@@ -77,38 +76,30 @@ class SweepFolder:
             FolderError: another driver holds the lock, the folder cannot be written, or a link leads out of it.
         """
         check_links(self.path)
+        lock = self.path / "driver.lock"
         try:
             self.trials.mkdir(parents=True, exist_ok=True)
-            lock = open(self.path / "driver.lock", "a+")
+            held = self._lock.enter_context(file_lock(lock))
         except OSError as error:
             raise FolderError(
                 f"{self.path}: expected a folder that can be written, got: {error.strerror}; "
                 "choose another with --runs-dir"
             ) from error
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            lock.seek(0)
-            holder = lock.read().strip() or "another process"
-            lock.close()
+        if not held:
+            self._lock.close()
             raise FolderError(
-                f"{self.path}: this sweep is being run by {holder}; wait for its end, or use another folder"
-            ) from None
-        lock.truncate(0)
+                f"{self.path}: this sweep is being run by {lock.read_text().strip() or 'another process'}; wait for "
+                "its end, or use another folder"
+            )
         with suppress(OSError):  # the disk is full: the next write reports it
-            print(f"process {os.getpid()} on {socket.gethostname()}", file=lock, flush=True)
-        self._lock = lock
+            lock.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Release the lock; raise DiskError if a full or broken disk ended the block."""
-        if self._lock is not None:
-            with suppress(OSError):
-                self._lock.truncate(0)
-                self._lock.close()
-            self._lock = None
+        with suppress(OSError):
+            (self.path / "driver.lock").write_text("")
+        self._lock.close()
         from_disk = disk_error(error)
         if from_disk is not None and is_url(str(from_disk.filename)):
             raise DiskError(f"{from_disk.strerror}; the same command goes on once it is there") from error

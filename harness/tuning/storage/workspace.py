@@ -9,9 +9,8 @@ address that workers use, what they left there) holds the `Workspace`.
 """
 
 import re
-import threading
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -23,7 +22,6 @@ from harness.common.urls import BadUrl, Url, parse_place
 from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, is_sweep_name, no_such_sweep
 
 if TYPE_CHECKING:
-    from harness.tuning.storage.object_store import Store
     from harness.tuning.storage.object_store_sync import ObjectStoreSync
 
 FOLLOW_SECONDS = 10.0
@@ -90,57 +88,63 @@ class Workspace:
         return self._driven.get(sweep), "/".join(rest)
 
     @contextmanager
-    def drive(self, store: "Store", access: SweepAccess) -> Iterator[None]:
-        """Hold the lease of a sweep and keep the store up to date.
+    def drive(self, access: SweepAccess) -> Iterator[None]:
+        """Hold the lease of a sweep in an object store, and keep the store up to date.
 
         Raises:
             FolderError: another driver holds the lease, with nothing changed; or has taken the sweep over meanwhile.
             DiskError: the last snapshot failed.
         """
         from harness.tuning.storage.lease import Lease
-        from harness.tuning.storage.object_store_sync import ObjectStoreSync, Snapshots
+        from harness.tuning.storage.object_store_sync import regular_snapshots
 
-        with file_lock(self._lock_of(access), LOCK_WAIT_SECONDS) as held:
+        sync = self._sync(access)
+        with file_lock(self._lock_file(access), LOCK_WAIT_SECONDS) as held:
             if not held:
                 raise FolderError(
-                    f"{store.url / access.name}: this sweep is being run by another process of this machine; wait for "
-                    "its end, or use another --name"
+                    f"{sync.store.url}: this sweep is being run by another process of this machine; wait for its end, "
+                    "or use another --name"
                 )
-            lease, sync = Lease(store, access.name, self._copy_id()), ObjectStoreSync(store, self.local, access.name)
+            lease = Lease(sync.store, self._copy_id())
             lease.claim()
             try:
                 sync.pull()
-                self._driven[access.name] = sync
-                snapshots = Snapshots(sync, lease)
-                try:
-                    with _repeated(snapshots.take_if_due, snapshots.poll_seconds):
+                with regular_snapshots(sync, lease):
+                    self._driven[access.name] = sync
+                    try:
                         yield
-                finally:
-                    del self._driven[access.name]
-                    snapshots.take_last()
+                    finally:
+                        del self._driven[access.name]
             finally:
                 with suppress(FolderError):  # the store is away: the lease expires
                     lease.release()
 
     @contextmanager
-    def read(self, store: "Store", access: SweepAccess) -> Iterator[None]:
+    def read(self, access: SweepAccess) -> Iterator[None]:
         """Download a sweep, again and again if it is followed. A driver on this machine keeps the copy newer itself."""
-        from harness.tuning.storage.object_store_sync import ObjectStoreSync
+        from harness.tuning.storage.object_store_sync import repeated
 
         def pull() -> None:
-            with file_lock(self._lock_of(access)) as held:
+            with file_lock(self._lock_file(access)) as held:
                 if held:
-                    ObjectStoreSync(store, self.local, access.name).pull()
+                    self._sync(access).pull()
 
         def try_pull() -> None:
             with suppress(FolderError):  # the store is away for a while
                 pull()
 
         pull()
-        with _repeated(try_pull, FOLLOW_SECONDS) if access.follows else nullcontext():
+        with repeated(try_pull, FOLLOW_SECONDS) if access.follows else nullcontext():
             yield
 
-    def _lock_of(self, access: SweepAccess) -> Path:
+    def _sync(self, access: SweepAccess) -> "ObjectStoreSync":
+        from harness.tuning.storage.object_store import Store
+        from harness.tuning.storage.object_store_sync import ObjectStoreSync
+
+        assert self.url is not None
+        return ObjectStoreSync(Store(self.url / access.name), self.local / access.name)
+
+    def _lock_file(self, access: SweepAccess) -> Path:
         """Held by whoever uses the working copy of a sweep."""
         return self.local / f".{access.name}.lock"
 
@@ -163,19 +167,19 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
     if isinstance(runs_dir, Workspace):
         yield runs_dir
         return
-    try:
-        location = _parse(runs_dir)
-    except BadUrl as error:
-        raise FolderError(f"--runs-dir: {error}") from error
+    location = _parse(runs_dir)
     if isinstance(location, Path):
         yield Workspace(location)
         return
     from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
 
     for access in accesses:
-        _check_name(access)
-    store = Store(location)
-    existing = store.list_folders()
+        if not is_sweep_name(access.name):
+            raise FolderError(
+                f"{access.argument}: expected letters, digits and ._- (a letter or digit first, 100 at most), got "
+                f"{access.name!r}; it is a folder's name"
+            )
+    existing = Store(location).list_folders()
     for access in accesses:
         if access.exists and access.name not in existing:
             raise no_such_sweep(str(location), access.name, existing, access.argument)
@@ -185,7 +189,7 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
         (workspace.local / ADDRESS_FILE).write_text(f"{location}\n")
         with ExitStack() as stack:
             for access in accesses:
-                stack.enter_context((workspace.drive if access.writes else workspace.read)(store, access))
+                stack.enter_context(workspace.drive(access) if access.writes else workspace.read(access))
             yield workspace
     except FolderError:
         raise
@@ -199,39 +203,14 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
 
 
 def _parse(runs_dir: Path | Url | str) -> Path | Url:
-    if isinstance(runs_dir, Url):
-        return runs_dir
     if isinstance(runs_dir, Path) and re.match(r"(s3|gs|gcs|abfss?|file):/", str(runs_dir)):
-        raise BadUrl(f"expected an address as a string, got Path('{runs_dir}')")
-    return parse_place(str(runs_dir))
+        raise FolderError(f"--runs-dir: expected an address as a string, got Path('{runs_dir}')")
+    try:
+        return parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir
+    except BadUrl as error:
+        raise FolderError(f"--runs-dir: {error}") from error
 
 
 def local_runs_dir(runs_dir: Path | Url) -> Path:
     """The local folder of a runs folder, which need not be open or exist."""
     return runs_dir if isinstance(runs_dir, Path) else runs_dir.copy
-
-
-@contextmanager
-def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call `action` every so many seconds, in a thread, while the block runs."""
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=run, name=action.__qualname__, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
-
-
-def _check_name(access: SweepAccess) -> None:
-    if not is_sweep_name(access.name):
-        raise FolderError(
-            f"{access.argument}: expected letters, digits and ._- (a letter or digit first, 100 at most), got "
-            f"{access.name!r}; it is a folder's name"
-        )

@@ -19,6 +19,7 @@ class WorkerOptions:
         limit_seconds: maximum compute time of a trial; None: no limit.
         checkpoint_seconds: minimum training time between two checkpoints.
         half_batch: whether a trial that runs out of memory is tried once more with half the batch size.
+        keep_model: whether the weights of the first seed's model are saved at the end.
     """
 
     threads: int = 1
@@ -27,9 +28,10 @@ class WorkerOptions:
     limit_seconds: float | None = None
     checkpoint_seconds: float = 5.0
     half_batch: bool = False
+    keep_model: bool = False
 
     @classmethod
-    def from_resources(cls, resources: Resources) -> Self:
+    def from_resources(cls, resources: Resources, *, keep_model: bool = False) -> Self:
         """Options of a worker with these resources, started by this process."""
         return cls(
             threads=max(1, int(resources.cpu)),
@@ -38,4 +40,5 @@ class WorkerOptions:
             limit_seconds=resources.limit_seconds,
             checkpoint_seconds=resources.checkpoint_seconds,
             half_batch=resources.half_batch,
+            keep_model=keep_model,
         )

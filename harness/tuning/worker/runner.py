@@ -10,7 +10,6 @@ Three kinds of failure are treated apart:
     disk error      a full disk is not the trial's fault: the driver has to stop, and the trial is taken up later
 """
 
-import errno
 import gc
 import os
 import re
@@ -25,7 +24,7 @@ import numpy as np
 import torch
 
 from harness.common.atomic_files import disk_error, write_atomically, write_text
-from harness.common.urls import Url, is_url
+from harness.common.urls import Url
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import LOGITS_FILE
 from harness.training.data import load_test, pool_index
@@ -36,7 +35,7 @@ from harness.training.replicates import Replicates
 from harness.training.run import Run
 from harness.training.teacher_logits import export_logits
 from harness.tuning.failures import DIVERGED, OUT_OF_MEMORY
-from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL, FolderError
+from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL
 from harness.tuning.trial import EndAction
 from harness.tuning.worker import checkpoint
 from harness.tuning.worker.chunk_report import ChunkReport
@@ -64,47 +63,31 @@ def configure_process(options: WorkerOptions) -> None:
         torch.cuda.set_per_process_memory_fraction(max(0.01, options.gpu - CUDA_CONTEXT_GIB * 2**30 / total))
 
 
-def resolve_dir(location: str) -> "tuple[Path, ScratchFolder | None]":
-    """The local folder of a trial at `location`, a path or an address, and its scratch folder if it is an address."""
-    if not is_url(location):
-        return Path(location), None
-    from harness.tuning.worker.scratch import ScratchFolder  # pyarrow takes half a second to import
-
-    scratch = ScratchFolder(Url.parse(location))
-    return scratch.folder, scratch
-
-
 class TrialRunner:
     """A trial that is being run.
 
     Args:
         config: fields of `RunConfig`.
-        folder: the trial's folder; made when there is something to write.
+        location: the trial's folder, made when there is something to write; or its address in an object store.
+        options: limits of this worker.
         seeds: number of seeds, counted up from the configuration's. Metrics are means over them, labels are those of
             the first.
-        keep_model: write the weights of the first seed's model at the end.
         at_end: what to do after the last epoch.
-        scratch: uploads `folder`, where the trial is in an object store.
     """
 
     def __init__(
         self,
         config: dict[str, Any],
-        folder: Path,
-        seeds: int = 1,
-        keep_model: bool = False,
+        location: Path | Url,
         options: WorkerOptions | None = None,
-        scratch: "ScratchFolder | None" = None,
+        seeds: int = 1,
         at_end: tuple[EndAction, ...] = (),
     ) -> None:
         self.options = options or WorkerOptions()
-        self.folder = folder
-        self.scratch = scratch
-        self.keep_model = keep_model
         self.at_end = at_end
-        self.limit = TimeLimit(self.options.limit_seconds, folder)
         self.seconds = 0.0
         self.runs: Replicates | None = None
+        self.failure = ""
         self.disk_error: tuple[Any, ...] = ()
         self.datasets: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -113,10 +96,20 @@ class TrialRunner:
         self._config, self._seeds, self._halved = config, seeds, False
         self._curve: list[tuple[int, Metrics]] = []
         self._reported = 0
-        self._checkpoint = folder / CHECKPOINT
         self._checkpoint_seconds = self.options.checkpoint_seconds
-        if scratch is not None:
-            self._download(scratch)
+        self.scratch: ScratchFolder | None = None
+        if isinstance(location, Url):
+            from harness.tuning.worker import scratch  # pyarrow takes half a second to import
+
+            self.scratch = scratch.ScratchFolder(location)
+            try:
+                self.scratch.download(config, seeds)
+            except OSError as error:
+                self.disk_error = _arguments(error)
+            location = self.scratch.folder
+        self.folder = location
+        self._checkpoint = location / CHECKPOINT
+        self.limit = TimeLimit(self.options.limit_seconds, location)
         self.failure = self.limit.earlier_failure()
         if not self.failure and not self.disk_error:
             self.guarded(self._begin)
@@ -140,17 +133,17 @@ class TrialRunner:
         epochs, self._reported = self._curve[self._reported :], len(self._curve)
         datasets, self.datasets = self.datasets, []
         warnings, self.warnings = self.warnings, []
-        return {
-            "epochs": epochs,
-            "failure": self.failure,
-            "finished": self.finished,
-            "seconds": self.seconds,
-            "datasets": datasets,
-            "warnings": warnings,
-            "disk_error": self.disk_error,
-            "test": self.test,
-            "test_samples": self.test_samples,
-        }
+        return ChunkReport(
+            epochs=epochs,
+            failure=self.failure,
+            finished=self.finished,
+            seconds=self.seconds,
+            datasets=datasets,
+            warnings=warnings,
+            disk_error=self.disk_error,
+            test=self.test,
+            test_samples=self.test_samples,
+        )
 
     def save(self, path: Path) -> None:
         if self.runs is not None:
@@ -179,7 +172,7 @@ class TrialRunner:
         except Exception as error:
             from_disk = disk_error(error)
             if from_disk is not None:
-                self.disk_error = (from_disk.errno, from_disk.strerror, from_disk.filename)
+                self.disk_error = _arguments(from_disk)
             else:
                 kind = OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__
                 self.failure = f"{kind}: {error}"
@@ -201,11 +194,11 @@ class TrialRunner:
         began = time.monotonic()
         try:
             self.scratch.upload()
-        except FolderError as error:
+        except OSError as error:
             if self.finished:
-                self.disk_error = (errno.EIO, str(error), str(self.scratch.url))
+                self.disk_error = _arguments(error)
             else:
-                self.warnings.append(f"{error}; a lost worker's trial would go on from an earlier checkpoint")
+                self.warnings.append(f"{error.strerror}; a lost worker's trial would go on from an earlier checkpoint")
         seconds = time.monotonic() - began
         self._checkpoint_seconds = max(self.options.checkpoint_seconds, seconds / UPLOAD_SHARE)
 
@@ -213,14 +206,6 @@ class TrialRunner:
         """Delete the scratch folder."""
         if self.scratch is not None:
             self.scratch.delete()
-
-    def _download(self, scratch: "ScratchFolder") -> None:
-        try:
-            scratch.download(self._config, self._seeds)
-        except FolderError as error:
-            self.disk_error = (errno.EIO, str(error), str(scratch.url))
-        except OSError as error:  # the disk of this node
-            self.disk_error = (error.errno, error.strerror, error.filename)
 
     def _begin(self) -> None:
         self.runs = Replicates(RunConfig(**self._config), self._seeds)
@@ -260,7 +245,7 @@ class TrialRunner:
             self.saved_at = time.monotonic()
 
     def _finish(self, run: Run) -> None:
-        if self.keep_model:
+        if self.options.keep_model:
             weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
             write_atomically(self.folder / MODEL, lambda temporary: _save_weights(weights, temporary))
         save_labels(run, self.folder)
@@ -310,6 +295,10 @@ def is_out_of_memory(error: Exception) -> bool:
         isinstance(error, RuntimeError)
         and re.search(r"out of memory|can't allocate memory|ALLOC_FAILED", str(error)) is not None
     )
+
+
+def _arguments(error: OSError) -> tuple[Any, ...]:
+    return error.errno, error.strerror, error.filename
 
 
 def _save_weights(weights: dict[str, Any], path: Path) -> None:
