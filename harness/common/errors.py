@@ -15,4 +15,10 @@ class HarnessError(Exception):
 
 
 class InputError(HarnessError):
-    """An argument of a command or a function cannot be used."""
+    """An argument of a command or a function cannot be used. Nothing was changed."""
+
+
+class NothingCompleted(HarnessError):
+    """What the command builds on has no result yet, or it came to none itself."""
+
+    exit_code = 1

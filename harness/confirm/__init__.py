@@ -36,8 +36,8 @@ fixed number of seeds, adds some and judges again has two such chances; `evaluat
 """
 
 from harness.common.callable_module import make_callable
-from harness.confirm.run import Extent, NothingToConfirm, Refused, confirm
+from harness.confirm.run import Extent, confirm
 
-__all__ = ["Extent", "NothingToConfirm", "Refused", "confirm"]
+__all__ = ["Extent", "confirm"]
 
 make_callable(__name__, "confirm")

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation
 from harness.results.confirmation import Evaluation
 from harness.results.provenance import Provenance
@@ -28,16 +28,6 @@ MAX_SEQUENTIAL_SEEDS = 50
 """Of a sequential confirmation that nothing else bounds."""
 FIRST_LOOK = 3
 """Seeds before a sequential confirmation is judged for the first time."""
-
-
-class NothingToConfirm(HarnessError):
-    """No arm has a complete trial yet; says what to do."""
-
-    exit_code = 1
-
-
-class Refused(HarnessError):
-    """Arguments that conflict with the existing sweep. Nothing was changed."""
 
 
 @dataclass(frozen=True)
@@ -60,14 +50,14 @@ class Extent:
         """The most seeds of each of so many configurations.
 
         Raises:
-            Refused: the budget does not cover one seed.
+            InputError: the budget does not cover one seed.
         """
         seeds = self.seeds or (DEFAULT_SEEDS if not self.sequential else MAX_SEQUENTIAL_SEEDS)
         if self.budget is None:
             return seeds
         affordable = self.budget // configurations
         if affordable < 1:
-            raise Refused(
+            raise InputError(
                 f"--budget: expected at least {configurations} runs, one seed of each of the {configurations} "
                 f"configurations, got {self.budget}; allow more, or confirm fewer with --top"
             )
@@ -102,8 +92,8 @@ def confirm(
     Raises:
         FolderError: there is no such sweep, or another process holds it.
         SpaceError: its space file cannot be read.
-        Refused: the budget does not cover one seed.
-        NothingToConfirm: no arm has a complete trial.
+        InputError: the budget does not cover one seed.
+        NothingCompleted: no arm has a complete trial.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was run.
         KeyboardInterrupt: the results so far are kept; the same call continues.
     """
@@ -140,7 +130,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
     records = study.trial_records()
     chosen = choose_configurations(study.space, records, top)
     if not any(one.role == "arm" for one in chosen):
-        raise NothingToConfirm(f"{path}: no arm has a complete trial yet; go on with the search, then confirm")
+        raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then confirm")
     return SeedPlan(chosen, fresh_seeds(study.space, records), path / "confirm")
 
 

@@ -22,7 +22,7 @@ were chosen by the sweep's search, with as many trials an arm, before any studen
 The test part is opened on the fresh seeds alone, and chooses nothing.
 """
 
-from harness.distill.run import NothingToDistill, Refused, distill
+from harness.distill.run import distill
 from harness.distill.students import Students
 
-__all__ = ["NothingToDistill", "Refused", "Students", "distill"]
+__all__ = ["Students", "distill"]

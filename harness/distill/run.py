@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError, NothingCompleted
 from harness.confirm import Extent, confirm
 from harness.confirm.run import run_plan
-from harness.distill.students import Students, Unlike, students_of, students_seed
+from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
 from harness.search import search
 from harness.search.run import check_same_question
@@ -30,16 +30,6 @@ if TYPE_CHECKING:
     from harness.tuning.study.trial_record import TrialRecord
 
 DEFAULT_SEEDS = 10
-
-
-class NothingToDistill(HarnessError):
-    """There is no teacher, or no student learned; says what to do."""
-
-    exit_code = 1
-
-
-class Refused(HarnessError):
-    """Arguments that conflict with the existing sweeps. Nothing was changed."""
 
 
 def distill(
@@ -68,8 +58,8 @@ def distill(
     Raises:
         FolderError: there is no such sweep, or another process holds it.
         SpaceError: its space file cannot be read, or the students' space cannot be changed so.
-        Refused, harness.search.Refused: the teachers cannot have one student, or the students' folder holds others.
-        NothingToDistill: no arm has a complete trial, or a teacher or every student failed.
+        InputError: the teachers cannot have one student, or the students' folder holds others.
+        NothingCompleted: no arm has a complete trial, or a teacher or every student failed.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was run.
         KeyboardInterrupt: the results so far are kept; the same call continues.
     """
@@ -88,11 +78,8 @@ def distill(
 
         teachers = choose_configurations(space, _records(path, space), 1)
         if not any(one.role == "arm" for one in teachers):
-            raise NothingToDistill(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
-        try:
-            asked = students_of(space, teachers, workspace.worker_location(path / "distill"), students or Students())
-        except Unlike as error:
-            raise Refused(str(error)) from error
+            raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
+        asked = students_of(space, teachers, workspace.worker_location(path / "distill"), students or Students())
         _check_data(teachers)
         check_same_question(asked, workspace.local / theirs)
         console = Console(highlight=False, quiet=quiet)
@@ -153,23 +140,23 @@ def _records(path: Path, space: Space) -> "list[TrialRecord]":
 def _check_data(teachers: "list[Configuration]") -> None:
     problems = dict.fromkeys(problem for one in teachers for problem in check_config(one.config))
     if problems:
-        raise Refused("\n".join(problems))
+        raise InputError("\n".join(problems))
 
 
 def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
-    """Raise NothingToDistill unless every teacher completed on the seed that students are searched on."""
+    """Raise NothingCompleted unless every teacher completed on the seed that students are searched on."""
     for teacher, reason in failures.items():
-        raise NothingToDistill(f"{teacher} came to no result ({reason}); the same command tries again")
+        raise NothingCompleted(f"{teacher} came to no result ({reason}); the same command tries again")
     for run, result in plan.results(1):
         if result.state == "failed":
-            raise NothingToDistill(
+            raise NothingCompleted(
                 f"{run.name}: expected a teacher, got a run that {result.reason}; search its arm further, or narrower"
             )
 
 
 def _check_name(students_name: str, name: str) -> None:
     if not is_sweep_name(students_name) or students_name == name:
-        raise Refused(
+        raise InputError(
             "--name: expected a name for the students' sweep, of letters, digits and ._- (a letter or digit first, 100 "
             f"at most) and not the teachers', got {students_name!r}; it becomes a folder's name"
         )

@@ -12,6 +12,7 @@ from typing import Any
 
 import yaml
 
+from harness.common.errors import InputError
 from harness.common.seeds import derive_seed
 from harness.common.urls import Url
 from harness.confirm.configurations import Configuration
@@ -34,10 +35,6 @@ TRAINING = (
 
 NARROWER = 4
 AROUND = 4.0
-
-
-class Unlike(Exception):
-    """The teachers cannot have the same student; says why."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +60,7 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
     """The space of the students of `teachers`, whose logits are under `folder`.
 
     Raises:
-        Unlike: the teachers learned from different images, or are students themselves.
+        InputError: the teachers learned from different images, or are students themselves.
         SpaceError: a change cannot be made.
     """
     first = teachers[0].config
@@ -145,10 +142,10 @@ def _check_same_data(teachers: Sequence[Configuration]) -> None:
     first = teachers[0]
     for one in teachers:
         if one.config.method == "distillation":
-            raise Unlike(f"{one.name}: expected a teacher, got a student; name the sweep that its teacher is of")
+            raise InputError(f"{one.name}: expected a teacher, got a student; name the sweep that its teacher is of")
         differing = [name for name in DATA if getattr(one.config, name) != getattr(first.config, name)]
         if differing:
-            raise Unlike(
+            raise InputError(
                 f"{one.name}: expected the data of {first.name}, to teach the same student, got another "
                 f"{', '.join(differing)}; search the arms on the same data"
             )
@@ -159,4 +156,4 @@ def _check_kept(first: RunConfig, space: Space) -> None:
         kept = (*DATA, "seed")
         changed = [name for name in kept if name in arm.parameters or arm.fixed[name] != getattr(first, name)]
         if changed:
-            raise Unlike(f"--set: expected {', '.join(changed)} as the teachers have it, got another; remove that")
+            raise InputError(f"--set: expected {', '.join(changed)} as the teachers have it, got another; remove that")

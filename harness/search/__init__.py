@@ -6,8 +6,8 @@ its command line, and `terminal` what that prints. `plan` says what a sweep woul
 """
 
 from harness.common.callable_module import make_callable
-from harness.search.run import Refused, search
+from harness.search.run import search
 
-__all__ = ["Refused", "search"]
+__all__ = ["search"]
 
 make_callable(__name__, "search")

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from harness.common.atomic_files import write_text
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError
 from harness.results import SweepSummary
 from harness.results.provenance import WarmStartOrigin
 from harness.search.warm_start import earlier_sweep
@@ -21,10 +21,6 @@ from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded,
 from harness.training.config.checks import check_config
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
-
-
-class Refused(HarnessError):
-    """Arguments that conflict with the existing sweep, or data that are not there. Nothing was changed."""
 
 
 def search(
@@ -57,10 +53,10 @@ def search(
         quiet: show no progress.
 
     Raises:
-        Refused: the name is not valid or belongs to another space; or a run's data are not there.
+        InputError: the name is not valid or belongs to another space; or a run's data are not there.
         FolderError: the folder cannot be written or another process holds it; or there is no sweep to start from.
         DiskError: the disk became full. The same call continues once there is space.
-        NoWarmStart: the earlier sweep has nothing to start from.
+        InputError: the earlier sweep has nothing to start from.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was created.
     """
     began = time.monotonic()
@@ -168,7 +164,7 @@ def _log_models(session: Session, summary: SweepSummary) -> None:
 
 def _checked_name(name: str) -> str:
     if not is_sweep_name(name):
-        raise Refused(
+        raise InputError(
             f"--name: expected letters, digits and ._- (a letter or digit first, 100 at most), got {name!r}; "
             "it becomes a folder's name"
         )
@@ -180,7 +176,7 @@ def _check_data(space: Space) -> None:
     configs = [arm.config(arm.sample(lambda name, parameter: parameter.ends[0])) for arm in space.arms]
     problems = dict.fromkeys(problem for config in configs for problem in check_config(config))
     if problems:
-        raise Refused("\n".join(problems))
+        raise InputError("\n".join(problems))
 
 
 def check_same_question(space: Space, path: Path) -> None:
@@ -190,11 +186,13 @@ def check_same_question(space: Space, path: Path) -> None:
     try:
         before = load(path / "space.yaml")
     except SpaceError as error:
-        raise Refused(f"{path}: its space.yaml cannot be read; choose another --name\n{error}") from error
+        raise InputError(f"{path}: its space.yaml cannot be read; choose another --name\n{error}") from error
     changes = difference(before, space)
     if changes:
         lines = "\n".join(f"  {line}" for line in changes)
-        raise Refused(f"{path}: this name is another space's; choose another --name, or undo these changes:\n{lines}")
+        raise InputError(
+            f"{path}: this name is another space's; choose another --name, or undo these changes:\n{lines}"
+        )
 
 
 def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> SweepStarted:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError
 from harness.results.provenance import Provenance, WarmStartOrigin, WarmStartPoint
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.base import Value
@@ -25,10 +25,6 @@ if TYPE_CHECKING:
 
 DEFAULT_COUNT = 3
 FLAG = "--warm-start"
-
-
-class NoWarmStart(HarnessError):
-    """The earlier sweep has no points for this space; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +56,11 @@ def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmSta
 
     Raises:
         FolderError: there is no such sweep.
-        NoWarmStart: it has no points for this space.
+        InputError: it has no points for this space.
     """
     name, count = _parse(text)
     if space.search.sampler.type == "grid":
-        raise NoWarmStart(f"{FLAG}: expected a sampler that suggests, got grid, which tries everything; leave it out")
+        raise InputError(f"{FLAG}: expected a sampler that suggests, got grid, which tries everything; leave it out")
     provenance = Provenance.load_or_none(target)
     recorded = provenance.warm_start if provenance is not None else None
     if recorded is not None and (recorded.sweep, recorded.best) == (name, count):
@@ -72,7 +68,7 @@ def warm_start(space: Space, text: str, runs_dir: Path, target: Path) -> WarmSta
     is_path = Path(name).name != name and (Path(name) / "study.journal").is_file()
     earlier = Path(name) if is_path else find_sweep(runs_dir, name, FLAG)
     if earlier.resolve() == target.resolve():
-        raise NoWarmStart(f"{FLAG}: expected an earlier sweep, got the one to run; leave it out, or choose a --name")
+        raise InputError(f"{FLAG}: expected an earlier sweep, got the one to run; leave it out, or choose a --name")
     points, left_out = _best_points(space, earlier, count)
     earlier_provenance = Provenance.load_or_none(earlier)
     commit = None if earlier_provenance is None else earlier_provenance.git.commit
@@ -90,7 +86,7 @@ def _parse(text: str) -> tuple[str, int]:
     if not colon:
         return text, DEFAULT_COUNT
     if not name or not count.isdecimal() or int(count) < 1:
-        raise NoWarmStart(f"{FLAG}: expected NAME or NAME:K, the best K of each arm, got '{text}'")
+        raise InputError(f"{FLAG}: expected NAME or NAME:K, the best K of each arm, got '{text}'")
     return name, int(count)
 
 
@@ -111,17 +107,17 @@ def _best_points(space: Space, earlier: Path, count: int) -> tuple[dict[str, lis
         before = load(earlier / "space.yaml")
         records = read_trial_records(earlier / "study.journal", before)
     except (SpaceError, FolderError) as error:
-        raise NoWarmStart(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
+        raise InputError(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
     there = {(arm.name, arm.method) for arm in before.arms}
     shared = [arm for arm in space.arms if (arm.name, arm.method) in there]
     if not shared:
         had = ", ".join(f"{name} ({method})" for name, method in sorted(there))
         want = ", ".join(f"{arm.name} ({arm.method})" for arm in space.arms)
-        raise NoWarmStart(f"{FLAG}: expected an arm of this space, {want}, in {earlier}, got {had}; rename one")
+        raise InputError(f"{FLAG}: expected an arm of this space, {want}, in {earlier}, got {had}; rename one")
     left_out: list[str] = []
     points = {arm.name: list(_points(space, arm, records, count, left_out)) for arm in shared}
     if not any(points.values()):
-        raise NoWarmStart(
+        raise InputError(
             f"{FLAG}: expected complete trials in {earlier} with parameters that are searched here, got none; "
             "go on with that sweep, or leave this out"
         )

@@ -15,7 +15,7 @@ class. A model of the reference shares the pool of images with the sweep, not it
 of the pool alone, as in search_spaces/fashion_class_labels.yaml, few images are common. The test part stays closed.
 """
 
-from harness.semantics.references import Reference, ReferenceLabelsError
-from harness.semantics.run import NothingToRead, semantics
+from harness.semantics.references import Reference
+from harness.semantics.run import semantics
 
-__all__ = ["NothingToRead", "Reference", "ReferenceLabelsError", "semantics"]
+__all__ = ["Reference", "semantics"]

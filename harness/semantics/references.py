@@ -11,16 +11,12 @@ import numpy as np
 import yaml
 
 from analysis.frames.class_similarity import Table, class_table, superclass_table
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError
 from harness.common.json_files import write_json
 from harness.common.seeds import derive_seed
 from harness.training.config.run_config import RunConfig
 
 KINDS = ("votes", "model", "superclasses:FILE")
-
-
-class ReferenceLabelsError(HarnessError):
-    """There is no such reference, or it does not fit; says what to do."""
 
 
 @dataclass(frozen=True)
@@ -33,14 +29,12 @@ class Reference:
 
 
 def check_reference(asked: str) -> None:
-    """Raises ReferenceLabelsError: what is asked for is none of the kinds, or its file is not there."""
+    """Raises InputError: what is asked for is none of the kinds, or its file is not there."""
     kind, _, place = asked.partition(":")
     if asked not in ("votes", "model") and not (kind == "superclasses" and place):
-        raise ReferenceLabelsError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
+        raise InputError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
     if place and not Path(place).is_file():
-        raise ReferenceLabelsError(
-            f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path"
-        )
+        raise InputError(f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path")
 
 
 def votes(config: RunConfig) -> Reference | None:
@@ -63,27 +57,23 @@ def superclasses(file: Path, classes: int) -> Reference:
     """The groups of a file, NAME: [class, …] each.
 
     Raises:
-        ReferenceLabelsError: it is no such file.
+        InputError: it is no such file.
     """
     try:
         groups = yaml.safe_load(file.read_text())
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
-        raise ReferenceLabelsError(
-            f"{file}: expected a YAML file of groups, got the error: {error}; correct it"
-        ) from error
+        raise InputError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
     if not isinstance(groups, dict) or not all(
         isinstance(members, list) and all(type(c) is int for c in members) for members in groups.values()
     ):
-        raise ReferenceLabelsError(f"{wanted}, got something else; write it so")
+        raise InputError(f"{wanted}, got something else; write it so")
     try:
         table = superclass_table({str(name): members for name, members in groups.items()}, classes)
     except ValueError as error:
-        raise ReferenceLabelsError(f"{wanted}; {error}; correct the groups") from error
+        raise InputError(f"{wanted}; {error}; correct the groups") from error
     if len(groups) in (1, classes):
-        raise ReferenceLabelsError(
-            f"{wanted}, got {len(groups)} groups of {classes} classes: all pairs are the same; regroup"
-        )
+        raise InputError(f"{wanted}, got {len(groups)} groups of {classes} classes: all pairs are the same; regroup")
     return Reference(table, "the superclasses", {"kind": "superclasses", "file": str(file), "groups": groups})
 
 
@@ -116,7 +106,7 @@ def models(
         say: told of each model that is trained.
 
     Raises:
-        ReferenceLabelsError: a model diverged, or its data cannot be had.
+        InputError: a model diverged, or its data cannot be had.
     """
     tables, accuracies = [], []
     for place in range(count):
@@ -164,9 +154,7 @@ def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
             print(warning, file=sys.stderr)
     run = work.run
     if work.failure or run is None:
-        raise ReferenceLabelsError(
-            f"reference: expected a model, got a run that failed ({work.failure}); choose another"
-        )
+        raise InputError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")
     from harness.training.data import load_pool
 
     pool = load_pool(config).to(run.device)

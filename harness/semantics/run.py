@@ -7,12 +7,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from analysis.frames.class_similarity import class_table
-from harness.common.errors import HarnessError
+from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation, Semantics
 from harness.semantics.findings import findings
 from harness.semantics.references import (
     Reference,
-    ReferenceLabelsError,
     check_reference,
     models,
     superclasses,
@@ -27,12 +26,6 @@ from harness.tuning.storage.workspace import SweepAccess, Workspace, open_worksp
 
 if TYPE_CHECKING:
     from harness.confirm.configurations import Configuration
-
-
-class NothingToRead(HarnessError):
-    """No arm has left labels; says what to do."""
-
-    exit_code = 1
 
 
 def semantics(
@@ -54,8 +47,8 @@ def semantics(
     Raises:
         FolderError: there is no such sweep, or another process is at it.
         SpaceError: its space file cannot be read.
-        ReferenceLabelsError: there is no such reference.
-        NothingToRead: no arm left labels.
+        InputError: there is no such reference.
+        NothingCompleted: no arm left labels.
         DataError: the data set cannot be read.
     """
     if reference is not None:
@@ -78,7 +71,7 @@ def semantics(
             tables = {arm: list(_tables(folder, one)) for arm, one in chosen.items()}
             tables = {arm: each for arm, each in tables.items() if each}
             if not any(chosen[arm].role == "arm" for arm in tables):
-                raise NothingToRead(f"{path}: no arm has left labels yet; go on with the search, then ask again")
+                raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             classes = len(next(iter(tables.values()))[0])
             other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, say)
             found = findings(name, space, chosen, tables, other)
@@ -127,7 +120,7 @@ def _reference(
         if found is not None:
             return found
         if kind == "votes":
-            raise ReferenceLabelsError(
+            raise InputError(
                 f"--reference votes: expected soft reference labels in {one_hot.config.dataset}, got none; name their "
                 "key in reference_labels (npz), write reference.csv (folder), or choose --reference model"
             )

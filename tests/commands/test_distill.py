@@ -8,11 +8,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.common.errors import InputError
 from harness.confirm.configurations import Configuration
 from harness.confirm.plan import RunResult, SeedRun
 from harness.distill.__main__ import main
 from harness.distill.findings import findings
-from harness.distill.students import DATA, UNTAUGHT, Students, Unlike, students_of
+from harness.distill.students import DATA, UNTAUGHT, Students, students_of
 from harness.results import Confirmation, Distillation
 from harness.space import Space, SpaceError, load
 from tests.commands.test_confirm import Sweep, pretended
@@ -85,11 +86,13 @@ def test_a_student_sees_what_its_teachers_saw(tmp_path: Path) -> None:
     space = space_of()
     searched = "arms.from_learned.parameters.meta_size={type: int, low: 100, high: 150}"
     for change in ("val_size=200", "noise_rate=0.2", "seed=3", searched):
-        with pytest.raises(Unlike, match=r"--set: expected \w+ as the teachers have it, got another; remove that"):
+        with pytest.raises(InputError, match=r"--set: expected \w+ as the teachers have it, got another; remove that"):
             students_of(space, teachers_of(space), tmp_path, Students(changes=[change]))
-    with pytest.raises(Unlike, match=r"one_hot-1: expected the data of learned-0.* got another meta_size, noise_rate;"):
+    with pytest.raises(
+        InputError, match=r"one_hot-1: expected the data of learned-0.* got another meta_size, noise_rate"
+    ):
         students_of(space, teachers_of(space, meta_size=100, noise_rate=0.1), tmp_path, Students())
-    with pytest.raises(Unlike, match="one_hot-1: expected a teacher, got a student"):
+    with pytest.raises(InputError, match="one_hot-1: expected a teacher, got a student"):
         students_of(space, teachers_of(space, method="distillation"), tmp_path, Students())
 
 

@@ -56,11 +56,12 @@ def test_a_tag_in_the_space_of_a_sweep_that_was_sent_is_refused(tmp_path: Path, 
 
 @pytest.mark.parametrize("text", ["{tag}", "[" * 100_000, "a: &a [1]\nb: *c\n", "a: 2026-13-45"])
 def test_a_file_of_groups_is_read_as_data(tmp_path: Path, trap: Trap, text: str) -> None:
-    from harness.semantics.references import ReferenceLabelsError, superclasses
+    from harness.common.errors import InputError
+    from harness.semantics.references import superclasses
 
     file = tmp_path / "groups.yaml"
     file.write_text(text.replace("{tag}", yaml_tag(trap)))
-    with pytest.raises(ReferenceLabelsError, match=r"groups\.yaml: expected a YAML file of groups"):
+    with pytest.raises(InputError, match=r"groups\.yaml: expected a YAML file of groups"):
         superclasses(file, 10)
     assert not trap.sprung.exists()
 

@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.search.warm_start import NoWarmStart, WarmStart, warm_start
+from harness.common.errors import InputError
+from harness.search.warm_start import WarmStart, warm_start
 from harness.space import Space, dump, parse
 from harness.tracking.provenance import collect
 from harness.tuning.storage.sweep_folder import FolderError
@@ -115,10 +116,10 @@ def test_reading_an_earlier_sweep_leaves_it_as_it_is(runs: Path) -> None:
     ],
 )  # fmt: skip
 def test_what_is_no_start_is_refused_in_words(runs: Path, text: str, changes: list[str], said: str) -> None:
-    with pytest.raises((NoWarmStart, FolderError), match=said):
+    with pytest.raises((InputError, FolderError), match=said):
         started(runs, space(*changes), text)
 
 
 def test_a_sweep_does_not_start_from_itself(runs: Path) -> None:
-    with pytest.raises(NoWarmStart, match="expected an earlier sweep, got the one to run"):
+    with pytest.raises(InputError, match="expected an earlier sweep, got the one to run"):
         warm_start(space(), "old", runs, runs / "old")
