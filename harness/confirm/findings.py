@@ -5,17 +5,20 @@ The package's docstring says which data each number was measured on, and why the
 
 from collections.abc import Mapping, Sequence
 
+from harness.confirm.configurations import Configuration
 from harness.confirm.evidence import (
     ALPHA,
     POWER,
     ComparisonSpec,
-    MeasuredConfiguration,
     best_on_validation,
     interval,
     resolution,
+    summarise,
 )
 from harness.confirm.verdict import judge
 from harness.results.confirmation import ArmConfirmation, Comparison, Confirmation, Evaluation, VerdictRule
+from harness.results.measurement import ConfigurationResults
+from harness.results.seed_result import SeedResult
 from harness.space import Arm, Space
 from harness.statistics import estimate_mean, holm, p_value
 
@@ -35,11 +38,17 @@ SEVERAL_OBJECTIVES = {
 
 
 def findings(
-    space: Space, measured: Sequence[MeasuredConfiguration], spec: ComparisonSpec, *, name: str, n: int
+    space: Space,
+    results: Sequence[tuple[Configuration, Mapping[int, SeedResult]]],
+    spec: ComparisonSpec,
+    *,
+    name: str,
+    n: int,
 ) -> Confirmation:
-    """The confirmation of the sweep `name` on `n` seeds, as far as it follows from the results."""
-    ours = [one for one in measured if one.configuration.role == "arm"]
-    baselines = [one for one in measured if one.configuration.role == "baseline"]
+    """The confirmation of the sweep `name` on `n` seeds, as far as it follows from the results, which are by seed."""
+    measured = [summarise(configuration, by_seed, space, spec.rule) for configuration, by_seed in results]
+    ours = [one for one in measured if one.role == "arm"]
+    baselines = [one for one in measured if one.role == "baseline"]
     outcome, sentence, gain = judge(best_on_validation(space, ours), baselines, spec)
     return Confirmation(
         name=name,
@@ -48,7 +57,7 @@ def findings(
         sequential=spec.sequential,
         rule=VerdictRule(name=spec.rule.name, alpha=ALPHA, n_comparisons=spec.n_comparisons, power=POWER),
         data_used=DATA_USED | (SEVERAL_OBJECTIVES if space.is_multi_objective else {}),
-        arms={arm.name: _summarise_arm(space, arm, measured, spec) for arm in space.arms},
+        arms={arm.name: _confirmed_arm(space, arm, measured) for arm in space.arms},
         comparisons=_compare(ours, baselines, spec),
         outcome=outcome,
         verdict=sentence,
@@ -57,20 +66,14 @@ def findings(
     )
 
 
-def _summarise_arm(
-    space: Space, arm: Arm, measured: Sequence[MeasuredConfiguration], spec: ComparisonSpec
-) -> ArmConfirmation:
-    own = [one for one in measured if one.configuration.arm == arm.name]
-    best = best_on_validation(space, own) or next(iter(own), None)
-    return ArmConfirmation(
-        role=arm.role,
-        best_name=best.name if best else None,
-        configurations={one.name: one.summarise(space, spec.rule) for one in own},
-    )
+def _confirmed_arm(space: Space, arm: Arm, measured: Sequence[ConfigurationResults]) -> ArmConfirmation:
+    own = {one.name: one for one in measured if one.arm == arm.name}
+    best = best_on_validation(space, list(own.values())) or next(iter(own.values()), None)
+    return ArmConfirmation(role=arm.role, best_name=best.name if best else None, configurations=own)
 
 
 def _compare(
-    ours: Sequence[MeasuredConfiguration], baselines: Sequence[MeasuredConfiguration], spec: ComparisonSpec
+    ours: Sequence[ConfigurationResults], baselines: Sequence[ConfigurationResults], spec: ComparisonSpec
 ) -> list[Comparison]:
     """Every configuration of every arm minus every baseline, on the seeds that both completed."""
     rows = []
@@ -82,10 +85,10 @@ def _compare(
             alone = estimate_mean(values, spec.rule, ALPHA, step)
             rows.append(
                 Comparison(
-                    arm=one.configuration.arm,
-                    trial=one.configuration.trial,
-                    baseline=baseline.configuration.arm,
-                    baseline_trial=baseline.configuration.trial,
+                    arm=one.arm,
+                    trial=one.trial,
+                    baseline=baseline.arm,
+                    baseline_trial=baseline.trial,
                     n=len(values),
                     mean_difference=alone.mean,
                     ci95=interval(alone),
@@ -96,20 +99,20 @@ def _compare(
     return sorted(rows, key=lambda row: (row.arm, row.trial))
 
 
-def _notes(space: Space, measured: Sequence[MeasuredConfiguration], spec: ComparisonSpec) -> list[str]:
+def _notes(space: Space, measured: Sequence[ConfigurationResults], spec: ComparisonSpec) -> list[str]:
     notes = []
     if space.is_multi_objective:
         others = ", ".join(objective.metric for objective in space.objectives[1:])
         notes.append(f"the verdict speaks of test accuracy alone; {others} was searched for too, and stands beside it")
     for arm in space.arms:
-        if not any(one.configuration.arm == arm.name for one in measured):
+        if not any(one.arm == arm.name for one in measured):
             notes.append(f"{arm.name} has no complete trial to confirm: it is not among what was compared")
     for one in measured:
         if one.failed:
-            share = f"{one.name} diverged on {len(one.failed)} of {len(one.results)} seeds"
-            kept = "it is not chosen" if one.configuration.role == "arm" else "these are left out of its comparisons"
+            share = f"{one.name} diverged on {len(one.failed)} of {one.n + len(one.failed)} seeds"
+            kept = "it is not chosen" if one.role == "arm" else "these are left out of its comparisons"
             notes.append(f"{share}: {kept}")
-    earlier = spec.n_comparisons - sum(1 for one in measured if one.configuration.role == "arm")
+    earlier = spec.n_comparisons - sum(1 for one in measured if one.role == "arm")
     if earlier > 0:
         notes.append(f"corrected for {spec.n_comparisons} configurations: {earlier} more were tested before")
     return notes

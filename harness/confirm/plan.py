@@ -9,21 +9,19 @@ one file of its own. A kill loses only what was running, and no finished run is 
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from harness.common.json_files import read_json, write_json
 from harness.confirm.configurations import Configuration
+from harness.results.seed_result import SeedResult
 from harness.tracking.spool.events import TrialEnded
 from harness.training.config.run_config import RunConfig
-from harness.tuning.storage.sweep_folder import FolderError, label_files
+from harness.tuning.storage.sweep_folder import label_files
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import EndAction, Trial
 
 Kind = Literal["confirmation", "teacher"]
-
-FORMAT_VERSION = 1
 
 FIRST_NUMBERS: dict[Kind, int] = {"confirmation": 10**6, "teacher": 10**12}
 """Trial numbers of a kind start here, above those of any search."""
@@ -63,23 +61,6 @@ class SeedRun:
             "trial_of_search": str(self.configuration.trial),
             "state": "running",
         }
-
-
-@dataclass(frozen=True)
-class RunResult:
-    """How a run ended.
-
-    `metrics` are those of the last epoch (never the best over epochs); `test` was measured once, after it. A run that
-    diverged has the state `failed` and a reason.
-    """
-
-    state: Literal["complete", "failed"]
-    epochs: int
-    metrics: dict[str, float]
-    test: dict[str, float]
-    test_images: int
-    seconds: float
-    reason: str = ""
 
 
 class SeedPlan:
@@ -135,10 +116,18 @@ class SeedPlan:
             n += 1
         return n
 
-    def results(self, n: int) -> list[tuple[SeedRun, RunResult]]:
+    def results(self, n: int) -> list[tuple[SeedRun, SeedResult]]:
         """The runs on n seeds that have a result, with it."""
         found = ((run, self.result(run)) for run in self.runs(n))
         return [(run, result) for run, result in found if result is not None]
+
+    def results_by_configuration(self, n: int, first: int = 0) -> list[tuple[Configuration, dict[int, SeedResult]]]:
+        """The results of each configuration on the seeds `first` to n - 1, by seed."""
+        found: dict[Configuration, dict[int, SeedResult]] = {one: {} for one in self.configurations}
+        for run, result in self.results(n):
+            if run.index >= first:
+                found[run.configuration][run.seed] = result
+        return list(found.items())
 
     def trial(self, run: SeedRun) -> Trial:
         """The trial that the executor runs for `run`."""
@@ -156,43 +145,25 @@ class SeedPlan:
     def run_folder(self, run: SeedRun) -> Path:
         return self.folder / run.configuration.name / str(run.seed)
 
-    def result(self, run: SeedRun) -> RunResult | None:
+    def result(self, run: SeedRun) -> SeedResult | None:
         """The result of `run`; None if it has none, or if the file is damaged or of other settings.
 
         Raises:
-            FolderError: the file is of another format version.
+            ResultFileError: the file is of another format version.
         """
-        file = self.run_folder(run) / "result.json"
-        content = read_json(file)
-        if content is None:
+        result = SeedResult.load_or_none(self.run_folder(run))
+        if result is None or result.config != run.config:
             return None
-        version = content.get("format_version", FORMAT_VERSION)
-        if version != FORMAT_VERSION:
-            raise FolderError(
-                f"{file}: expected a result of format version {FORMAT_VERSION}, got {version}; use the version of the "
-                "harness that wrote it, or move the folder away to run it again"
-            )
-        try:
-            same_settings = RunConfig(**content["config"]) == run.config
-            result = RunResult(**content["result"]) if same_settings else None
-        except (KeyError, TypeError, ValueError):
+        if result.state == "complete" and self.required and not (self.run_folder(run) / self.required).is_file():
             return None
-        if result is not None and result.state == "complete" and self.required is not None:
-            return result if (self.run_folder(run) / self.required).is_file() else None
         return result
 
-    def save(self, run: SeedRun, result: RunResult) -> None:
-        write_json(
-            self.run_folder(run) / "result.json",
-            {
-                "format_version": FORMAT_VERSION,
-                "role": run.configuration.role,
-                "config": run.config.model_dump(),
-                "result": asdict(result),
-            },
-        )
+    def save(self, run: SeedRun, result: SeedResult) -> None:
+        folder = self.run_folder(run)
+        folder.mkdir(parents=True, exist_ok=True)
+        result.save(folder)
 
-    def end_event(self, run: SeedRun, result: RunResult, workspace: Workspace) -> TrialEnded:
+    def end_event(self, run: SeedRun, result: SeedResult, workspace: Workspace) -> TrialEnded:
         return TrialEnded(
             trial=run.number,
             state=result.state,
@@ -204,5 +175,6 @@ class SeedPlan:
 
     def tested_configurations(self) -> set[str]:
         """Names of the arms' configurations that were ever measured on the test part, still chosen or not."""
-        files = self.folder.glob("*/*/result.json")
-        return {file.parent.parent.name for file in files if (read_json(file) or {}).get("role") == "arm"}
+        files = self.folder.glob(f"*/*/{SeedResult.FILE}")
+        results = ((file.parent.parent.name, SeedResult.load_or_none(file)) for file in files)
+        return {name for name, result in results if result is not None and result.role == "arm"}

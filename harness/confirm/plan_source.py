@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from harness.confirm.plan import RunResult, SeedPlan, SeedRun
+from harness.confirm.plan import SeedPlan, SeedRun
+from harness.results.seed_result import SeedResult
 from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
 from harness.tuning.failures import DIVERGED
 from harness.tuning.storage.workspace import Workspace
@@ -101,7 +102,9 @@ class PlanSource:
 
     def _save(self, number: int, reason: str) -> None:
         run = self._open.pop(number)
-        result = RunResult(
+        result = SeedResult(
+            role=run.run.configuration.role,
+            config=run.run.config,
             state="failed" if reason else "complete",
             epochs=run.epoch,
             metrics=run.metrics,

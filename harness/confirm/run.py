@@ -20,7 +20,7 @@ from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from harness.confirm.plan import RunResult, SeedPlan
+    from harness.confirm.plan import SeedPlan
     from harness.tuning.study.sweep_study import SweepStudy
 
 DEFAULT_SEEDS = 10
@@ -119,8 +119,7 @@ def confirm(
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    found._lost, found._mlflow = failures, status
-    return found
+    return found.model_copy(update={"lost": failures, "mlflow": status})
 
 
 def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
@@ -205,18 +204,14 @@ def run_plan(
 
 
 def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> Confirmation:
-    from harness.confirm.evidence import ComparisonSpec, MeasuredConfiguration
+    from harness.confirm.evidence import ComparisonSpec
     from harness.confirm.findings import findings
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
-    results: dict[str, dict[int, RunResult]] = {one.name: {} for one in plan.configurations}
-    for run, result in plan.results(seeds):
-        results[run.configuration.name][run.seed] = result
-    measured = [MeasuredConfiguration(one, results[one.name]) for one in plan.configurations]
     arms = {one.name for one in plan.configurations if one.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
     spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
-    return findings(session.space, measured, spec, name=session.folder.path.name, n=seeds)
+    return findings(session.space, plan.results_by_configuration(seeds), spec, name=session.folder.path.name, n=seeds)
 
 
 def _evaluations(path: Path, found: Confirmation) -> list[Evaluation]:

@@ -4,9 +4,9 @@ import math
 from collections.abc import Sequence
 
 from harness.common.formatting import points
-from harness.confirm.evidence import POWER, ComparisonSpec, MeasuredConfiguration, resolution
+from harness.confirm.evidence import POWER, ComparisonSpec, resolution
 from harness.results.confirmation import Gain, Outcome
-from harness.results.measurement import Interval
+from harness.results.measurement import ConfigurationResults, Interval
 from harness.statistics import Gain as GainEstimate
 from harness.statistics import estimate_mean, gain_over_best, required_n
 
@@ -17,7 +17,7 @@ DECIDED = ("better", "worse")
 
 
 def judge(
-    winner: MeasuredConfiguration | None, baselines: Sequence[MeasuredConfiguration], spec: ComparisonSpec
+    winner: ConfigurationResults | None, baselines: Sequence[ConfigurationResults], spec: ComparisonSpec
 ) -> tuple[Outcome, str, Gain | None]:
     """The outcome, the sentence, and its numbers.
 
@@ -35,12 +35,12 @@ def judge(
     enough = required_n(spec.margin, gain.sd, spec.rule, spec.alpha, POWER) if gain.n >= MIN_SEEDS else None
     outcome, sentence = _comparison(winner, baseline, gain, enough, spec)
     numbers = Gain(
-        arm=winner.configuration.arm,
-        trial=winner.configuration.trial,
-        baseline=baseline.configuration.arm,
-        baseline_trial=baseline.configuration.trial,
+        arm=winner.arm,
+        trial=winner.trial,
+        baseline=baseline.arm,
+        baseline_trial=baseline.trial,
         mean_difference=gain.mean,
-        ci95=Interval.from_ends(gain.low, gain.high),
+        ci95=Interval(gain.low, gain.high),
         n=gain.n,
         required_n=enough if outcome == "undecided" else None,
     )
@@ -48,8 +48,8 @@ def judge(
 
 
 def _comparison(
-    winner: MeasuredConfiguration,
-    baseline: MeasuredConfiguration,
+    winner: ConfigurationResults,
+    baseline: ConfigurationResults,
     gain: GainEstimate,
     enough: int | None,
     spec: ComparisonSpec,
@@ -67,7 +67,7 @@ def _comparison(
     return "undecided", f"no difference shown: {words}; {_remedy(gain, enough, spec)}"
 
 
-def _accuracy_sentence(winner: MeasuredConfiguration, spec: ComparisonSpec) -> str:
+def _accuracy_sentence(winner: ConfigurationResults, spec: ComparisonSpec) -> str:
     found = estimate_mean(winner.test_accuracy, spec.rule, spec.alpha, resolution([winner]))
     interval = f" {_interval(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
@@ -84,18 +84,18 @@ def _remedy(gain: GainEstimate, enough: int | None, spec: ComparisonSpec) -> str
     return f"{margin} would have shown with a chance of {100 * POWER:.0f} % or more"
 
 
-def _subject(winner: MeasuredConfiguration) -> str:
-    return f"{'learned labels' if _learned(winner) else winner.configuration.arm} ({winner.name})"
+def _subject(winner: ConfigurationResults) -> str:
+    return f"{'learned labels' if _learned(winner) else winner.arm} ({winner.name})"
 
 
-def _verb(winner: MeasuredConfiguration, verb: str) -> str:
+def _verb(winner: ConfigurationResults, verb: str) -> str:
     if verb == "be":
         return "are" if _learned(winner) else "is"
     return verb if _learned(winner) else f"{verb}es" if verb.endswith("ch") else f"{verb}s"
 
 
-def _learned(winner: MeasuredConfiguration) -> bool:
-    return winner.configuration.config.method == "learned"
+def _learned(winner: ConfigurationResults) -> bool:
+    return winner.method == "learned"
 
 
 def _interval(low: float, high: float, scale: int = 100, digits: int = 1) -> str:

@@ -9,12 +9,12 @@ from collections.abc import Mapping, Sequence
 from harness.common.formatting import interval as format_interval
 from harness.common.formatting import points
 from harness.confirm.configurations import Configuration
-from harness.confirm.evidence import ALPHA, MeasuredConfiguration, interval, resolution
-from harness.confirm.plan import RunResult, SeedRun
+from harness.confirm.evidence import ALPHA, interval, resolution, summarise
 from harness.distill.students import UNTAUGHT
 from harness.results import Confirmation, Distillation
 from harness.results.distillation import ArmDistillation, ModelSetting, StudentSetting, TeacherEffect
 from harness.results.measurement import ConfigurationResults, PairedDifference
+from harness.results.seed_result import SeedResult
 from harness.space import Space
 from harness.statistics import FixedSample, estimate_mean
 
@@ -32,8 +32,7 @@ def findings(
     name: str,
     space: Space,
     students: Space,
-    teachers: Sequence[Configuration],
-    results: Sequence[tuple[SeedRun, RunResult]],
+    teachers: Sequence[tuple[Configuration, Mapping[int, SeedResult]]],
     confirmed: Confirmation,
     lost: Mapping[str, str],
 ) -> Distillation:
@@ -41,34 +40,26 @@ def findings(
 
     Args:
         space, students: the spaces of the teachers' sweep and of the students'.
-        results: of the teachers on the fresh seeds.
+        teachers: each with its results on the fresh seeds, by seed.
         confirmed: the students' confirmation.
         lost: teachers' runs without a result, and why.
     """
-    measured = [
-        MeasuredConfiguration(one, {run.seed: result for run, result in results if run.configuration is one})
-        for one in teachers
-    ]
+    measured = [summarise(configuration, by_seed, space, RULE) for configuration, by_seed in teachers]
     arms = {
-        one.configuration.arm: ArmDistillation(
-            role=one.configuration.role,
-            method=one.configuration.config.method,
-            teacher=one.summarise(space, RULE),
-            student=_student(confirmed, one),
-        )
+        one.arm: ArmDistillation(role=one.role, method=one.method, teacher=one, student=_student(confirmed, one))
         for one in measured
     }
     arms[UNTAUGHT] = ArmDistillation(
         role="baseline", method="one_hot", teacher=None, student=confirmed.arms[UNTAUGHT].best
     )
-    one_hot = next((one for one in measured if one.configuration.config.method == "one_hot"), None)
+    one_hot = next((one for one in measured if one.method == "one_hot"), None)
     effects = [_effect(confirmed, one, one_hot) for one in measured if one_hot is not None and one is not one_hot]
     fixed = students.arms[0].fixed
     return Distillation(
         name=name,
         students=confirmed.name,
         student=StudentSetting.model_validate({key: fixed.get(key) for key in StudentSetting.model_fields}),
-        teacher=ModelSetting(model=teachers[0].config.model, width=teachers[0].config.width),
+        teacher=ModelSetting(model=teachers[0][0].config.model, width=teachers[0][0].config.width),
         n=confirmed.n,
         arms=arms,
         comparisons=confirmed.comparisons,
@@ -81,26 +72,26 @@ def findings(
     )
 
 
-def _student(confirmed: Confirmation, teacher: MeasuredConfiguration) -> ConfigurationResults | None:
-    return confirmed.arms[f"from_{teacher.configuration.arm}"].best
+def _student(confirmed: Confirmation, teacher: ConfigurationResults) -> ConfigurationResults | None:
+    return confirmed.arms[f"from_{teacher.arm}"].best
 
 
 def _effect(
-    confirmed: Confirmation, teacher: MeasuredConfiguration, one_hot: MeasuredConfiguration
+    confirmed: Confirmation, teacher: ConfigurationResults, one_hot: ConfigurationResults
 ) -> TeacherEffect | None:
     """A teacher and its student minus the one-hot teacher and its student, on the seeds that each pair shares."""
-    student, other = (_accuracy_by_seed(_student(confirmed, one)) for one in (teacher, one_hot))
+    student, other = (_student(confirmed, one) for one in (teacher, one_hot))
     of_teachers = teacher.differences(one_hot)
-    of_students = [value - other[seed] for seed, value in student.items() if seed in other]
+    of_students = student.differences(other) if student is not None and other is not None else []
     if not of_teachers or not of_students:
         return None
     step = resolution([teacher, one_hot])
     teachers, students = (_difference(values, step) for values in (of_teachers, of_students))
-    arm, baseline = teacher.configuration.arm, one_hot.configuration.arm
+    arm, baseline = teacher.arm, one_hot.arm
     return TeacherEffect(
         arm=arm,
         one_hot=baseline,
-        method=teacher.configuration.config.method,
+        method=teacher.method,
         teacher=teachers,
         student=students,
         sentence=f"against {baseline}: the teacher {arm} is {_words(teachers)}, its student {_words(students)}",
@@ -112,13 +103,9 @@ def _difference(values: Sequence[float], step: float) -> PairedDifference:
     return PairedDifference(mean_difference=found.mean, ci95=interval(found), n=found.n)
 
 
-def _accuracy_by_seed(student: ConfigurationResults | None) -> dict[int, float]:
-    return {} if student is None else dict(zip(student.seeds, student.test_accuracy, strict=True))
-
-
-def _notes(measured: Sequence[MeasuredConfiguration], lost: Mapping[str, str]) -> list[str]:
+def _notes(measured: Sequence[ConfigurationResults], lost: Mapping[str, str]) -> list[str]:
     notes = [
-        f"the teacher {one.name} diverged on {len(one.failed)} of {len(one.results)} seeds: it has no student there"
+        f"the teacher {one.name} diverged on {len(one.failed)} of {one.n + len(one.failed)} seeds: no student there"
         for one in measured
         if one.failed
     ]

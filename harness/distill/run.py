@@ -16,16 +16,14 @@ from harness.confirm.run import run_plan
 from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
 from harness.search import search
-from harness.search.run import check_same_question
+from harness.search.run import check_data, check_name, check_same_question
 from harness.session import RunOptions, checked_tracking_uri, open_session
 from harness.space import Space, load
 from harness.tracking.provenance import collect
-from harness.training.config.checks import check_config
-from harness.tuning.storage.sweep_folder import find_sweep, is_sweep_name
+from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
-    from harness.confirm.configurations import Configuration
     from harness.confirm.plan import SeedPlan
     from harness.tuning.study.trial_record import TrialRecord
 
@@ -68,7 +66,9 @@ def distill(
     uses = SweepAccess(name), SweepAccess(theirs, exists=False, argument="--name")
     with open_workspace(runs_dir, *uses) as workspace, ExitStack() as cluster:
         path = find_sweep(workspace.local, name)
-        _check_name(theirs, name)
+        check_name(theirs)
+        if theirs == name:
+            raise InputError(f"--name: expected another name than the teachers' sweep has, got {name!r}; choose one")
         uri = checked_tracking_uri(options, workspace.local, path)
         space = load(path / "space.yaml")
         from harness.confirm.configurations import choose_configurations, fresh_seeds
@@ -80,7 +80,7 @@ def distill(
         if not any(one.role == "arm" for one in teachers):
             raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
         asked = students_of(space, teachers, workspace.worker_location(path / "distill"), students or Students())
-        _check_data(teachers)
+        check_data(one.config for one in teachers)
         check_same_question(asked, workspace.local / theirs)
         console = Console(highlight=False, quiet=quiet)
         provenance = collect()
@@ -113,8 +113,8 @@ def distill(
         plan, failures = train_teachers(1 + seeds, evaluate_test=True)
         console.print("students again, on the same seeds", markup=False)
         confirmed = confirm(theirs, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared)
-        results = [(run, result) for run, result in plan.results(1 + confirmed.n) if run.index > 0]
-        found = findings(name, space, asked, teachers, results, confirmed, failures)
+        results = plan.results_by_configuration(1 + confirmed.n, first=1)
+        found = findings(name, space, asked, results, confirmed, failures)
         with open_session(workspace, name, space, uri, options) as session:
             notes = [*found.notes, *circumstances(session.study.missing_by_arm(), {}, [])]
             found = found.model_copy(update={"notes": notes})
@@ -125,8 +125,7 @@ def distill(
 
         for each in (path, found.path):
             report(each)
-    found._lost = {**failures, **confirmed.lost}
-    return found
+    return found.model_copy(update={"lost": {**failures, **confirmed.lost}})
 
 
 def _records(path: Path, space: Space) -> "list[TrialRecord]":
@@ -135,12 +134,6 @@ def _records(path: Path, space: Space) -> "list[TrialRecord]":
 
     journal = path / "study.journal"
     return read_trial_records(journal, space) if journal.exists() else []
-
-
-def _check_data(teachers: "list[Configuration]") -> None:
-    problems = dict.fromkeys(problem for one in teachers for problem in check_config(one.config))
-    if problems:
-        raise InputError("\n".join(problems))
 
 
 def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
@@ -152,11 +145,3 @@ def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
             raise NothingCompleted(
                 f"{run.name}: expected a teacher, got a run that {result.reason}; search its arm further, or narrower"
             )
-
-
-def _check_name(students_name: str, name: str) -> None:
-    if not is_sweep_name(students_name) or students_name == name:
-        raise InputError(
-            "--name: expected a name for the students' sweep, of letters, digits and ._- (a letter or digit first, 100 "
-            f"at most) and not the teachers', got {students_name!r}; it becomes a folder's name"
-        )

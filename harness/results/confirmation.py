@@ -2,12 +2,11 @@
 
 from typing import ClassVar, Literal
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
-from harness.results.measurement import ConfigurationResults, Interval, PairedDifference
+from harness.results.measurement import ConfigurationResults, Interval, PairedDifference, Role
 from harness.results.provenance import Provenance
 from harness.results.result_file import ResultFile, ResultPart
-from harness.results.summary import Role
 from harness.results.tracking_status import TrackingStatus
 
 Outcome = Literal["better", "worse", "undecided", "not compared"]
@@ -92,18 +91,12 @@ class Confirmation(ResultFile):
     provenance: Provenance | None = None
     evaluations: list[Evaluation] = Field(default=[], description="every time the results were judged, the last now")
 
-    _lost: dict[str, str] = PrivateAttr(default_factory=dict)
-    _mlflow: TrackingStatus | None = PrivateAttr(None)
-
-    @property
-    def lost(self) -> dict[str, str]:
-        """Runs of this call without a result, by name, and why. Not saved."""
-        return self._lost
-
-    @property
-    def mlflow(self) -> TrackingStatus | None:
-        """How much MLflow had at the end of this call. Not saved."""
-        return self._mlflow
+    lost: dict[str, str] = Field(
+        default={}, exclude=True, description="runs of this call without a result, and why; not saved"
+    )
+    mlflow: TrackingStatus | None = Field(
+        default=None, exclude=True, description="how much MLflow had at the end of this call; not saved"
+    )
 
     def ranked(self) -> list[tuple[str, str, ConfigurationResults]]:
         """(arm, name, results) of each configuration: arms before baselines, the best on validation first."""

@@ -2,12 +2,11 @@
 
 from typing import ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
 from harness.results.confirmation import Comparison, Gain, Outcome
-from harness.results.measurement import ConfigurationResults, PairedDifference
+from harness.results.measurement import ConfigurationResults, PairedDifference, Role
 from harness.results.result_file import ResultFile, ResultPart
-from harness.results.summary import Role
 
 
 class ModelSetting(ResultPart):
@@ -67,12 +66,9 @@ class Distillation(ResultFile):
     data_used: dict[str, str] = Field(description="for each number, which part of the data it was measured on")
     notes: list[str]
 
-    _lost: dict[str, str] = PrivateAttr(default_factory=dict)
-
-    @property
-    def lost(self) -> dict[str, str]:
-        """Runs of this call without a result, by name, and why. Not saved."""
-        return self._lost
+    lost: dict[str, str] = Field(
+        default={}, exclude=True, description="runs of this call without a result, and why; not saved"
+    )
 
     def ranked(self) -> list[tuple[str, ArmDistillation]]:
         """Arms by the test accuracy of their students, best first."""

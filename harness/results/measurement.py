@@ -1,22 +1,23 @@
 """Parts that several results share: an interval, a paired difference, a configuration's results over seeds."""
 
 import math
-from typing import Any, NamedTuple, Self
+from typing import Annotated, Any, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from harness.results.result_file import ResultPart
+
+Role = Literal["arm", "baseline"]
+
+Finite = Annotated[float | None, BeforeValidator(lambda x: x if x is None or math.isfinite(x) else None)]
+"""A number; None where it is infinite or not a number, which JSON does not know."""
 
 
 class Interval(NamedTuple):
     """A 95 % confidence interval; an end is None where it is infinite, as of a single value."""
 
-    low: float | None
-    high: float | None
-
-    @classmethod
-    def from_ends(cls, low: float, high: float) -> Self:
-        return cls(low if math.isfinite(low) else None, high if math.isfinite(high) else None)
+    low: Finite
+    high: Finite
 
     @property
     def ends(self) -> tuple[float, float] | None:
@@ -35,15 +36,22 @@ class PairedDifference(ResultPart):
 class ConfigurationResults(ResultPart):
     """One configuration, trained on fresh seeds and measured on the test part."""
 
+    arm: str
+    role: Role
+    method: str
     trial: int = Field(description="number of the search's trial that had it")
     params: dict[str, Any]
     n: int = Field(description="seeds on which it completed")
     seeds: list[int] = Field(description="those seeds")
+    test_images: int = Field(description="number of test images")
     test_accuracy_mean: float | None = Field(description="None where no seed completed")
     ci95: Interval | None = Field(description="of that mean, over seeds")
     test_accuracy: list[float] = Field(description="one value per seed, in their order")
     val_accuracy_mean: float | None = None
     val_accuracy: list[float] = Field(default=[], description="one value per seed, in their order")
+    val_objective_mean: float | None = Field(
+        default=None, description="mean of the search's (first) objective on the seeds' validation parts"
+    )
     search_value: float = Field(description="the (first) objective, as the search measured it")
     label_accuracy_mean: float | None = Field(
         default=None, description="share of training labels whose largest entry is the true class"
@@ -53,3 +61,13 @@ class ConfigurationResults(ResultPart):
     objectives: dict[str, float | None] = Field(
         default={}, description="mean of each objective, where the search has several"
     )
+
+    @property
+    def name(self) -> str:
+        return f"{self.arm}-{self.trial}"
+
+    def differences(self, other: "ConfigurationResults") -> list[float]:
+        """Test accuracy minus that of `other`, on each seed that both completed."""
+        theirs = dict(zip(other.seeds, other.test_accuracy, strict=True))
+        ours = zip(self.seeds, self.test_accuracy, strict=True)
+        return [accuracy - theirs[seed] for seed, accuracy in ours if seed in theirs]

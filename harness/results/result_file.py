@@ -14,6 +14,10 @@ class ResultFileError(HarnessError):
     """The file is missing, damaged or of another format version; says what to do."""
 
 
+class FormatVersionError(ResultFileError):
+    """The file was written by another version of the harness."""
+
+
 class ResultPart(BaseModel):
     """Base class of everything inside a result."""
 
@@ -61,8 +65,13 @@ class ResultFile(ResultPart):
             raise ResultFileError(f"{file}: expected JSON, got a damaged file; {again}") from error
         version = content.get("format_version") if isinstance(content, dict) else None
         expected = cls.model_fields["format_version"].default
+        if not isinstance(version, int):
+            raise ResultFileError(f"{file}: expected a result with its format version, got something else; {again}")
         if version != expected:
-            raise ResultFileError(f"{file}: expected format version {expected}, got {version}; {again}")
+            raise FormatVersionError(
+                f"{file}: expected format version {expected}, got {version}; use the version of the harness that wrote "
+                f"it, or move it away and {again}"
+            )
         try:
             result = cls(**content)
         except ValidationError as error:
@@ -74,9 +83,15 @@ class ResultFile(ResultPart):
 
     @classmethod
     def load_or_none(cls, path: Path | str) -> Self | None:
-        """The same; None where the file cannot be read."""
+        """The same; None where the file is missing or damaged.
+
+        Raises:
+            FormatVersionError: it is of another format version.
+        """
         try:
             return cls.load(path)
+        except FormatVersionError:
+            raise
         except ResultFileError:
             return None
 

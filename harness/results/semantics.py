@@ -4,9 +4,8 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from harness.results.measurement import Interval
+from harness.results.measurement import Finite, Interval, Role
 from harness.results.result_file import ResultFile, ResultPart
-from harness.results.summary import Role
 
 ClassTable = list[list[float]]
 """[classes, classes]; row c is the mean label of the images of class c."""
@@ -15,9 +14,9 @@ ClassTable = list[list[float]]
 class RankAgreement(ResultPart):
     """Rank correlation of two tables of classes; None in place of numbers where one orders nothing."""
 
-    rho: float | None
+    rho: Finite = Field(description="None where the correlation with a flat table is not defined")
     ci95: Interval = Field(description="over classes, by the jackknife")
-    p_value: float | None = Field(description="share of renamings of the classes that agree as well or better")
+    p_value: Finite = Field(description="share of renamings of the classes that agree as well or better")
     classes: int
     pairs: int
 
@@ -32,7 +31,7 @@ class ArmSemantics(ResultPart):
     off_class_mass: float = Field(description="share of a label on other classes than its own, mean over classes")
     symmetric: RankAgreement = Field(description="of (Y + Yᵀ)/2, over unordered pairs")
     directed: RankAgreement | None = Field(description="over ordered pairs; None where the reference is symmetric")
-    rho_by_run: list[float | None] = Field(description="of each run's own table; empty of a single run")
+    rho_by_run: list[Finite] = Field(description="of each run's own table; empty of a single run")
     most_alike: list[tuple[int, int, float]] = Field(description="(i, j, mean label mass of one on the other)")
     table: ClassTable
 

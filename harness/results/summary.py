@@ -1,17 +1,16 @@
 """What a search found: its best trials, one summary per arm, how the trials ended, how far MLflow has it."""
 
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar
 
-from pydantic import Field, PrivateAttr
+from pydantic import Field
 
+from harness.results.measurement import Role
 from harness.results.result_file import ResultFile, ResultPart
 from harness.results.tracking_status import TrackingStatus
 from harness.space.document import Objective
 
 if TYPE_CHECKING:
     import pandas as pd
-
-Role = Literal["arm", "baseline"]
 
 
 class StateCounts(ResultPart):
@@ -91,8 +90,12 @@ class SweepSummary(ResultFile):
     wall_seconds: float = Field(description="of the search, all its runs together")
     mlflow: TrackingStatus | None = Field(default=None, description="None while the sweep runs")
 
-    _cut_short: bool = PrivateAttr(False)
-    _interrupted: bool = PrivateAttr(False)
+    cut_short: bool = Field(
+        default=False, exclude=True, description="this call ended before the budget was spent; not saved"
+    )
+    interrupted: bool = Field(
+        default=False, exclude=True, description="the user ended it, not its time budget; not saved"
+    )
 
     @property
     def objective(self) -> Objective:
@@ -113,16 +116,6 @@ class SweepSummary(ResultFile):
         from harness.tracking.spool.spooled_sweep import SpooledSweep
 
         return SpooledSweep.read(self.path).trials()
-
-    @property
-    def cut_short(self) -> bool:
-        """Whether this call ended before the budget was spent; the same call continues the sweep. Not saved."""
-        return self._cut_short
-
-    @property
-    def interrupted(self) -> bool:
-        """Whether the user ended it, and not its time budget. Not saved."""
-        return self._interrupted
 
     def __repr__(self) -> str:
         best = "no trial complete"

@@ -5,6 +5,7 @@ Ray and Optuna take seconds to import: that is done only once the input has been
 
 import sys
 import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,7 @@ from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
 from harness.training.config.checks import check_config
+from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
@@ -62,14 +64,16 @@ def search(
     began = time.monotonic()
     budget = space.search.time_budget_seconds
     deadline = None if budget is None else began + budget
-    name = _checked_name(name or space.study)
+    name = name or space.study
+    check_name(name)
     options = RunOptions(address=address, tracking_uri=tracking_uri, verbose=verbose, quiet=quiet)
     with open_workspace(runs_dir, *sweep_accesses(name, warm_start)) as workspace:
         path = workspace.local / name
         check_inside(workspace.local, name, "--name")
         uri = checked_tracking_uri(options, workspace.local, None)
         space, warm_start_origin = warm_started(space, warm_start, workspace.local, name, quiet=quiet)
-        _check_data(space)
+        # each arm at the low end of its parameters
+        check_data(arm.config(arm.sample(lambda _, parameter: parameter.ends[0])) for arm in space.arms)
         check_same_question(space, path)
         provenance = collect(warm_start=warm_start_origin)
 
@@ -92,13 +96,13 @@ def search(
             if log_models:
                 _log_models(session, summary)
             status = session.finish(_end_event(summary, cut_short))
-            summary = summary.model_copy(update={"mlflow": status})
+            interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
+            ended = {"mlflow": status, "cut_short": cut_short, "interrupted": interrupted}
+            summary = summary.model_copy(update=ended)
             summary.save(session.folder.summary)
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    interrupted = cut_short and (deadline is None or time.monotonic() < deadline)
-    summary._cut_short, summary._interrupted = cut_short, interrupted
     return summary
 
 
@@ -162,18 +166,17 @@ def _log_models(session: Session, summary: SweepSummary) -> None:
             session.tracker.append(ArtifactsAdded(trial=number, artifacts=(str(model),)))
 
 
-def _checked_name(name: str) -> str:
+def check_name(name: str) -> None:
+    """Raise InputError unless `name` can be a sweep's folder."""
     if not is_sweep_name(name):
         raise InputError(
             f"--name: expected letters, digits and ._- (a letter or digit first, 100 at most), got {name!r}; "
             "it becomes a folder's name"
         )
-    return name
 
 
-def _check_data(space: Space) -> None:
-    """Each arm at the low end of its parameters: are its files and its model there?"""
-    configs = [arm.config(arm.sample(lambda name, parameter: parameter.ends[0])) for arm in space.arms]
+def check_data(configs: Iterable[RunConfig]) -> None:
+    """Raise InputError unless the files and the model of each run are there."""
     problems = dict.fromkeys(problem for config in configs for problem in check_config(config))
     if problems:
         raise InputError("\n".join(problems))

@@ -1,6 +1,5 @@
 """From the tables of learned labels and a reference to a `Semantics`."""
 
-import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -56,7 +55,9 @@ def findings(
 def _summarise_arm(one: Configuration, tables: Sequence[np.ndarray], reference: Reference, seed: int) -> ArmSemantics:
     mean = np.mean(tables, axis=0)
     found = likeness(mean, reference.table, seed)
-    by_run = [likeness(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
+    by_run: list[float | None] = (
+        [likeness(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
+    )
     return ArmSemantics(
         role=one.role,
         method=one.config.method,
@@ -65,25 +66,15 @@ def _summarise_arm(one: Configuration, tables: Sequence[np.ndarray], reference: 
         off_class_mass=found.mass,
         symmetric=_agreement(found.symmetric),
         directed=None if found.directed is None else _agreement(found.directed),
-        rho_by_run=[_none_if_nan(rho) for rho in by_run],
+        rho_by_run=by_run,
         most_alike=most_alike(mean, SHOWN_PAIRS),
         table=mean.tolist(),
     )
 
 
 def _agreement(found: MantelResult) -> RankAgreement:
-    return RankAgreement(
-        rho=_none_if_nan(found.rho),
-        ci95=Interval.from_ends(found.low, found.high),
-        p_value=_none_if_nan(found.p_value),
-        classes=found.classes,
-        pairs=found.pairs,
-    )
-
-
-def _none_if_nan(value: float) -> float | None:
-    """JSON knows no NaN, which the correlation with a flat table is."""
-    return None if math.isnan(value) else value
+    ends = Interval(found.low, found.high)
+    return RankAgreement(rho=found.rho, ci95=ends, p_value=found.p_value, classes=found.classes, pairs=found.pairs)
 
 
 def _sentence(

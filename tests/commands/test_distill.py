@@ -1,6 +1,5 @@
 """`python -m harness.distill` as a user meets it, and the students' space and findings by themselves."""
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,16 +9,16 @@ import pytest
 
 from harness.common.errors import InputError
 from harness.confirm.configurations import Configuration
-from harness.confirm.plan import RunResult, SeedRun
 from harness.distill.__main__ import main
 from harness.distill.findings import findings
 from harness.distill.students import DATA, UNTAUGHT, Students, students_of
 from harness.results import Confirmation, Distillation
+from harness.results.seed_result import SeedResult
 from harness.space import Space, SpaceError, load
 from tests.commands.test_confirm import Sweep, pretended
 from tests.conftest import Result as Ended
 from tests.conftest import run
-from tests.support.results import configuration, confirmation
+from tests.support.results import configuration, confirmation, seed_result
 
 TRIALS, SEEDS = 1, 2
 
@@ -96,17 +95,18 @@ def test_a_student_sees_what_its_teachers_saw(tmp_path: Path) -> None:
         students_of(space, teachers_of(space, method="distillation"), tmp_path, Students())
 
 
-def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[SeedRun, RunResult]]:
-    """Teachers that reached these test accuracies, by arm, seed after seed; NaN: diverged."""
-    results = []
-    for teacher in teachers_of(space):
-        for place, value in enumerate(accuracy[teacher.arm]):
-            failed = bool(np.isnan(value))
-            measured = {} if failed else {"test_accuracy": value}
-            reason = "diverged: train_loss is nan after epoch 1" if failed else ""
-            end = RunResult("failed" if failed else "complete", 3, {"val_accuracy": 0.5}, measured, 1000, 1.0, reason)
-            results.append((SeedRun(teacher, place + 1, 100 + place, "teacher"), end))
-    return results
+def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[Configuration, dict[int, SeedResult]]]:
+    """Teachers that reached these test accuracies, by arm, on the seeds 100, 101, …; NaN: diverged."""
+
+    def result(teacher: Configuration, seed: int, value: float) -> SeedResult:
+        if np.isnan(value):
+            return seed_result(teacher, seed, state="failed", reason="diverged: train_loss is nan after epoch 1")
+        return seed_result(teacher, seed, test={"test_accuracy": value}, test_images=1000)
+
+    return [
+        (teacher, {seed: result(teacher, seed, value) for seed, value in enumerate(accuracy[teacher.arm], 100)})
+        for teacher in teachers_of(space)
+    ]
 
 
 def confirmed(students: dict[str, list[float]]) -> Confirmation:
@@ -120,10 +120,9 @@ def confirmed(students: dict[str, list[float]]) -> Confirmation:
 
 def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
     space = space_of()
-    results = taught(
+    teachers = taught(
         space, {"learned": [0.9, 0.91, 0.92], "one_hot": [0.9, 0.9, 0.9], "label_smoothing": [0.93, 0.94, 0.95]}
     )
-    teachers = list(dict.fromkeys(job.configuration for job, _ in results))
     said = confirmed(
         {
             "from_learned": [0.85, 0.86, 0.87],
@@ -132,8 +131,8 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
             UNTAUGHT: [0.8, 0.8, 0.8],
         }
     )
-    students = students_of(space, teachers, tmp_path, Students())
-    found = findings("label_lr", space, students, teachers, results, said, {})
+    students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
+    found = findings("label_lr", space, students, teachers, said, {})
     assert found.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
     assert found.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
     assert found.arms[UNTAUGHT].teacher is None
@@ -150,20 +149,19 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
 
 def test_a_teacher_that_diverged_is_told_and_left_out_of_its_pairs(tmp_path: Path) -> None:
     space = space_of()
-    results = taught(
+    teachers = taught(
         space, {"learned": [0.9, float("nan"), 0.92], "one_hot": [0.8, 0.9, 0.9], "label_smoothing": [0.9, 0.9, 0.9]}
     )
-    teachers = list(dict.fromkeys(job.configuration for job, _ in results))
     said = confirmed(
         {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", UNTAUGHT)}
     )
-    students = students_of(space, teachers, tmp_path, Students())
-    found = findings("label_lr", space, students, teachers, results, said, {"one_hot-1": "worker lost"})
+    students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
+    found = findings("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})
     learned = found.arms["learned"].teacher
     assert (learned.n, learned.seeds, list(learned.failed)) == (2, [100, 102], [101])
     assert found.against_one_hot[0].teacher.n == 2
     assert found.notes == [
-        "the teacher learned-0 diverged on 1 of 3 seeds: it has no student there",
+        "the teacher learned-0 diverged on 1 of 3 seeds: no student there",
         "one_hot-1 came to no result (worker lost); the same command tries again",
     ]
 
@@ -185,8 +183,8 @@ def test_what_cannot_be_taught_is_refused_before_anything_is_written(
     shutil.copytree(sweep.folder, sweep.runs / "taken")
     for where, arguments, code, said in (
         (nothing, (), 1, "no arm has a complete trial yet; go on with the search, then distill"),
-        (sweep, ("--name", "label_lr"), 2, "--name: expected a name for the students' sweep"),
-        (sweep, ("--name", "../label_lr"), 2, "--name: expected a name for the students' sweep"),
+        (sweep, ("--name", "label_lr"), 2, "--name: expected another name than the teachers' sweep has"),
+        (sweep, ("--name", "../label_lr"), 2, "--name: expected letters, digits and ._-"),
         (sweep, ("--set", "val_size=100"), 2, "--set: expected val_size as the teachers have it"),
         (sweep, ("--student-model", "mpl"), 2, "did you mean mlp?"),
         (sweep, ("--name", "taken"), 2, "taken: this name is another space's; choose another --name"),
@@ -243,20 +241,18 @@ def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distille
 
 @pytest.mark.slow
 def test_each_student_learned_from_the_teacher_of_its_seed_and_tests_stayed_closed_before(distilled: Distilled) -> None:
-    from harness.training.config.run_config import RunConfig
-
     told = distilled.told
     seeds = {tuple(one.student.seeds) for one in told.arms.values()}
     assert seeds == {tuple(one.teacher.seeds) for one in told.arms.values() if one.teacher}
     assert len(next(iter(seeds))) == SEEDS
-    results = {file: json.loads(file.read_text()) for file in distilled.folder.glob("distill/*/*/result.json")}
+    results = {file: SeedResult.load(file) for file in distilled.folder.glob("distill/*/*/result.json")}
     assert len(results) == 2 * (1 + SEEDS)
-    closed = [file for file, one in results.items() if not one["result"]["test"]]
+    closed = [file for file, one in results.items() if not one.test]
     assert {file.parent.name for file in closed} == {str(load_students(distilled).search.seed)}
     files = list((distilled.runs / "label_lr-distill").glob("confirm/from_*/*/result.json"))
     assert len(files) == 2 * SEEDS
     for file in files:
-        config = RunConfig(**json.loads(file.read_text())["config"])
+        config = SeedResult.load(file).config
         assert (Path(config.teacher) / str(config.seed) / "logits.npz").is_file()
         assert config.width == 8
 

@@ -1,6 +1,5 @@
 """The verdict of a confirmation on results whose truth is known: how often it is wrong, and what it says."""
 
-import dataclasses
 import io
 import math
 from collections.abc import Sequence
@@ -10,15 +9,18 @@ import pytest
 from rich.console import Console
 
 from harness.confirm.configurations import Configuration
-from harness.confirm.evidence import ComparisonSpec, MeasuredConfiguration
+from harness.confirm.evidence import ComparisonSpec
 from harness.confirm.findings import circumstances, findings
-from harness.confirm.plan import RunResult
 from harness.confirm.terminal import results_table
 from harness.results.confirmation import Confirmation, Evaluation
+from harness.results.seed_result import SeedResult
 from harness.space import Space, parse
 from harness.statistics import AnytimeValid, DecisionRule, FixedSample
+from tests.support.results import seed_result
 
 TEST_IMAGES = 2000
+
+Measured = tuple[Configuration, dict[int, SeedResult]]
 
 
 def toy_space(baselines: int = 1, arms: int = 1) -> Space:
@@ -34,30 +36,32 @@ SPACE, ALONE, TWO_BASELINES = toy_space(), toy_space(baselines=0), toy_space(bas
 
 def measured(
     space: Space, arm: str, trial: int, test: Sequence[float], validation: Sequence[float] | None = None
-) -> MeasuredConfiguration:
+) -> Measured:
     """A configuration with these accuracies on seeds 0, 1, …; a NaN is a run that diverged."""
     chosen = space.arm(arm)
     configuration = Configuration(arm, chosen.role, trial, {}, chosen.config({}), value=0.9)
 
-    def result(seed: int, accuracy: float) -> RunResult:
+    def result(seed: int, accuracy: float) -> SeedResult:
         if math.isnan(accuracy):
-            return RunResult("failed", 1, {}, {}, 0, 1.0, "diverged: train_loss is nan after epoch 1")
+            return seed_result(configuration, seed, state="failed", reason="diverged: train_loss is nan after epoch 1")
         val = accuracy if validation is None else validation[seed]
-        rounded = round(accuracy * TEST_IMAGES) / TEST_IMAGES
-        return RunResult("complete", 3, {"val_accuracy": val}, {"test_accuracy": rounded}, TEST_IMAGES, 1.0)
+        test = {"test_accuracy": round(accuracy * TEST_IMAGES) / TEST_IMAGES}
+        return seed_result(
+            configuration, seed, epochs=3, metrics={"val_accuracy": val}, test=test, test_images=TEST_IMAGES
+        )
 
-    return MeasuredConfiguration(configuration, {seed: result(seed, accuracy) for seed, accuracy in enumerate(test)})
+    return configuration, {seed: result(seed, accuracy) for seed, accuracy in enumerate(test)}
 
 
 def confirmation(
     space: Space,
-    results: Sequence[MeasuredConfiguration],
+    results: Sequence[Measured],
     n_comparisons: int = 1,
     rule: DecisionRule | None = None,
     margin: float = 0.005,
 ) -> Confirmation:
     spec = ComparisonSpec(rule or FixedSample(), n_comparisons, margin)
-    return findings(space, results, spec, name="toy", n=max(len(one.results) for one in results))
+    return findings(space, results, spec, name="toy", n=max(len(by_seed) for _, by_seed in results))
 
 
 class World:
@@ -250,13 +254,12 @@ def test_several_objectives_are_listed_and_the_verdict_is_about_accuracy() -> No
     listed = "[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: epochs}, {metric: busy_seconds}]"
     space = parse(f"{one}objectives: {listed}\n", "toy.yaml")
 
-    def calibrated(arm: str, error: float) -> MeasuredConfiguration:
-        plain = measured(space, arm, 0, [0.8, 0.82, 0.81])
-        results = {
-            seed: dataclasses.replace(result, test={**result.test, "test_calibration_error": error + 0.01 * seed})
-            for seed, result in plain.results.items()
+    def calibrated(arm: str, error: float) -> Measured:
+        configuration, plain = measured(space, arm, 0, [0.8, 0.82, 0.81])
+        return configuration, {
+            seed: result.model_copy(update={"test": {**result.test, "test_calibration_error": error + 0.01 * seed}})
+            for seed, result in plain.items()
         }
-        return dataclasses.replace(plain, results=results)
 
     found = confirmation(space, [calibrated("ours0", 0.1), calibrated("theirs0", 0.3)])
     expected = {"val_accuracy": 0.81, "val_calibration_error": 0.11, "epochs": 3, "busy_seconds": 1}

@@ -5,9 +5,11 @@ from typing import Any
 
 import numpy as np
 
+from harness.confirm.configurations import Configuration
 from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.confirmation import ArmConfirmation, Comparison, Gain, VerdictRule
 from harness.results.measurement import ConfigurationResults, Interval
+from harness.results.seed_result import SeedResult
 from harness.results.semantics import ArmSemantics, ReferenceSummary
 from harness.results.summary import ArmSummary, BestTrial, FrontTrial, StateCounts
 from harness.space.document import Objective
@@ -39,11 +41,21 @@ def configuration(trial: int, test_accuracy: Sequence[float], **fields: Any) -> 
     """Results of one configuration on the seeds 0, 1, …"""
     n, mean = len(test_accuracy), float(np.mean(test_accuracy))
     defaults = {
+        "arm": "learned", "role": "arm", "method": "learned", "test_images": 1000,
         "trial": trial, "params": {}, "n": n, "seeds": list(range(n)), "test_accuracy_mean": mean,
         "ci95": (mean - 0.02, mean + 0.02), "test_accuracy": list(test_accuracy), "val_accuracy_mean": mean,
         "search_value": 0.95, "failed": {},
     }  # fmt: skip
     return ConfigurationResults.model_validate({**defaults, **fields})
+
+
+def seed_result(configuration: Configuration, seed: int = 0, **fields: Any) -> SeedResult:
+    """The result of a run on one seed; by default complete, on 360 test images."""
+    defaults = {
+        "role": configuration.role, "config": configuration.config.model_copy(update={"seed": seed}),
+        "state": "complete", "epochs": 1, "metrics": {}, "test": {}, "test_images": 360, "seconds": 1.0,
+    }  # fmt: skip
+    return SeedResult(**{**defaults, **fields})
 
 
 def arm_confirmation(arm: str, one: ConfigurationResults) -> ArmConfirmation:

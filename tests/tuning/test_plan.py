@@ -1,25 +1,39 @@
 """What is chosen to be confirmed, on which seeds, and what is found again of what was run."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from harness.confirm.configurations import Configuration, choose_configurations, fresh_seeds
-from harness.confirm.plan import RunResult, SeedPlan, SeedRun
+from harness.confirm.plan import SeedPlan, SeedRun
 from harness.confirm.plan_source import PlanSource
+from harness.results.result_file import FormatVersionError
+from harness.results.seed_result import SeedResult
 from harness.space import Space
-from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.study.trial_record import pareto_front
 from harness.tuning.trial import Trial
+from tests.support.results import seed_result
 from tests.tuning.conftest import run_all, run_to_end, space
 
 EPOCHS = [f"{arm}.parameters.epochs={{type: int, low: 2, high: 9}}" for arm in ("arms.learned", "baselines.one_hot")]
-RESULT = RunResult("complete", 9, {"val_accuracy": 0.9}, {"test_accuracy": 0.8, "test_loss": 0.5}, 360, 1.5)
+METRICS, TEST = {"val_accuracy": 0.9}, {"test_accuracy": 0.8, "test_loss": 0.5}
+
+
+def result_of(run: SeedRun) -> SeedResult:
+    return seed_result(run.configuration, run.seed, epochs=9, metrics=METRICS, test=TEST, seconds=1.5)
+
+
+def assert_saved(plan: SeedPlan, runs: Sequence[SeedRun]) -> None:
+    """Each run's result on disk is that of `result_of`."""
+    for run in runs:
+        found = plan.result(run)
+        assert found is not None
+        assert found.model_dump() == result_of(run).model_dump()
 
 
 def searched(journal: Path, where: Space) -> SweepStudy:
@@ -126,10 +140,10 @@ def test_seeds_are_paired_and_one_is_finished_before_the_next(plan: SeedPlan) ->
 
 def test_what_was_run_is_not_run_again(plan: SeedPlan) -> None:
     for run in plan.missing(2)[:3]:
-        plan.save(run, RESULT)
+        plan.save(run, result_of(run))
     assert [run.name for run in plan.missing(2)] == ["one_hot-7 seed 2"]
     assert plan.covered() == 1
-    assert [result for _, result in plan.results(2)] == [RESULT] * 3
+    assert_saved(plan, plan.runs(2)[:3])
 
 
 def test_numbers_are_above_any_trial_s_and_one_for_each_run(plan: SeedPlan) -> None:
@@ -139,25 +153,25 @@ def test_numbers_are_above_any_trial_s_and_one_for_each_run(plan: SeedPlan) -> N
     assert [run.number for run in plan.missing(1)] == [1_000_004, 1_000_007]
 
 
-@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"config": {}}', '{"result": {}, "config": {"seed": 1}}'])
+@pytest.mark.parametrize("damage", ["", "{", "[]", "null", '{"config": {}}', '{"format_version": 1, "state": ""}'])
 def test_a_damaged_result_is_run_again(plan: SeedPlan, damage: str) -> None:
     run = plan.missing(1)[0]
-    plan.save(run, RESULT)
+    plan.save(run, result_of(run))
     (plan.run_folder(run) / "result.json").write_text(damage)
     assert plan.missing(1)[0] == run
 
 
 def test_a_result_of_other_settings_is_not_taken_for_these(plan: SeedPlan) -> None:
     run = plan.missing(1)[0]
-    plan.save(run, RESULT)
+    plan.save(run, result_of(run))
     other = Configuration("learned", "arm", 4, {}, run.configuration.config.model_copy(update={"lr": 0.123}), 0.9)
     assert plan.result(SeedRun(other, run.index, run.seed)) is None
-    assert plan.result(run) == RESULT
+    assert_saved(plan, [run])
 
 
 def test_configurations_stay_counted_when_they_are_no_longer_chosen(plan: SeedPlan) -> None:
     for run in plan.missing(2):
-        plan.save(run, RESULT)
+        plan.save(run, result_of(run))
     assert plan.tested_configurations() == {"learned-4"}, "baselines are no looks: they are not what is to be shown"
 
 
@@ -170,13 +184,14 @@ def source_of(plan: SeedPlan, seeds: int, more_seeds: Callable[[], int] | None =
 
 def end_well(source: PlanSource, trial: Trial) -> None:
     source.record_seconds(trial.number, 1.5)
-    source.report(trial.number, 9, RESULT.metrics)
-    source.record_test(trial.number, RESULT.test, RESULT.test_images)
+    source.report(trial.number, 9, METRICS)
+    source.record_test(trial.number, TEST, 360)
     source.complete(trial.number)
 
 
 def test_a_source_runs_what_is_missing_and_its_events_tell_a_confirmation_from_a_search(plan: SeedPlan) -> None:
-    plan.save(plan.missing(2)[0], RESULT)
+    first = plan.missing(2)[0]
+    plan.save(first, result_of(first))
     source, events = source_of(plan, 2)
     names = []
     while (trial := source.next()) is not None:
@@ -190,12 +205,12 @@ def test_a_source_runs_what_is_missing_and_its_events_tell_a_confirmation_from_a
         assert events[-1].artifacts == (str(labels),)
     assert names == ["one_hot-7 seed 1", "learned-4 seed 2", "one_hot-7 seed 2"]
     assert (source.missing, plan.covered(), source.failures) == (0, 2, {})
-    assert [result for _, result in plan.results(2)] == [RESULT] * 4
+    assert_saved(plan, plan.runs(2))
     started, *_, ended = events
     assert (started.tags["kind"], started.tags["harness.kind"]) == ("confirmation", "confirmation")
     assert (started.tags["arm"], started.tags["role"]) == ("one_hot", "baseline")
     assert started.params["seed"] == int(started.tags["seed"]) == plan.seeds(1)[0]
-    assert (ended.state, ended.step, ended.metrics) == ("complete", 9, RESULT.test)
+    assert (ended.state, ended.step, ended.metrics) == ("complete", 9, TEST)
 
 
 def test_a_diverged_run_has_a_result_and_one_that_failed_otherwise_has_none(plan: SeedPlan) -> None:
@@ -247,7 +262,7 @@ def test_a_teacher_without_its_file_is_run_again(plan: SeedPlan) -> None:
         plan.configurations, iter(plan.seeds(1)), plan.folder, kind="teacher", at_end=("export_logits",), required="x"
     )
     run = teachers.missing(1)[0]
-    teachers.save(run, RESULT)
+    teachers.save(run, result_of(run))
     assert teachers.missing(1)[0] == run
     (teachers.run_folder(run) / "x").touch()
     assert teachers.missing(1)[0] != run
@@ -264,9 +279,9 @@ def test_no_seed_of_a_trial_of_several_is_taken_for_a_fresh_one(journal: Path) -
 
 def test_a_result_of_another_version_is_refused_in_words(plan: SeedPlan) -> None:
     run = plan.missing(1)[0]
-    plan.save(run, RESULT)
-    assert plan.result(run) == RESULT
+    plan.save(run, result_of(run))
+    assert_saved(plan, [run])
     file = plan.run_folder(run) / "result.json"
     file.write_text(file.read_text().replace('"format_version": 1', '"format_version": 2'))
-    with pytest.raises(FolderError, match=r"result.json: expected a result of format version 1, got 2; use"):
+    with pytest.raises(FormatVersionError, match=r"result.json: expected format version 1, got 2; use"):
         plan.result(run)
