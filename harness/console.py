@@ -4,6 +4,7 @@ On a terminal the progress is a bar that redraws itself. In a pipe or file it is
 and once a minute otherwise.
 """
 
+import argparse
 import math
 import os
 import shlex
@@ -11,6 +12,7 @@ import shutil
 import sys
 import time
 from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -20,67 +22,58 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
 from harness.common.formatting import duration
+from harness.space.document import Objective
 from harness.tracking.spool.events import EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
+from harness.tracking.tracking_uri import redact_uri
 
 PLAIN_LINE_SECONDS = 5.0
 SILENT_SECONDS = 60.0
 BAR_WIDTH = 16
 
 
+@dataclass
 class SweepProgress:
     """Listener that shows how many trials have ended, the best so far and the time left.
 
-    Args:
-        trials: the budget.
-        ended, failed: trials that ended before this process.
-        metric, direction: the (first) objective.
-        best: the best value before this process, and the name of its trial.
+    Attributes:
+        total: the budget.
+        objective: the (first) objective.
+        ended, failed: trials that ended before this process, at first.
+        best: the best value so far, and the name of its trial.
         several: whether there are several objectives.
         began: when the user's command began, as `time.monotonic` gives it.
         noun: what is counted.
         ranked: whether to show the best so far.
         verbose: print a line for each trial's end.
-        quiet: print nothing.
         every: least number of seconds between plain lines.
     """
 
-    def __init__(
-        self,
-        trials: int,
-        *,
-        metric: str,
-        direction: str,
-        ended: int = 0,
-        failed: int = 0,
-        best: tuple[float, str] | None = None,
-        several: bool = False,
-        began: float | None = None,
-        noun: str = "trials",
-        ranked: bool = True,
-        verbose: bool = False,
-        quiet: bool = False,
-        console: Console | None = None,
-        every: float = PLAIN_LINE_SECONDS,
-    ) -> None:
-        self.trials, self.ended, self.failed, self.best = trials, ended, failed, best
-        self.metric, self.sign = metric, 1 if direction == "maximize" else -1
-        self.noun, self.ranked = noun, ranked
-        self.best_prefix = f"best {metric}" if several else "best"
-        self.verbose, self.every = verbose, every
-        self.console = console or Console(highlight=False, quiet=quiet)
+    total: int
+    objective: Objective
+    ended: int = 0
+    failed: int = 0
+    best: tuple[float, str] | None = None
+    several: bool = False
+    began: float = field(default_factory=lambda: time.monotonic())
+    noun: str = "trials"
+    ranked: bool = True
+    verbose: bool = False
+    console: Console = field(default_factory=lambda: Console(highlight=False))
+    every: float = PLAIN_LINE_SECONDS
+
+    def __post_init__(self) -> None:
         self.running: dict[int, str] = {}
         self.latest: dict[int, float] = {}
-        self.ended_before = ended
-        self.began = began or time.monotonic()
+        self.ended_before = self.printed_ended = self.ended
+        self.printed_at = self.began
         self.first_result: float | None = None
-        self.printed_at, self.printed_ended = self.began, ended
         self.bar: Progress | None = None
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
             columns = BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.description}")
             self.bar = Progress(*columns, console=self.console, transient=True)
-            self.task = self.bar.add_task("starting Ray …", total=self.trials, completed=self.ended)
+            self.task = self.bar.add_task("starting Ray …", total=self.total, completed=self.ended)
             self.bar.start()
         return self
 
@@ -97,7 +90,7 @@ class SweepProgress:
             case TrialStarted():
                 self.running[record.trial] = record.name
             case EpochMetrics():
-                self.latest[record.trial] = record.metrics[self.metric]
+                self.latest[record.trial] = record.metrics[self.objective.metric]
                 if self.first_result is None:
                     self._print_first_result(record)
             case TrialEnded():
@@ -113,12 +106,13 @@ class SweepProgress:
         """Trials ended, running, failed; the best so far; the time left. A terminal gets as much as fits its width."""
         left = self._seconds_left()
         best = self.best if self.ranked else None
+        prefix = f"best {self.objective.metric}" if self.several else "best"
         parts: dict[str, str] = {
-            "ended": f"{self.ended}/{self.trials} {self.noun}",
+            "ended": f"{self.ended}/{self.total} {self.noun}",
             "running": f"{len(self.running)} running",
             "failed": f"{self.failed} failed",
-            "best": f"{self.best_prefix} {best[0]:.3f} ({best[1]})" if best else "",
-            "left": f"about {duration(left)} left" if left is not None and self.ended < self.trials else "",
+            "best": f"{prefix} {best[0]:.3f} ({best[1]})" if best else "",
+            "left": f"about {duration(left)} left" if left is not None and self.ended < self.total else "",
         }
         dispensable = ["running", *([] if self.failed else ["failed"]), "best"]
         width = self.console.width - BAR_WIDTH - 1 if self.console.is_terminal else math.inf
@@ -130,8 +124,8 @@ class SweepProgress:
         # What comes before it is the start of a worker, which later trials do not wait for.
         self.first_result = time.monotonic()
         waited = self.first_result - self.began
-        reached = f"{self.running[record.trial]}, epoch {record.step}, {self.metric} {self.latest[record.trial]:.3f}"
-        self._print(f"first result after {waited:.1f} s: {reached}")
+        value = f"{self.objective.metric} {self.latest[record.trial]:.3f}"
+        self._print(f"first result after {waited:.1f} s: {self.running[record.trial]}, epoch {record.step}, {value}")
 
     def _count_end(self, record: TrialEnded) -> None:
         name = self.running.pop(record.trial, str(record.trial))
@@ -141,11 +135,11 @@ class SweepProgress:
         if (
             record.state == "complete"
             and value is not None
-            and (self.best is None or self.sign * value > self.sign * self.best[0])
+            and (self.best is None or self.objective.sign * value > self.objective.sign * self.best[0])
         ):
             self.best = (value, name)
         if self.verbose:
-            metric = "" if value is None else f", {self.metric} {value:.3f}"
+            metric = "" if value is None else f", {self.objective.metric} {value:.3f}"
             self._print(f"{name}: {record.state}{metric}{': ' + record.reason if record.reason else ''}")
 
     def _seconds_left(self) -> float | None:
@@ -154,7 +148,7 @@ class SweepProgress:
             return None
         # Running trials count as half done: else the estimate starts out far too long.
         pace = (time.monotonic() - self.first_result) / (ended + 0.5 * len(self.running))
-        return pace * max(0.0, self.trials - self.ended - 0.5 * len(self.running))
+        return pace * max(0.0, self.total - self.ended - 0.5 * len(self.running))
 
     def _print(self, text: str) -> None:
         if self.verbose or self.bar is None:
@@ -170,15 +164,26 @@ class SweepProgress:
                 self.console.print(self.line, soft_wrap=True)
 
 
-def plain_table() -> Table:
-    """An empty table without lines."""
-    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+def plain_table(first: str, *numbers: str, last: str | None = None) -> Table:
+    """An empty table without lines: a column of names, columns of numbers, and perhaps one of text."""
+    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table.add_column(first, no_wrap=True)
+    for heading in numbers:
+        table.add_column(heading, justify="right")
+    if last is not None:
+        table.add_column(last, overflow="fold")
+    return table
 
 
-def print_commands(console: Console, commands: Iterable[tuple[str, str]], width: int = 13) -> None:
-    """One line per (purpose, command), the commands below each other."""
+def print_result(table: Table, sentences: Iterable[str], commands: Iterable[tuple[str, str]]) -> None:
+    """A table, what it says in words, and a line per (purpose, command), the commands below each other."""
+    console = Console(highlight=False)
+    console.print(table, "", sep="\n")
+    for sentence in sentences:
+        console.print(sentence, markup=False)
+    console.print("")
     for purpose, command in commands:
-        console.print(f"{purpose:<{width}}{command}", soft_wrap=True, markup=False)
+        console.print(f"{purpose:<13}{command}", soft_wrap=True, markup=False)
 
 
 def quoted_flags(values: Mapping[str, object]) -> str:
@@ -186,9 +191,22 @@ def quoted_flags(values: Mapping[str, object]) -> str:
     return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in values.items() if value is not None)
 
 
-def python() -> str:
-    """How the user can call this interpreter from here: `python`, where that is it, else its path."""
-    found = shutil.which("python")
-    if found is not None and Path(found).parent == Path(sys.executable).parent:
-        return "python"
-    return os.path.relpath(sys.executable) if Path.cwd() in Path(sys.executable).parents else sys.executable
+def command(module: str, *arguments: object) -> str:
+    """`python -m MODULE ARGUMENTS` as the user can call this interpreter from here: by its path, if not as `python`."""
+    python, found = sys.executable, shutil.which("python")
+    if found is not None and Path(found).parent == Path(python).parent:
+        python = "python"
+    elif Path.cwd() in Path(python).parents:
+        python = os.path.relpath(python)
+    return " ".join([python, "-m", module, *(shlex.quote(str(argument)) for argument in arguments)])
+
+
+def follow_up_flags(options: argparse.Namespace, *, runs: bool = True) -> str:
+    """The flags of a command that say where its sweep is kept, tracked and, for one that `runs` trials, run."""
+    return quoted_flags(
+        {
+            "--runs-dir": None if options.runs_dir == Path("runs") else options.runs_dir,
+            "--address": options.address if runs else None,
+            "--tracking-uri": options.tracking_uri and redact_uri(options.tracking_uri),
+        }
+    )

@@ -132,32 +132,20 @@ class Session:
         self.study.apply_pending_prunings()
         self.event_logger.catch_up(self.study.trial_records())
 
-    def progress(
-        self,
-        total: int,
-        *,
-        ended: int,
-        failed: int,
-        best: tuple[float, str] | None = None,
-        noun: str = "trials",
-        ranked: bool = True,
-    ) -> "SweepProgress":
-        """The progress display of `total` trials, of which some ended before this session."""
+    def progress(self, total: int, **counts: Any) -> "SweepProgress":
+        """The progress display of `total` trials; `counts` are fields of `SweepProgress`, as of earlier sessions."""
+        from rich.console import Console
+
         from harness.console import SweepProgress
 
         return SweepProgress(
             total,
-            metric=self.space.objective.metric,
-            direction=self.space.objective.direction,
+            self.space.objective,
             several=self.space.is_multi_objective,
-            ended=ended,
-            failed=failed,
-            best=best,
-            noun=noun,
-            ranked=ranked,
             began=self._began,
             verbose=self.options.verbose,
-            quiet=self.options.quiet,
+            console=Console(highlight=False, quiet=self.options.quiet),
+            **counts,
         )
 
     def run(

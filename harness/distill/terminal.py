@@ -1,35 +1,23 @@
 """What the command line of a distillation prints at its end: teachers beside students, and the verdict."""
 
-from rich.console import Console
 from rich.table import Table
 
 from harness.common.formatting import accuracy, interval
-from harness.console import plain_table, print_commands
+from harness.console import plain_table, print_result
 from harness.results import Distillation
 
 
 def show(found: Distillation) -> None:
-    console = Console(highlight=False)
-    console.print(results_table(found), "", sep="\n")
-    console.print(found.verdict, markup=False)
-    for effect in found.against_one_hot:
-        console.print(effect.sentence, markup=False)
-    for note in found.notes:
-        console.print(f"note: {note}", markup=False)
-    console.print("")
-    report = found.path / "report.html"
-    commands = [("all numbers:", str(found.file)), *([("read it:", str(report))] if report.exists() else [])]
-    print_commands(console, commands)
+    sentences = [effect.sentence for effect in found.against_one_hot]
+    notes = [f"note: {note}" for note in found.notes]
+    commands = [("all numbers:", str(found.file)), ("read it:", str(found.path / "report.html"))]
+    print_result(results_table(found), [found.verdict, *sentences, *notes], commands)
 
 
 def results_table(found: Distillation) -> Table:
     """Each teacher with its student, the best students first."""
-    table = plain_table()
-    table.add_column("teacher", no_wrap=True)
-    table.add_column("its test\naccuracy", justify="right")
-    table.add_column("its student's\ntest accuracy", justify="right")
-    table.add_column("95 % interval\nover seeds", justify="right")
-    table.add_column("seeds", justify="right")
+    columns = "its test\naccuracy", "its student's\ntest accuracy", "95 % interval\nover seeds", "seeds"
+    table = plain_table("teacher", *columns)
     for arm, one in found.ranked():
         teacher, student = one.teacher, one.student
         table.add_row(

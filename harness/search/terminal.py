@@ -11,7 +11,6 @@ from harness.results.search_sentence import search_sentence
 from harness.results.summary import ArmSummary, SweepSummary
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
-from harness.tracking.tracking_uri import redact_uri
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -30,61 +29,42 @@ def headline(space: Space, path: Path) -> str:
 
 def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> None:
     """Print the table, the sentence, failures, the state of MLflow, and the commands a user would type next."""
-    from rich.console import Console  # a tenth of a second to import: not before the first line
+    from harness.console import print_result  # a tenth of a second to import: not before the first line
 
-    from harness.console import print_commands
-
-    console = Console(highlight=False)
-    if summary.several:
-        console.print(front_line(summary), "", sep="\n", soft_wrap=True)
-    console.print(results_table(summary), "", search_sentence(summary), sep="\n")
-    for number, reason in list(summary.failures.items())[:MAX_FAILURES]:
-        console.print(f"trial {number} failed: {reason}", markup=False)
+    sentences = [f"trial {number} failed: {why}" for number, why in list(summary.failures.items())[:MAX_FAILURES]]
     mlflow = summary.mlflow
     if mlflow is not None and mlflow.pending:
         why = f" ({mlflow.unreachable})" if mlflow.unreachable else ""
-        console.print(f"MLflow has not taken {mlflow.pending} records yet{why}", markup=False, soft_wrap=True)
+        sentences.append(f"MLflow has not taken {mlflow.pending} records yet{why}")
     if mlflow is not None and mlflow.skipped:
-        console.print(
-            f"MLflow's server failed on {mlflow.skipped} values or files, which were set aside", soft_wrap=True
-        )
-    console.print("")
-    print_commands(console, next_commands(summary, space, options), width=12)
+        sentences.append(f"MLflow's server failed on {mlflow.skipped} values or files, which were skipped")
+    if summary.several:
+        print(front_line(summary) + "\n")
+    sentences.insert(0, search_sentence(summary))
+    print_result(results_table(summary), sentences, next_commands(summary, space, options))
 
 
 def next_commands(summary: SweepSummary, space: Space, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
-    from harness.console import python, quoted_flags
+    from harness.console import command, follow_up_flags, quoted_flags
 
-    where = quoted_flags(
-        {
-            "--runs-dir": None if options.runs_dir == Path("runs") else options.runs_dir,
-            "--tracking-uri": options.tracking_uri and redact_uri(options.tracking_uri),
-        }
-    )
-    same = quoted_flags(
-        {
-            "--seed": options.seed,
-            "--name": options.name,
-            "--warm-start": options.warm_start,
-            "--address": options.address,
-        }
-    )
+    where = follow_up_flags(options)
+    same = quoted_flags({"--seed": options.seed, "--name": options.name, "--warm-start": options.warm_start})
     changes = "".join(f" --set {shlex.quote(change)}" for change in options.overrides)
     more = space.search.trials if summary.cut_short else 2 * space.search.trials
-    search = f"{python()} -m harness.search --space {shlex.quote(options.space)}"
+    search = command("harness.search", "--space", options.space)
     commands = [("go on:", f"{search}{changes}{same}{where} --trials {more}")]
     if summary.best is not None:
-        commands.append(("confirm it:", f"{python()} -m harness.confirm {summary.name}{where}"))
+        commands.append(("confirm it:", command("harness.confirm", summary.name) + where))
     if summary.mlflow is not None and (summary.mlflow.pending or summary.mlflow.skipped):
-        commands.append(("send it:", f"{python()} -m harness.sync {summary.name}{where}"))
+        commands.append(("send it:", command("harness.sync", summary.name) + follow_up_flags(options, runs=False)))
     report = summary.path / "report.html"
     if report.exists():
         commands.append(("read it:", str(report)))
     if summary.mlflow is not None:
         uri = summary.mlflow.tracking_uri
         if uri.startswith("sqlite:"):
-            commands.append(("look at it:", f"{python()} -m mlflow ui --backend-store-uri {uri}"))
+            commands.append(("look at it:", command("mlflow", "ui", "--backend-store-uri", uri)))
         if summary.mlflow.run_id is not None:
             commands.append(("  then open", _mlflow_page(summary.mlflow)))
     return commands
@@ -104,13 +84,9 @@ def results_table(summary: SweepSummary) -> "Table":
 
     if summary.several:
         return _front_table(summary)
-    table = plain_table()
-    table.add_column("arm", no_wrap=True)
-    table.add_column("trials", justify="right")
     seeds = "" if summary.seeds_per_trial == 1 else f",\n{summary.seeds_per_trial} seeds"
-    table.add_column(f"validation\naccuracy{seeds}", justify="right")
-    table.add_column("wrong labels\nput right", justify="right")
-    table.add_column("parameters", overflow="fold")
+    columns = "trials", f"validation\naccuracy{seeds}", "wrong labels\nput right"
+    table = plain_table("arm", *columns, last="parameters")
     for name, arm in sorted(summary.arms.items(), key=lambda item: -(item[1].val_accuracy or 0.0)):
         table.add_row(
             name,
@@ -141,14 +117,9 @@ def _front_table(summary: SweepSummary) -> "Table":
 
     from harness.console import plain_table
 
-    table = plain_table()
-    table.add_column("trial", no_wrap=True)
     metrics = [objective.metric for objective in summary.objectives]
-    for metric in metrics:
-        table.add_column(heading(metric), justify="right")
     with_parameters = len(metrics) <= MAX_METRICS_BESIDE_PARAMETERS
-    if with_parameters:
-        table.add_column("parameters")
+    table = plain_table("trial", *map(heading, metrics), last="parameters" if with_parameters else None)
     for trial in summary.front[:MAX_FRONT_ROWS]:
         values = [format_objective(metric, trial.values[metric]) for metric in metrics]
         params = ", ".join(f"{name}={escape(setting(value))}" for name, value in trial.params.items())

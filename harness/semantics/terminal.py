@@ -1,31 +1,20 @@
 """What the command line of `harness.semantics` prints: one table, one sentence."""
 
-from rich.console import Console
 from rich.table import Table
 
 from harness.common.formatting import MISSING, correlation, interval, p_value, percent
-from harness.console import plain_table, print_commands
+from harness.console import plain_table, print_result
 from harness.results import Semantics
 
 
 def show(found: Semantics) -> None:
-    console = Console(highlight=False)
-    console.print(results_table(found), "", sep="\n")
-    console.print(found.sentence, markup=False)
-    console.print("")
-    print_commands(console, [("all numbers:", str(found.file))])
+    print_result(results_table(found), [found.sentence], [("all numbers:", str(found.file))])
 
 
 def results_table(found: Semantics) -> Table:
     """One row per arm, those that agree best first; those whose labels order nothing last."""
-    table = plain_table()
-    table.add_column("labels of", no_wrap=True)
-    table.add_column("runs", justify="right")
-    table.add_column("mass on\nothers", justify="right")
-    table.add_column("rank\ncorr.", justify="right")
-    table.add_column("95 % interval\nover classes", justify="right", no_wrap=True)
-    table.add_column("p", justify="right")
-    table.add_column("most alike", no_wrap=True)
+    columns = "runs", "mass on\nothers", "rank\ncorr.", "95 % interval\nover classes", "p"
+    table = plain_table("labels of", *columns, last="most alike")
     for arm, one in found.ranked():
         agreement = one.symmetric
         table.add_row(

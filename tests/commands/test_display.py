@@ -10,6 +10,7 @@ from scipy.stats import t
 
 from harness.console import BAR_WIDTH, SweepProgress
 from harness.results.search_sentence import search_sentence
+from harness.space.document import Objective
 from harness.tracking.spool.events import EpochMetrics, TrialEnded, TrialStarted
 from tests.support.results import arm_summary, summary
 
@@ -39,9 +40,7 @@ def test_chance_is_told_over_images_and_seeds(seeds: int, spread: float | None, 
 def progress(width: int, failed: int = 0) -> SweepProgress:
     """A sweep of several objectives, three of whose six trials are through; a terminal is so wide."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width)
-    shown = SweepProgress(
-        6, metric="val_accuracy", direction="maximize", several=True, ended=2, failed=failed, console=console
-    )
+    shown = SweepProgress(6, Objective(), several=True, ended=2, failed=failed, console=console)
     for number in (3, 4):
         shown(TrialStarted(trial=number, name=f"label_smoothing-{number}", params={}, tags={}))
     shown(EpochMetrics(trial=3, step=1, metrics={"val_accuracy": 0.9}))
@@ -68,7 +67,7 @@ def test_a_pipe_hears_of_what_ended_and_else_once_a_minute(monkeypatch: pytest.M
     now = 100.0
     monkeypatch.setattr("harness.console.time.monotonic", lambda: now)
     printed = io.StringIO()
-    shown = SweepProgress(3, metric="val_accuracy", direction="maximize", console=Console(file=printed, width=80))
+    shown = SweepProgress(3, Objective(), console=Console(file=printed, width=80))
     for number in (0, 1):
         shown(TrialStarted(trial=number, name=f"learned-{number}", params={}, tags={}))
     heard = []
