@@ -4,7 +4,7 @@ import argparse
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
@@ -62,23 +62,37 @@ def add_space_arguments(
         metavar="FILE",
         help="the space file: a path, or the name of one in search_spaces/",
     )
-    arguments.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override a key of the space file, or fix a setting of its runs (label_lr=0.3); repeatable",
-    )
+    add_overrides(arguments, "override a key of the space file, or fix a setting of its runs (label_lr=0.3)")
 
 
-def add_follow_up_arguments(arguments: argparse.ArgumentParser) -> None:
-    """Where the runs of a command that follows a search are run, tracked and kept."""
-    arguments.add_argument("--concurrency", type=positive_int, metavar="N", help="runs at once (default: the search's)")
+def add_run_arguments(
+    arguments: argparse.ArgumentParser, *, concurrency: str = "the search's", tracking: str = "the search's"
+) -> None:
+    """Where the runs of a command are run, tracked and kept, with two defaults in words; `run_options` reads them."""
+    add_count(arguments, "--concurrency", f"runs at once (default: {concurrency})")
     arguments.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
-    arguments.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: the search's)")
+    arguments.add_argument("--tracking-uri", metavar="URI", help=f"of MLflow (default: {tracking})")
     add_runs_dir(arguments)
     arguments.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+
+
+def run_options(options: argparse.Namespace) -> dict[str, Any]:
+    """Keyword arguments of the functions behind the commands."""
+    return {name: getattr(options, name) for name in ("runs_dir", "address", "tracking_uri", "verbose")}
+
+
+def add_count(
+    arguments: argparse.ArgumentParser, flag: str, words: str, *, default: int | None = None, metavar: str = "N"
+) -> None:
+    """An option whose value is a whole number from 1 up."""
+    shown = words if default is None else f"{words} (default: {default})"
+    arguments.add_argument(flag, type=positive_int, default=default, metavar=metavar, help=shown)
+
+
+def add_overrides(arguments: argparse.ArgumentParser, words: str) -> None:
+    arguments.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help=f"{words}; repeatable"
+    )
 
 
 def add_runs_dir(arguments: argparse.ArgumentParser | argparse._MutuallyExclusiveGroup) -> None:

@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.dashboard", "Optuna's dashboard for a sweep, read-only.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
-    parser.add_argument("--port", type=cli.positive_int, default=PORT, metavar="N", help=f"default: {PORT}")
+    cli.add_count(parser, "--port", "of the page", default=PORT)
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:

@@ -27,44 +27,23 @@ def main(arguments: Sequence[str] | None = None) -> int:
         EXAMPLES,
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
-    parser.add_argument(
-        "--top",
-        type=cli.positive_int,
-        default=3,
-        metavar="K",
-        help="configurations of each arm (default: 3); with several objectives, of its Pareto front those that are "
-        "best in the first, and the verdict speaks of accuracy alone",
-    )
-    parser.add_argument(
-        "--seeds", type=cli.positive_int, metavar="N", help="of each (default: 10; a sequence's most: 50)"
-    )
+    top = "configurations of each arm; with several objectives those of its Pareto front that are best in the first"
+    cli.add_count(parser, "--top", top, default=3, metavar="K")
+    cli.add_count(parser, "--seeds", "of each (default: 10; with --sequential at most 50)")
     parser.add_argument(
         "--sequential", action="store_true", help="add seeds until the interval is clear of zero; keeps its error rate"
     )
-    parser.add_argument("--budget", type=cli.positive_int, metavar="RUNS", help="runs in all, earlier ones included")
-    parser.add_argument(
-        "--margin",
-        type=_points,
-        default=0.5,
-        metavar="POINTS",
-        help="the difference worth knowing of, in points of accuracy (default: 0.5)",
-    )
-    cli.add_follow_up_arguments(parser)
+    cli.add_count(parser, "--budget", "runs in all, earlier ones included", metavar="RUNS")
+    margin = "the difference worth knowing of, in points of accuracy (default: 0.5)"
+    parser.add_argument("--margin", type=_points, default=0.5, metavar="POINTS", help=margin)
+    cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
     with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
         find_sweep(workspace.local, options.name)
         print(_headline(options), flush=True)
-        outcome = confirm(
-            options.name,
-            extent,
-            runs_dir=workspace,
-            address=options.address,
-            tracking_uri=options.tracking_uri,
-            concurrency=options.concurrency,
-            margin=options.margin,
-            verbose=options.verbose,
-        )
+        where = {**cli.run_options(options), "runs_dir": workspace}
+        outcome = confirm(options.name, extent, concurrency=options.concurrency, margin=options.margin, **where)
     from harness.confirm.terminal import show
 
     show(outcome, options)

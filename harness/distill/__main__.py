@@ -28,62 +28,29 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("name", metavar="NAME", help="the sweep of the teachers, a folder in --runs-dir")
     parser.add_argument("--student-model", metavar="MODEL", help="default: the teachers'")
-    parser.add_argument(
-        "--student-width", type=cli.positive_int, metavar="N", help="default: a quarter of the teachers'"
-    )
-    parser.add_argument(
-        "--epochs",
-        type=cli.positive_int,
-        metavar="N",
-        help="of a student (default: the longest teacher's; searched where the teachers' were)",
-    )
-    parser.add_argument(
-        "--trials",
-        type=cli.positive_int,
-        default=default.trials,
-        metavar="N",
-        help=f"of each student, taught or not (default: {default.trials})",
-    )
-    parser.add_argument(
-        "--seeds",
-        type=cli.positive_int,
-        default=DEFAULT_SEEDS,
-        metavar="N",
-        help=f"of the comparison (default: {DEFAULT_SEEDS})",
-    )
-    parser.add_argument(
-        "--name", dest="students", metavar="NAME", help="of the students' sweep (default: NAME-distill)"
-    )
-    parser.add_argument(
-        "--set",
-        action="append",
-        default=[],
-        metavar="KEY=VALUE",
-        dest="overrides",
-        help="override a key of the students' space, or fix a setting of theirs; repeatable",
-    )
-    cli.add_follow_up_arguments(parser)
+    cli.add_count(parser, "--student-width", "default: a quarter of the teachers'")
+    cli.add_count(parser, "--epochs", "of a student (default: as the longest teacher, searched if the teachers' were)")
+    cli.add_count(parser, "--trials", "of each student, taught or not", default=default.trials)
+    cli.add_count(parser, "--seeds", "of the comparison", default=DEFAULT_SEEDS)
+    parser.add_argument("--name", dest="students", metavar="NAME", help="of the students' sweep (NAME-distill)")
+    cli.add_overrides(parser, "override a key of the students' space, or fix a setting of theirs")
+    cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
+    concurrency = [] if options.concurrency is None else [f"search.concurrency={options.concurrency}"]
     students = Students(
         model=options.student_model,
         width=options.student_width,
         epochs=options.epochs,
         trials=options.trials,
-        changes=[
-            *options.overrides,
-            *([] if options.concurrency is None else [f"search.concurrency={options.concurrency}"]),
-        ],
+        changes=[*options.overrides, *concurrency],
     )
     outcome = distill(
         options.name,
         students,
         students_name=options.students,
         seeds=options.seeds,
-        runs_dir=options.runs_dir,
-        address=options.address,
-        tracking_uri=options.tracking_uri,
         concurrency=options.concurrency,
-        verbose=options.verbose,
+        **cli.run_options(options),
     )
     from harness.distill.terminal import show
 

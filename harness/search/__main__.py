@@ -20,38 +20,28 @@ examples:
 
 exit codes: 0 done · 1 no trial completed · 2 bad input · 3 disk full · 130 interrupted; state kept"""
 
+FLAGS = {
+    "--retry-failed": "run failed trials again, under their numbers",
+    "--log-models": "have MLflow hold the model of each arm's best trial, ready to load",
+    "--system-metrics": "have MLflow show how busy this machine is, on the sweep's run",
+    "--dry-run": "say what would be run, and stop",
+}
+
 
 @cli.command("the state is kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.search", "Search the settings of a space, track every run, say what won.", EXAMPLES)
     cli.add_space_arguments(parser)
     parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
-    parser.add_argument("--trials", type=cli.positive_int, metavar="N", help="trials of all arms together")
+    cli.add_count(parser, "--trials", "trials of all arms together")
     parser.add_argument(
-        "--time-budget",
-        type=cli.positive_seconds,
-        metavar="SECONDS",
-        help="stop after this; the same command goes on",
+        "--time-budget", type=cli.positive_seconds, metavar="SECONDS", help="stop after this; the same command goes on"
     )
-    parser.add_argument("--concurrency", type=cli.positive_int, metavar="N", help="trials at once (default: what fits)")
     parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
-    parser.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
-    parser.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
-    cli.add_runs_dir(parser)
-    parser.add_argument(
-        "--warm-start",
-        metavar="NAME[:K]",
-        help="try the best K configurations of each arm (default: 3) of an earlier sweep first",
-    )
-    parser.add_argument("--retry-failed", action="store_true", help="run failed trials again, under their numbers")
-    parser.add_argument(
-        "--log-models", action="store_true", help="have MLflow hold the model of each arm's best trial, ready to load"
-    )
-    parser.add_argument(
-        "--system-metrics", action="store_true", help="have MLflow show how busy this machine is, on the sweep's run"
-    )
-    parser.add_argument("--dry-run", action="store_true", help="say what would be run, and stop")
-    parser.add_argument("-v", "--verbose", action="store_true", help="show each trial's end, and Ray's own words")
+    cli.add_run_arguments(parser, concurrency="what fits", tracking="SQLite inside the runs folder")
+    parser.add_argument("--warm-start", metavar="NAME[:K]", help="try the best K (3) of an earlier sweep first")
+    for flag, words in FLAGS.items():
+        parser.add_argument(flag, action="store_true", help=words)
     options = parser.parse_args(arguments)
     flags = {
         "search.trials": options.trials,
@@ -71,19 +61,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     summary = search(
         space,
         name=name,
-        runs_dir=options.runs_dir,
-        address=options.address,
-        tracking_uri=options.tracking_uri,
         warm_start=options.warm_start,
         retry_failed=options.retry_failed,
         log_models=options.log_models,
         system_metrics=options.system_metrics,
-        verbose=options.verbose,
+        **cli.run_options(options),
     )
     show(summary, space, options)
-    if summary.best is None:
-        return cli.INTERRUPTED if summary.interrupted else cli.NOTHING_COMPLETED
-    return cli.INTERRUPTED if summary.interrupted else cli.DONE
+    if summary.interrupted:
+        return cli.INTERRUPTED
+    return cli.NOTHING_COMPLETED if summary.best is None else cli.DONE
 
 
 if __name__ == "__main__":

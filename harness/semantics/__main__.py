@@ -28,10 +28,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         metavar="WHOSE",
         help=f"{', '.join(KINDS)} (default: votes where the data set brings them, else model)",
     )
-    parser.add_argument(
-        "--models", type=cli.positive_int, default=3, metavar="N", help="trained for --reference model (default: 3)"
-    )
-    parser.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="of torch (default: 1)")
+    cli.add_count(parser, "--models", "trained for --reference model", default=3)
+    cli.add_count(parser, "--threads", "of torch", default=1)
     cli.add_runs_dir(parser)
     options = parser.parse_args(arguments)
     import torch
