@@ -7,17 +7,18 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from harness.common.formatting import duration
-from harness.space import Arm, CategoricalParameter, Resources, Space
-from harness.space.parameters import AnyParameter
+import torch
+
+from harness.common.formatting import duration, settings
+from harness.search.forecast import Cost, forecast, measure_cost
+from harness.search.warm_start import describe_range
+from harness.space import Arm, Resources, Space
 from harness.space.strategies import NoPruner, Nsga2
 from harness.training.config.run_config import RunConfig
-
-if TYPE_CHECKING:
-    from harness.search.forecast import Cost
-    from harness.tuning.trial import Trial
+from harness.tuning.study.sweep_study import SweepStudy
+from harness.tuning.trial import Trial
 
 SHOWN = 5  # suggestions
 MEASURED = 3  # trials of each arm
@@ -61,67 +62,44 @@ def _generation_warning(space: Space) -> list[str]:
 def _settings(arm: Arm) -> list[str]:
     defaults = RunConfig.model_fields
     fixed = {name: value for name, value in arm.fixed.items() if value != defaults[name].get_default()}
-    lines = [f"  {name:<20}{_range(parameter)}" for name, parameter in arm.parameters.items()]
-    return [*lines, f"  {'fixed':<20}{_values(fixed)}"]
+    searched = {name: describe_range(parameter, full=True) for name, parameter in arm.parameters.items()}
+    return [f"  {name:<20}{text}" for name, text in {**searched, "fixed": _values(fixed)}.items()]
 
 
-def _range(parameter: AnyParameter) -> str:
-    when = f" when {dict(parameter.when)}" if parameter.when else ""
-    if isinstance(parameter, CategoricalParameter):
-        return "one of " + ", ".join(map(str, parameter.choices)) + when
-    steps = f" in steps of {parameter.step}" if parameter.step not in (None, 1) else ""
-    return f"{parameter.low:g} … {parameter.high:g}{' (log)' if parameter.log else ''}{steps}{when}"
+def _values(params: Mapping[str, Any]) -> str:
+    return ", ".join(settings(params))
 
 
-def _values(settings: Mapping[str, Any]) -> str:
-    return ", ".join(f"{n} {v:.3g}" if isinstance(v, float) else f"{n} {v}" for n, v in settings.items())
-
-
-def _suggestions(space: Space) -> "list[Trial]":
+def _suggestions(space: Space) -> list[Trial]:
     """Every trial of the budget, as it would be suggested if no result came in."""
-    from harness.tuning.study.sweep_study import SweepStudy
-
     with TemporaryDirectory() as folder:
         study = SweepStudy(Path(folder) / "study.journal", space)
-        trials = []
-        while (trial := study.next()) is not None:
-            trials.append(trial)
-        return trials
+        return list(iter(study.next, None))
 
 
-def _expected_time(space: Space, trials: "list[Trial]") -> str:
+def _expected_time(space: Space, trials: list[Trial]) -> str:
     """How long the sweep takes on this machine."""
-    import torch  # takes seconds
-
-    from harness.search.forecast import forecast
-
     torch.set_num_threads(1)
-    costs = _costs(space, trials)
-    seeds = space.search.seeds_per_trial
-    here, fits = room(space.search.resources, os.cpu_count() or 1, torch.cuda.device_count())
-    workers = max(1, min(space.search.concurrency or fits, fits))
-    expected = forecast(space, costs, workers, STARTUP_SECONDS)
-    unpruned = forecast(_unpruned(space), costs, workers, STARTUP_SECONDS)
-    saved = "" if isinstance(space.search.pruner, NoPruner) else f", {duration(unpruned)} if none were stopped"
-    what = f"{len(trials)} trials{f' on {seeds} seeds each' if seeds > 1 else ''}"
+    search, costs = space.search, _costs(space, trials)
+    here, fits = room(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
+    workers = max(1, min(search.concurrency or fits, fits))
+    expected, unpruned = (
+        forecast(each, costs, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
+    )
+    saved = "" if isinstance(search.pruner, NoPruner) else f", {duration(unpruned)} if none were stopped"
+    what = f"{len(trials)} trials{f' on {search.seeds_per_trial} seeds each' if search.seeds_per_trial > 1 else ''}"
     return f"{what}, {workers} at a time on {here} here: about {duration(expected)}{saved}"
 
 
-def _costs(space: Space, trials: "list[Trial]") -> "dict[str, Cost]":
+def _costs(space: Space, trials: list[Trial]) -> dict[str, Cost]:
     """Mean cost of the first few trials of each arm."""
-    from harness.search.forecast import Cost, measure_cost
-
     costs = {}
     for arm in space.arms:
-        own = [trial.config for trial in trials if trial.arm == arm.name]
-        measured = [measure_cost(config) for config in own[:MEASURED]]
+        own = [trial for trial in trials if trial.arm == arm.name]
+        measured = [measure_cost(trial.config) for trial in own[:MEASURED]]
         if measured:
             share = space.search.seeds_per_trial / len(measured)
             costs[arm.name] = Cost(
-                share * sum(cost.epoch for cost in measured), share * sum(cost.setup for cost in measured)
+                share * sum(one.epoch for one in measured), share * sum(one.setup for one in measured)
             )
     return costs
-
-
-def _unpruned(space: Space) -> Space:
-    return space.with_search(pruner=NoPruner())

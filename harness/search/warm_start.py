@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.common.errors import InputError
+from harness.common.formatting import setting
 from harness.results.provenance import Provenance, WarmStartOrigin, WarmStartPoint
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.base import Value
@@ -141,9 +142,8 @@ def _points(
                 continue
             value = record.params[name]
             if not parameter.contains(value):
-                left_out.append(
-                    f"{name} {_short(value)} of {record.name} is not in {_range(parameter)}: left to be suggested"
-                )
+                range_ = describe_range(parameter)
+                left_out.append(f"{name} {setting(value)} of {record.name} is not in {range_}: left to be suggested")
             elif parameter.may_be_active(point):
                 point[name] = int(value) if isinstance(parameter, IntParameter) else value
         if point and point not in points:
@@ -151,11 +151,12 @@ def _points(
             yield WarmStartPoint(trial=record.name, point=point)
 
 
-def _short(value: Value) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
-
-
-def _range(parameter: AnyParameter) -> str:
+def describe_range(parameter: AnyParameter, *, full: bool = False) -> str:
+    """The values of a parameter in words; `full`: with their scale, step and condition."""
     if isinstance(parameter, CategoricalParameter):
-        return ", ".join(map(str, parameter.choices))
-    return f"{_short(parameter.low)} … {_short(parameter.high)}"
+        values = ("one of " if full else "") + ", ".join(map(str, parameter.choices))
+    else:
+        values = f"{setting(parameter.low)} … {setting(parameter.high)}"
+        values += " (log)" if full and parameter.log else ""
+        values += f" in steps of {parameter.step}" if full and parameter.step not in (None, 1) else ""
+    return values + (f" when {dict(parameter.when)}" if full and parameter.when else "")
