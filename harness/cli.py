@@ -3,6 +3,7 @@
 import argparse
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -113,25 +114,26 @@ def runs_dir(text: str) -> Path | Url:
 
 
 def positive_int(text: str) -> int:
-    if not text.isdecimal() or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"expected a whole number from 1 up, got '{text}'")
+    return whole_number(text, least=1)
+
+
+def whole_number(text: str, least: int = 0) -> int:
+    if not text.isdecimal() or int(text) < least:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} up, got '{text}'")
     return int(text)
 
 
-def positive_seconds(text: str) -> float:
-    try:
-        seconds = float(text)
-    except ValueError:
-        seconds = 0.0
-    if not 0 < seconds < float("inf"):
-        raise argparse.ArgumentTypeError(f"expected a number of seconds above 0, got '{text}'")
-    return seconds
+def positive_number(what: str, most: float = sys.float_info.max) -> Callable[[str], float]:
+    """The type of an option whose value is a number of `what` above 0."""
 
+    def convert(text: str) -> float:
+        with suppress(ValueError):
+            if 0 < float(text) <= most:
+                return float(text)
+        bound = f", {most:g} at most" if most < sys.float_info.max else ""
+        raise argparse.ArgumentTypeError(f"expected a number of {what} above 0{bound}, got '{text}'")
 
-def whole_number(text: str) -> int:
-    if not text.isdecimal():
-        raise argparse.ArgumentTypeError(f"expected a whole number from 0 up, got '{text}'")
-    return int(text)
+    return convert
 
 
 def refuse(error: Exception) -> int:

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     cli.add_count(parser, "--budget", "runs in all, earlier ones included", metavar="RUNS")
     margin = "the difference worth knowing of, in points of accuracy (default: 0.5)"
-    parser.add_argument("--margin", type=_points, default=0.5, metavar="POINTS", help=margin)
+    parser.add_argument("--margin", type=cli.positive_number("points", 100), default=0.5, metavar="POINTS", help=margin)
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
@@ -55,16 +55,6 @@ def _headline(options: argparse.Namespace) -> str:
     seeds = "as many seeds as it takes" if options.sequential else f"{options.seeds or 10} seeds each"
     path = options.runs_dir / options.name / "confirm.json"
     return f"{options.name}: the best {options.top} of each arm and the best of each baseline, {seeds} → {path}"
-
-
-def _points(text: str) -> float:
-    try:
-        points = float(text)
-    except ValueError:
-        points = 0.0
-    if not 0 < points <= 100:
-        raise argparse.ArgumentTypeError(f"expected points of accuracy above 0, 100 at most, got '{text}'")
-    return points
 
 
 if __name__ == "__main__":

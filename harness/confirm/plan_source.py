@@ -2,7 +2,6 @@
 
 from collections import deque
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 from harness.confirm.plan import SeedPlan, SeedRun
@@ -11,16 +10,6 @@ from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, Tria
 from harness.tuning.failures import DIVERGED
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import Trial
-
-
-@dataclass
-class _OpenRun:
-    run: SeedRun
-    epoch: int = 0
-    seconds: float = 0.0
-    metrics: dict[str, float] = field(default_factory=dict)
-    test: dict[str, float] = field(default_factory=dict)
-    test_images: int = 0
 
 
 class PlanSource:
@@ -45,7 +34,8 @@ class PlanSource:
         self._workspace = workspace
         self._more_seeds = more_seeds
         self._waiting = deque(plan.missing(seeds))
-        self._open: dict[int, _OpenRun] = {}
+        self._open: dict[int, SeedRun] = {}
+        self._measured: dict[int, dict[str, Any]] = {}  # fields of their results
 
     @property
     def missing(self) -> int:
@@ -58,7 +48,8 @@ class PlanSource:
         if not self._waiting:
             return None
         run = self._waiting.popleft()
-        self._open[run.number] = _OpenRun(run)
+        self._open[run.number] = run
+        self._measured[run.number] = {"epochs": 0, "metrics": {}, "test": {}, "test_images": 0, "seconds": 0.0}
         self._emit(TrialStarted(trial=run.number, name=run.name, params=run.config.model_dump(), tags=run.tags()))
         return self.plan.trial(run)
 
@@ -66,7 +57,7 @@ class PlanSource:
         return number in self._open
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        self._open[number].seconds = seconds
+        self._measured[number]["seconds"] = round(seconds, 3)
 
     def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
         self._emit(DatasetUsed(trial=number, parts=tuple(parts)))
@@ -75,12 +66,10 @@ class PlanSource:
         self._emit(TrialWarning(trial=number, text=text))
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
-        run = self._open[number]
-        run.test, run.test_images = dict(metrics), samples
+        self._measured[number] |= {"test": dict(metrics), "test_images": samples}
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        run = self._open[number]
-        run.epoch, run.metrics = epoch, metrics
+        self._measured[number] |= {"epochs": epoch, "metrics": metrics}
         self._emit(EpochMetrics(trial=number, step=epoch, metrics=metrics))
         return False
 
@@ -94,27 +83,18 @@ class PlanSource:
         if reason.startswith(DIVERGED):
             self._save(number, reason)
         else:
-            self.failures[self._open.pop(number).run.name] = reason
+            self.failures[self._open.pop(number).name] = reason
             self._emit(TrialEnded(trial=number, state="failed", reason=reason))
 
     def release(self, number: int) -> None:
-        self._waiting.appendleft(self._open.pop(number).run)
+        self._waiting.appendleft(self._open.pop(number))
 
     def _save(self, number: int, reason: str) -> None:
         run = self._open.pop(number)
-        result = SeedResult(
-            role=run.run.configuration.role,
-            config=run.run.config,
-            state="failed" if reason else "complete",
-            epochs=run.epoch,
-            metrics=run.metrics,
-            test=run.test,
-            test_images=run.test_images,
-            seconds=round(run.seconds, 3),
-            reason=reason,
-        )
-        self.plan.save(run.run, result)
-        self._emit(self.plan.end_event(run.run, result, self._workspace))
+        state: dict[str, Any] = {"state": "failed" if reason else "complete", "reason": reason}
+        result = SeedResult(role=run.configuration.role, config=run.config, **state, **self._measured.pop(number))
+        self.plan.save(run, result)
+        self._emit(self.plan.end_event(run, result, self._workspace))
 
     def _emit(self, event: Event) -> None:
         for listener in self.listeners:

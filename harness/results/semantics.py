@@ -6,6 +6,7 @@ from pydantic import ConfigDict, Field
 
 from harness.results.measurement import Finite, Interval, Role
 from harness.results.result_file import ResultFile, ResultPart
+from harness.training.config.run_config import RunConfig
 
 ClassTable = list[list[float]]
 """[classes, classes]; row c is the mean label of the images of class c."""
@@ -51,6 +52,18 @@ class ReferenceSummary(ResultPart):
     @property
     def facts(self) -> dict[str, Any]:
         return self.model_extra or {}
+
+
+class ReferenceModel(ResultFile):
+    """Predictions of one independent model, kept so that it is not trained again."""
+
+    FILE: ClassVar[str] = "predictions.json"
+    WRITTEN_BY: ClassVar[str] = "harness.semantics"
+
+    config: RunConfig
+    table: ClassTable = Field(description="mean prediction by class, over images that the model did not see")
+    accuracy: float = Field(description="on those images")
+    images: int
 
 
 class Semantics(ResultFile):

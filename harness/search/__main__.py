@@ -34,7 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
     cli.add_count(parser, "--trials", "trials of all arms together")
     parser.add_argument(
-        "--time-budget", type=cli.positive_seconds, metavar="SECONDS", help="stop after this; the same command goes on"
+        "--time-budget",
+        type=cli.positive_number("seconds"),
+        metavar="SECONDS",
+        help="stop after this; the same command goes on",
     )
     parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
     cli.add_run_arguments(parser, concurrency="what fits", tracking="SQLite inside the runs folder")

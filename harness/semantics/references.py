@@ -1,6 +1,5 @@
 """What learned labels are held against: a table of classes, from people, from other models, or from a taxonomy."""
 
-import json
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -12,8 +11,8 @@ import yaml
 
 from analysis.frames.class_similarity import Table, class_table, superclass_table
 from harness.common.errors import InputError
-from harness.common.json_files import write_json
 from harness.common.seeds import derive_seed
+from harness.results.semantics import ReferenceModel
 from harness.training.config.run_config import RunConfig
 
 KINDS = ("votes", "model", "superclasses:FILE")
@@ -112,13 +111,13 @@ def models(
     for place in range(count):
         wanted = model_config(config, epochs, derive_seed(seed, f"semantics:{place}") % 2**31)
         home = folder / f"model-{wanted.seed}"
-        found = _kept(home / "predictions.json", wanted)
-        if found is None:
+        found = ReferenceModel.load_or_none(home)
+        if found is None or found.config != wanted:
             say(f"reference: model {place + 1} of {count}, {wanted.epochs} epochs")
-            found = _trained(wanted, home)
-            write_json(home / "predictions.json", {"config": wanted.model_dump(), **found})
-        tables.append(np.array(found["table"]))
-        accuracies.append(found["accuracy"])
+            found = _train(wanted, home)
+            found.save(home)
+        tables.append(np.array(found.table))
+        accuracies.append(found.accuracy)
     facts = {
         "kind": "model",
         "models": count,
@@ -130,15 +129,7 @@ def models(
     return Reference(np.mean(tables, axis=0), words, facts)
 
 
-def _kept(file: Path, wanted: RunConfig) -> dict[str, Any] | None:
-    try:
-        found: dict[str, Any] = json.loads(file.read_text())
-        return found if RunConfig(**found["config"]) == wanted else None
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-
-
-def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
+def _train(config: RunConfig, home: Path) -> ReferenceModel:
     import torch
 
     from harness.tuning.storage.sweep_folder import CHECKPOINT
@@ -167,4 +158,5 @@ def _trained(config: RunConfig, home: Path) -> dict[str, Any]:
         p = torch.cat([run.model(images.batch(part)).float().softmax(1) for part in parts]).cpu().numpy()
     truth = images.targets.cpu().numpy()
     table = class_table(p, truth, pool.classes)
-    return {"table": table.tolist(), "accuracy": float((p.argmax(1) == truth).mean()), "images": len(truth)}
+    accuracy = float((p.argmax(1) == truth).mean())
+    return ReferenceModel(config=config, table=table.tolist(), accuracy=accuracy, images=len(truth))
