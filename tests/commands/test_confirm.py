@@ -14,11 +14,39 @@ import pytest
 from harness.results import Confirmation
 from harness.tracking.spool import event_log
 from harness.tracking.spool.events import DatasetUsed
-from tests.conftest import Result, finish, run, start
+from tests.conftest import ROOT, Result, finish, run, start
 from tests.support.kills import OFTEN, ended, wait_for_file, wait_until, workers
+from tests.support.ray_clusters import head
 
 SMALL = ("epochs=3", "width=32")
 CONFIRMED = ("--top", "2", "--seeds", "2")
+
+RECORDER = '''
+"""Python runs this at its start, in every process: each opening of the test part adds a line to a file."""
+
+import os, sys
+from importlib.abc import MetaPathFinder
+from importlib.machinery import PathFinder
+
+class Finder(MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name != "harness.training.data.pool":
+            return None
+        spec = PathFinder.find_spec(name, path, target)
+        execute = spec.loader.exec_module
+        def execute_and_patch(module):
+            execute(module)
+            load_test = module.load_test
+            def recorded(config):
+                with open(os.environ["OPENED"], "a") as file:
+                    file.write(f"{config.seed}\\n")
+                return load_test(config)
+            module.load_test = recorded
+        spec.loader.exec_module = execute_and_patch
+        return spec
+
+sys.meta_path.insert(0, Finder())
+'''
 
 
 @dataclass(frozen=True)
@@ -126,6 +154,26 @@ def test_the_search_never_opens_the_test_part_and_a_confirmation_once_a_run(conf
     opened = [trial for trial, context in used if context == "test"]
     assert len(set(opened)) == len(opened) == 8
     assert min(opened) >= 1_000_000, "runs of the confirmation"
+
+
+@pytest.mark.slow
+def test_no_process_of_a_search_opens_the_test_part_and_each_run_of_a_confirmation_once(tmp_path: Path) -> None:
+    (tmp_path / "sitecustomize.py").write_text(RECORDER)
+    opened = tmp_path / "opened"
+    opened.touch()
+    environment = {"PYTHONPATH": os.pathsep.join([str(tmp_path), str(ROOT)]), "OPENED": str(opened)}
+    with head(environment, num_cpus=2) as address:
+        shared = ("--runs-dir", str(tmp_path / "runs"), "--address", address)
+        overrides = [argument for change in SMALL for argument in ("--set", change)]
+        searched = run(
+            "harness.search", "--space", "label_lr.yaml", *overrides, "--trials", "3", *shared, **environment
+        )
+        assert searched.code == 0, searched.all
+        assert opened.read_text() == ""
+        confirmed = run("harness.confirm", "label_lr", "--top", "1", "--seeds", "2", *shared, **environment)
+        assert confirmed.code == 0, confirmed.all
+    seeds = Confirmation.load(tmp_path / "runs" / "label_lr").arms["learned"].best.seeds
+    assert sorted(map(int, opened.read_text().split())) == sorted([*seeds] * 3), "of an arm and two baselines"
 
 
 def test_every_configuration_ran_on_the_same_fresh_seeds(confirmed: Confirmed) -> None:
@@ -365,7 +413,7 @@ BAD = {
     "--seeds": ("0", "expected a whole number from 1 up"),
     "--top": ("none", "expected a whole number from 1 up"),
     "--budget": ("2", "expected at least 3 runs"),
-    "--margin": ("-1", "expected points of accuracy above 0"),
+    "--margin": ("-1", "expected a number of points above 0, 100 at most"),
     "--concurrency": ("0", "expected a whole number from 1 up"),
     "--address": ("127.0.0.1:1", "expected a Ray cluster"),
     "--tracking-uri": ("http://127.0.0.1:1", "expected"),

@@ -59,17 +59,18 @@ def test_a_sweep_whose_driver_s_machine_is_lost_goes_on_from_another_cluster(tmp
     assert comparable_trials(tmp_path / "label_lr") == comparable_trials(undisturbed)
 
 
-def test_a_sweep_survives_the_loss_of_a_node_and_uses_a_node_that_joins(tmp_path: Path) -> None:
+def test_a_sweep_survives_the_loss_of_two_nodes_and_uses_a_node_that_joins(tmp_path: Path) -> None:
     words = ("--space", "label_lr.yaml", "--set", "epochs=30", "--set", "width=32", "--trials", "40")
     folder = tmp_path / "label_lr"
     with machines(cpus=1) as cluster:
         machine = cluster.add(cpus=1)
         command = (*words, "--address", cluster.address, "--runs-dir", str(tmp_path))
         with ended(cluster.start("harness.search", *command)) as process:
-            wait_until_at_work(cluster, machine, process)
-            time.sleep(5)  # a worker takes some seconds to begin
-            cluster.lose(machine)
-            machine = cluster.add(cpus=1)
+            for _ in range(2):
+                wait_until_at_work(cluster, machine, process)
+                time.sleep(5)  # a worker takes some seconds to begin
+                cluster.lose(machine)
+                machine = cluster.add(cpus=1)
             wait_until_at_work(cluster, machine, process)
             result = finish(process, timeout=400)
     assert result.code == 0, result.all
