@@ -1,4 +1,4 @@
-"""Base class of the errors that a user is told in words.
+"""Base classes of the errors that a command prints in words.
 
 Their messages have the form "expected …, got …; do this" and stand without a traceback. A command line catches
 `HarnessError` alone; anything else is a fault of the harness and shows its traceback.

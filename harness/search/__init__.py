@@ -1,8 +1,9 @@
-"""`python -m harness.search --space label_lr.yaml`: search, track, and say what won.
+"""`python -m harness.search --space label_lr.yaml`: search the hyperparameters of a space, track every run.
 
-`sitting` holds the function `search`, which a notebook can call with a `Space` from `harness.space.load`; `__main__` is
-its command line, and `terminal` what that prints. `plan` says what a sweep would do: `probe` measures an epoch,
-`forecast` runs the sweep in simulated time. `warm_start` begins a sweep with the best of another.
+    run           the function `search`, which a notebook can call with a `Space` from `harness.space.load`
+    plan          `--dry-run`: what a sweep would do; `forecast` measures an epoch and simulates the sweep's time
+    warm_start    `--warm-start`: the best configurations of an earlier sweep are tried first
+    terminal      what the command line of `__main__` prints
 """
 
 from harness.common.callable_module import make_callable

@@ -1,18 +1,19 @@
 """`python -m harness.semantics NAME`: do the labels that a sweep learned say which classes are alike?
 
-The labels at the end of each arm's best configuration, on all fresh seeds where it was confirmed, make a table of
-classes; a reference makes another; `analysis.frames.class_similarity` holds them against each other by Mantel's test.
+The learned labels of each arm's best configuration, on all fresh seeds where it was confirmed, give a table of
+classes; a reference gives another; `analysis.frames.class_similarity` compares them by Mantel's test.
 
-    references  votes: soft labels that people gave, where the data set brings them; never trained on
-                model: the mean prediction, for images of each class, of models trained one-hot on seeds of their own,
-                on images that they did not see
-                superclasses:FILE: classes of one group are alike, of two are not
-    sitting     the function `semantics`, which a notebook can call; writes `semantics.json`
-    terminal    what the command line of `__main__` prints
+    run          the function `semantics`, which a notebook can call
+    references   votes: soft labels that people gave, where the data set has them; never trained on
+                 model: the mean prediction for images of each class, of models trained one-hot on seeds of their own,
+                 on images that they did not see
+                 superclasses:FILE: classes of one group are alike, of two are not
+    findings     the comparison: `semantics.json`
+    terminal     what the command line of `__main__` prints
 
 A class label is a row as it was learned. Labels of single images are averaged over the images that truly are of a
-class. A model of the reference shares the pool of images with the sweep, not its split; where `train_size` leaves most
-of the pool alone, as in search_spaces/fashion_class_labels.yaml, few images are common. The test part stays closed.
+class. A reference model shares the pool of images with the sweep, not its split; where `train_size` leaves most of the
+pool alone, as in search_spaces/fashion_class_labels.yaml, few images are common. The test part stays closed.
 """
 
 from harness.semantics.references import Reference

@@ -102,7 +102,7 @@ def models(
 
     Args:
         seed: the search's, from which those of the models are derived.
-        say: told of each model that is trained.
+        say: called with a line for each model that is trained.
 
     Raises:
         InputError: a model diverged, or its data cannot be had.

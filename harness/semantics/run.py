@@ -42,7 +42,7 @@ def semantics(
         name: the sweep, a folder in `runs_dir`.
         reference: votes, model or superclasses:FILE; votes where the data set brings them, else model, where left out.
         models_of_reference: how many models are trained for that.
-        say: told of what takes long.
+        say: called with a line for what takes long.
 
     Raises:
         FolderError: there is no such sweep, or another process is at it.
