@@ -175,10 +175,9 @@ def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
 class NoTracker:
     """A tracker that tracks nothing."""
 
-    warnings: tuple[str, ...] = ()
-
     def __init__(self, folder: Path, uri: str, **_: Any) -> None:
-        EventLog(folder).close()  # the sweep reads there what an earlier run recorded
+        self.event_log = EventLog(folder)  # the sweep reads there what an earlier run recorded
+        self.event_log.close()
 
     def append(self, event: Event) -> None:
         pass

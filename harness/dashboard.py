@@ -14,7 +14,7 @@ from socketserver import ThreadingMixIn
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 from harness import cli
-from harness.sync import find_event_log
+from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 HOST, PORT = "127.0.0.1", 8080
@@ -60,12 +60,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:
-            return _serve(make_dashboard(find_event_log(workspace.local, options.name).parent, options.port), options)
+            return _serve(make_dashboard(find_sweep(workspace.local, options.name), options.port), options)
     except ImportError:
         print("expected the package optuna-dashboard, found none: pip install optuna-dashboard", file=sys.stderr)
-        return cli.BAD_INPUT
-    except FileNotFoundError as error:
-        print(f"NAME: expected the journal of a sweep at {error}, found none; run the search", file=sys.stderr)
         return cli.BAD_INPUT
     except (OSError, OverflowError) as error:
         message = f"--port: expected a free port on {HOST}, got {options.port}: {error}; choose another"

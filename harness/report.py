@@ -18,8 +18,7 @@ from harness.common.atomic_files import write_text
 from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.provenance import Provenance
 from harness.results.search_sentence import search_sentence
-from harness.sync import find_event_log
-from harness.tuning.storage.sweep_folder import display_name
+from harness.tuning.storage.sweep_folder import display_name, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 FILE = "report.html"
@@ -127,7 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:
-            folder = find_event_log(workspace.local, options.name).parent
+            folder = find_sweep(workspace.local, options.name)
             print(write(folder, options.out or folder / FILE))
     except OSError as error:
         print(f"--out: expected a file that can be written, got: {error}", file=sys.stderr)

@@ -126,7 +126,7 @@ class Session:
         self._tracking = True
         self.tracker.append(started or self._sweep_started())
         self.event_logger = EventLogger(self.workspace, self.folder, self.tracker.append, trial_tags)
-        for warning in [*self.study.warnings, *self.tracker.warnings]:
+        for warning in [*self.study.warnings, *self.tracker.event_log.warnings]:
             print(warning, file=sys.stderr)
         self.study.listeners.append(self.event_logger)
         self.study.apply_pending_prunings()

@@ -4,6 +4,7 @@ Nothing here waits for a server or imports MLflow. The writer process lives a li
 standard input is closed, or the driver dies, it sends the rest and ends.
 """
 
+import dataclasses
 import subprocess
 import sys
 import time
@@ -13,10 +14,8 @@ from harness.results.tracking_status import TrackingStatus
 from harness.tracking.child_process import child_environment
 from harness.tracking.mlflow_view.system_metrics import SystemMonitor
 from harness.tracking.spool.cursor import Cursor, count_pending
-from harness.tracking.spool.event_log import EventLog, read_events
-from harness.tracking.spool.events import Event, now_ms
-from harness.tracking.spool.writer_log import line_logger
-from harness.tracking.tracking_uri import redact_uri
+from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.events import Event
 
 RESTART_INTERVAL = 30.0
 """Seconds, at least, between two starts of the writer process."""
@@ -36,7 +35,7 @@ class Tracker:
         folder: of the event log.
         uri: as `resolve_uri` gives it.
         every: seconds between two batches.
-        drain: seconds that the writer process may outlive the driver.
+        drain: seconds that the writer process may wait for an unavailable server once the driver has ended.
         system_metrics: record the load of this machine on the sweep's run.
     """
 
@@ -46,16 +45,9 @@ class Tracker:
         self.event_log = EventLog(folder)
         self.uri = uri
         self._every, self._drain = every, drain
-        self._monitor = (
-            SystemMonitor(self.event_log.append, line_logger(folder), _start_time(folder)) if system_metrics else None
-        )
+        self._monitor = SystemMonitor(self.event_log) if system_metrics else None
         self._process: subprocess.Popen[bytes] | None = None
         self._started = -RESTART_INTERVAL
-
-    @property
-    def warnings(self) -> list[str]:
-        """What was found damaged in the event log."""
-        return self.event_log.warnings
 
     def append(self, event: Event) -> None:
         """Append an event, in less than a millisecond; restart a writer process that died."""
@@ -76,7 +68,7 @@ class Tracker:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(self.event_log.folder)),
-                    *("--follow", "--every", str(self._every), "--drain", str(self._drain)),
+                    *("--every", str(self._every), "--drain", str(self._drain)),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=errors,
@@ -109,19 +101,12 @@ class Tracker:
 
     def status(self) -> TrackingStatus:
         """What the server has received by now."""
-        cursor = self._cursor()
+        known = dataclasses.asdict(self._cursor())
+        del known["offset"]
         pending = count_pending(self.event_log.folder, self.uri)
-        failed = pending > 0 and self._process is not None and self._process.poll() is not None
-        errors = self.event_log.folder / ERRORS
-        return TrackingStatus(
-            tracking_uri=redact_uri(self.uri),
-            experiment=cursor.experiment,
-            experiment_id=cursor.experiment_id,
-            run_id=cursor.run_id,
-            pending=pending,
-            skipped=cursor.skipped,
-            unreachable=cursor.unreachable or (f"the writer process failed, see {errors}" if failed else ""),
-        )
+        if pending and not known["unreachable"] and self._process is not None and self._process.poll() is not None:
+            known["unreachable"] = f"the writer process failed, see {self.event_log.folder / ERRORS}"
+        return TrackingStatus(**known, pending=pending)
 
     def _cursor(self) -> Cursor:
         return Cursor.load(self.event_log.folder, self.uri)
@@ -129,8 +114,3 @@ class Tracker:
     def _close_pipe(self) -> None:
         if self._process is not None and self._process.stdin is not None:
             self._process.stdin.close()
-
-
-def _start_time(folder: Path) -> int:
-    """Time of the first event."""
-    return next((event.time for event, _ in read_events(folder) if event is not None), now_ms())

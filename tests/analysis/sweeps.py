@@ -8,11 +8,10 @@ from pathlib import Path
 import numpy as np
 
 from harness.results import Confirmation
-from harness.tracking.mlflow_view.writer_process import EventSender
-from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import EpochMetrics, Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from harness.training.config.run_config import RunConfig
 from tests.support.results import comparison, configuration, confirmation, gain
+from tests.tracking.sweeps import send, write_events
 
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 
@@ -176,16 +175,11 @@ def labelled(records: Iterable[Event], home: Path, course: bool = True) -> Itera
 def recorded(folder: Path, trials: Iterator[Event]) -> None:
     """Records a sweep of `trials` in `folder`, named as it is."""
     tags = {"study": "label_lr", "commit": "0123456789abcdef"}
-    with EventLog(folder / "spool") as spool:
-        spool.append(SweepStarted(name=folder.name, tags=tags, time=BEGIN))
-        for record in trials:
-            spool.append(record)
-        spool.append(SweepEnded(time=BEGIN + 10_000_000))
+    start = SweepStarted(name=folder.name, tags=tags, time=BEGIN)
+    write_events(folder / "spool", [start, *trials, SweepEnded(time=BEGIN + 10_000_000)])
 
 
 def sent(uri: str, runs: Path, trials: Iterator[Event], name: str = "label_lr") -> None:
     """Records a sweep of `trials` and sends it to `uri`, as a sweep's driver and writer do."""
     recorded(runs / name, trials)
-    writer = EventSender(runs / name / "spool", uri, print)
-    while writer.send():
-        pass
+    send(runs / name / "spool", uri)

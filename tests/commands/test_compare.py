@@ -11,13 +11,12 @@ from mlflow import MlflowClient
 
 from harness import compare
 from harness.space import dump, load
-from harness.tracking.mlflow_view.writer_process import EventSender
-from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
 from tests.support.provenance import provenance
 from tests.support.results import configuration, confirmation
 from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store
+from tests.tracking.sweeps import send, write_events
 
 __all__ = ["empty_database", "runs", "store"]
 
@@ -55,13 +54,7 @@ def swept(
         records += trial(number, "learned", config.model_copy(update={"epochs": 3}))
     config = space.arm("one_hot").config({"epochs": 4, "lr": 0.1})
     records += trial(9, "one_hot", config)
-    with EventLog(home / "spool") as spool:
-        for record in records:
-            spool.append(record)
-        spool.append(SweepEnded(time=BEGIN + 10_000_000))
-    writer = EventSender(home / "spool", uri, print)
-    while writer.send():
-        pass
+    send(write_events(home / "spool", [*records, SweepEnded(time=BEGIN + 10_000_000)]), uri)
 
 
 def told(capsys: pytest.CaptureFixture[str]) -> str:

@@ -110,7 +110,4 @@ def test_bad_input_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
         ]:
             assert dashboard.main(words) == 2
             assert expected in capsys.readouterr().err
-    (folder / "study.journal").unlink()
-    assert dashboard.main(["label_lr", *runs]) == 2
-    assert "expected the journal of a sweep" in capsys.readouterr().err
     assert not (folder / "study.journal").exists()

@@ -12,8 +12,7 @@ import pytest
 from harness import report
 from harness.space import dump, load
 from harness.tracking.spool.event_log import EventLog
-from harness.tracking.spool.events import SweepEnded, SweepStarted
-from tests.analysis.sweeps import BEGIN, labelled, searched, trial
+from tests.analysis.sweeps import labelled, recorded, searched, trial
 from tests.support.browser import probe, screenshot
 from tests.support.provenance import provenance
 from tests.support.results import arm_semantics, configuration, confirmation, distillation, semantics
@@ -37,11 +36,8 @@ FACTS = {
 def swept(folder: Path, records: Any = None, *, confirmed: bool = False, noise: bool = True) -> Path:
     """The folder of a sweep that ended."""
     folder.mkdir()
-    with EventLog(folder / "spool") as spool:
-        spool.append(SweepStarted(name=folder.name, tags={"study": "label_lr"}, time=BEGIN))
-        for record in searched(noise) if records is None else records:
-            spool.append(record)
-        spool.append(SweepEnded(time=BEGIN + 10_000_000))
+    (folder / "study.journal").touch()
+    recorded(folder, searched(noise) if records is None else records)
     (folder / "space.yaml").write_text(dump(load("label_lr.yaml")))
     provenance(**FACTS).save(folder)
     if confirmed:
@@ -238,7 +234,7 @@ def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -
     swept(tmp_path / "label_lr")
     for words, expected in [
         (["label_rl", "--runs-dir", str(tmp_path)], "did you mean label_lr"),
-        (["label_lr", "--runs-dir", str(tmp_path / "no")], "holds no sweeps"),
+        (["label_lr", "--runs-dir", str(tmp_path / "no")], "it holds none"),
         (["label_lr", "--runs-dir", str(tmp_path), "--out", str(tmp_path / "no" / "a.html")], "--out"),
     ]:
         assert report.main(words) == 2

@@ -84,7 +84,8 @@ def test_a_comparison_on_a_server_with_a_password_shows_it_nowhere(tmp_path: Pat
 def test_a_writer_whose_server_is_away_says_so_without_it(tmp_path: Path, kind: str) -> None:
     folder = finished(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(folder / "spool"), "--drain", "1"],
+        [sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(folder / "spool"), "--drain", "0.1"],
+        stdin=subprocess.DEVNULL,
         env={**os.environ, "MLFLOW_TRACKING_URI": f"{kind}://{USER}127.0.0.1:{free_port()}/lab?password=S3cret"},
         capture_output=True,
         text=True,
@@ -201,14 +202,13 @@ def test_a_server_that_was_killed_in_the_middle_is_named_without_it(tmp_path: Pa
     from harness.tracking.mlflow_view.writer_process import EventSender
     from harness.tracking.spool.event_log import EventLog
     from harness.tracking.spool.events import EpochMetrics, TrialStarted
-    from harness.tracking.spool.writer_log import line_logger
     from harness.tracking.tracking_uri import ServerUnavailable
 
     folder = finished(tmp_path / "runs") / "spool"
     (tmp_path / "server").mkdir()
     (tmp_path / "server" / "mlflow.db").write_bytes(empty_database.read_bytes())
     with mlflow_server(tmp_path / "server", free_port()) as url:
-        writer = EventSender(folder, url.replace("://", f"://{USER}"), line_logger(folder))
+        writer = EventSender(folder, url.replace("://", f"://{USER}"))
         while writer.send():
             pass
     with EventLog(folder) as spool:

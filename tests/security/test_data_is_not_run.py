@@ -137,7 +137,7 @@ def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Pa
             records.append(events.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
     result = call("report", "label_lr", "--runs-dir", str(tmp_path))
     assert "Traceback" not in result.all
-    assert call("semantics", "label_lr", "--runs-dir", str(tmp_path)).code == 2
+    assert call("semantics", "label_lr", "--runs-dir", str(tmp_path)).code != 0
     assert not trap.sprung.exists()
 
 

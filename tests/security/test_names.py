@@ -4,10 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from harness.tracking.spool.event_log import EventLog
+from harness.tracking.spool.cursor import Cursor
 from harness.tracking.spool.events import TrialEnded, TrialStarted
+from harness.tracking.spool.writer_log import FILE as LOG
 from tests.security.conftest import again, call, finished
 from tests.tracking.conftest import empty_database, runs, store
+from tests.tracking.sweeps import send, write_events
 
 __all__ = ["empty_database", "runs", "store"]
 
@@ -63,7 +65,7 @@ def test_a_link_out_of_the_runs_folder_is_not_followed(tmp_path: Path, module: s
 
 @pytest.mark.parametrize("module", ["search", "sync"])
 @pytest.mark.parametrize(
-    "link", ["driver.lock", "provenance.json", "study.journal.cut", "spool/writer.log", "spool/events.cut", "trials/0"]
+    "link", ["driver.lock", "provenance.json", "study.journal.cut", "spool/writer.log", "trials/0"]
 )
 def test_a_link_in_a_sweep_that_was_sent_is_not_written_through(tmp_path: Path, module: str, link: str) -> None:
     folder = finished(tmp_path / "runs")
@@ -93,30 +95,16 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     """Records name files; those of a sweep that was sent may name any."""
     from mlflow import MlflowClient
 
-    from harness.tracking.mlflow_view.writer_process import EventSender
-
     (tmp_path / "key").write_text("private")
     home = runs / "label_lr"
     (home / "trials").mkdir(parents=True)
     (home / "trials" / "link").symlink_to(tmp_path / "key")
     (home / "trials" / "notes.txt").write_text("public")
     (runs / "beside.txt").write_text("public")
-    said: list[str] = []
-    with EventLog(home / "spool") as spool:
-        spool.append(TrialStarted(trial=0, name="learned-0"))
-        spool.append(
-            TrialEnded(
-                trial=0,
-                state="complete",
-                artifacts=(
-                    *(str(tmp_path / "key"), str(home / ".." / ".." / "key"), str(home / "trials" / "link")),
-                    *(str(home / "trials" / "notes.txt"), str(runs / "beside.txt")),
-                ),
-            )
-        )
-    writer = EventSender(home / "spool", store, said.append)
-    while writer.send():
-        pass
+    outside = (tmp_path / "key", home / ".." / ".." / "key", home / "trials" / "link")
+    inside = (home / "trials" / "notes.txt", runs / "beside.txt")
+    ended = TrialEnded(trial=0, state="complete", artifacts=tuple(map(str, (*outside, *inside))))
+    send(write_events(home / "spool", [TrialStarted(trial=0, name="learned-0"), ended]), store)
     client = MlflowClient(store)
     (experiment,) = [one for one in client.search_experiments() if one.name == "label_lr"]
     held = {
@@ -125,5 +113,5 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
         for file in client.list_artifacts(found.info.run_id)
     }
     assert held == {"notes.txt", "beside.txt"}
-    assert sum("lies outside of the runs folder" in line for line in said) == 3
-    assert writer.cursor.skipped == 3
+    assert (home / "spool" / LOG).read_text().count("lies outside of the runs folder") == 3
+    assert Cursor.load(home / "spool", store).skipped == 3

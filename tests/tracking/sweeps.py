@@ -1,7 +1,7 @@
 """A small sweep as the driver would record it, and what a server shows of it."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +20,6 @@ from harness.tracking.spool.events import (
     TrialEnded,
     TrialStarted,
 )
-from harness.tracking.spool.writer_log import line_logger
 
 EPOCHS = 5
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
@@ -54,8 +53,8 @@ def sweep_events(trials: int = 3) -> Iterator[Event]:
     yield SweepEnded(metrics={"best_val_accuracy": 0.8}, time=BEGIN + 60_000 * (trials + 1))
 
 
-def write_events(folder: Path, events: Iterator[Event]) -> Path:
-    """Appends `events` to the spool in `folder`, which is returned."""
+def write_events(folder: Path, events: Iterable[Event]) -> Path:
+    """Append `events` to the event log in `folder`, which is returned."""
     with EventLog(folder) as log:
         for each in events:
             log.append(each)
@@ -64,7 +63,7 @@ def write_events(folder: Path, events: Iterator[Event]) -> Path:
 
 def send(folder: Path, uri: str, rebuild: bool = False) -> None:
     """Send everything by a sender that starts anew."""
-    sender = EventSender(folder, uri, line_logger(folder), rebuild)
+    sender = EventSender(folder, uri, rebuild)
     while sender.send():
         pass
 

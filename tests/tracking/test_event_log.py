@@ -15,7 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from harness.tracking.spool.event_log import CUT, FILE, EventLog, EventLogError, read_events, read_sweep_id
+from harness.tracking.spool.event_log import FILE, EventLog, EventLogError, read_events, read_sweep_id
 from harness.tracking.spool.events import (
     EpochMetrics,
     Event,
@@ -97,7 +97,6 @@ def test_an_end_cut_at_any_byte_costs_that_event_alone_and_is_told(tmp_path: Pat
             assert [warning for warning in log.warnings if "cut short" in warning]
             log.append(SweepPaused(time=7))
         assert contents(folder) == [*list(sweep_events(1))[:-1], SweepPaused(time=7)]
-    assert (folder / CUT).read_bytes().splitlines()[-1] == whole[-last:][:1]
 
 
 def test_a_damaged_line_in_the_middle_costs_that_event_alone(tmp_path: Path) -> None:

@@ -241,7 +241,7 @@ def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(show: Show, store: 
     write_events(log_folder, iter([EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})]))
     send(log_folder, store)
     assert client.search_runs([experiment], "tags.trial = '0'") == []
-    assert "deleted by hand" in log_of(log_folder)
+    assert f"of run {deleted.info.run_id}: " in log_of(log_folder)
 
     send(log_folder, store, rebuild=True)
     (revived,) = client.search_runs([experiment], "tags.trial = '0'")

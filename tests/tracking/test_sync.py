@@ -20,6 +20,7 @@ def swept(runs: Path) -> Path:
     home = runs / "a study"
     home.mkdir()
     (home / "labels.npz").write_bytes(b"labels")
+    (home / "study.journal").touch()
     write_events(home / "spool", sweep_events(3))
     return runs
 
@@ -82,7 +83,7 @@ def test_an_unknown_name_is_refused_with_the_nearest_ones(swept: Path, capsys: p
 
 def test_a_folder_without_sweeps_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert command(tmp_path, "label_lr") == 2
-    assert "it holds no sweeps; name another with --runs-dir" in capsys.readouterr().err
+    assert "it holds none; run a search, or say --runs-dir" in capsys.readouterr().err
     assert list(tmp_path.iterdir()) == []
 
 
@@ -101,7 +102,7 @@ def test_a_server_that_is_away_is_told_and_nothing_is_lost(swept: Path, capsys: 
 def test_two_never_send_at_once(
     swept: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sync, "LOCK_TIMEOUT", 0.2)
+    monkeypatch.setattr(sync, "TIMEOUT", 0.2)
     with file_lock(lock_path(swept / "a study" / "spool", store)) as locked:
         assert locked
         assert command(swept, "a study") == 1

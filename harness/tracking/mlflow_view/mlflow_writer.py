@@ -19,23 +19,21 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-# Retries are ours: MLflow's own hold a dead port for minutes. It reads these when it is imported.
+# Retries are ours: MLflow's own hold a dead port for minutes.
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
-os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
-os.environ.setdefault("MLFLOW_SUPPRESS_PRINTING_URL_TO_STDOUT", "true")
 
 from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from harness.common.file_lock import file_lock
-from harness.common.redaction import scrub
-from harness.tracking.mlflow_view.mlflow_internals import all_pages, http_status, last_points
-from harness.tracking.spool.events import Event, Scalar, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, http_status, last_points
+from harness.tracking.spool.event_log import read_events, read_sweep_id
+from harness.tracking.spool.events import Event, Scalar, SweepStarted
 from harness.tracking.spool.run_updates import RUNNING, STATUS, MetricPoint, RunUpdate, updates_by_run
-from harness.tracking.spool.writer_log import Log
-from harness.tracking.tracking_uri import ServerUnavailable, sqlite_path
+from harness.tracking.spool.writer_log import log_line
+from harness.tracking.tracking_uri import ServerUnavailable, artifact_root, sqlite_path
 
 # Limits of one log_batch call: 100 parameters, 100 tags, 1000 entities in all.
 TAGS_PER_CALL = 100
@@ -47,46 +45,38 @@ TEMPORARY_STATUS = {401, 403, 408, 409, 429}
 RETRY_PAUSES = (0.5, 1.0, 2.0)
 """Seconds before each retry of a call that fails while the server takes other writes."""
 
-Entity = Metric | Param | RunTag
-
 
 @dataclass(slots=True)
 class Run:
-    """What is known of a run on the server."""
+    """What is known of a run on the server: its last point by metric, (step, value), and its data sets by digest."""
 
     id: str
     status: str = RUNNING
     last_points: dict[str, tuple[int, float]] = field(default_factory=dict)
-    """Step and value of the last point by metric."""
     datasets: set[Scalar] = field(default_factory=set)
-    """Digests of the data sets that were sent."""
-    deleted: bool = False
 
 
 class MlflowWriter:
-    """Writer of one sweep to one server. Runs that a person deleted are left alone.
+    """Writer of the sweep in one event log to one server.
 
     Args:
-        sweep_id: identity of the sweep in its event log.
-        study: name of the experiment, which is created where it is missing.
-        home: the sweep's folder.
-        artifact_root: where a new experiment keeps its files; None leaves it to the server.
-        log: takes a line for the log.
-        rebuild: send points that the server has already, and create new runs for deleted ones.
+        folder: of the event log.
+        rebuild: send points that the server has already, and create new runs for those that a person deleted.
 
     Attributes:
+        study: name of the experiment, which is created where it is missing.
         skipped: number of values and files that were skipped.
 
     Raises:
         ServerUnavailable: the server cannot be reached.
     """
 
-    def __init__(
-        self, uri: str, sweep_id: str, study: str, home: Path, artifact_root: str | None, log: Log, rebuild: bool
-    ) -> None:
-        self.sweep_id, self.study, self.home = sweep_id, study, home
+    def __init__(self, folder: Path, uri: str, rebuild: bool) -> None:
+        self.folder, self.home = folder, folder.absolute().parent
+        self.sweep_id = read_sweep_id(folder)
+        started = next((event for event, _ in read_events(folder) if isinstance(event, SweepStarted)), None)
+        self.study = started.tags.get("study", started.name) if started else self.home.name
         self.skipped = 0
-        self._log = log
         self._runs: dict[int | None, Run] = {}  # by trial number, the sweep's own under None
         database = sqlite_path(uri)
         # SQLite's first use creates the tables; two processes that do so at once break each other.
@@ -95,10 +85,10 @@ class MlflowWriter:
                 raise ServerUnavailable(f"another process is opening {database}")
             try:
                 self._client = MlflowClient(uri)
-                self.experiment_id = self._get_or_create_experiment(artifact_root)
+                self.experiment_id = self._get_or_create_experiment(artifact_root(uri, self.home.parent))
                 self._find_runs(rebuild)
             except Exception as error:
-                raise ServerUnavailable(_first_line(error)) from error
+                raise ServerUnavailable(first_line(error)) from error
 
     @property
     def run_id(self) -> str | None:
@@ -106,7 +96,7 @@ class MlflowWriter:
         return self._runs[None].id if None in self._runs else None
 
     def send(self, events: Sequence[Event]) -> None:
-        """Bring every run to the state that `events` describe.
+        """Bring every run to the state that `events` describe; once the sweep ends, no trial stays RUNNING.
 
         Raises:
             ServerUnavailable: send the same events again later.
@@ -114,25 +104,12 @@ class MlflowWriter:
         updates = updates_by_run(events)
         for trial in sorted(updates, key=lambda trial: -1 if trial is None else trial):
             self._apply(trial, updates[trial])
-        states = [event for event in events if isinstance(event, SweepStarted | SweepPaused | SweepEnded)]
-        if states and not isinstance(states[-1], SweepStarted):
-            self._interrupt_trials(states[-1].time)
-
-    def interrupt(self, time: int) -> None:
-        """Set what is RUNNING to interrupted: the driver ended without an event."""
-        self._interrupt_trials(time)
-        if None in self._runs and self._runs[None].status == RUNNING:
-            self._interrupt(None, time, {"reason": "the driver ended without a word"})
-
-    def _interrupt_trials(self, time: int) -> None:
-        for trial, run in self._runs.items():
-            if trial is not None and run.status == RUNNING:
-                self._interrupt(trial, time, {})
-
-    def _interrupt(self, trial: int | None, time: int, tags: dict[str, str]) -> None:
-        update = RunUpdate(start_time=time, tags=tags)
-        update.set_state("interrupted", time)
-        self._apply(trial, update)
+        if None in updates and (end_time := updates[None].end_time) is not None:
+            for trial, run in self._runs.items():
+                if trial is not None and run.status == RUNNING:
+                    interrupted = RunUpdate(start_time=end_time)
+                    interrupted.set_state("interrupted", end_time)
+                    self._apply(trial, interrupted)
 
     def _get_or_create_experiment(self, artifact_root: str | None) -> str:
         found = self._client.get_experiment_by_name(self.study)
@@ -145,6 +122,7 @@ class MlflowWriter:
         return str(found.experiment_id)
 
     def _find_runs(self, rebuild: bool) -> None:
+        """Find this sweep's runs; those that a person deleted too, so that none is created in their place."""
         found = all_pages(
             self._client.search_runs,
             experiment_ids=[self.experiment_id],
@@ -153,16 +131,11 @@ class MlflowWriter:
         )
         for run in sorted(found, key=lambda run: run.info.lifecycle_stage == "active"):
             trial = int(run.data.tags["trial"]) if "trial" in run.data.tags else None
-            points = {} if rebuild else last_points(run)
-            deleted = run.info.lifecycle_stage != "active"
-            self._runs[trial] = Run(run.info.run_id, run.info.status, points, deleted=deleted)
+            self._runs[trial] = Run(run.info.run_id, run.info.status, {} if rebuild else last_points(run))
 
     def _apply(self, trial: int | None, update: RunUpdate) -> None:
         run = self._runs.get(trial) or self._create_run(trial, update)
         if run is None:
-            return
-        if run.deleted:
-            self._skip(f"run {run.id}", "it was deleted by hand; `harness.sync --rebuild` creates a new one")
             return
         if update.name and run.status in STATUS.values() and "reason" not in update.tags:
             # The run continues, so that it has no reason to have ended; there may be no such tag.
@@ -172,7 +145,9 @@ class MlflowWriter:
         params = [Param(key, str(value)) for key, value in update.params.items()]
         metrics = [Metric(*point) for point in points]
         while params or tags or metrics:
-            self._log_values(run.id, [*params[:TAGS_PER_CALL], *tags[:TAGS_PER_CALL], *metrics[:METRICS_PER_CALL]])
+            self._log_values(
+                run.id, params=params[:TAGS_PER_CALL], tags=tags[:TAGS_PER_CALL], metrics=metrics[:METRICS_PER_CALL]
+            )
             params, tags, metrics = params[TAGS_PER_CALL:], tags[TAGS_PER_CALL:], metrics[METRICS_PER_CALL:]
         run.last_points |= {point.name: (point.step, point.value) for point in points}
         datasets = {part["digest"]: part for part in update.datasets if part["digest"] not in run.datasets}
@@ -206,25 +181,16 @@ class MlflowWriter:
         self._call_or_skip(f"run {name}", create)
         return self._runs.get(trial)
 
-    def _log_values(self, run_id: str, entities: Sequence[Entity]) -> None:
-        """Log values in one call; if the server does not take them, those of each name in a call of their own."""
-
-        def log(entities: Sequence[Entity]) -> None:
-            self._client.log_batch(
-                run_id,
-                metrics=[entity for entity in entities if isinstance(entity, Metric)],
-                params=[entity for entity in entities if isinstance(entity, Param)],
-                tags=[entity for entity in entities if isinstance(entity, RunTag)],
-            )
-
-        if not self._call(lambda: log(entities)):
+    def _log_values(self, run_id: str, **values: Any) -> None:
+        """Log `params`, `tags` and `metrics` in one call; if the server does not take them, name by name."""
+        if not self._call(partial(self._client.log_batch, run_id, **values)):
             return
-        by_name: dict[tuple[type, str], list[Entity]] = {}
-        for entity in entities:
-            by_name.setdefault((type(entity), entity.key), []).append(entity)
-        for (_, name), group in by_name.items():
-            values = f"{name}={group[0].value}" if len(group) == 1 else f"{len(group)} points of {name}"
-            self._call_or_skip(f"{values} of run {run_id}", partial(log, group))
+        for kind, entities in values.items():
+            for name in dict.fromkeys(entity.key for entity in entities):
+                group = [entity for entity in entities if entity.key == name]
+                what = f"{name}={group[0].value}" if len(group) == 1 else f"{len(group)} points of {name}"
+                alone: dict[str, Any] = {kind: group}
+                self._call_or_skip(f"{what} of run {run_id}", partial(self._client.log_batch, run_id, **alone))
 
     def _log_file(self, run_id: str, path: Path) -> None:
         what = f"{path} of run {run_id}"
@@ -252,6 +218,10 @@ class MlflowWriter:
         if reason := self._call(function):
             self._skip(what, reason)
 
+    def _skip(self, what: str, reason: str) -> None:
+        self.skipped += 1
+        log_line(self.folder, f"skipped {what}: {reason}")
+
     def _call(self, function: Callable[[], Any]) -> str:
         """Call the server; returns why it does not take this, empty if it does.
 
@@ -263,7 +233,7 @@ class MlflowWriter:
                 function()
                 return ""
             except Exception as error:
-                reason = _first_line(error)
+                reason = first_line(error)
                 if not is_temporary(error):
                     return reason
                 if _must_wait(error) or not self._takes_writes():
@@ -274,18 +244,13 @@ class MlflowWriter:
 
     def _takes_writes(self) -> bool:
         """Whether the server takes what it has already: a tag of the sweep's own run."""
-        run = self._runs.get(None)
-        if run is None or run.deleted:
+        if self.run_id is None:
             return False
         try:
-            self._client.log_batch(run.id, tags=[RunTag("harness.kind", "sweep")])
+            self._client.log_batch(self.run_id, tags=[RunTag("harness.kind", "sweep")])
         except Exception:
             return False
         return True
-
-    def _skip(self, what: str, reason: str) -> None:
-        self.skipped += 1
-        self._log(f"skipped {what}: {reason}")
 
 
 def _new_points(last: Mapping[str, tuple[int, float]], points: Iterable[MetricPoint]) -> list[MetricPoint]:
@@ -320,9 +285,3 @@ def _must_wait(error: Exception) -> bool:
     """Whether an immediate retry does harm: the server is overloaded, or would be silent for as long again."""
     too_many_requests = isinstance(error, MlflowException) and http_status(error) == 429
     return too_many_requests or "timed out" in str(error)
-
-
-def _first_line(error: Exception) -> str:
-    """First line of an error, without credentials."""
-    text = str(error).strip() or type(error).__name__
-    return scrub(text.splitlines()[0])[:400]

@@ -6,10 +6,10 @@ and does no other harm.
 """
 
 import threading
-from collections.abc import Callable
 
-from harness.tracking.spool.events import Event, SystemMetrics, now_ms
-from harness.tracking.spool.writer_log import Log
+from harness.tracking.spool.event_log import EventLog, read_events
+from harness.tracking.spool.events import SystemMetrics, now_ms
+from harness.tracking.spool.writer_log import log_line
 
 INTERVAL = 5.0
 """Seconds between two points."""
@@ -18,28 +18,21 @@ STOP_TIMEOUT = 5.0
 
 
 class SystemMonitor:
-    """Thread that measures the machine from `start` to `stop`.
+    """Thread that appends the machine's load to `event_log` from `start` to `stop`."""
 
-    Args:
-        append: takes an event, from any thread.
-        log: takes a line for the log.
-        start_time: when the sweep started, in milliseconds since the epoch.
-    """
-
-    def __init__(self, append: Callable[[Event], None], log: Log, start_time: int) -> None:
-        self._append, self._log, self._start_time = append, log, start_time
+    def __init__(self, event_log: EventLog) -> None:
+        self._event_log = event_log
         self._stopped = threading.Event()
-        self._thread: threading.Thread | None = None
+        self._thread = threading.Thread(target=self._measure, daemon=True, name="system monitor")
 
     def start(self) -> None:
         """Start the thread and return at once; does nothing after an earlier start or stop."""
-        if self._thread is None and not self._stopped.is_set():
-            self._thread = threading.Thread(target=self._measure, daemon=True, name="system monitor")
+        if self._thread.ident is None and not self._stopped.is_set():
             self._thread.start()
 
     def stop(self) -> None:
         self._stopped.set()
-        if self._thread is not None:
+        if self._thread.ident is not None:
             self._thread.join(STOP_TIMEOUT)
 
     def _measure(self) -> None:
@@ -48,7 +41,9 @@ class SystemMonitor:
 
             from harness.tracking.mlflow_view.mlflow_internals import system_monitors
 
-            monitors, step = system_monitors(), 0
+            first = (event.time for event, _ in read_events(self._event_log.folder) if event is not None)
+            start_time, step = next(first, now_ms()), 0
+            monitors = system_monitors()
             seconds = float(MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL.get() or INTERVAL)  # type: ignore[no-untyped-call]
             while not self._stopped.wait(seconds):
                 metrics: dict[str, float] = {}
@@ -57,7 +52,7 @@ class SystemMonitor:
                     metrics |= {f"system/{name}": float(value) for name, value in monitor.aggregate_metrics().items()}
                     monitor.clear_metrics()
                 now = now_ms()
-                step = max(step + 1, (now - self._start_time) // 1000)  # one point per step
-                self._append(SystemMetrics(step=step, metrics=metrics, time=now))
+                step = max(step + 1, (now - start_time) // 1000)  # one point per step
+                self._event_log.append(SystemMetrics(step=step, metrics=metrics, time=now))
         except Exception as error:
-            self._log(f"the machine's load is not measured: {error}")
+            log_line(self._event_log.folder, f"the machine's load is not measured: {error}")

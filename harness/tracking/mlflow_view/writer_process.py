@@ -1,33 +1,30 @@
 """Process of low priority that sends the events of a sweep to a tracking server.
 
-    MLFLOW_TRACKING_URI=URI python -m harness.tracking.mlflow_view.writer_process runs/NAME/spool [--follow]
+    MLFLOW_TRACKING_URI=URI python -m harness.tracking.mlflow_view.writer_process runs/NAME/spool
 
 Neither MLflow's import, which takes two seconds, nor a slow server holds up the driver. Each round sends what was
 appended to the event log as one batch, and then moves the cursor. An unavailable server is tried again as long as the
-driver lives. With --follow, standard input is a pipe held by the driver, which ends when the driver ends, for whatever
-reason; then the rest is sent, within a time limit. `writer.log` beside the event log says what happened.
+driver lives. Standard input is a pipe held by the driver, which ends when the driver ends, for whatever reason; then
+the rest is sent, within a time limit. `writer.log` beside the event log says what happened.
 """
 
 import argparse
 import dataclasses
 import itertools
-import math
 import os
 import select
 import sys
 import time
-from collections import deque
 from collections.abc import Sequence
 from pathlib import Path
 
 from harness.common.file_lock import file_lock
 from harness.tracking.mlflow_view.mlflow_writer import MlflowWriter
-from harness.tracking.spool import event_log
 from harness.tracking.spool.cursor import Cursor, lock_path
-from harness.tracking.spool.event_log import EventLogError, read_events
-from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted, now_ms
-from harness.tracking.spool.writer_log import Log, line_logger
-from harness.tracking.tracking_uri import ServerUnavailable, artifact_root, redact_uri, resolve_uri, sqlite_path
+from harness.tracking.spool.event_log import EventLogError, read_events, read_sweep_id
+from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.writer_log import log_line
+from harness.tracking.tracking_uri import ServerUnavailable, redact_uri, resolve_uri
 
 BATCH = 2000
 """Events of one round: a few hundred kB in memory."""
@@ -40,14 +37,12 @@ class EventSender:
 
     Args:
         folder: the folder of the event log.
-        log: takes a line for the log.
         rebuild: send everything from the first event on, and create new runs for those that a person deleted.
     """
 
-    def __init__(self, folder: Path, uri: str, log: Log, rebuild: bool = False) -> None:
+    def __init__(self, folder: Path, uri: str, rebuild: bool = False) -> None:
         self.folder, self.uri = folder, uri
         self.cursor = Cursor.load(folder, uri)
-        self._log = log
         self._rebuild = rebuild
         self._writer: MlflowWriter | None = None
         if rebuild:
@@ -64,18 +59,16 @@ class EventSender:
         try:
             writer = self._connect()
             lines, offset = self._next_batch()
-            if damaged := event_log.count_damaged_lines(self.folder, self.cursor.offset, offset):
-                self._log(f"skipped {damaged} damaged lines of {event_log.FILE}")
             writer.skipped = 0
             writer.send([event for event in lines if event is not None])
         except ServerUnavailable as error:
             if not self.cursor.unreachable:
-                self._log(f"{redact_uri(self.uri)} is unavailable: {error}")
+                log_line(self.folder, f"{redact_uri(self.uri)} is unavailable: {error}")
             self._update_cursor(unreachable=str(error))
             self._writer = None  # the server may have lost what the writer knows of it
             raise
         if self.cursor.unreachable:
-            self._log(f"{redact_uri(self.uri)} is available again")
+            log_line(self.folder, f"{redact_uri(self.uri)} is available again")
         self._update_cursor(
             offset=offset,
             skipped=self.cursor.skipped + writer.skipped,
@@ -92,9 +85,9 @@ class EventSender:
         Raises:
             ServerUnavailable: call again later.
         """
-        states = (e for e, _ in read_events(self.folder) if isinstance(e, SweepStarted | SweepPaused | SweepEnded))
-        if any(isinstance(last, SweepStarted) for last in deque(states, maxlen=1)):
-            self._connect().interrupt(now_ms())
+        states = [e for e, _ in read_events(self.folder) if isinstance(e, SweepStarted | SweepPaused | SweepEnded)]
+        if states and isinstance(states[-1], SweepStarted):
+            self._connect().send([SweepPaused(reason="the driver ended without a word")])
 
     def _next_batch(self) -> tuple[list[Event | None], int]:
         """Lines after the cursor, at most BATCH, and the offset after them."""
@@ -104,21 +97,9 @@ class EventSender:
     def _connect(self) -> MlflowWriter:
         """The writer; everything is sent again to a server that has lost the sweep."""
         if self._writer is None:
-            database = sqlite_path(self.uri)
-            if database is not None:
-                database.parent.mkdir(parents=True, exist_ok=True)
-            home = self.folder.absolute().parent
-            self._writer = MlflowWriter(
-                uri=self.uri,
-                sweep_id=event_log.read_sweep_id(self.folder),
-                study=_study_name(self.folder),
-                home=home,
-                artifact_root=artifact_root(self.uri, home.parent),
-                log=self._log,
-                rebuild=self._rebuild,
-            )
+            self._writer = MlflowWriter(self.folder, self.uri, self._rebuild)
             if self._writer.run_id is None and self.cursor.offset > 0:
-                self._log("the server has no run of this sweep: sending everything again")
+                log_line(self.folder, "the server has no run of this sweep: sending everything again")
                 self._update_cursor(offset=0, skipped=0)
         return self._writer
 
@@ -132,7 +113,7 @@ class EventSender:
 class ParentProcess:
     """The process that holds the other end of the pipe `descriptor`; None stands for a process that has ended."""
 
-    def __init__(self, descriptor: int | None) -> None:
+    def __init__(self, descriptor: int | None = None) -> None:
         self._descriptor = descriptor
 
     @property
@@ -152,64 +133,63 @@ def send_until_done(sender: EventSender, driver: ParentProcess, every: float, dr
 
     Args:
         every: seconds between two batches while the driver lives; a full batch is followed at once.
-        drain: seconds that are left once the driver has ended.
+        drain: once the driver has ended, seconds that the server may be unavailable.
     """
-    deadline, wait = math.inf, FIRST_WAIT
+    wait, available = FIRST_WAIT, time.monotonic()
     driver.wait(0)
-    while time.monotonic() < deadline:
-        if driver.ended:
-            deadline = min(deadline, time.monotonic() + drain)
+    while True:
         ended = driver.ended
         try:
             sent = sender.send()
             if ended and not sent:
                 sender.close()
                 return True
-        except ServerUnavailable:
-            driver.wait(min(wait, max(0.0, deadline - time.monotonic())))
-            wait = min(2 * wait, LAST_WAIT)
-        else:
-            wait = FIRST_WAIT
             driver.wait(0 if ended or sent == BATCH else every)
-    return False
+            wait, available = FIRST_WAIT, time.monotonic()
+        except ServerUnavailable:
+            left = available + drain - time.monotonic() if ended else LAST_WAIT
+            if left <= 0:
+                return False
+            driver.wait(min(wait, left))
+            wait = min(2 * wait, LAST_WAIT)
+            if not ended:
+                available = time.monotonic()
 
 
-def send_exclusively(folder: Path, uri: str, driver: ParentProcess, log: Log, every: float, drain: float) -> bool:
-    """`send_until_done` as the only process that sends this event log to this server; waits for another one."""
-    deadline = time.monotonic() + drain
-    while True:
-        with file_lock(lock_path(folder, uri)) as locked:
-            if locked:
-                return send_until_done(EventSender(folder, uri, log), driver, every, drain)
-        if driver.ended and time.monotonic() > deadline:
-            log(f"another process is still sending to {redact_uri(uri)}")
-            return False
-        driver.wait(FIRST_WAIT)
+def send_exclusively(
+    folder: Path, uri: str, driver: ParentProcess, every: float, drain: float, rebuild: bool = False
+) -> str:
+    """`send_until_done` as the only process that sends this event log to this server.
 
-
-def _study_name(folder: Path) -> str:
-    """The tag `study` of the first SweepStarted, else the sweep's name."""
-    started = (event for event, _ in itertools.islice(read_events(folder), 100) if isinstance(event, SweepStarted))
-    return next((event.tags.get("study", event.name) for event in started), folder.absolute().parent.name)
+    Returns why the server does not have everything; empty if it has.
+    """
+    with file_lock(lock_path(folder, uri), drain) as locked:
+        if not locked:
+            return "another process is sending this sweep; try again when it has ended"
+        sender = EventSender(folder, uri, rebuild)
+        if send_until_done(sender, driver, every, drain):
+            return ""
+        return f"{redact_uri(uri)} is unavailable: {sender.cursor.unreachable}"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Send the events of a sweep to the server MLFLOW_TRACKING_URI.")
     parser.add_argument("folder", type=Path, help="folder of the event log, runs/NAME/spool")
-    parser.add_argument("--follow", action="store_true", help="continue until standard input ends")
     parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
-    parser.add_argument("--drain", type=float, default=60.0, help="seconds left after standard input ended")
+    parser.add_argument("--drain", type=float, default=60.0, help="seconds for an unavailable server at the end")
     options = parser.parse_args(arguments)
     folder: Path = options.folder
     uri = resolve_uri(os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
     try:
-        event_log.read_sweep_id(folder)
+        read_sweep_id(folder)
     except EventLogError as error:
         print(error, file=sys.stderr)
         return 2
     os.nice(19)  # below Ray's workers, which run at 15
-    driver = ParentProcess(sys.stdin.fileno() if options.follow else None)
-    return 0 if send_exclusively(folder, uri, driver, line_logger(folder), options.every, options.drain) else 1
+    reason = send_exclusively(folder, uri, ParentProcess(sys.stdin.fileno()), options.every, options.drain)
+    if reason:
+        print(reason, file=sys.stderr)
+    return 1 if reason else 0
 
 
 if __name__ == "__main__":

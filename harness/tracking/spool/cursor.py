@@ -5,6 +5,7 @@ nothing: runs are found by their key, and every value carries the time of its ev
 """
 
 import dataclasses
+import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,7 @@ from typing import Self
 from harness.common.atomic_files import write_text
 from harness.common.json_files import read_json
 from harness.tracking.spool.event_log import read_events
-from harness.tracking.tracking_uri import fingerprint, redact_uri
+from harness.tracking.tracking_uri import redact_uri
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,9 @@ class Cursor:
 
 
 def cursor_path(folder: Path, uri: str) -> Path:
-    return folder / f"cursor-{fingerprint(uri)}.json"
+    """The file of a server: one of the same address, whoever the user is."""
+    fingerprint = hashlib.sha256(redact_uri(uri).encode()).hexdigest()[:8]
+    return folder / f"cursor-{fingerprint}.json"
 
 
 def lock_path(folder: Path, uri: str) -> Path:
@@ -56,6 +59,7 @@ def lock_path(folder: Path, uri: str) -> Path:
     return cursor_path(folder, uri).with_suffix(".lock")
 
 
-def count_pending(folder: Path, uri: str) -> int:
-    """Number of events that a server does not have yet."""
-    return sum(event is not None for event, _ in read_events(folder, Cursor.load(folder, uri).offset))
+def count_pending(folder: Path, uri: str, rebuild: bool = False) -> int:
+    """Number of events that a server does not have yet; of all events for a `rebuild`."""
+    offset = 0 if rebuild else Cursor.load(folder, uri).offset
+    return sum(event is not None for event, _ in read_events(folder, offset))

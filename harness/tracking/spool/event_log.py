@@ -24,8 +24,6 @@ from harness.common.errors import HarnessError
 from harness.tracking.spool.events import Event, decode_event, encode_event
 
 FILE = "events.log"
-CUT = "events.cut"
-"""File beside it that keeps what was cut off its end."""
 VERSION = 1
 
 
@@ -40,7 +38,6 @@ class EventLog:
     can be moved.
 
     Attributes:
-        sweep_id: identity of the sweep on any tracking server.
         warnings: what was found damaged when the log was opened.
     """
 
@@ -54,7 +51,7 @@ class EventLog:
         self._lock = threading.Lock()
         if self._size == 0:
             self._write(encode_line({"kind": "EventLog", "version": VERSION, "id": uuid.uuid4().hex}))
-        self.sweep_id = read_sweep_id(self.folder)
+        read_sweep_id(self.folder)  # refuses another file and another version
 
     def append(self, event: Event) -> None:
         """Append one event, from any thread.
@@ -98,22 +95,16 @@ class EventLog:
         return str(absolute.relative_to(home)) if absolute.is_relative_to(home) else str(absolute)
 
     def _repair_end(self) -> None:
-        """Move a last line without newline to the file CUT; count damaged lines."""
+        """Cut off a last line without newline; count damaged lines."""
         path = self.folder / FILE
         content = path.read_bytes()
         end = content.rfind(b"\n") + 1
-        tail = content[end:]
-        if tail:
+        if end < len(content):
             if end:
                 read_sweep_id(self.folder)  # refuse a file that is no event log before anything is cut off
-            with (self.folder / CUT).open("ab") as file:
-                file.write(tail + b"\n")
             os.ftruncate(self._descriptor, end)
-            self.warnings.append(
-                f"{path}: the last event was cut short ({len(tail)} bytes without an end of line, kept in {CUT}); the "
-                "events before it are complete"
-            )
-        if damaged := _count_damaged(content[:end]):
+            self.warnings.append(f"{path}: the last event was cut short; the events before it are complete")
+        if damaged := sum(not is_intact(line) for line in io.BytesIO(content[:end])):
             self.warnings.append(f"{path}: skipped {damaged} damaged lines")
 
 
@@ -152,14 +143,3 @@ def read_events(folder: Path, offset: int = 0) -> Iterator[tuple[Event | None, i
                 return
             offset += len(line)
             yield decode_event(line), offset
-
-
-def count_damaged_lines(folder: Path, start: int, end: int) -> int:
-    """Number of lines with a wrong checksum between two byte offsets."""
-    with (Path(folder) / FILE).open("rb") as file:
-        file.seek(start)
-        return _count_damaged(file.read(end - start))
-
-
-def _count_damaged(content: bytes) -> int:
-    return sum(not is_intact(line) for line in io.BytesIO(content))

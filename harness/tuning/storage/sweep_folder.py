@@ -137,6 +137,7 @@ def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
     if name not in names:
         raise no_such_sweep(display_name(runs_dir), name, names, argument)
     check_inside(runs_dir, name, argument)
+    check_links(runs_dir / name)
     return runs_dir / name
 
 
