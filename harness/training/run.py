@@ -7,6 +7,7 @@ schedule of the learning rate; most have one.
 A run is a function of its `RunConfig` alone. Its state can be saved between epochs and restored bit for bit.
 """
 
+import copy
 import math
 import time
 from typing import Any
@@ -36,8 +37,7 @@ class Run:
     """A run in progress.
 
     Args:
-        config: settings of the run.
-        splits: the data, if the caller has loaded them, all of one table of pixels; else loaded as `config` says.
+        splits: the data, all of one table of pixels; by default loaded as `config` says.
 
     Raises:
         DataError: data or model cannot be loaded, or do not fit; or settings exclude each other.
@@ -61,12 +61,11 @@ class Run:
             self.optimizer = _optimizer(config, self.model)
             self.images, given, trusted = _training_images(self.splits)
             meta = MetaSet(self.splits.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
-            task = Task(
+            self.task = Task(
                 config, self.model, self.optimizer, self.images.classes, given, trusted, meta, self.images.index
             )
-            self.method: Method = load_object(METHODS[config.method].location)(task)
-        self.task = task
-        self.phases = self.method.phases()
+            self.method: Method = load_object(METHODS[config.method])(self.task)
+        self.phases = [phase for phase in self.method.phases() if phase.epochs]
         self.label_history: LabelHistory | None = None
         if self.method.updates_labels:
             stream = generator(config.seed, "label course")
@@ -108,20 +107,18 @@ class Run:
 
     def state_dict(self) -> dict[str, Any]:
         """Return all that later epochs read, in tensors and plain values that alias nothing."""
-        state: dict[str, Any] = _detached(
-            {
-                "config": self.config.model_dump(),
-                "epoch": self.epoch,
-                "model_steps": self.model_steps,
-                "model": self.model.state_dict(),
-                "optimizer": self.optimizer.state_dict(),
-                "method": self.method.state_dict(),
-                "label_history": None if self.label_history is None else self.label_history.state_dict(),
-                "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
-                "global_stream": self.global_stream.state,
-            }
-        )
-        return state
+        state = {
+            "config": self.config.model_dump(),
+            "epoch": self.epoch,
+            "model_steps": self.model_steps,
+            "model": self.model.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "method": self.method.state_dict(),
+            "label_history": None if self.label_history is None else self.label_history.state_dict(),
+            "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
+            "global_stream": self.global_stream.state,
+        }
+        return copy.deepcopy(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Continue where `state_dict` was called.
@@ -131,7 +128,7 @@ class Run:
         """
         if state["config"] != self.config.model_dump():
             raise ValueError(f"expected the state of {self.config!r}, got that of {state['config']}")
-        state = _detached(state)
+        state = copy.deepcopy(state)  # optimisers keep the tensors they are given
         self.epoch = state["epoch"]
         self.model_steps = state["model_steps"]
         self.model.load_state_dict(state["model"])
@@ -213,14 +210,3 @@ def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
 
 def _device(name: str) -> torch.device:
     return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)
-
-
-def _detached(value: Any) -> Any:
-    """A deep copy with tensors detached: an optimiser's own `state_dict` aliases its live momentum buffers."""
-    if isinstance(value, Tensor):
-        return value.detach().clone()
-    if isinstance(value, dict):
-        return {key: _detached(item) for key, item in value.items()}
-    if isinstance(value, list | tuple):
-        return [_detached(item) for item in value]
-    return value

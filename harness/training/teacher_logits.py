@@ -7,19 +7,17 @@ images was in the teacher's training. The images are not augmented.
 """
 
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from harness.common.atomic_files import write_atomically
+from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.data.images import Images
 from harness.training.errors import DataError
 from harness.training.metrics import EVALUATION_BATCH
-
-REMEDY = "train it with harness.distill, or set teacher to the folder of one that was"
 
 
 @torch.no_grad()
@@ -29,37 +27,34 @@ def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) ->
     rows = torch.arange(len(images), device=images.targets.device)
     logits = [model(images.batch(batch)).float() for batch in rows.split(EVALUATION_BATCH)]
     model.train()
-    arrays: dict[str, Any] = {
-        "logits": torch.cat(logits).cpu().numpy(),
-        "images": images.index.cpu().numpy(),
-        "dataset": np.array(dataset),
-    }
-    write_atomically(file, lambda fresh: np.savez_compressed(fresh, **arrays))
+
+    def write(temporary: Path) -> None:
+        index = images.index.cpu().numpy()
+        np.savez_compressed(temporary, logits=torch.cat(logits).cpu().numpy(), images=index, dataset=np.array(dataset))
+
+    write_atomically(file, write)
 
 
-def load_teacher_logits(teacher: str, seed: int, dataset: str, images: Tensor, classes: int) -> Tensor:
-    """Return the logits [images, classes] of the teacher of a seed.
+def load_teacher_logits(config: RunConfig, images: Tensor, classes: int) -> Tensor:
+    """Return the logits [images, classes] of a student's teacher.
 
     Args:
-        teacher: folder of the teacher, or its address in an object store.
-        dataset: name of the student's data set.
         images: images that the student may train on, as indices in the pool.
 
     Raises:
-        DataError: there are none, or they are of other images.
+        DataError: they cannot be read, or are of other images.
     """
-    file = teacher_logits_file(teacher, seed)
+    file = teacher_logits_file(config.teacher, config.seed)
     try:
-        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as held:
-            logits, theirs, name = held["logits"], held["images"], str(held["dataset"])
-    except FileNotFoundError:
-        raise DataError(f"teacher: expected its logits for seed {seed}, got nothing at {file}; {REMEDY}") from None
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
+            logits, theirs, name = arrays["logits"], arrays["images"], str(arrays["dataset"])
     except Exception as error:
         raise DataError(f"teacher: expected its logits in {file}, which cannot be read ({error}); remove it") from error
-    if name != dataset or logits.shape != (len(images), classes) or not np.array_equal(theirs, images.cpu().numpy()):
+    own = images.cpu().numpy()
+    if name != config.dataset or logits.shape != (len(own), classes) or not np.array_equal(theirs, own):
         raise DataError(
-            f"teacher: expected logits of the student's {len(images)} images of {dataset}, got {file}, which has other "
-            f"images, {len(theirs)} of {name}; leave dataset, train_size, meta_size, val_size and noise as the teacher "
-            "had them"
+            f"teacher: expected logits of the student's {len(own)} images of {config.dataset}, got {file}, which has "
+            f"other images, {len(theirs)} of {name}; leave dataset, train_size, meta_size, val_size and noise as the "
+            "teacher had them"
         )
     return torch.from_numpy(logits).to(images.device)

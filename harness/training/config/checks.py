@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from harness.common.urls import BadUrl, Url, is_url
-from harness.training.config.registry import METHODS, MODELS, OWN_KINDS
+from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, OWN_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 
@@ -26,7 +26,7 @@ def check_config(config: RunConfig) -> list[str]:
 def check_acceleration(config: RunConfig) -> list[str]:
     """Return the problems of the settings that say how the run is computed, a line each."""
     problems = []
-    if config.amp == "bf16" and config.label_gradient == "finite_difference" and METHODS[config.method].meta_gradient:
+    if config.amp == "bf16" and config.label_gradient == "finite_difference" and config.method in META_GRADIENT_METHODS:
         problems.append(
             "label_gradient: expected an exact estimator beside amp: bf16, got finite_difference, whose small "
             "differences are lost in bfloat16's rounding; choose forward, or amp: none"

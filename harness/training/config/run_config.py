@@ -4,30 +4,33 @@ It is flat because the same names are the keys of a space file, the columns of a
 run.
 """
 
+import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, WithJsonSchema
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness.training.config import registry
 
 if TYPE_CHECKING:
     MethodName = str
     NoiseName = str
+    DatasetName = str
+    ModelName = str
 else:
     MethodName = Literal[tuple(registry.METHODS)]
     NoiseName = Literal[("none", *registry.NOISES, "given")]
+    DatasetName = registry.name_type(registry.DATASETS, registry.OWN_DATASET, "a data set, npz:FILE or folder:DIR")
+    ModelName = registry.name_type(registry.MODELS, registry.OWN_MODEL, "a model, torchvision:NAME or module:function")
 
-DatasetName = Annotated[
-    str,
-    AfterValidator(registry.validate_dataset),
-    WithJsonSchema(registry.name_schema(registry.DATASETS, registry.OWN_DATASET)),
-]
-ModelName = Annotated[
-    str,
-    AfterValidator(registry.validate_model),
-    WithJsonSchema(registry.name_schema(registry.MODELS, registry.OWN_MODEL)),
-]
-NoiseMap = Annotated[str, AfterValidator(registry.validate_noise_map)]
+
+def _check_noise_map(text: str) -> str:
+    if not re.fullmatch(r"(\d+>\d+( +\d+>\d+)*)?", text.strip()):
+        remedy = "write FROM>TO for each, with spaces between"
+        raise registry.value_error("classes as in '2>7 3>8'", f"the string {text!r}", remedy)
+    return text
+
+
+NoiseMap = Annotated[str, AfterValidator(_check_noise_map)]
 UnitInterval = Annotated[float, Field(ge=0, lt=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 Rate = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38

@@ -42,51 +42,44 @@ class LearnedLabels(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         config = task.config
-        options: dict[str, Any] = {
-            "parametrisation": FORMS[config.label_form](),
-            "momentum": config.label_momentum,
-            "decay": config.label_decay,
-        }
         self.by_class = config.labels == "class"
-        self.table: ClassLabels | InstanceLabels
-        if self.by_class:
-            self.table = ClassLabels.from_smoothing(
-                task.classes, config.label_smoothing, device=task.given.device, **options
-            )
-        else:
-            self.table = InstanceLabels.from_classes(
-                task.given, task.classes, smoothing=config.label_smoothing, **options
-            )
-        steps = task.steps_per_epoch()
+        table = ClassLabels if self.by_class else InstanceLabels
+        self.table = table.from_classes(
+            torch.arange(task.classes, device=task.given.device) if self.by_class else task.given,
+            task.classes,
+            smoothing=config.label_smoothing,
+            parametrisation=FORMS[config.label_form](),
+            momentum=config.label_momentum,
+            decay=config.label_decay,
+        )
+        steps_per_epoch = -(-len(task.training_index) // config.batch_size)
         self.schedule = LabelSchedule(
             config.label_lr,
             interval=config.meta_interval,
-            warmup=config.label_warmup_epochs * steps,
+            warmup=config.label_warmup_epochs * steps_per_epoch,
             follow_model=config.label_schedule == "model",
         )
         self.retrain_epochs = round(config.retrain_share * config.epochs)
+        self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch
         self.norms: dict[str, Tensor] = {}
-        self.learned_until = (config.epochs - self.retrain_epochs) * steps
 
     def phases(self) -> list[Phase]:
-        config, images, last = self.task.config, self.task.training_index, self.retrain_epochs
-        phases = [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
-        return [phase for phase in phases if phase.epochs]
+        config, images, last = self.config, self.task.training_index, self.retrain_epochs
+        return [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
 
     def step(self, batch: Batch) -> Tensor:
         if batch.step >= self.learned_until or not self.schedule.is_due(batch.step):
             return super().step(batch)
         task = self.task
-        targets = self._targets(batch)
-        batches = (batch.inputs, targets, *task.meta.draw())
-        step = meta_step(task.model, task.optimizer, *batches, label_gradient=task.config.label_gradient)
+        batches = (batch.inputs, self._targets(batch), *task.meta.draw())
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
-        if task.config.train_on_meta:
+        if self.config.train_on_meta:
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
         if len(rows):
-            rate = self.schedule.label_lr_at(batch.lr_factor)
             before = None if self.norms else self.table.rows(rows)
-            self.table.update(rows, gradient, label_lr=rate, scale=step.scale)
+            label_lr = self.schedule.label_lr_at(batch.lr_factor)
+            self.table.update(rows, gradient, label_lr=label_lr, scale=step.scale)
             if before is not None:  # once an epoch: a norm costs a small model as much as a step
                 moved = self.table.rows(rows) - before
                 self.norms = {
@@ -121,6 +114,6 @@ class LearnedLabels(Method):
     def _current_labels(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
         """Labels [n, classes] of images, given index, annotated class and whether they are of the meta set."""
         learned = self.table.rows(given if self.by_class else index)
-        if not self.task.config.train_on_meta:
+        if not self.config.train_on_meta:
             return learned
         return self.task.smooth_labels(given).where(trusted[:, None], learned)

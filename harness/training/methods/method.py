@@ -1,11 +1,11 @@
-"""Protocol of a training method: a way to treat labels that may be wrong.
+"""Base class of the training methods: ways to treat labels that may be wrong.
 
 A method is given batches of images with their annotated classes, and the meta set. It never has the true class of a
 training image: `Task` does not hold them. It fills the model's gradients for each model step; the run then steps.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -52,9 +52,6 @@ class Task:
         share = self.config.label_smoothing
         return (1 - share) * functional.one_hot(given, self.classes).float() + share / self.classes
 
-    def steps_per_epoch(self) -> int:
-        return -(-len(self.training_index) // self.config.batch_size)
-
 
 @dataclass(frozen=True)
 class Phase:
@@ -66,28 +63,26 @@ class Phase:
     fresh_model: bool = False  # begins with new weights
 
 
-class Method(Protocol):
-    """A way to treat labels.
-
-    The bodies here serve most methods: one phase, one loss a batch, labels as given, no state. A method subclasses this
-    and overrides what differs.
-    """
+class Method:
+    """Cross-entropy training in one phase with labels as given, but for what a subclass overrides."""
 
     updates_labels: ClassVar[bool] = False
     """Whether `soft_labels` changes over a run."""
 
-    task: Task
+    state: ClassVar[tuple[str, ...]] = ()
+    """Names of the attributes that are the method's state: tensors, only changed in place."""
 
     def __init__(self, task: Task) -> None:
         self.task = task
+        self.config = task.config
 
     def phases(self) -> list[Phase]:
         """Return the phases of the run; their epochs add up to `config.epochs`."""
-        return [Phase(self.task.config.epochs, self.task.training_index, self.task.config.lr)]
+        return [Phase(self.config.epochs, self.task.training_index, self.config.lr)]
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         """Return the training loss of a batch, a scalar in nats, given logits [batch, classes]."""
-        raise NotImplementedError
+        return functional.cross_entropy(logits, batch.given)
 
     def step(self, batch: Batch) -> Tensor:
         """Fill the model's gradients for one model step and return the training loss, detached."""
@@ -111,13 +106,9 @@ class Method(Protocol):
         """Return the method's own metrics of the epoch that has ended; see `harness.training.metrics`."""
         return {}
 
-    def state_tensors(self) -> dict[str, Tensor]:
-        """Return the method's state by name; only changed in place."""
-        return {}
-
     def state_dict(self) -> dict[str, Any]:
-        return {name: tensor.clone() for name, tensor in self.state_tensors().items()}
+        return {name: getattr(self, name) for name in self.state}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, tensor in self.state_tensors().items():
-            tensor.copy_(state[name])
+        for name in self.state:
+            getattr(self, name).copy_(state[name])

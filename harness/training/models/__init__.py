@@ -12,22 +12,20 @@ from torch import nn
 from harness.training.config.checks import add_working_directory
 from harness.training.config.registry import MODELS, load_object
 from harness.training.errors import DataError
-from harness.training.models.shape import Shape
 
-__all__ = ["ModelError", "Shape", "build_model"]
+__all__ = ["Shape", "build_model"]
+
+Shape = tuple[int, int, int]
+"""Channels, height, width of one image."""
 
 ModelFunction = Callable[[Shape, int, int], nn.Module]
-
-
-class ModelError(DataError):
-    """A model cannot be built, or does not fit the data."""
 
 
 def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Module:
     """Build the named network for images [N, *shape], its weights drawn from torch's global random state.
 
     Raises:
-        ModelError: there is none of that name, or it does not give logits [N, classes] for these images.
+        DataError: there is none of that name, or it does not give logits [N, classes] for these images.
     """
     channels, height, breadth = shape
     kind, _, rest = name.partition(":")
@@ -38,18 +36,15 @@ def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Mo
 
 
 def _model_function(location: str) -> ModelFunction:
-    module, _, function = location.partition(":")
     add_working_directory()
     try:
-        found: ModelFunction = load_object(location)
-    except ModuleNotFoundError as error:
-        raise ModelError(
-            f"model {location}: expected a module that can be imported, got '{error.name}', which cannot; "
-            "start from the folder that holds it, or set PYTHONPATH"
+        function: ModelFunction = load_object(location)
+    except (ModuleNotFoundError, AttributeError) as error:
+        raise DataError(
+            f"model {location}: expected a function of a module that can be imported, got the error: {error}; start "
+            "from the folder that holds it, or set PYTHONPATH"
         ) from error
-    except AttributeError as error:
-        raise ModelError(f"model {location}: expected a function '{function}' in {module}, got none; add it") from error
-    return found
+    return function
 
 
 def _torchvision_model(name: str) -> ModelFunction:
@@ -58,7 +53,7 @@ def _torchvision_model(name: str) -> ModelFunction:
     # These two return auxiliary logits too in train mode.
     known = sorted({*torchvision.models.list_models(module=torchvision.models)} - {"googlenet", "inception_v3"})
     if name not in known:
-        raise ModelError(f"model torchvision:{name}: expected one of {', '.join(known)}, got '{name}'")
+        raise DataError(f"model torchvision:{name}: expected one of {', '.join(known)}, got '{name}'")
 
     def make(shape: Shape, classes: int, width: int) -> nn.Module:
         model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)
@@ -81,13 +76,11 @@ def _check_logits(name: str, model: nn.Module, shape: torch.Size, classes: int) 
         with torch.no_grad():
             logits = model(torch.zeros(2, *shape))
     except (RuntimeError, ValueError, AssertionError) as error:
-        raise ModelError(
+        raise DataError(
             f"model {name}: expected a network for images {list(shape)}, got the error: {error}; "
             "choose another model, or set image_size"
         ) from error
     model.train()
     if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
         got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
-        raise ModelError(
-            f"model {name}: expected logits [2, {classes}] for two images, got {got}; choose another model"
-        )
+        raise DataError(f"model {name}: expected logits [2, {classes}] for two images, got {got}; choose another model")

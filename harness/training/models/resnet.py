@@ -6,8 +6,8 @@ channels, the later three halving height and width. `width` is w: 64 gives the u
 
 from torch import nn
 
+from harness.training.models import Shape
 from harness.training.models.residual import ResidualSum, initialise_he, make_conv
-from harness.training.models.shape import Shape
 
 
 def resnet18(shape: Shape, classes: int, width: int) -> nn.Module:

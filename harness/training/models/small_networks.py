@@ -2,7 +2,7 @@
 
 from torch import nn
 
-from harness.training.models.shape import Shape
+from harness.training.models import Shape
 
 
 def mlp(shape: Shape, classes: int, width: int) -> nn.Module:

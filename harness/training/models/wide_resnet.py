@@ -3,10 +3,10 @@
 Three stages of four pre-activation blocks with 16k, 32k, 64k channels; `width` is the factor k, 10 in the paper's best.
 """
 
-from torch import Tensor, nn
+from torch import nn
 
+from harness.training.models import Shape
 from harness.training.models.residual import ResidualSum, initialise_he, make_conv
-from harness.training.models.shape import Shape
 
 BLOCKS = (28 - 4) // 6  # a stage: each block has two convolutions; stem and shortcuts make the other four
 
@@ -24,23 +24,9 @@ def wrn28(shape: Shape, classes: int, width: int) -> nn.Module:
 
 
 def _block(before: int, after: int, stride: int) -> nn.Module:
-    activation = nn.Sequential(nn.BatchNorm2d(before), nn.ReLU())
-    branch = nn.Sequential(
-        make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after)
-    )
+    activation = nn.BatchNorm2d(before), nn.ReLU()
+    branch = make_conv(before, after, stride=stride), nn.BatchNorm2d(after), nn.ReLU(), make_conv(after, after)
     if before == after and stride == 1:
-        return ResidualSum(nn.Sequential(activation, branch), nn.Identity())
-    return _SharedActivationBlock(activation, ResidualSum(branch, make_conv(before, after, size=1, stride=stride)))
-
-
-class _SharedActivationBlock(nn.Module):
-    """Block that changes the size: branch and shortcut share the activation."""
-
-    def __init__(self, activation: nn.Module, total: nn.Module) -> None:
-        super().__init__()
-        self.activation = activation
-        self.total = total
-
-    def forward(self, inputs: Tensor) -> Tensor:
-        total: Tensor = self.total(self.activation(inputs))
-        return total
+        return ResidualSum(nn.Sequential(*activation, *branch), nn.Identity())
+    # Branch and shortcut share the activation.
+    return nn.Sequential(*activation, ResidualSum(nn.Sequential(*branch), make_conv(before, after, 1, stride)))

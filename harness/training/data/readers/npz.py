@@ -39,7 +39,7 @@ def files(config: RunConfig) -> Iterable[Path]:
 def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
     file = own_path(config)
     try:
-        with np.load(file, allow_pickle=False) as archive:
+        with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             arrays: dict[str, Array] = dict(archive)
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
         raise DataError(f"{file}: expected an npz file of arrays, got the error: {error}; write it anew") from error

@@ -3,8 +3,8 @@
     L = -(1/B) Σ_i Σ_c [ β y_ic + (1 - β) p_ic ] log p_ic,    β = bootstrap_weight
 
 p stands in the target too and is differentiated there, which makes the second term the entropy of p: softmax
-regression with minimum-entropy regularisation, as the paper says. Images of the meta set, where it is trained on,
-keep their labels.
+regression with minimum-entropy regularisation, as the paper says. Images of the meta set keep their
+labels.
 """
 
 from torch import Tensor
@@ -15,6 +15,7 @@ from harness.training.methods.method import Batch, Method, Task
 
 class Bootstrapping(Method):
     updates_labels = True
+    state = ("targets",)
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -23,14 +24,10 @@ class Bootstrapping(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p = functional.log_softmax(logits, dim=1)
         given = functional.one_hot(batch.given, self.task.classes).float()
-        mixed = self.task.config.bootstrap_weight * given
-        mixed = mixed + (1 - self.task.config.bootstrap_weight) * log_p.exp()
-        targets = given.where(batch.trusted[:, None], mixed)
+        weight = self.config.bootstrap_weight
+        targets = given.where(batch.trusted[:, None], weight * given + (1 - weight) * log_p.exp())
         self.targets[batch.index] = targets.detach()
         return -(targets * log_p).sum(1).mean()
 
     def soft_labels(self) -> Tensor:
         return self.targets
-
-    def state_tensors(self) -> dict[str, Tensor]:
-        return {"targets": self.targets}

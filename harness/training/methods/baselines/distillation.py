@@ -16,17 +16,15 @@ from harness.training.teacher_logits import load_teacher_logits
 class Distillation(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        config = task.config
-        self.logits = load_teacher_logits(config.teacher, config.seed, config.dataset, task.pool_index, task.classes)
+        self.logits = load_teacher_logits(self.config, task.pool_index, task.classes)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        config = self.task.config
-        weight, temperature = config.distill_weight, config.distill_temperature
+        weight, temperature = self.config.distill_weight, self.config.distill_temperature
         teacher = (self.logits[batch.index] / temperature).log_softmax(1)
         student = (logits / temperature).log_softmax(1)
         divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
         return weight * temperature**2 * divergence + (1 - weight) * functional.cross_entropy(logits, batch.given)
 
     def soft_labels(self) -> Tensor:
-        weight = self.task.config.distill_weight
+        weight = self.config.distill_weight
         return weight * self.logits.softmax(1) + (1 - weight) * super().soft_labels()

@@ -17,24 +17,21 @@ FLOOR = 1e-4
 
 class EarlyLearningRegularisation(Method):
     updates_labels = True
+    state = ("targets",)
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.targets = torch.zeros(len(task.given), task.classes, device=task.given.device)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        momentum = self.task.config.elr_momentum
+        momentum = self.config.elr_momentum
         p = logits.softmax(1).clamp(FLOOR, 1 - FLOOR)
         fresh = p.detach() / p.detach().sum(1, keepdim=True)
         targets = momentum * self.targets[batch.index] + (1 - momentum) * fresh
         self.targets[batch.index] = targets
         regulariser = torch.log1p(-(p * targets).sum(1)).mean()
-        return functional.cross_entropy(logits, batch.given) + self.task.config.elr_weight * regulariser
+        return functional.cross_entropy(logits, batch.given) + self.config.elr_weight * regulariser
 
     def soft_labels(self) -> Tensor:
-        given = super().soft_labels()
         total = self.targets.sum(1, keepdim=True)
-        return given.where(total == 0, self.targets / total)
-
-    def state_tensors(self) -> dict[str, Tensor]:
-        return {"targets": self.targets}
+        return super().soft_labels().where(total == 0, self.targets / total)

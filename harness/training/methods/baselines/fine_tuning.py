@@ -13,11 +13,9 @@ from harness.training.methods.method import Phase
 
 class FineTuning(OneHot):
     def phases(self) -> list[Phase]:
-        config = self.task.config
+        config, meta = self.config, self.task.trusted.nonzero().flatten()
         last = round(config.fine_tune_share * config.epochs)
-        meta = self.task.trusted.nonzero().flatten()
-        phases = [
+        return [
             Phase(config.epochs - last, self.task.training_index, config.lr),
             Phase(last, meta, config.fine_tune_lr),
         ]
-        return [phase for phase in phases if phase.epochs]

@@ -13,6 +13,6 @@ from harness.training.methods.method import Batch, Method
 
 class GeneralisedCrossEntropy(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        q = self.task.config.gce_q
+        q = self.config.gce_q
         log_p = -functional.cross_entropy(logits, batch.given, reduction="none")
         return (-(q * log_p).expm1() / q).mean()  # expm1: 1 - p^q loses all digits where p is near 1 or q near 0

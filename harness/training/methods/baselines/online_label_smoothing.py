@@ -16,6 +16,7 @@ from harness.training.methods.method import Batch, Method, Task
 
 class OnlineLabelSmoothing(Method):
     updates_labels = True
+    state = ("soft", "sums", "counts")
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -43,9 +44,6 @@ class OnlineLabelSmoothing(Method):
     def class_labels(self) -> Tensor:
         return self._mixed_labels(torch.arange(self.task.classes, device=self.task.given.device))
 
-    def state_tensors(self) -> dict[str, Tensor]:
-        return {"soft": self.soft, "sums": self.sums, "counts": self.counts}
-
     def _mixed_labels(self, given: Tensor) -> Tensor:
-        weight = self.task.config.ols_weight
+        weight = self.config.ols_weight
         return weight * functional.one_hot(given, self.task.classes) + (1 - weight) * self.soft[given]

@@ -27,13 +27,13 @@ from harness.training.methods.method import Batch, Method, Task
 class Reweighting(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        width = task.config.weight_net_width
+        width = self.config.weight_net_width
         layers = nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid()
         self.net = nn.Sequential(*layers).to(task.given.device)
-        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=task.config.weight_net_lr)
+        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=self.config.weight_net_lr)
 
     def step(self, batch: Batch) -> Tensor:
-        if batch.step % self.task.config.meta_interval == 0:
+        if batch.step % self.config.meta_interval == 0:
             self._update_weight_net(batch)
         return super().step(batch)
 
@@ -57,7 +57,7 @@ class Reweighting(Method):
         given = functional.one_hot(batch.given, task.classes).float()
         weighted = given * weights.detach()[:, None]
         batches = (batch.inputs, weighted, *task.meta.draw())
-        step = meta_step(task.model, task.optimizer, *batches, label_gradient=task.config.label_gradient)
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
         for buffer, value in zip(task.model.buffers(), before, strict=True):
             buffer.copy_(value)
         slope = (given * step.gradient).sum(1) * step.scale
