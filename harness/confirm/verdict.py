@@ -7,8 +7,7 @@ from harness.common.formatting import points
 from harness.confirm.evidence import POWER, ComparisonSpec, resolution
 from harness.results.confirmation import Gain, Outcome
 from harness.results.measurement import ConfigurationResults, Interval
-from harness.statistics import Gain as GainEstimate
-from harness.statistics import estimate_mean, gain_over_best, required_n
+from harness.statistics import Estimate, estimate_mean, gain_over_best, required_n
 
 MIN_SEEDS = 2
 """Seeds below which there is no spread to measure."""
@@ -30,8 +29,8 @@ def judge(
     if not pairs:
         return "not compared", f"{_accuracy_sentence(winner, spec)}; there is no baseline to compare with", None
     step = resolution([winner, *baselines])
-    gain = gain_over_best([values for _, values in pairs], spec.rule, spec.alpha, step)
-    baseline = pairs[gain.best][0]
+    best, gain = gain_over_best([values for _, values in pairs], spec.rule, spec.alpha, step)
+    baseline = pairs[best][0]
     enough = required_n(spec.margin, gain.sd, spec.rule, spec.alpha, POWER) if gain.n >= MIN_SEEDS else None
     outcome, sentence = _comparison(winner, baseline, gain, enough, spec)
     numbers = Gain(
@@ -50,7 +49,7 @@ def judge(
 def _comparison(
     winner: ConfigurationResults,
     baseline: ConfigurationResults,
-    gain: GainEstimate,
+    gain: Estimate,
     enough: int | None,
     spec: ComparisonSpec,
 ) -> tuple[Outcome, str]:
@@ -73,7 +72,7 @@ def _accuracy_sentence(winner: ConfigurationResults, spec: ComparisonSpec) -> st
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
 
 
-def _remedy(gain: GainEstimate, enough: int | None, spec: ComparisonSpec) -> str:
+def _remedy(gain: Estimate, enough: int | None, spec: ComparisonSpec) -> str:
     margin = f"one of {100 * spec.margin:g} points"
     if gain.n < MIN_SEEDS:
         return "one seed tells nothing of the spread over seeds, run more"

@@ -3,7 +3,7 @@
     L(θ, Y) = -(1/B) Σ_i Σ_c y_ic log p_c(x_i; θ)        losses
     θ'(Y)   = θ - update(∇θ L)                           lookahead: the optimiser's next step
     M(Y)    = cross-entropy of the meta batch at θ'      gradients.passes
-    ∂M/∂Y                                                gradients: estimators; `label_gradient` chooses one
+    ∂M/∂Y                                                gradients: estimators, by name
     Y ← Π(Y - β · scaled ∂M/∂Y)                          labels, parametrisation, simplex; schedule
 
 `step` has the two entry points: `meta_step` for a training loop, which also computes the model's own gradients, and the
@@ -11,7 +11,7 @@ pure function `compute_label_gradient`. `model_state` restores what a pass may c
 `torch_internals` holds the private names of torch. It needs torch alone.
 """
 
-from harness.metalabel.gradients.estimators import EstimatorName
+from harness.metalabel.gradients import EstimatorName
 from harness.metalabel.gradients.passes import GradientEstimator, MetaStep
 from harness.metalabel.gradients.tangent_rules import NoForwardRule
 from harness.metalabel.labels import ClassLabels, InstanceLabels, LabelTable

@@ -4,35 +4,22 @@ import torch
 from torch import Tensor, nn
 
 
-def check_model(model: nn.Module) -> None:
-    """Require train mode and at least one parameter that requires grad."""
+def check_step(model: nn.Module, inputs: Tensor, labels: Tensor, meta_inputs: Tensor, meta_targets: Tensor) -> None:
+    """Require a model in train mode with a parameter that requires grad, and one floating label row per input."""
     if not model.training:
         raise ValueError(
             "model: expected train mode, as the lookahead is a training step, got eval mode; call model.train()"
         )
     if not any(parameter.requires_grad for parameter in model.parameters()):
         raise ValueError("model: expected at least one parameter that requires grad, got none; unfreeze some")
+    _check_batch("inputs", inputs, "labels", labels)
+    _check_batch("meta_inputs", meta_inputs, "meta_targets", meta_targets)
 
 
 def check_rate(rate: object) -> None:
     """Require a positive finite learning rate of the lookahead."""
     if not isinstance(rate, int | float | Tensor) or not 0 < float(rate) < float("inf"):
         raise ValueError(f"lookahead_lr: expected a positive finite rate, got {rate!r}; pass a number like 0.1")
-
-
-def check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
-    """Require floating labels `[batch, classes]`, one row per input, and at least one input."""
-    for argument, value in ((inputs_name, inputs), (name, labels)):
-        if not isinstance(value, Tensor):
-            raise ValueError(f"{argument}: expected a tensor, got {type(value).__name__}; pass torch.as_tensor of it")
-    _check_soft(name, labels)
-    if inputs.dim() == 0 or len(inputs) != len(labels):
-        raise ValueError(
-            f"{inputs_name}, {name}: expected one label row per input, got shapes {list(inputs.shape)} and "
-            f"{list(labels.shape)}; take both from the same batch"
-        )
-    if len(labels) == 0:
-        raise ValueError(f"{inputs_name}, {name}: expected at least one input, got an empty batch")
 
 
 def check_on_simplex(name: str, labels: Tensor) -> None:
@@ -53,6 +40,20 @@ def check_finite(name: str, tensor: Tensor) -> None:
     """Require values that are neither NaN nor infinite."""
     if not torch.isfinite(tensor).all():
         raise ValueError(f"{name}: expected finite values, got NaN or infinity; correct or drop these inputs")
+
+
+def _check_batch(inputs_name: str, inputs: Tensor, name: str, labels: Tensor) -> None:
+    for argument, value in ((inputs_name, inputs), (name, labels)):
+        if not isinstance(value, Tensor):
+            raise ValueError(f"{argument}: expected a tensor, got {type(value).__name__}; pass torch.as_tensor of it")
+    _check_soft(name, labels)
+    if inputs.dim() == 0 or len(inputs) != len(labels):
+        raise ValueError(
+            f"{inputs_name}, {name}: expected one label row per input, got shapes {list(inputs.shape)} and "
+            f"{list(labels.shape)}; take both from the same batch"
+        )
+    if len(labels) == 0:
+        raise ValueError(f"{inputs_name}, {name}: expected at least one input, got an empty batch")
 
 
 def _check_soft(name: str, labels: Tensor) -> None:

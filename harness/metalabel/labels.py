@@ -9,9 +9,6 @@ size. Both are taken out, so that one β = label_lr fits all B and s:
     class labels      u_c = (C/s) Σ_{i∈c} ∂M/∂y_i   =  (C/B) Σ_{i∈c} ⟨∇θ log p(x_i), v⟩
 
 with v = ∇M(θ') and Σ_{i∈c} over the batch's samples of class c: their mean, if classes are balanced.
-
-A `LabelTable` stores and steps rows, in the form that a `Parametrisation` defines; `InstanceLabels` and `ClassLabels`
-assign the rows of a batch's gradient to rows of the table.
 """
 
 from collections.abc import Callable
@@ -63,30 +60,22 @@ class LabelTable:
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype: expected torch.float32 or torch.bfloat16, got {dtype}")
         self.initial, self.momentum, self.decay = initial, momentum, decay
-        self.parametrisation = Simplex() if parametrisation is None else parametrisation
+        self.parametrisation = parametrisation or Simplex()
         self.table = torch.empty(shape, dtype=dtype, device=device)
         for index in torch.arange(len(self.table), device=device).split(1 << 14):
             self.table[index] = self._initial_rows(index).to(dtype)
         self.velocity = torch.zeros_like(self.table) if momentum else None
 
     @classmethod
-    def from_soft(cls, labels: Tensor, *, device: torch.device | str | None = None, **options: Any) -> Self:
+    def from_soft(cls, labels: Tensor, **options: Any) -> Self:
         """Start from soft labels `[rows, classes]`; ValueError unless each row is on the simplex."""
         check_on_simplex("labels", labels)
-        start = labels.detach().to(device or labels.device, copy=True)
+        start = labels.detach().clone()
         rows, classes = start.shape
         return cls(lambda index: start[index].float(), (rows, classes), start.device, **options)
 
     @classmethod
-    def from_classes(
-        cls,
-        classes: Tensor,
-        num_classes: int,
-        *,
-        smoothing: float = 0.0,
-        device: torch.device | str | None = None,
-        **options: Any,
-    ) -> Self:
+    def from_classes(cls, classes: Tensor, num_classes: int, *, smoothing: float = 0.0, **options: Any) -> Self:
         """Start from (1 - smoothing) · one_hot + smoothing / num_classes of each row's class, int64 `[rows]`.
 
         ValueError if a class or the smoothing is out of bounds.
@@ -99,7 +88,7 @@ class LabelTable:
                 f"classes: expected class indices from 0 to {num_classes - 1}, got {least} to {largest}; pass "
                 "num_classes as the number of classes of the data set"
             )
-        start = classes.to(device or classes.device, copy=True)
+        start = classes.clone()
 
         def initial(index: Tensor) -> Tensor:
             return F.one_hot(start[index], num_classes).float() * (1 - smoothing) + smoothing / num_classes
@@ -129,14 +118,11 @@ class LabelTable:
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of all tensors that the next step reads."""
-        state = {"table": self.table.clone()}
-        if self.velocity is not None:
-            state["velocity"] = self.velocity.clone()
-        return state
+        return {name: tensor.clone() for name, tensor in self._tensors().items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Copy a saved state; ValueError if its shapes differ, or if only one of the two has momentum."""
-        own = {"table": self.table} | ({} if self.velocity is None else {"velocity": self.velocity})
+        own = self._tensors()
         for name in own.keys() | state.keys():
             expected, got = ([*tensors[name].shape] if name in tensors else "none" for tensors in (own, state))
             if expected != got:
@@ -146,6 +132,9 @@ class LabelTable:
                 )
         for name, tensor in own.items():
             tensor.copy_(state[name])
+
+    def _tensors(self) -> dict[str, Tensor]:
+        return {"table": self.table} | ({} if self.velocity is None else {"velocity": self.velocity})
 
     def _initial_rows(self, index: Tensor) -> Tensor:
         return self.parametrisation.encode(self.initial(index))

@@ -9,7 +9,7 @@ through it.
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,28 +17,11 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul, foreach_neg
 
-
-class Lookahead(Protocol):
-    """One optimiser step over `parameters`, all of which have a gradient.
-
-    `rate` is s, the coefficient of the new gradient in the step. `parameters_after(g)` is θ'. `pullback(g, v)` is
-    D v = (-∂θ'/∂g)ᵀ v / s, where D is diagonal, as every supported step is elementwise in g. Gradients, vectors and
-    results are one tensor per parameter, of the parameter's shape.
-    """
-
-    @property
-    def parameters(self) -> Tensors: ...
-
-    @property
-    def rate(self) -> float: ...
-
-    def parameters_after(self, gradients: Tensors) -> Tensors: ...
-
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors: ...
+State = Mapping[str, Any]  # what the optimiser keeps of one parameter; empty before its first step
 
 
 @dataclass(frozen=True)
-class SGDLookahead:
+class SGDStep:
     """θ' = θ - η d, where b' = μ b + (1-τ)(g + λθ), and d = b', or with Nesterov d = g + λθ + μ b'.
 
     Before a parameter's first step there is no buffer b, and b' = g + λθ whatever the dampening τ. So s = η (1-τ), with
@@ -46,7 +29,7 @@ class SGDLookahead:
     """
 
     parameters: Tensors
-    buffers: Tensors | None  # momentum buffers of the optimiser
+    buffers: Tensors | None  # momentum buffers
     group: Mapping[str, Any]  # settings of the parameter group
 
     @property
@@ -73,7 +56,7 @@ class SGDLookahead:
 
 
 @dataclass(frozen=True)
-class AdamLookahead:
+class AdamStep:
     """θ' = θ - η·m̂ / (√v̂ + ε), with L2 decay inside g (Adam) or beside it (AdamW: θ shrinks by 1 - ηλ first).
 
     With m = β₁m₀ + (1-β₁)g and v = β₂v₀ + (1-β₂)g², hats for division by their bias corrections, and R = √v̂ + ε,
@@ -84,7 +67,7 @@ class AdamLookahead:
     """
 
     parameters: Tensors
-    states: Sequence[Mapping[str, Any]]  # the optimiser's, one per parameter; empty before its first step
+    states: Sequence[State]
     group: Mapping[str, Any]  # settings of the parameter group
     decoupled: bool  # AdamW's decay
 
@@ -131,70 +114,58 @@ class AdamLookahead:
         return results
 
 
-@dataclass(frozen=True)
-class GroupedLookahead:
-    """Lookaheads of several parameter groups; s is the largest of theirs, and D of the others is scaled to it."""
+class Lookahead:
+    """The step that an optimiser takes next, with the gradients its parameters have now; those without do not move.
 
-    parts: Sequence[SGDLookahead | AdamLookahead]
-
-    @property
-    def parameters(self) -> Tensors:
-        return [parameter for part in self.parts for parameter in part.parameters]
-
-    @property
-    def rate(self) -> float:
-        return max((part.rate for part in self.parts), default=0.0)
-
-    def parameters_after(self, gradients: Tensors) -> Tensors:
-        rest = iter(gradients)
-        return [
-            tensor for part in self.parts for tensor in part.parameters_after([next(rest) for _ in part.parameters])
-        ]
-
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        top = self.rate
-        pairs = iter(zip(gradients, vectors, strict=True))
-        results: list[Tensor] = []
-        for part in self.parts:
-            own = [next(pairs) for _ in part.parameters]
-            tensors = part.pullback([g for g, _ in own], [v for _, v in own])
-            results += tensors if part.rate == top else [tensor * (part.rate / top) for tensor in tensors]
-        return results
-
-
-def make_lookahead(optimizer: Optimizer) -> Lookahead:
-    """The step that `optimizer` takes next, with the gradients its parameters have now.
-
-    Parameters without a gradient do not move, as in `torch.optim`.
+    Gradients, vectors and results are one tensor per entry of `parameters`, of its shape. `rate` is s, the coefficient
+    of the new gradient in the step: the largest of its parts, to which D of the others is scaled.
 
     Raises:
         ValueError: the optimiser is not SGD, Adam or AdamW.
     """
-    parts: list[SGDLookahead | AdamLookahead] = []
-    for group in optimizer.param_groups:
-        parameters = [parameter for parameter in group["params"] if parameter.grad is not None]
-        states = [optimizer.state.get(parameter, {}) for parameter in parameters]
-        if type(optimizer) is SGD:
-            parts += _sgd(group, parameters, states)
-        elif type(optimizer) in (Adam, AdamW):
-            decoupled = type(optimizer) is AdamW or group.get("decoupled_weight_decay", False)
-            parts.append(AdamLookahead(parameters, states, group, decoupled))
-        else:
-            raise ValueError(
-                f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead "
-                "is not known; use one of the three"
-            )
-    return parts[0] if len(parts) == 1 else GroupedLookahead(parts)
+
+    def __init__(self, optimizer: Optimizer) -> None:
+        self.parts = [part for group in optimizer.param_groups for part in _parts(optimizer, group)]
+        self.parameters: Tensors = [parameter for part in self.parts for parameter in part.parameters]
+        self.rate = max((part.rate for part in self.parts), default=0.0)
+
+    def parameters_after(self, gradients: Tensors) -> Tensors:
+        """θ'."""
+        pairs = zip(self.parts, self._split(gradients), strict=True)
+        return [value for part, own in pairs for value in part.parameters_after(own)]
+
+    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+        """D v = (-∂θ'/∂g)ᵀ v / s; D is diagonal, as every supported step is elementwise in g."""
+        results: list[Tensor] = []
+        for part, own, vector in zip(self.parts, self._split(gradients), self._split(vectors), strict=True):
+            tensors = part.pullback(own, vector)
+            results += tensors if part.rate == self.rate else [tensor * (part.rate / self.rate) for tensor in tensors]
+        return results
+
+    def gradient_scale(self, batch: int) -> float:
+        """B/s, or 0 for a step that does not move."""
+        return batch / self.rate if self.rate else 0.0
+
+    def _split(self, tensors: Tensors) -> list[list[Tensor]]:
+        rest = iter(tensors)
+        return [[next(rest) for _ in part.parameters] for part in self.parts]
 
 
-def _sgd(
-    group: Mapping[str, Any], parameters: list[Tensor], states: Sequence[Mapping[str, Any]]
-) -> Iterator[SGDLookahead]:
-    """Up to two lookaheads: of the parameters with a momentum buffer, and of those before their first step."""
-    buffers = [state.get("momentum_buffer") for state in states]
-    pairs = [(p, b) for p, b in zip(parameters, buffers, strict=True) if b is not None]
-    fresh = [p for p, b in zip(parameters, buffers, strict=True) if b is None]
-    if pairs:
-        yield SGDLookahead([p for p, _ in pairs], [b for _, b in pairs], group)
-    if fresh:
-        yield SGDLookahead(fresh, None, group)
+def _parts(optimizer: Optimizer, group: Mapping[str, Any]) -> Iterator[SGDStep | AdamStep]:
+    """The steps of a group's parameters: with SGD, of those that have a momentum buffer and of the others."""
+    moving = [(p, optimizer.state.get(p, {})) for p in group["params"] if p.grad is not None]
+    if type(optimizer) is SGD:
+        buffered = [(p, buffer) for p, state in moving if (buffer := state.get("momentum_buffer")) is not None]
+        fresh = [p for p, state in moving if state.get("momentum_buffer") is None]
+        if buffered:
+            yield SGDStep([p for p, _ in buffered], [buffer for _, buffer in buffered], group)
+        if fresh:
+            yield SGDStep(fresh, None, group)
+    elif type(optimizer) in (Adam, AdamW):
+        decoupled = type(optimizer) is AdamW or group.get("decoupled_weight_decay", False)
+        yield AdamStep([p for p, _ in moving], [state for _, state in moving], group, decoupled)
+    else:
+        raise ValueError(
+            f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead "
+            "is not known; use one of the three"
+        )

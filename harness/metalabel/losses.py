@@ -5,8 +5,6 @@
 L is linear in Y. Therefore the label gradient needs first derivatives of the model only.
 """
 
-from typing import NamedTuple
-
 import torch
 from torch import Tensor
 from torch.nn import functional as F
@@ -19,19 +17,11 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
     return -(targets * F.log_softmax(logits, dim=-1)).sum() / len(logits)
 
 
-class LogitLoss(NamedTuple):
-    """The loss with what a backward pass through the network starts from; all detached."""
+def logit_loss(logits: Tensor, targets: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
+    """`soft_cross_entropy`, the log-probabilities, and the gradient at the logits, bit for bit autograd's.
 
-    loss: Tensor  # scalar, nats
-    log_p: Tensor  # [batch, classes]: log-probabilities, float32 or wider
-    logit_gradient: Tensor  # [batch, classes]: ∂L/∂f, in the logits' own dtype
-
-
-def logit_loss(logits: Tensor, targets: Tensor, name: str) -> LogitLoss:
-    """`soft_cross_entropy` and its gradient at the logits, bit for bit, in few calls and without a graph.
-
-    A small network spends much of a step in such calls. Half-precision logits are converted to float32 first. Raises
-    ValueError as `check_logits`.
+    In few calls and without a graph: a small network spends much of a step in such calls. Half-precision logits are
+    converted to float32 first; the gradient is in the logits' own dtype. Raises ValueError as `check_logits`.
     """
     check_logits(logits, targets, name)
     values = logits.detach()
@@ -40,7 +30,7 @@ def logit_loss(logits: Tensor, targets: Tensor, name: str) -> LogitLoss:
     log_p = torch.log_softmax(values, dim=-1)
     weights = targets.detach().to(values.dtype) * (-1.0 / len(values))
     gradient = log_softmax_gradient(weights, log_p)
-    return LogitLoss((weights * log_p).sum(), log_p, gradient.to(logits.dtype))
+    return (weights * log_p).sum(), log_p, gradient.to(logits.dtype)
 
 
 def check_logits(logits: object, targets: Tensor, name: str) -> None:

@@ -1,6 +1,6 @@
 """Context managers that change a model's parameters, buffers, gradients or random state, and restore them."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -28,28 +28,19 @@ def temporary_parameters(parameters: Sequence[Tensor], values: Sequence[Tensor])
         torch.clear_autocast_cache()
 
 
-def copy_buffers(model: nn.Module) -> dict[Tensor, Tensor]:
-    """A copy of each buffer's value, by buffer."""
-    return {buffer: buffer.clone() for buffer in model.buffers()}
-
-
 @contextmanager
-def temporary_buffers(model: nn.Module, values: dict[Tensor, Tensor] | None = None) -> Iterator[None]:
+def temporary_buffers(model: nn.Module, values: Mapping[Tensor, Tensor] | None = None) -> Iterator[None]:
     """Let passes inside the block update copies of the model's buffers, such as BatchNorm's running statistics.
 
     The copies start from `values`, by buffer, or from present values.
     """
-    own: list[tuple[dict[str, Tensor | None], str, Tensor]] = []
-    copies = {} if values is None else {buffer: value.clone() for buffer, value in values.items()}
+    start = values or {}
+    own = [(held, *item) for held in map(buffers, model.modules()) for item in held.items()]
+    copies = {buffer: start.get(buffer, buffer).clone() for _, _, buffer in own if buffer is not None}
     try:
-        for module in model.modules():
-            held = buffers(module)
-            for name, buffer in held.items():
-                if buffer is not None:
-                    own.append((held, name, buffer))
-                    if buffer not in copies:
-                        copies[buffer] = buffer.clone()
-                    held[name] = copies[buffer]
+        for held, name, buffer in own:
+            if buffer is not None:
+                held[name] = copies[buffer]
         yield
     finally:
         for held, name, buffer in own:
@@ -75,21 +66,24 @@ def random_devices(device: torch.device) -> list[torch.device]:
     return [device] if device.type == "cuda" else []
 
 
-class RandomState:
-    """Present state of the random generators of the CPU and of one device."""
+class PassReplay:
+    """The random state and the buffers of this moment, to repeat a pass that starts now."""
 
-    def __init__(self, device: torch.device) -> None:
-        self.cpu = torch.get_rng_state()
-        self.others = {other: torch.cuda.get_rng_state(other) for other in random_devices(device)}
+    def __init__(self, model: nn.Module, device: torch.device) -> None:
+        self.model = model
+        self.buffers = {buffer: buffer.clone() for buffer in model.buffers()}
+        self.cpu_state = torch.get_rng_state()
+        self.device_states = {other: torch.cuda.get_rng_state(other) for other in random_devices(device)}
 
     @contextmanager
-    def replay(self) -> Iterator[None]:
-        """Start the block from this state; after it, the generators are as they were before it."""
-        with torch.random.fork_rng(self.others):
-            torch.set_rng_state(self.cpu)
-            for device, state in self.others.items():
+    def start(self) -> Iterator[None]:
+        """Start the block from this state; after it, all is as it was before it."""
+        with torch.random.fork_rng(self.device_states), temporary_buffers(self.model, self.buffers):
+            torch.set_rng_state(self.cpu_state)
+            for device, state in self.device_states.items():
                 torch.cuda.set_rng_state(state, device)
-            yield
+            with eager_mode(self.model):
+                yield
 
 
 @contextmanager

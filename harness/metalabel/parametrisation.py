@@ -1,26 +1,12 @@
-"""Parametrisations of a soft label: the stored row, and how a label step moves it. All functions are rowwise."""
+"""Parametrisations of a soft label: what is stored of it, its *row*, and how a label step moves the row.
 
-from typing import Protocol
+`encode` and `decode` convert labels to rows and back. `step_direction` is what the rows step against, given ∂M/∂Y;
+`constrain` makes rows valid after a step. Labels, rows and gradients are `[rows, classes]`.
+"""
 
 from torch import Tensor
 
 from harness.metalabel.simplex import project_onto_simplex
-
-
-class Parametrisation(Protocol):
-    """A row is what is stored of one label; rows, labels and gradients are `[rows, classes]`.
-
-    `encode` and `decode` convert labels to rows and back. `step_direction` is what the rows step against, given ∂M/∂Y;
-    `constrain` makes rows valid after a step.
-    """
-
-    def encode(self, labels: Tensor) -> Tensor: ...
-
-    def decode(self, rows: Tensor) -> Tensor: ...
-
-    def step_direction(self, rows: Tensor, gradient: Tensor) -> Tensor: ...
-
-    def constrain(self, rows: Tensor) -> Tensor: ...
 
 
 class Simplex:
@@ -44,9 +30,7 @@ class Softmax:
     """The row z holds logits: y = softmax z, and ∂M/∂z = y ∘ (∂M/∂y - ⟨y, ∂M/∂y⟩).
 
     A label of exactly 0 has no finite logit, so labels are first mixed with `floor` of the uniform label.
-
-    Raises:
-        ValueError: `floor` is not in (0, 1).
+    ValueError if `floor` is not in (0, 1).
     """
 
     def __init__(self, floor: float = 0.01) -> None:
@@ -80,3 +64,6 @@ class ExponentiatedGradient(Softmax):
 
     def constrain(self, rows: Tensor) -> Tensor:
         return rows.log_softmax(dim=-1)  # the same labels, normalised
+
+
+Parametrisation = Simplex | Softmax

@@ -4,10 +4,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import SGD, Optimizer
 
-from harness.metalabel.checks import check_batch, check_finite, check_model, check_on_simplex, check_rate
-from harness.metalabel.gradients.estimators import EstimatorName, find_estimator
+from harness.metalabel.checks import check_finite, check_on_simplex, check_rate, check_step
+from harness.metalabel.gradients import ESTIMATORS, EstimatorName
 from harness.metalabel.gradients.passes import MetaStep, StepInputs
-from harness.metalabel.lookahead import make_lookahead
 from harness.metalabel.model_state import empty_gradients, random_devices, temporary_buffers
 
 
@@ -32,20 +31,19 @@ def meta_step(
         optimizer: SGD, Adam or AdamW of torch.
         inputs, labels: `[batch, ...]` with soft labels `[batch, classes]`.
         meta_inputs, meta_targets: `[meta_batch, ...]` with soft labels `[meta_batch, classes]`.
-        label_gradient: how the label gradient is computed (`gradients.estimators`).
+        label_gradient: how the label gradient is computed (`gradients`).
 
     Raises:
         ValueError: shapes that do not fit, class indices in place of soft labels, a model in eval mode, an optimiser
             without a known lookahead, or an operation that the estimator cannot differentiate (`NoForwardRule`).
     """
-    check_model(model)
-    check_batch("inputs", inputs, "labels", labels)
-    check_batch("meta_inputs", meta_inputs, "meta_targets", meta_targets)
-    estimate = find_estimator(label_gradient)
+    check_step(model, inputs, labels, meta_inputs, meta_targets)
+    if label_gradient not in ESTIMATORS:
+        raise ValueError(f"label_gradient: expected one of {', '.join(ESTIMATORS)}, got {label_gradient!r}")
     for group in optimizer.param_groups:
         for parameter in group["params"]:
             parameter.grad = None
-    return estimate(StepInputs(model, lambda: make_lookahead(optimizer), inputs, labels, meta_inputs, meta_targets))
+    return ESTIMATORS[label_gradient](StepInputs(model, optimizer, inputs, labels, meta_inputs, meta_targets))
 
 
 def compute_label_gradient(
@@ -68,15 +66,12 @@ def compute_label_gradient(
         ValueError: as `meta_step`, and for labels off the simplex, values that are not finite, and a rate that is not
             a positive number.
     """
-    check_model(model)
+    check_step(model, inputs, labels, meta_inputs, meta_targets)
     check_rate(lookahead_lr)
-    for name, x, labels_name, y in (
-        ("inputs", inputs, "labels", labels),
-        ("meta_inputs", meta_inputs, "meta_targets", meta_targets),
-    ):
-        check_batch(name, x, labels_name, y)
-        check_finite(name, x)
-        check_on_simplex(labels_name, y)
+    check_finite("inputs", inputs)
+    check_finite("meta_inputs", meta_inputs)
+    check_on_simplex("labels", labels)
+    check_on_simplex("meta_targets", meta_targets)
     weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
     with (
         torch.inference_mode(False),

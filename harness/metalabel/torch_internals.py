@@ -1,17 +1,8 @@
-"""Private names of torch. No other module of this package uses one.
+"""Private names of torch, checked with torch 2.11 and 2.14. No other module of this package uses one.
 
-Checked with torch 2.11 and 2.14. If a later torch changes one of them:
-
-    backward, gradients      TypeError from autograd's engine in every label step. `Tensor.backward` and
-                             `torch.autograd.grad` do the same, 20–25 µs a call slower: a tenth of a small step.
-    foreach_*                AttributeError at import. They are one kernel for a list of tensors, in place of a loop.
-    log_softmax_gradient     AttributeError or TypeError in every label step. It is a fused kernel.
-    AccumulateGrad           AttributeError at import. It is the class of the graph's leaf nodes.
-    saved, result_metadata   AttributeError that names the attribute, in models with that operation. The names are
-                             in torch's derivatives.yaml. An operation without its rule is slower only.
-    buffers, is_compiled     AttributeError in every label step. They are attributes of `nn.Module`.
-
-`tangent_rules` looks rules up by the names of graph nodes: a node under a new name loses its rule, hence is slower.
+If a later torch changes one, an AttributeError or TypeError names it, at import or in the first label step. What
+operations save is in torch's derivatives.yaml. `tangent_rules` looks rules up by the names of graph nodes: a node under
+a new name loses its rule, hence is slower.
 """
 
 from collections.abc import Sequence
@@ -24,10 +15,12 @@ Tensors = list[Tensor] | tuple[Tensor, ...]  # as `foreach_*` take them
 Node = Any  # a node of the autograd graph; torch does not export its classes
 AccumulateGrad: Any = torch._C._functions.AccumulateGrad
 
+# One kernel for a list of tensors
 foreach_add = torch._foreach_add
 foreach_mul = torch._foreach_mul
 foreach_neg = torch._foreach_neg
 
+# `Tensor.backward` and `torch.autograd.grad` without their 20–25 µs a call, a tenth of a small step
 _run_backward = torch.autograd.Variable._execution_engine.run_backward
 
 

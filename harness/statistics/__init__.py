@@ -11,7 +11,7 @@ Values are one number per seed, taken as independent and normal; an accuracy ove
 Paired values (two methods on the same seeds) enter as their differences. The package needs NumPy and SciPy alone.
 """
 
-from harness.statistics.best_of import Gain, gain_over_best
+from harness.statistics.best_of import gain_over_best
 from harness.statistics.estimate import Estimate, estimate_mean, p_value
 from harness.statistics.holm import holm
 from harness.statistics.mantel import MantelResult, mantel_test
@@ -23,7 +23,6 @@ __all__ = [
     "DecisionRule",
     "Estimate",
     "FixedSample",
-    "Gain",
     "MantelResult",
     "estimate_mean",
     "gain_over_best",

@@ -11,28 +11,19 @@ mean is the least of the m mean differences, which is biased against the method 
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 
-from harness.statistics.estimate import estimate_mean
+from harness.statistics.estimate import Estimate, estimate_mean
 from harness.statistics.sequential import DecisionRule
-
-
-@dataclass(frozen=True)
-class Gain:
-    """A gain with its interval, in the unit of the values; `n`, `mean` and `sd` are those of the least difference."""
-
-    best: int  # position of the other method with the least mean difference
-    n: int
-    mean: float
-    sd: float
-    low: float
-    high: float
 
 
 def gain_over_best(
     differences: Sequence[Sequence[float]], rule: DecisionRule, alpha: float, resolution: float = 0.0
-) -> Gain:
-    """The gain and its interval at confidence 1 - alpha; ValueError if there is no other method, or one shares no seed.
+) -> tuple[int, Estimate]:
+    """The position of the method with the least mean difference, and the gain at confidence 1 - alpha.
+
+    `n`, `mean` and `sd` of the gain are those of the least difference. ValueError if there is no other method, or one
+    shares no seed.
 
     Args:
         differences: for each of the m others, ours minus theirs on each seed that both have.
@@ -43,6 +34,5 @@ def gain_over_best(
     lower = [estimate_mean(values, rule, alpha, resolution) for values in differences]
     upper = [estimate_mean(values, rule, alpha / len(differences), resolution) for values in differences]
     best = min(range(len(lower)), key=lambda b: lower[b].mean)
-    least = lower[best]
     low, high = min(estimate.low for estimate in lower), min(estimate.high for estimate in upper)
-    return Gain(best, least.n, least.mean, least.sd, low, high)
+    return best, replace(lower[best], low=low, high=high)

@@ -30,8 +30,7 @@ from numpy.typing import NDArray
 from scipy.special import stdtrit
 from scipy.stats import rankdata
 
-Table = NDArray[np.float64]
-Pairs = tuple[NDArray[np.int64], NDArray[np.int64]]
+Array = NDArray[np.float64]
 
 PERMUTATIONS = 9_999  # of random ones, if there are more in all; the least p-value is then 1e-4
 MIN_INTERVAL_CLASSES = 4  # of three, two are left, whose one pair has no order
@@ -51,7 +50,7 @@ class MantelResult:
 
 
 def mantel_test(
-    a: Table, b: Table, seed: int, *, symmetric: bool = False, permutations: int = PERMUTATIONS, alpha: float = 0.05
+    a: Array, b: Array, seed: int, *, symmetric: bool = False, permutations: int = PERMUTATIONS, alpha: float = 0.05
 ) -> MantelResult:
     """Test the agreement of tables `a` and `b` `[C, C]`, whose diagonals are ignored.
 
@@ -66,61 +65,52 @@ def mantel_test(
     if a.ndim != 2 or a.shape[0] != a.shape[1] or a.shape != b.shape or len(a) < 3:
         raise ValueError(f"expected two tables [C, C] with C at least 3, got {list(a.shape)} and {list(b.shape)}")
     classes = len(a)
-    pairs = _pairs(classes, symmetric)
-    rho = _rank_correlation(a, b, pairs)
+    rows, columns = _pairs(classes, symmetric)
+    ranks = _ranks(a[rows, columns])
+    other_ranks = np.zeros_like(b)
+    other_ranks[rows, columns] = _ranks(b[rows, columns])
+    rho = float(ranks @ other_ranks[rows, columns])
     if math.isnan(rho):
-        return MantelResult(rho, math.nan, math.nan, math.nan, classes, len(pairs[0]))
-    low, high = _interval(a, b, rho, symmetric, alpha)
-    p_value = _p_value(a, b, rho, symmetric, permutations, np.random.default_rng(seed))
-    return MantelResult(rho, p_value, low, high, classes, len(pairs[0]))
-
-
-def _p_value(
-    a: Table, b: Table, rho: float, symmetric: bool, permutations: int, generator: np.random.Generator
-) -> float:
-    rows, columns = pairs = _pairs(len(a), symmetric)
-    fixed = _standardise(rankdata(a[pairs]))
-    ranks = np.zeros_like(b)
-    ranks[pairs] = _standardise(rankdata(b[pairs]))
+        return MantelResult(rho, math.nan, math.nan, math.nan, classes, len(rows))
     if symmetric:  # a permutation may map a pair i < j to j, i
-        ranks += ranks.T
-    orders: Iterable[Any] = (generator.permutation(len(a)) for _ in range(permutations))
-    exact = math.factorial(len(a)) <= permutations
+        other_ranks += other_ranks.T
+    generator = np.random.default_rng(seed)
+    orders: Iterable[Any] = (generator.permutation(classes) for _ in range(permutations))
+    exact = math.factorial(classes) <= permutations
     if exact:
-        orders = map(np.asarray, itertools.permutations(range(len(a))))
+        orders = map(np.asarray, itertools.permutations(range(classes)))
     # The tolerance is for sums in another order.
-    reached = [float(fixed @ ranks[order[rows], order[columns]]) >= rho - 1e-12 for order in orders]
-    return sum(reached) / len(reached) if exact else (1 + sum(reached)) / (1 + len(reached))
+    reached = [float(ranks @ other_ranks[order[rows], order[columns]]) >= rho - 1e-12 for order in orders]
+    p_value = sum(reached) / len(reached) if exact else (1 + sum(reached)) / (1 + len(reached))
+    return MantelResult(rho, p_value, *_interval(a, b, rho, symmetric, alpha), classes, len(rows))
 
 
-def _interval(a: Table, b: Table, rho: float, symmetric: bool, alpha: float) -> tuple[float, float]:
+def _interval(a: Array, b: Array, rho: float, symmetric: bool, alpha: float) -> tuple[float, float]:
     classes = len(a)
     if classes < MIN_INTERVAL_CLASSES:
         return -1.0, 1.0
     rows, columns = _pairs(classes - 1, symmetric)
-    others = [np.delete(np.arange(classes), left_out) for left_out in range(classes)]
-    z = np.array([_fisher_z(_rank_correlation(a, b, (rest[rows], rest[columns]))) for rest in others])
+    z = []
+    for left_out in range(classes):
+        others = np.delete(np.arange(classes), left_out)
+        pairs = others[rows], others[columns]
+        z.append(_fisher_z(float(_ranks(a[pairs]) @ _ranks(b[pairs]))))
     if np.isnan(z).any():  # without one class, a table is constant
         return -1.0, 1.0
-    spread = math.sqrt((classes - 1) / classes * float(((z - z.mean()) ** 2).sum()))
+    spread = math.sqrt((classes - 1) / classes * float(((np.array(z) - np.mean(z)) ** 2).sum()))
     half = -float(stdtrit(classes - 1, alpha / 2)) * spread
-    centre = _fisher_z(rho)
-    return math.tanh(centre - half), math.tanh(centre + half)
+    return math.tanh(_fisher_z(rho) - half), math.tanh(_fisher_z(rho) + half)
 
 
-def _pairs(classes: int, symmetric: bool) -> Pairs:
+def _pairs(classes: int, symmetric: bool) -> tuple[NDArray[np.intp], ...]:
     """Rows and columns of the pairs i ≠ j, or of those with i < j."""
-    rows, columns = np.triu_indices(classes, 1) if symmetric else np.nonzero(~np.eye(classes, dtype=bool))
-    return rows.astype(np.int64), columns.astype(np.int64)
+    return np.triu_indices(classes, 1) if symmetric else np.nonzero(~np.eye(classes, dtype=bool))
 
 
-def _rank_correlation(a: Table, b: Table, pairs: Pairs) -> float:
-    return float(_standardise(rankdata(a[pairs])) @ _standardise(rankdata(b[pairs])))
-
-
-def _standardise(x: Table) -> Table:
-    """`x` with mean 0 and length 1; NaN if all entries are equal."""
-    centred = x - x.mean()
+def _ranks(x: Array) -> Array:
+    """Ranks with mean 0 and length 1, so that a product is Spearman's correlation; NaN if all entries are equal."""
+    ranks = rankdata(x)
+    centred = ranks - ranks.mean()
     length = float(np.linalg.norm(centred))
     return centred / length if length > 0 else np.full_like(centred, math.nan)
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.metalabel import meta_step, soft_cross_entropy
-from harness.metalabel.lookahead import make_lookahead
+from harness.metalabel.lookahead import Lookahead
 
 from .problems import ESTIMATORS, EXACT, EXACT_ESTIMATORS, Problem, drawn, relative_error
 
@@ -65,7 +65,7 @@ def test_the_lookahead_is_the_step_that_the_optimiser_then_takes(
     problem = drawn(network, (4,), 3)
     optimizer = trained(problem, *choice, steps)
     meta_step(problem.model, optimizer, *problem.batches)
-    lookahead = make_lookahead(optimizer)
+    lookahead = Lookahead(optimizer)
     with torch.no_grad():
         places = lookahead.parameters_after([parameter.grad for parameter in lookahead.parameters])
     optimizer.step()

@@ -8,13 +8,13 @@ Autograd differentiates the training pass's own backward pass, whose graph it mu
 import torch
 from torch import Tensor
 
-from harness.metalabel.gradients.passes import MetaStep, StepInputs, gradient_scale, run_meta_pass
+from harness.metalabel.gradients.passes import MetaStep, StepInputs, run_meta_pass
+from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import check_logits, soft_cross_entropy
 from harness.metalabel.model_state import eager_mode
 
 
 def double_backward(step: StepInputs) -> MetaStep:
-    """`GradientEstimator` by double backward."""
     with torch.enable_grad():
         weights = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
         with eager_mode(step.model):
@@ -31,9 +31,9 @@ def double_backward(step: StepInputs) -> MetaStep:
                 gradients[weight] = gradient if weight.grad is None else weight.grad + gradient
                 weight.grad = gradients[weight].detach().clone()
 
-        lookahead = step.make_lookahead()
+        lookahead = Lookahead(step.optimizer)
         values = lookahead.parameters_after([gradients[parameter] for parameter in lookahead.parameters])
     meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, [value.detach() for value in values])
     pairs = [(value, v) for value, v in zip(values, meta_gradient, strict=True) if value.grad_fn is not None]
     (gradient,) = torch.autograd.grad([value for value, _ in pairs], labels, [v for _, v in pairs])
-    return MetaStep(loss.detach(), logits.detach(), meta_loss, gradient, gradient_scale(len(logits), lookahead))
+    return MetaStep(loss.detach(), logits.detach(), meta_loss, gradient, lookahead.gradient_scale(len(logits)))

@@ -13,18 +13,11 @@ detaches a tensor, or has a straight-through gradient.
 import torch
 
 from harness.metalabel.gradients.passes import MetaStep, StepInputs, run_passes
-from harness.metalabel.model_state import (
-    RandomState,
-    copy_buffers,
-    eager_mode,
-    temporary_buffers,
-    temporary_parameters,
-)
+from harness.metalabel.model_state import PassReplay, temporary_parameters
 
 
 def finite_difference(step: StepInputs) -> MetaStep:
-    """`GradientEstimator` by a central difference."""
-    start, buffers = RandomState(step.inputs.device), copy_buffers(step.model)
+    replay = PassReplay(step.model, step.inputs.device)
     passes = run_passes(step, keep_graph=False)
     parameters, log_p = passes.lookahead.parameters, passes.log_p
     with torch.no_grad():
@@ -36,13 +29,9 @@ def finite_difference(step: StepInputs) -> MetaStep:
         sides = []
         for signed in (epsilon, -epsilon):
             values = [p.add(d, alpha=signed) for p, d in zip(parameters, passes.direction, strict=True)]
-            with (
-                start.replay(),
-                temporary_parameters(parameters, values),
-                temporary_buffers(step.model, buffers),
-                eager_mode(step.model),
-                torch.autocast(step.inputs.device.type, enabled=False),  # bfloat16 would round the difference away
-            ):
+            # bfloat16 would round the difference away
+            no_autocast = torch.autocast(step.inputs.device.type, enabled=False)
+            with replay.start(), temporary_parameters(parameters, values), no_autocast:
                 sides.append(torch.log_softmax(step.model(step.inputs).to(log_p.dtype), dim=-1))
         gradient = (sides[0] - sides[1]) * (passes.lookahead.rate / len(log_p) / (2 * epsilon))
     return passes.meta_step(gradient)

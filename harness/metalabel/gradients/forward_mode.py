@@ -17,20 +17,18 @@ from torch import Tensor
 
 from harness.metalabel.gradients.passes import MetaStep, Passes, StepInputs, run_passes
 from harness.metalabel.gradients.pushforward import pushforward
-from harness.metalabel.model_state import RandomState, copy_buffers, eager_mode, temporary_buffers
+from harness.metalabel.model_state import PassReplay
 
 
 def forward(step: StepInputs) -> MetaStep:
-    """`GradientEstimator` on the training pass's own graph."""
     passes = run_passes(step, keep_graph=True)
     return _meta_step(passes, passes.logits)
 
 
 def forward_recompute(step: StepInputs) -> MetaStep:
-    """`GradientEstimator` on a graph recorded again."""
-    start, buffers = RandomState(step.inputs.device), copy_buffers(step.model)
+    replay = PassReplay(step.model, step.inputs.device)
     passes = run_passes(step, keep_graph=False)
-    with start.replay(), temporary_buffers(step.model, buffers), eager_mode(step.model), torch.enable_grad():
+    with replay.start(), torch.enable_grad():
         logits = step.model(step.inputs)
     return _meta_step(passes, logits)
 

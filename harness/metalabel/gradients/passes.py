@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import logit_loss
@@ -17,8 +18,8 @@ from harness.metalabel.torch_internals import Tensors, backward, gradients
 class StepInputs:
     """Inputs of one meta-step. Labels and targets are soft, floating, one row per input."""
 
-    model: nn.Module  # in train mode, parameters without gradients
-    make_lookahead: Callable[[], Lookahead]  # the optimiser's next step, once `.grad` is filled
+    model: nn.Module  # in train mode
+    optimizer: Optimizer  # its parameters have no gradients
     inputs: Tensor  # [batch, ...]
     labels: Tensor  # [batch, classes]
     meta_inputs: Tensor  # [meta_batch, ...]
@@ -38,8 +39,8 @@ class MetaStep(NamedTuple):
 GradientEstimator = Callable[[StepInputs], MetaStep]
 """Computes the label gradient of a step.
 
-It fills `.grad` with ∇θ L as `loss.backward()` would, then calls `make_lookahead`. It leaves the parameters at θ, and
-the buffers as the training pass alone updates them.
+It fills `.grad` with ∇θ L as `loss.backward()` would, leaves the parameters at θ, and the buffers as the training pass
+alone updates them.
 """
 
 
@@ -55,8 +56,8 @@ class Passes(NamedTuple):
 
     def meta_step(self, gradient: Tensor) -> MetaStep:
         """The step's results with this label gradient `[batch, classes]`."""
-        logits = self.logits.detach()
-        return MetaStep(self.loss, logits, self.meta_loss, gradient, gradient_scale(len(logits), self.lookahead))
+        scale = self.lookahead.gradient_scale(len(gradient))
+        return MetaStep(self.loss, self.logits.detach(), self.meta_loss, gradient, scale)
 
 
 def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
@@ -68,7 +69,7 @@ def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
     if not keep_graph:
         logits = logits.detach()
 
-    lookahead = step.make_lookahead()
+    lookahead = Lookahead(step.optimizer)
     fresh = [parameter.grad for parameter in lookahead.parameters if parameter.grad is not None]
     with torch.no_grad():
         meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, lookahead.parameters_after(fresh))
@@ -85,8 +86,3 @@ def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tup
         logits = step.model(step.meta_inputs)
         loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
         return loss, gradients(logits, logit_gradient, parameters)
-
-
-def gradient_scale(batch: int, lookahead: Lookahead) -> float:
-    """B/s, or 0 for a lookahead that does not move."""
-    return batch / lookahead.rate if lookahead.rate else 0.0

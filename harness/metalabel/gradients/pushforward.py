@@ -24,14 +24,8 @@ Edges = tuple[tuple[Node | None, int], ...]
 def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     """The tangent of `output` when each leaf moves along its entry of `tangents`, and other leaves do not move.
 
-    `output` must still hold its graph: an earlier backward pass needs `retain_graph=True`.
-
-    Args:
-        output: of any shape.
-        tangents: by leaf, of the leaf's shape.
-
-    Raises:
-        NoForwardRule: an operation has neither a rule nor a differentiable backward formula.
+    `output` must still hold its graph: an earlier backward pass needs `retain_graph=True`. Raises NoForwardRule if an
+    operation has neither a rule nor a differentiable backward formula.
     """
     root = output.grad_fn
     if root is None:
@@ -75,7 +69,7 @@ def _topological_order(root: Node) -> tuple[list[tuple[Node, Edges]], dict[Node,
 
 def _push_through(node: Node, arguments: Sequence[Tangent]) -> Sequence[Tangent]:
     """The tangents of an operation's results, given those of its arguments."""
-    if not any(tangent is not None for tangent in arguments):
+    if all(tangent is None for tangent in arguments):
         return (None,) * len(result_metadata(node))
     rule = RULES.get(type(node).__name__)
     return _transpose_backward(node, arguments) if rule is None else (rule(node, arguments),)

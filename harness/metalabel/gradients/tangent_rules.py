@@ -13,6 +13,8 @@ Operations without a rule take the general, slower path of `pushforward`.
 """
 
 from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -23,7 +25,8 @@ from harness.metalabel.torch_internals import Node, result_metadata, saved, save
 aten = torch.ops.aten
 
 Tangent = Tensor | None  # None stands for zero
-TangentRule = Callable[[Node, Sequence[Tangent]], Tangent]
+Tangents = Sequence[Any]  # of a node's arguments: tensors, or None
+TangentRule = Callable[[Node, Tangents], Tangent]
 
 
 class NoForwardRule(ValueError):
@@ -36,13 +39,23 @@ def _add_tangents(first: Tangent, second: Tangent) -> Tangent:
     return first + second
 
 
+def _product_rule(
+    multiply: Callable[..., Tensor], first: Any, second: Any, first_tangent: Tangent, second_tangent: Tangent
+) -> Tangent:
+    """The tangent of a bilinear `multiply(first, second)`."""
+    return _add_tangents(
+        None if first_tangent is None else multiply(first_tangent, second),
+        None if second_tangent is None else multiply(first, second_tangent),
+    )
+
+
 def _as_result(node: Node, tangent: Tangent) -> Tangent:
     """The tangent in the result's shape and dtype, for an argument that was broadcast or promoted."""
     result = result_metadata(node)[0]
     return None if tangent is None else tangent.to(result.dtype).expand(result.shape)
 
 
-def _addmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+def _addmm(node: Node, tangents: Tangents) -> Tangent:
     """β b + α x w: the sum β ḃ + α ẋ w + α x ẇ, each product added as it is made."""
     bias, left, right = tangents
     alpha, beta = saved(node, "alpha", "beta")
@@ -54,24 +67,19 @@ def _addmm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
             total = torch.mm(a, b) if alpha == 1 else torch.mm(a, b) * alpha
         else:
             total = torch.addmm(total, a, b, alpha=alpha)
-    return _as_result(node, total) if total is bias else total
+    return _as_result(node, total)
 
 
-def _product(multiply: Callable[..., Tensor], add_product: Callable[..., Tensor]) -> TangentRule:
+def _matmul(node: Node, tangents: Tangents, add_product: Callable[..., Tensor]) -> Any:
     """x w: ẋ w + x ẇ; `add_product` adds a product to its first argument in place."""
-
-    def rule(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-        left, right = tangents
-        total = None if right is None else multiply(saved(node, "self"), right)
-        if left is None:
-            return total
-        mat2 = saved(node, "mat2")
-        return multiply(left, mat2) if total is None else add_product(total, left, mat2)
-
-    return rule
+    left, right = tangents
+    if right is None:
+        return left @ saved(node, "mat2")
+    total = saved(node, "self") @ right
+    return total if left is None else add_product(total, left, saved(node, "mat2"))
 
 
-def _convolution(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+def _convolution(node: Node, tangents: Tangents) -> Tangent:
     image, weight, bias = tangents
     form = saved(node, "stride", "padding", "dilation", "transposed", "output_padding", "groups")
     total: Tangent = None
@@ -85,7 +93,7 @@ def _convolution(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return through if total is None else through.add_(total)
 
 
-def _batch_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+def _batch_norm(node: Node, tangents: Tangents) -> Tangent:
     """y = γ x̂ + β with x̂ = r(x - m), m and r the batch's mean and inverse deviation:
 
         ẏ = γ r (ẋ - ⟨ẋ⟩ - x̂ ⟨x̂ ẋ⟩) + γ̇ x̂ + β̇  =  a ẋ + (k r) (x - m) + c,
@@ -120,7 +128,7 @@ def _batch_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return rest.addcmul_(tangent, scale.to(rest.dtype).view(1, -1, *[1] * (x.dim() - 2)))
 
 
-def _layer_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+def _layer_norm(node: Node, tangents: Tangents) -> Tangent:
     """ẏ = γ S ẋ + γ̇ x̂ + β̇; S is symmetric, so the backward kernel without a weight applies it."""
     tangent, weight_tangent, bias_tangent = tangents
     x, weight, shape = saved(node, "input", "weight", "normalized_shape")
@@ -136,29 +144,20 @@ def _layer_norm(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     return _add_tangents(total, bias_tangent)
 
 
-def _sum(sign: int) -> TangentRule:
+def _add(node: Node, tangents: Tangents, sign: int = 1) -> Tangent:
     """x ± α y: ẋ ± α ẏ."""
-
-    def rule(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-        first, second = tangents
-        factor = sign * saved(node, "alpha")
-        if second is not None and factor != 1:
-            second = second * factor
-        return _as_result(node, _add_tangents(first, second))
-
-    return rule
-
-
-def _mul(node: Node, tangents: Sequence[Tangent]) -> Tangent:
     first, second = tangents
-    total = _add_tangents(
-        None if first is None else first * saved(node, "other"),
-        None if second is None else saved(node, "self") * second,
-    )
-    return _as_result(node, total)
+    factor = sign * saved(node, "alpha")
+    if second is not None and factor != 1:
+        second = second * factor
+    return _as_result(node, _add_tangents(first, second))
 
 
-def _attention(node: Node, tangents: Sequence[Tangent]) -> Tangent:
+def _mul(node: Node, tangents: Tangents) -> Tangent:
+    return _as_result(node, _product_rule(torch.mul, *saved(node, "self", "other"), *tangents))
+
+
+def _attention(node: Node, tangents: Tangents) -> Tangent:
     """o = P v with P = softmax(S), S = c q kᵀ + mask: ȯ = Ṗ v + P v̇ with Ṗ = P ∘ (Ṡ - ⟨P, Ṡ⟩).
 
     The fused kernels save no P, and have no differentiable backward formula: P is computed again.
@@ -176,7 +175,11 @@ def _attention(node: Node, tangents: Sequence[Tangent]) -> Tangent:
             for heads in (key, value, key_tangent, value_tangent)
         )
     scale = query.shape[-1] ** -0.5 if saved(node, "scale") is None else saved(node, "scale")
-    scores = query @ key.mT * scale
+
+    def score(query: Tensor, key: Tensor) -> Any:
+        return query @ key.mT * scale
+
+    scores = score(query, key)
     for name in ("attn_mask", "attn_bias"):
         if (mask := saved_or_none(node, name)) is not None:
             scores = scores + mask
@@ -184,54 +187,40 @@ def _attention(node: Node, tangents: Sequence[Tangent]) -> Tangent:
         later = torch.ones(scores.shape[-2:], dtype=torch.bool, device=scores.device).triu(1)
         scores = scores.masked_fill(later, float("-inf"))
     weights = scores.softmax(dim=-1)
-    score_tangent = _add_tangents(
-        None if query_tangent is None else query_tangent @ key.mT * scale,
-        None if key_tangent is None else query @ key_tangent.mT * scale,
-    )
-    total = None if value_tangent is None else weights @ value_tangent
-    if score_tangent is None:
-        return total
-    weight_tangents = weights * (score_tangent - (weights * score_tangent).sum(dim=-1, keepdim=True))
-    return _add_tangents(weight_tangents @ value, total)
+    tangent = _product_rule(score, query, key, query_tangent, key_tangent)
+    if tangent is not None:
+        tangent = weights * (tangent - (weights * tangent).sum(dim=-1, keepdim=True))
+    return _product_rule(torch.matmul, weights, value, tangent, value_tangent)
 
 
-def _max_pool(node: Node, tangent: Tensor) -> Tensor:
+def _max_pool(node: Node, tangents: Tangents) -> Any:
     chosen = saved(node, "result1")
-    return tangent.flatten(-2).gather(-1, chosen.flatten(-2)).view_as(chosen)
+    return tangents[0].flatten(-2).gather(-1, chosen.flatten(-2)).view_as(chosen)
 
 
-def _signed(dims: Sequence[int]) -> list[int]:
-    """Negative dimensions are saved as unsigned 64-bit numbers."""
-    return [dim - (1 << 64) if dim >= 1 << 63 else dim for dim in dims]
-
-
-def _mean(node: Node, tangent: Tensor) -> Tensor:
-    return tangent.mean(_signed(saved(node, "dim")), keepdim=saved(node, "keepdim"))
-
-
-def _sum_over(node: Node, tangent: Tensor) -> Tensor:
-    return tangent.sum(_signed(saved(node, "dim")), keepdim=saved(node, "keepdim"))
-
-
-def _average_pool(node: Node, tangent: Tensor) -> Tensor:
+def _average_pool(node: Node, tangents: Tangents) -> Tangent:
     names = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
-    return F.avg_pool2d(tangent, *saved(node, *names))
+    return F.avg_pool2d(tangents[0], *saved(node, *names))
 
 
-def _unary(formula: Callable[[Node, Tensor], Tensor]) -> TangentRule:
-    """The rule of an operation with one argument."""
-
-    def rule(node: Node, tangents: Sequence[Tangent]) -> Tangent:
-        (tangent,) = tangents
-        assert tangent is not None
-        return formula(node, tangent)
+def _reduction(reduce: Callable[..., Tensor]) -> TangentRule:
+    def rule(node: Node, tangents: Tangents) -> Tangent:
+        dims, keepdim = saved(node, "dim", "keepdim")
+        # Negative dimensions are saved as unsigned 64-bit numbers.
+        return reduce(tangents[0], [dim - (1 << 64) if dim >= 1 << 63 else dim for dim in dims], keepdim=keepdim)
 
     return rule
 
 
-_reshape = _unary(lambda node, tangent: tangent.reshape(result_metadata(node)[0].shape))
-_diagonal = _unary(lambda node, tangent: node(tangent))
-_RESHAPES = "View", "UnsafeView", "ReshapeAlias"
+def _reshape(node: Node, tangents: Tangents) -> Any:
+    return tangents[0].reshape(result_metadata(node)[0].shape)
+
+
+def _diagonal(node: Node, tangents: Tangents) -> Any:
+    return node(tangents[0])
+
+
+_RESHAPES = ("View", "UnsafeView", "ReshapeAlias", "Unsqueeze")
 _DIAGONALS = (
     *("Relu", "Threshold", "LeakyRelu", "Elu", "Gelu", "Silu", "Mish", "Softplus", "Hardtanh", "Hardswish"),
     *("Hardsigmoid", "Sigmoid", "Tanh", "NativeDropout"),
@@ -239,27 +228,26 @@ _DIAGONALS = (
 
 RULES: dict[str, TangentRule] = {
     "AddmmBackward0": _addmm,
-    "MmBackward0": _product(torch.mm, Tensor.addmm_),
-    "BmmBackward0": _product(torch.bmm, Tensor.baddbmm_),
+    "MmBackward0": partial(_matmul, add_product=Tensor.addmm_),
+    "BmmBackward0": partial(_matmul, add_product=Tensor.baddbmm_),
     "ConvolutionBackward0": _convolution,
     "NativeBatchNormBackward0": _batch_norm,
     "CudnnBatchNormBackward0": _batch_norm,
     "NativeLayerNormBackward0": _layer_norm,
-    "AddBackward0": _sum(1),
-    "SubBackward0": _sum(-1),
+    "AddBackward0": _add,
+    "SubBackward0": partial(_add, sign=-1),
     "MulBackward0": _mul,
     "ScaledDotProductFlashAttentionForCpuBackward0": _attention,
     "ScaledDotProductFlashAttentionBackward0": _attention,
     "ScaledDotProductEfficientAttentionBackward0": _attention,
-    "MaxPool2DWithIndicesBackward0": _unary(_max_pool),
-    "AvgPool2DBackward0": _unary(_average_pool),
-    "MeanBackward1": _unary(_mean),
-    "SumBackward1": _unary(_sum_over),
-    "TBackward0": _unary(lambda node, tangent: tangent.t()),
-    "CloneBackward0": _unary(lambda node, tangent: tangent),
-    "ToCopyBackward0": _unary(lambda node, tangent: tangent.to(result_metadata(node)[0].dtype)),
+    "MaxPool2DWithIndicesBackward0": _max_pool,
+    "AvgPool2DBackward0": _average_pool,
+    "MeanBackward1": _reduction(torch.mean),
+    "SumBackward1": _reduction(torch.sum),
+    "TBackward0": lambda node, tangents: tangents[0].t(),
+    "CloneBackward0": lambda node, tangents: tangents[0],
+    "ToCopyBackward0": lambda node, tangents: _as_result(node, tangents[0]),
     "SqueezeBackward1": _reshape,
-    "UnsqueezeBackward0": _reshape,
     **{f"{name}Backward0": _reshape for name in _RESHAPES},
     **{f"{name}Backward0": _diagonal for name in _DIAGONALS},
 }
