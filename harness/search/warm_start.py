@@ -144,7 +144,7 @@ def _points(
             if not parameter.contains(value):
                 range_ = describe_range(parameter)
                 left_out.append(f"{name} {setting(value)} of {record.name} is not in {range_}: left to be suggested")
-            elif parameter.may_be_active(point):
+            elif parameter.is_active(point):
                 point[name] = int(value) if isinstance(parameter, IntParameter) else value
         if point and point not in points:
             points.append(point)

@@ -1,8 +1,7 @@
 """Constraints: comparisons of arithmetic over settings and metrics, such as `epochs * batch_size <= 4096`.
 
-A constraint is parsed into Python's syntax tree and evaluated by the rules below, without `eval`. The result is the
-violation that Optuna expects: a − b for a ≤ b, which is satisfied up to 0. The violation of a chain a ≤ b ≤ c is the
-largest of its links.
+A constraint is parsed into Python's syntax tree, and that into functions by the rules below, without `eval`. The result
+is the violation that Optuna expects: a − b for a ≤ b, which is satisfied up to 0; of a chain a ≤ b ≤ c the largest one.
 
     comparison   sum (< | <= | > | >=) sum …
     sum          numbers, names, + - * / **, ( ), and abs, min, max, log, exp, sqrt of them
@@ -29,15 +28,19 @@ NAMES = tuple(dict.fromkeys([*_NUMERIC_SETTINGS, *METRICS]))
 
 MAX_LENGTH = 200  # characters; it also limits the nesting
 
-_BINARY: dict[type[ast.operator], Callable[[float, float], float]] = {
+Values = Mapping[str, float]
+Term = Callable[[Values], float]
+
+_OPERATORS: dict[type[ast.AST], Callable[..., float]] = {
     ast.Add: operator.add,
     ast.Sub: operator.sub,
     ast.Mult: operator.mul,
     ast.Div: operator.truediv,
     ast.Pow: math.pow,  # of floats, and so bounded: 9 ** 9 ** 9 overflows at once
+    ast.USub: operator.neg,
+    ast.UAdd: operator.pos,
 }
-_UNARY: dict[type[ast.unaryop], Callable[[float], float]] = {ast.USub: operator.neg, ast.UAdd: operator.pos}
-_CALLS: dict[str, tuple[Callable[..., float], int | None]] = {
+_FUNCTIONS: dict[str, tuple[Callable[..., float], int | None]] = {
     "abs": (abs, 1),
     "min": (min, None),
     "max": (max, None),
@@ -45,8 +48,6 @@ _CALLS: dict[str, tuple[Callable[..., float], int | None]] = {
     "exp": (math.exp, 1),
     "sqrt": (math.sqrt, 1),
 }
-_AT_MOST = (ast.Lt, ast.LtE)
-_STRICT = (ast.Lt, ast.Gt)
 
 
 class Constraint(RootModel[str]):
@@ -61,114 +62,84 @@ class Constraint(RootModel[str]):
     @field_validator("root")
     @classmethod
     def _check_syntax(cls, text: str) -> str:
-        try:
-            tree = _parse(text)
-        except (SyntaxError, ValueError, RecursionError, MemoryError):
-            raise invalid("a comparison", quote(text), "write one such as lr * label_lr <= 1.0") from None
-        _check(tree)
-        if not _names(tree):
-            raise invalid("a comparison of settings or metrics", "no name", "name one") from None
+        if not _parse(text)[0]:
+            raise invalid("a comparison of settings or metrics", "no name", "name one")
         return text
 
     @property
     def names(self) -> frozenset[str]:
         """Settings and metrics in the constraint."""
-        return _names(_parse(self.root))
+        return _parse(self.root)[0]
 
-    def violation(self, values: Mapping[str, float]) -> float:
+    def violation(self, values: Values) -> float:
         """Violation by `values`: at most 0 if satisfied, infinite if undefined (such as 1 / 0).
 
         Raises:
             KeyError: a name of the constraint is not among `values`.
         """
-        comparison = _parse(self.root)
+        _, links = _parse(self.root)
         try:
-            sides = [_evaluate(side, values) for side in (comparison.left, *comparison.comparators)]
+            gaps = [link(values) for link in links]
         except (ArithmeticError, ValueError):
             return math.inf
-        links = zip(comparison.ops, sides, sides[1:], strict=False)
-        worst = max(_link(comparator, left, right) for comparator, left, right in links)
-        return worst if not math.isnan(worst) else math.inf
+        return math.inf if any(map(math.isnan, gaps)) else max(gaps)
 
     def __str__(self) -> str:
         return self.root
 
 
 @lru_cache(maxsize=128)
-def _parse(text: str) -> ast.Compare:
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # of Python, about odd code
-        body = ast.parse(text.strip(), mode="eval").body
-    if not isinstance(body, ast.Compare):
-        raise SyntaxError("no comparison")
-    return body
+def _parse(text: str) -> tuple[frozenset[str], list[Term]]:
+    """Names in a constraint, and the violation of each link of its chain: a − b for a ≤ b."""
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of Python, about odd code
+            tree = ast.parse(text.strip(), mode="eval").body
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        tree = None
+    if not isinstance(tree, ast.Compare):
+        raise invalid("a comparison", quote(text), "write one such as lr * label_lr <= 1.0")
+    sides = [_term(side) for side in (tree.left, *tree.comparators)]
+    links = [_link(*link) for link in zip(tree.ops, sides, sides[1:], strict=False)]
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in NAMES), links
 
 
-def _names(tree: ast.AST) -> frozenset[str]:
-    called = {id(node.func) for node in ast.walk(tree) if isinstance(node, ast.Call)}
-    return frozenset(n.id for n in ast.walk(tree) if isinstance(n, ast.Name) and id(n) not in called)
+def _link(comparator: ast.cmpop, left: Term, right: Term) -> Term:
+    if not isinstance(comparator, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
+        raise invalid("<, <=, > or >=", "another comparison", "compare with one of these")
+    if isinstance(comparator, ast.Gt | ast.GtE):
+        left, right = right, left
+    if isinstance(comparator, ast.LtE | ast.GtE):
+        return lambda values: left(values) - right(values)
+    return lambda values: left(values) - right(values) or sys.float_info.min  # equality violates a strict one
 
 
-def _check(tree: ast.Compare) -> None:
-    """Raise an error unless `_evaluate` supports every node."""
-    for comparator in tree.ops:
-        if not isinstance(comparator, ast.Lt | ast.LtE | ast.Gt | ast.GtE):
-            raise invalid("<, <=, > or >=", "another comparison", "compare with one of these")
-    for side in (tree.left, *tree.comparators):
-        _check_operand(side)
-
-
-def _check_operand(node: ast.expr) -> None:
+def _term(node: ast.expr) -> Term:
+    """The function of the values that a part of a comparison stands for."""
     match node:
         case ast.Constant(value=bool() | str() | bytes() | complex() | None):
             raise invalid("numbers and names", quote(ast.unparse(node)), "write a number")
         case ast.Constant(value=int() | float() as number):
-            if not math.isfinite(_finite(number)):
+            if not abs(number) <= sys.float_info.max:
                 raise invalid("numbers that a float can hold", "a larger one", "write a smaller number")
+            return lambda values: float(number)
         case ast.Name(id=name):
             if name not in NAMES:
                 raise invalid("a setting that is a number, or a metric", short(name), nearest(name, NAMES))
-        case ast.BinOp(op=op) if type(op) in _BINARY:
-            _check_operand(node.left)
-            _check_operand(node.right)
-        case ast.UnaryOp(op=op) if type(op) in _UNARY:
-            _check_operand(node.operand)
-        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _CALLS:
-            arity = _CALLS[name][1]
+            return lambda values: float(values[name])
+        case ast.BinOp(op=op) if type(op) in _OPERATORS:
+            return _call(_OPERATORS[type(op)], node.left, node.right)
+        case ast.UnaryOp(op=op) if type(op) in _OPERATORS:
+            return _call(_OPERATORS[type(op)], node.operand)
+        case ast.Call(func=ast.Name(id=name), args=args, keywords=[]) if name in _FUNCTIONS:
+            function, arity = _FUNCTIONS[name]
             if not args or (arity is not None and len(args) != arity):
                 raise invalid(f"{arity or 'one or more'} numbers for {name}", str(len(args)), "pass that many")
-            for argument in args:
-                _check_operand(argument)
-        case _:
-            known = f"numbers, names, + - * / ** and {', '.join(_CALLS)}"
-            raise invalid(known, quote(ast.unparse(node)), "write it with these")
+            return _call(function, *args)
+    known = f"numbers, names, + - * / ** and {', '.join(_FUNCTIONS)}"
+    raise invalid(known, quote(ast.unparse(node)), "write it with these")
 
 
-def _finite(number: float) -> float:
-    try:
-        return float(number)
-    except OverflowError:
-        return math.inf
-
-
-def _evaluate(node: ast.expr, values: Mapping[str, float]) -> float:
-    match node:
-        case ast.Constant(value=int() | float() as number):
-            return float(number)
-        case ast.Name(id=name):
-            return float(values[name])
-        case ast.BinOp():
-            return _BINARY[type(node.op)](_evaluate(node.left, values), _evaluate(node.right, values))
-        case ast.UnaryOp():
-            return _UNARY[type(node.op)](_evaluate(node.operand, values))
-        case ast.Call(func=ast.Name(id=name)):
-            return _CALLS[name][0](*(_evaluate(argument, values) for argument in node.args))
-    raise TypeError(ast.dump(node))  # excluded by _check
-
-
-def _link(comparator: ast.cmpop, left: float, right: float) -> float:
-    """Violation of one comparison: a − b for a ≤ b, b − a for a ≥ b; a strict one is violated by equality too."""
-    gap = left - right if isinstance(comparator, _AT_MOST) else right - left
-    if math.isnan(gap):  # max would lose it
-        return math.inf
-    return sys.float_info.min if gap == 0 and isinstance(comparator, _STRICT) else gap
+def _call(function: Callable[..., float], *arguments: ast.expr) -> Term:
+    terms = [_term(argument) for argument in arguments]
+    return lambda values: function(*(term(values) for term in terms))

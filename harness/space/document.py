@@ -3,15 +3,12 @@
 The JSON schema and the reference page are generated from these types. `harness.space.resolve` makes arms of a document.
 """
 
-from collections.abc import Iterator
 from typing import Annotated, Literal, Self
 
 from pydantic import BeforeValidator, Field, ValidationInfo, field_validator, model_validator
-from pydantic_core import PydanticCustomError
 
 from harness.space.base import Count, FrozenModel, Natural, Positive
 from harness.space.constraints import Constraint
-from harness.space.errors.problems import KeyPath
 from harness.space.errors.validation import invalid, raise_all
 from harness.space.settings import Parameters, Settings
 from harness.space.strategies import Pruner, Sampler, SuccessiveHalving, Tpe
@@ -199,30 +196,3 @@ class Document(FrozenModel):
         default=(), description="comparisons of settings and metrics that a trial has to satisfy"
     )
     search: Search = Field(default=Search(), description="budget, strategy and resources of the search")
-
-    @field_validator("objective")
-    @classmethod
-    def _check_objective(cls, objective: Objective) -> Objective:
-        raise_all(_main_metric_errors(objective, ("metric",)))
-        return objective
-
-    @field_validator("objectives")
-    @classmethod
-    def _check_objectives(cls, objectives: tuple[Objective, ...]) -> tuple[Objective, ...]:
-        if len(objectives) < 2:
-            got = "one" if objectives else "none"
-            raise invalid("two objectives or more", got, "write objective: {metric: …}")
-        metrics = [objective.metric for objective in objectives]
-        repeated = [
-            ((position, "metric"), invalid("each metric once", f"{metric} again", "remove one of the two"))
-            for position, metric in enumerate(metrics)
-            if metric in metrics[:position]
-        ]
-        raise_all([*_main_metric_errors(objectives[0], (0, "metric")), *repeated])
-        return objectives
-
-
-def _main_metric_errors(objective: Objective, path: KeyPath) -> Iterator[tuple[KeyPath, PydanticCustomError]]:
-    if objective.metric not in MAIN_METRICS:
-        remedy = "write one of these first and this one second, under objectives"
-        yield path, invalid(" or ".join(MAIN_METRICS), objective.metric, remedy)

@@ -33,41 +33,39 @@ def schema() -> str:
 
 def page() -> str:
     """Generate the tables of the reference page; the text around them is that of `docs/space.md`."""
-    return re.sub(
-        r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)", _generated, (ROOT / PAGE_FILE).read_text(), flags=re.DOTALL
-    )
+    return re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)", _part, (ROOT / PAGE_FILE).read_text(), flags=re.DOTALL)
 
 
-def _generated(part: re.Match[str]) -> str:
-    begin, name, end = part.groups()
+def _part(marked: re.Match[str]) -> str:
+    begin, name, end = marked.groups()
     if name == "names":
-        return begin + ", ".join(f"`{name}`" for name in NAMES) + "\n" + end
+        return begin + ", ".join(f"`{name}`" for name in NAMES) + f"\n{end}"
     node = _document() if name == "Document" else _document()["$defs"][name]
-    prose = "" if name == "Document" else _prose(node)
-    return begin + "\n\n".join(filter(None, (prose, _table(node)))) + "\n" + end
+    kind, text = _type(node), " ".join(node.get("description", "").split())
+    parts = (f"### {kind}" if kind else "", "" if name == "Document" else text, _table(node))
+    return begin + "\n\n".join(filter(None, parts)) + f"\n{end}"
+
+
+def _type(node: Schema) -> str | None:
+    """Value of `type` that chooses this member of a union."""
+    kind: str | None = node.get("properties", {}).get("type", {}).get("const")
+    return kind
 
 
 def _table(node: Schema) -> str:
-    required = node.get("required", [])
-    rows = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    rows = []
     for key, value in node["properties"].items():
-        default = _default(key, value, required, node.get("title") == "Settings")
-        cells = (f"`{key}`", _values(value), default, value.get("description", ""))
-        rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
-    return "\n".join(rows)
+        if "const" not in value:  # the heading says the type
+            default = f"`{json.dumps(FIELDS[key].default)}`" if node["title"] == "Settings" else _default(value)
+            if key in node.get("required", []):
+                default = "required"
+            cells = (f"`{key}`", _values(value), default, value.get("description", ""))
+            rows.append("| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |")
+    head = ["| key | values | default | meaning |", "| --- | --- | --- | --- |"]
+    return "\n".join([*head, *rows]) if rows else ""
 
 
-def _prose(node: Schema) -> str:
-    kind = node.get("properties", {}).get("type", {}).get("const")
-    text = " ".join(node.get("description", "").split())
-    return f"### {kind}\n\n{text}" if kind else text
-
-
-def _default(key: str, node: Schema, required: list[str], is_setting: bool) -> str:
-    if is_setting:
-        return f"`{json.dumps(FIELDS[key].default)}`"
-    if key in required:
-        return "required"
+def _default(node: Schema) -> str:
     default = node.get("default")
     if default in (None, {}, []):
         return ""
@@ -78,41 +76,23 @@ def _default(key: str, node: Schema, required: list[str], is_setting: bool) -> s
 
 def _values(node: Schema) -> str:
     if "$ref" in node:
-        return _reference(node["$ref"].rpartition("/")[2])
-    if "const" in node:
-        return f"`{node['const']}`"
+        target = _document()["$defs"][node["$ref"].rpartition("/")[2]]
+        named = f"`{_type(target)}`" if _type(target) else "a mapping"
+        return "a comparison" if target["type"] == "string" else named
     if "enum" in node:
         return " · ".join(f"`{value}`" for value in node["enum"])
     options: list[Schema] = [*node.get("anyOf", []), *node.get("oneOf", [])]
     if options:
-        words = (word for option in options if option.get("type") != "null" for word in _values(option).split(" · "))
-        return " · ".join(dict.fromkeys(words))
-    if isinstance(node.get("type"), list):
-        return "a value"
-    return {
+        values = (each for option in options if option.get("type") != "null" for each in _values(option).split(" · "))
+        return " · ".join(dict.fromkeys(values))
+    words = {
         "number": "a number",
         "integer": "a whole number",
         "boolean": "`true` · `false`",
         "string": "a name" if "pattern" in node else "text",
         "array": "a list",
         "object": "a mapping",
-    }[node["type"]] + _bounds(node)
-
-
-def _reference(name: str) -> str:
-    node = _document()["$defs"][name]
-    kind = node.get("properties", {}).get("type", {}).get("const")
-    if kind:
-        return f"`{kind}`"
-    return "a comparison" if node["type"] == "string" else "a mapping"
-
-
-def _bounds(node: Schema) -> str:
-    words = {
-        "minimum": "from {}",
-        "exclusiveMinimum": "above {}",
-        "maximum": "up to {}",
-        "exclusiveMaximum": "below {}",
     }
-    found = [form.format(node[key]) for key, form in words.items() if key in node]
-    return f" {', '.join(found)}" if found else ""
+    bounds = {"minimum": "from", "exclusiveMinimum": "above", "maximum": "up to", "exclusiveMaximum": "below"}
+    limits = ", ".join(f"{word} {node[key]}" for key, word in bounds.items() if key in node)
+    return f"{words[node['type']]} {limits}".strip()

@@ -17,9 +17,9 @@ from pydantic_core import PydanticCustomError
 
 from harness.space.arm import Arm, Role
 from harness.space.base import Value
-from harness.space.document import ArmEntry, Document, Search
+from harness.space.document import MAIN_METRICS, ArmEntry, Document, Objective, Search
 from harness.space.errors.problems import KeyPath, quote
-from harness.space.errors.validation import invalid, raise_all
+from harness.space.errors.validation import Errors, invalid, raise_all
 from harness.space.parameters import AnyParameter, CategoricalParameter, FloatParameter, is_one_of
 from harness.space.settings import FIELDS, METHOD
 from harness.space.strategies import CmaEs, NoPruner
@@ -27,7 +27,6 @@ from harness.space.strategies import CmaEs, NoPruner
 MAX_COMBINATIONS = 100_000
 """Points of an arm's grid."""
 
-Errors = Iterator[tuple[KeyPath, PydanticCustomError]]
 AnyParameters = Mapping[str, AnyParameter]
 
 
@@ -37,18 +36,17 @@ def resolve(document: Document) -> dict[str, Any]:
     Raises:
         ValidationError: with every error, each at its path in the document.
     """
-    entries: list[tuple[Role, str, ArmEntry]] = [
-        *(("arm", name, entry) for name, entry in document.arms.items()),
-        *(("baseline", name, entry) for name, entry in document.baselines.items()),
-    ]
-    arms = [_arm(document, role, name, entry) for role, name, entry in entries]
-    search = _search(document)
-    errors = [
-        error
-        for arm, (_, _, entry) in zip(arms, entries, strict=True)
-        for error in _arm_errors(arm, entry, search.sampler.type)
-    ]
-    raise_all([*errors, *_multi_objective_errors(search, len(document.objectives))])
+    raise_all(_contradictions(document))
+    search = document.search
+    if document.objectives and "pruner" not in search.model_fields_set:  # several cannot be pruned
+        search = search.model_copy(update={"pruner": NoPruner()})
+    arms, errors = [], [*_objective_errors(document, search)]
+    roles: tuple[tuple[Role, Mapping[str, ArmEntry]], ...] = (("arm", document.arms), ("baseline", document.baselines))
+    for role, entries in roles:
+        for name, entry in entries.items():
+            arms.append(_arm(document, role, name, entry))
+            errors += _arm_errors(arms[-1], entry, search.sampler.type)
+    raise_all(errors)
     return {
         "study": document.study,
         "arms": tuple(arms),
@@ -58,19 +56,42 @@ def resolve(document: Document) -> dict[str, Any]:
     }
 
 
-def _search(document: Document) -> Search:
-    """Turn the default pruner off for several objectives, which cannot be pruned."""
-    search = document.search
-    if document.objectives and "pruner" not in search.model_fields_set:
-        return search.model_copy(update={"pruner": NoPruner()})
-    return search
+def _contradictions(document: Document) -> Errors:
+    """What a document gives twice."""
+    sections: list[tuple[KeyPath, Document | ArmEntry]] = [
+        ((), document),
+        *((("arms", name), arm) for name, arm in document.arms.items()),
+        *((("baselines", name), arm) for name, arm in document.baselines.items()),
+    ]
+    for path, section in sections:
+        for name, parameter in section.parameters.items():
+            if name in section.fixed and not parameter.when:  # otherwise fixed while it is inactive
+                error = invalid("a setting fixed or searched", "both", "remove it from one of the two")
+                yield (*path, "parameters", name), error
+    if {"objective", "objectives"} <= document.model_fields_set:
+        yield ("objectives",), invalid("objective or objectives", "both", "remove one of the two")
+    for name in document.baselines:
+        if name in document.arms:
+            yield ("baselines", name), invalid("a name of its own", "the name of an arm", "rename one of the two")
 
 
-def _multi_objective_errors(search: Search, n_objectives: int) -> Errors:
-    """What several objectives exclude."""
-    if n_objectives < 2:
+def _objective_errors(document: Document, search: Search) -> Errors:
+    """Objectives that are none, and what several of them exclude."""
+    several = document.objectives
+    if not several and "objectives" not in document.model_fields_set:
+        yield from _main_metric_errors(document.objective, ("objective", "metric"))
         return
-    beside = f"beside {n_objectives} objectives"
+    if len(several) < 2:
+        got = "one" if several else "none"
+        yield ("objectives",), invalid("two objectives or more", got, "write objective: {metric: …}")
+        return
+    yield from _main_metric_errors(several[0], ("objectives", 0, "metric"))
+    metrics = [objective.metric for objective in several]
+    for position, metric in enumerate(metrics):
+        if metric in metrics[:position]:
+            error = invalid("each metric once", f"{metric} again", "remove one of the two")
+            yield ("objectives", position, "metric"), error
+    beside = f"beside {len(several)} objectives"
     if not isinstance(search.pruner, NoPruner):
         got = f"{search.pruner.type} {beside}"
         yield ("search", "pruner"), invalid("none, where there are several objectives", got, "write pruner: none")
@@ -81,6 +102,12 @@ def _multi_objective_errors(search: Search, n_objectives: int) -> Errors:
         got, remedy = f"an expected improvement {beside}", "use no_gain_trials, which watches the Pareto front"
         path = ("search", "stop_when", "expected_improvement_below")
         yield path, invalid("a condition for several objectives", got, remedy)
+
+
+def _main_metric_errors(objective: Objective, path: KeyPath) -> Errors:
+    if objective.metric not in MAIN_METRICS:
+        remedy = "write one of these first and this one second, under objectives"
+        yield path, invalid(" or ".join(MAIN_METRICS), objective.metric, remedy)
 
 
 def _arm(document: Document, role: Role, name: str, entry: ArmEntry) -> Arm:
@@ -105,28 +132,23 @@ def _arm(document: Document, role: Role, name: str, entry: ArmEntry) -> Arm:
 
 def _decide_conditions(parameters: AnyParameters, fixed: Mapping[str, Value]) -> AnyParameters:
     """Drop parameters that are never active, and conditions that always hold."""
+
+    def is_possible(other: str, values: tuple[Value, ...]) -> bool:
+        if other not in parameters:
+            return is_one_of(fixed[other], values)
+        return isinstance(parameters[other], FloatParameter) or any(map(parameters[other].contains, values))
+
     possible = {
         name: parameter
         for name, parameter in parameters.items()
-        if all(_can_be(other, values, parameters, fixed) for other, values in (parameter.when or {}).items())
+        if all(is_possible(other, values) for other, values in (parameter.when or {}).items())
     }
     if len(possible) < len(parameters):
-        # Conditions on a dropped parameter are decided again, by its fixed value.
-        return _decide_conditions(possible, fixed)
-    return {name: _without_fixed_conditions(parameter, parameters) for name, parameter in parameters.items()}
-
-
-def _can_be(other: str, values: tuple[Value, ...], parameters: AnyParameters, fixed: Mapping[str, Value]) -> bool:
-    if other not in parameters:
-        return is_one_of(fixed[other], values)
-    return isinstance(parameters[other], FloatParameter) or any(map(parameters[other].contains, values))
-
-
-def _without_fixed_conditions(parameter: AnyParameter, parameters: AnyParameters) -> AnyParameter:
-    if parameter.when is None:
-        return parameter
-    when = {other: values for other, values in parameter.when.items() if other in parameters}
-    return parameter.model_copy(update={"when": when or None})
+        return _decide_conditions(possible, fixed)  # conditions on a dropped parameter: by its fixed value
+    for name, parameter in possible.items():
+        undecided = {other: values for other, values in (parameter.when or {}).items() if other in parameters}
+        possible[name] = parameter.model_copy(update={"when": undecided or None})
+    return possible
 
 
 def _arm_errors(arm: Arm, entry: ArmEntry, sampler: str) -> Errors:
@@ -161,7 +183,7 @@ def _point_errors(arm: Arm) -> Errors:
             elif not parameter.contains(value):
                 remedy = "choose another, or extend the parameter"
                 error = invalid("a value that the search could suggest", quote(value), remedy)
-            elif not parameter.may_be_active(point):
+            elif not parameter.is_active(point):
                 error = invalid("an active parameter", f"{name}, against its when", "remove it")
             else:
                 continue

@@ -11,16 +11,16 @@ must be one that the field allows. A new field of `RunConfig` can be searched wi
 """
 
 import copy
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
-from pydantic_core import PydanticCustomError, PydanticUndefined
+from pydantic_core import PydanticUndefined
 from typing_extensions import TypedDict
 
 from harness.space.base import Value
 from harness.space.errors.problems import KeyPath, nearest, short
-from harness.space.errors.validation import describe, invalid, raise_all
+from harness.space.errors.validation import Errors, describe, invalid, raise_all
 from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter
 from harness.training.config.run_config import RunConfig
 
@@ -49,7 +49,7 @@ ADAPTERS: dict[str, TypeAdapter[Any]] = {
 }
 
 
-def _value_errors(name: str, values: Mapping[KeyPath, Value]) -> Iterator[tuple[KeyPath, PydanticCustomError]]:
+def _value_errors(name: str, values: Mapping[KeyPath, Value]) -> Errors:
     """Errors of the values, by path, that the setting `name` does not allow."""
     for path, value in values.items():
         try:
@@ -58,32 +58,32 @@ def _value_errors(name: str, values: Mapping[KeyPath, Value]) -> Iterator[tuple[
             yield path, invalid(*describe(error.errors()[0]))
 
 
-def _condition_errors(name: str, parameter: AnyParameter) -> Iterator[tuple[KeyPath, PydanticCustomError]]:
-    for other, values in (parameter.when or {}).items():
-        path = ("when", other)
-        if other == name or other not in ADAPTERS:
-            remedy = nearest(other, [field for field in ADAPTERS if field != name])
-            yield path, invalid("another setting", short(other), remedy)
-        else:
-            yield from ((path, error) for value in values for _, error in _value_errors(other, {path: value}))
-
-
 def _parameter_validator(name: str) -> Callable[[AnyParameter], AnyParameter]:
     """Make the check that a parameter fits the setting `name`."""
     kind, types = PARAMETER_TYPES.get(FIELDS[name].annotation, ("one of a few values", ("categorical",)))
 
-    def check(parameter: AnyParameter) -> AnyParameter:
+    def errors(parameter: AnyParameter) -> Errors:
         if parameter.type not in types:
             expected = f"type {' or '.join(types)}, as {name} is {kind}"
-            raise_all([(("type",), invalid(expected, parameter.type, f"write {types[0]}"))])
+            yield ("type",), invalid(expected, parameter.type, f"write {types[0]}")
+        elif isinstance(parameter, CategoricalParameter):
+            yield from _value_errors(name, {("choices", at): each for at, each in enumerate(parameter.choices)})
+        else:
+            yield from _value_errors(name, {("low",): parameter.low, ("high",): parameter.high})
+        for other, values in (parameter.when or {}).items():
+            path = ("when", other)
+            if other == name or other not in ADAPTERS:
+                remedy = nearest(other, [field for field in ADAPTERS if field != name])
+                yield path, invalid("another setting", short(other), remedy)
+            else:
+                yield from ((path, error) for value in values for _, error in _value_errors(other, {path: value}))
+
+    def check(parameter: AnyParameter) -> AnyParameter:
+        raise_all(errors(parameter))
         if not isinstance(parameter, CategoricalParameter):
-            bounds: dict[KeyPath, Value] = {("low",): parameter.low, ("high",): parameter.high}
-            raise_all([*_value_errors(name, bounds), *_condition_errors(name, parameter)])
             return parameter
-        choices: dict[KeyPath, Value] = {("choices", place): each for place, each in enumerate(parameter.choices)}
-        raise_all([*_value_errors(name, choices), *_condition_errors(name, parameter)])
         # In the type of the field: the choices [1, 0.1] are two floats.
-        converted = tuple(ADAPTERS[name].validate_python(choice) for choice in parameter.choices)
+        converted = tuple(map(ADAPTERS[name].validate_python, parameter.choices))
         return parameter.model_copy(update={"choices": converted})
 
     return check

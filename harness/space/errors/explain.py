@@ -43,15 +43,14 @@ def _schema() -> Schema:
 
 def _known_keys(path: KeyPath, document: Any) -> list[str]:
     """List the keys that the schema allows at `path`; `document` decides between the members of a union."""
-    node, value = _schema(), document
+    node, value = _resolved(_schema(), document), document
     for part in path:
-        node, value = _resolved(node, value), value[part]
-        if isinstance(part, int):
-            node = node.get("items", {})
-        else:
-            arms_by_name = node.get("patternProperties", {}).values()
-            node = node.get("properties", {}).get(part) or next(iter(arms_by_name), {})
-    return list(_resolved(node, value).get("properties", {}))
+        below = node["items"] if isinstance(part, int) else node.get("properties", {}).get(part)
+        if below is None:
+            (below,) = node["patternProperties"].values()  # an arm, whose name is free
+        value = value[part]
+        node = _resolved(below, value)
+    return list(node["properties"])
 
 
 def _resolved(node: Schema, value: Any) -> Schema:
@@ -63,4 +62,4 @@ def _resolved(node: Schema, value: Any) -> Schema:
         return node
     kind = value.get("type") if isinstance(value, dict) else None
     same_type = [member for member in members if member.get("properties", {}).get("type", {}).get("const") == kind]
-    return next((member for member in (*same_type, *members) if member.keys() & {"properties", "items"}), {})
+    return next(member for member in (*same_type, *members) if member.keys() & {"properties", "items"})

@@ -2,7 +2,7 @@
 
 One `SpaceError` holds every problem of a space, and prints one line for each:
 
-    label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 1.0e-3
+    label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 0.001
 """
 
 import difflib

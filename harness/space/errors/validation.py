@@ -1,9 +1,10 @@
 """Pydantic's validation errors: raise them with an expectation and a remedy, and describe any of them in words."""
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
+import yaml
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
 from harness.space.errors.problems import KeyPath, nearest, quote
@@ -11,21 +12,22 @@ from harness.space.errors.problems import KeyPath, nearest, quote
 Words = tuple[str, str, str]
 """(expected, got, remedy)"""
 
+Errors = Iterator[tuple[KeyPath, PydanticCustomError]]
+"""Errors of one validator, each with its path below the validated value."""
+
 _BOUNDS = {
     "greater_than": ("gt", "above"),
     "greater_than_equal": ("ge", "of at least"),
     "less_than": ("lt", "below"),
     "less_than_equal": ("le", "of at most"),
 }
-
 _LENGTHS = {"too_short": ("min_length", "at least"), "too_long": ("max_length", "at most")}
-
+_NUMBERS = {"float_type": "a number", "int_type": "a whole number", "finite_number": "a finite number"}
 _A_LIST = ("a list", "write [ … ]")
 _A_MAPPING = ("a mapping", "write `key: value` lines, or remove it")
 _TYPES = {
     "string_type": ("a string", "quote it"),
     "bool_type": ("true or false", "write true or false, without quotes"),
-    "finite_number": ("a finite number", "write a number"),
     **dict.fromkeys(("tuple_type", "list_type"), _A_LIST),
     **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), _A_MAPPING),
 }
@@ -49,10 +51,8 @@ def describe(error: ErrorDetails) -> Words:
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if context.keys() >= {"expected", "got", "remedy"}:  # of `invalid`, or of RunConfig's own validators
         return context["expected"], context["got"], context["remedy"]
-    if kind == "float_type":
-        return "a number", quote(value), _number_remedy(value)
-    if kind == "int_type":
-        return "a whole number", quote(value), _integer_remedy(value)
+    if kind in _NUMBERS:
+        return _NUMBERS[kind], quote(value), _number_remedy(value, whole=kind == "int_type")
     if kind in _BOUNDS:
         key, relation = _BOUNDS[kind]
         bound = f"{context[key]:g}" if isinstance(context[key], float) else str(context[key])
@@ -75,33 +75,12 @@ def describe(error: ErrorDetails) -> Words:
     return "another value", quote(value), error["msg"]
 
 
-def _number_remedy(value: Any) -> str:
-    meant = _parse_number(value)
-    if meant is not None and math.isfinite(meant):
-        return f"write {_yaml_number(value)}"
-    return "write a number, without quotes" if isinstance(value, str) and meant is None else "write a number"
-
-
-def _integer_remedy(value: Any) -> str:
-    if isinstance(value, float):
-        return f"write {round(value)}" if math.isfinite(value) else "write a number"
-    meant = _parse_number(value)
-    if meant is not None and meant.is_integer():
-        return f"write {int(meant)}"
-    return "write a number, without quotes" if isinstance(value, str) and meant is None else "write a number"
-
-
-def _parse_number(value: Any) -> float | None:
-    """Parse a string that was meant as a number: YAML 1.1 reads `1e-3` as a string, as it lacks a point."""
+def _number_remedy(value: Any, whole: bool) -> str:
+    """How to write the number that was meant: YAML 1.1 reads `1e-3` as a string, as it lacks a point."""
     try:
-        return float(value.replace("_", "")) if isinstance(value, str) else None
-    except ValueError:
-        return None
-
-
-def _yaml_number(number: str) -> str:
-    """Write a number with the point and the sign of the exponent that YAML 1.1 needs."""
-    mantissa, mark, exponent = number.strip().lower().partition("e")
-    if mark and "." not in mantissa:
-        mantissa += ".0"
-    return mantissa + mark + (exponent if not mark or exponent[0] in "+-" else f"+{exponent}")
+        number = math.nan if isinstance(value, bool) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        number = math.nan
+    if not math.isfinite(number):
+        return "write a number"
+    return f"write {round(number) if whole else yaml.safe_dump(number).split()[0]}"

@@ -6,12 +6,12 @@ from dataclasses import replace
 from pathlib import Path
 
 import harness
-from harness.space.errors.problems import Origin, Problem, SpaceError
+from harness.space.errors.problems import Origin, Problem, SpaceError, quote
 from harness.space.space import Space
 from harness.space.yaml_file.overrides import override
 from harness.space.yaml_file.points import read_points
 from harness.space.yaml_file.reader import read
-from harness.space.yaml_file.text_files import display_path, file_error, os_error_reason, read_text
+from harness.space.yaml_file.text_files import display_path, file_error, read_text, reason
 
 FOLDER = "search_spaces"
 SUFFIXES = ("", ".yaml", ".yml")
@@ -42,25 +42,22 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder:
     source = read(text, lambda line: Origin(name, line))
     if not isinstance(source.data, dict):
         if not source.problems:
-            empty = source.data is None
-            got, remedy = ("an empty file", f"start from a file of {FOLDER}/") if empty else (
-                "something else", "write `key: value` lines"
-            )  # fmt: skip
-            source.add_problem((), "a mapping with study, arms and more", got, remedy)
+            expected, remedy = "a mapping with study, arms and more", f"start from a file of {FOLDER}/"
+            source.add_problem((), expected, quote(source.data), remedy)
         raise SpaceError(source.problems)
     read_points(source, folder or Path())
     for change in overrides:
         override(source, change)
         read_points(source, folder or Path())
+    problems = source.problems
+    unread = {problem.path for problem in problems}
     try:
         space = Space(**source.data)
     except SpaceError as error:
-        found = [
-            replace(each, origin=source.origin(each.path)) for each in error.problems if each.path not in source.unread
-        ]
-        raise SpaceError(sorted([*source.problems, *found], key=_position)) from None
-    if source.problems:
-        raise SpaceError(sorted(source.problems, key=_position))
+        found = (problem for problem in error.problems if problem.path not in unread)
+        problems = [*problems, *(replace(problem, origin=source.origin(problem.path)) for problem in found)]
+    if problems:
+        raise SpaceError(sorted(problems, key=_position))
     return space
 
 
@@ -77,28 +74,19 @@ def find_file(path_or_name: str | Path) -> Path:
     Raises:
         SpaceError: there is none; the remedy names the nearest ones.
     """
-    given = Path(path_or_name)
-    name = str(path_or_name)
+    given, name = Path(path_or_name), str(path_or_name)
+    folders = _folders()
+    in_folders = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
     try:
-        if given.is_file():
-            return given
-        is_bare = given.name == name and name not in ("", ".", "..")
-        for folder in _folders() if is_bare else ():
-            for suffix in SUFFIXES:
-                if (folder / f"{name}{suffix}").is_file():
-                    return folder / f"{name}{suffix}"
-        if given.is_dir():
-            raise file_error(name, "a folder", "name a file in it")
+        if not given.is_file() and given.name == name:
+            given = next((file for file in in_folders if file.is_file()), given)
         if given.exists():
-            raise file_error(name, "neither file nor folder", "copy it to a file first")
+            return given
     except (OSError, ValueError) as error:
-        raise file_error(name, os_error_reason(error), "name another file") from None
-    known = sorted({file.stem for folder in _folders() for file in folder.glob("*.y*ml")})
+        raise file_error(name, reason(error), "name another file") from None
+    known = sorted({file.stem for folder in folders for file in folder.glob("*.y*ml")})
     close = difflib.get_close_matches(given.stem, known, n=3, cutoff=0.4)
-    if close:
-        remedy = f"did you mean {' or '.join(close)}?"
-    else:
-        remedy = f"use one of {', '.join(known)}, or a path" if known else "give the path of a file"
+    remedy = f"did you mean {' or '.join(close)}?" if close else f"give a path, or one of {', '.join(known)}"
     raise file_error(name, "nothing of that name", remedy)
 
 

@@ -16,8 +16,8 @@ def read_text(file: Path, what: str = "a space file") -> str:
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
-    except OSError as error:
-        raise file_error(display_path(file), os_error_reason(error), "check the file and its permissions") from None
+    except (OSError, ValueError) as error:
+        raise file_error(display_path(file), reason(error), "check the path and its permissions") from None
     if len(content) > MAX_BYTES:
         raise file_error(display_path(file), f"more than {MAX_BYTES // 1024} KiB", f"is this {what}?", what)
     try:
@@ -33,14 +33,14 @@ def file_error(name: str, got: str, remedy: str, expected: str = "a readable fil
     return SpaceError([Problem((), expected, got, remedy, Origin(short(name) or "''"))])
 
 
-def os_error_reason(error: OSError | ValueError) -> str:
+def reason(error: OSError | ValueError) -> str:
     """Reason of an error without its file name."""
-    return (error.strerror or "an error") if isinstance(error, OSError) else str(error)
+    return (isinstance(error, OSError) and error.strerror) or str(error)
 
 
 def display_path(file: Path) -> str:
     """Path of a file in errors: relative to the current folder if it is inside."""
     try:
         return str(file.resolve().relative_to(Path.cwd()))
-    except ValueError:
+    except (OSError, ValueError):
         return str(file)
