@@ -10,7 +10,7 @@ from pathlib import Path
 
 from harness import cli
 from harness.common.callable_module import make_callable
-from harness.common.errors import HarnessError, InputError
+from harness.common.errors import InputError
 from harness.space import Space, load
 from harness.tracking.spool import event_log, events
 from harness.tracking.spool.events import EpochMetrics, TrialStarted
@@ -43,7 +43,6 @@ def train(config: RunConfig, after_epoch: AfterEpoch | None = None, seeds: int =
     """Train one configuration and return the metrics of each epoch (see `harness.training.metrics`).
 
     Args:
-        config: settings of the run.
         after_epoch: called with number and metrics of each epoch that has ended.
         seeds: number of seeds, from the configuration's own on; the metrics are means over them.
 
@@ -69,13 +68,13 @@ def default_config(space: Space, arm_name: str | None) -> RunConfig:
         InputError: there is no such arm.
     """
     arms = {arm.name: arm for arm in space.arms}
-    if arm_name is not None and arm_name not in arms:
+    arm = arms.get(arm_name or space.arms[0].name)
+    if arm is None:
         raise InputError(f"--arm: expected one of {', '.join(arms)}, got '{arm_name}'")
-    arm = space.arms[0] if arm_name is None else arms[arm_name]
-    defaults = RunConfig.model_fields
-    return arm.config(arm.sample(lambda name, parameter: defaults[name].default))
+    return arm.config(arm.sample(lambda name, parameter: RunConfig.model_fields[name].default))
 
 
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.train", "Train one configuration, without a search.", EXAMPLES)
     source = parser.add_mutually_exclusive_group(required=True)
@@ -84,30 +83,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--trial", type=cli.whole_number, metavar="N", help="the trial of that sweep to repeat")
     parser.add_argument("--arm", metavar="NAME", help="an arm or baseline of the space (default: the first)")
     parser.add_argument("--seed", type=cli.whole_number, help="draws split, noise, initial weights and order")
-    cli.add_count(parser, "--threads", "of torch", default=1)
+    parser.add_argument("--threads", type=cli.positive_int, default=1, help="torch threads (default: 1)")
     options = parser.parse_args(arguments)
     if (options.sweep is None) != (options.trial is None):
         parser.error("expected --from and --trial together")
     if options.sweep is not None and (options.overrides or options.arm or options.seed is not None):
         parser.error("expected no other setting beside --from and --trial: the trial's are repeated; or use --space")
     try:
-        return _train_arm(options) if options.sweep is None else _repeat_trial(options)
-    except HarnessError as error:
-        return cli.refuse(error)
+        if options.sweep is not None:
+            return _repeat_trial(options)
+        overrides = [*options.overrides, *([] if options.seed is None else [f"seed={options.seed}"])]
+        _train_and_print(default_config(load(options.space, overrides), options.arm), options.threads)
+        return cli.DONE
     except DivergenceError as error:
         print(f"diverged: {error}", file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    except KeyboardInterrupt:
-        return cli.INTERRUPTED
-
-
-def _train_arm(options: argparse.Namespace) -> int:
-    overrides = [*options.overrides, *([] if options.seed is None else [f"seed={options.seed}"])]
-    config = default_config(load(options.space, overrides), options.arm)
-    if problems := check_config(config):
-        raise InputError("\n".join(problems))
-    _train_and_print(config, options.threads)
-    return cli.DONE
 
 
 def _repeat_trial(options: argparse.Namespace) -> int:
@@ -138,26 +128,24 @@ def read_trial(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[
     if not (sweep / "spool").is_dir():
         raise InputError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
     event_log.read_sweep_id(sweep / "spool")
-    config: RunConfig | None = None
-    seeds = 1
-    curve: dict[int, dict[str, float]] = {}
-    numbers: set[int] = set()
-    for record, _ in event_log.read_events(sweep / "spool"):
-        if isinstance(record, TrialStarted):
-            numbers.add(record.trial)
-            if record.trial == trial:
-                config = RunConfig.model_validate(dict(record.params))
-                seeds = int(record.tags.get(events.SEEDS_TAG, 1))
-        elif isinstance(record, EpochMetrics) and record.trial == trial:
-            curve[record.step] = {name: value for name, value in record.metrics.items() if name != "seconds"}
-    if config is None:
-        there = f"0 to {max(numbers)}" if numbers else "none"
-        raise InputError(f"--trial: expected a trial of {sweep} ({there}), got {trial}")
-    return config, seeds, curve
+    records = [record for record, _ in event_log.read_events(sweep / "spool")]
+    started = {record.trial: record for record in records if isinstance(record, TrialStarted)}
+    if trial not in started:
+        found = f"0 to {max(started)}" if started else "none"
+        raise InputError(f"--trial: expected a trial of {sweep} ({found}), got {trial}")
+    curve = {
+        record.step: {name: value for name, value in record.metrics.items() if name != "seconds"}
+        for record in records
+        if isinstance(record, EpochMetrics) and record.trial == trial
+    }
+    config = RunConfig.model_validate(dict(started[trial].params))
+    return config, int(started[trial].tags.get(events.SEEDS_TAG, 1)), curve
 
 
 def _train_and_print(config: RunConfig, threads: int, seeds: int = 1) -> Curve:
     """Train, print a line per epoch, and return the curve."""
+    if problems := check_config(config):
+        raise InputError("\n".join(problems))
     shown = config.model_dump(exclude_defaults=True)
     if seeds > 1:
         shown["seed"] = f"{config.seed} to {config.seed + seeds - 1}, means over {seeds}"

@@ -97,9 +97,9 @@ def test_a_run_that_diverges_says_of_what_and_when(space: Path) -> None:
     assert re.fullmatch(r"diverged: \w+ is (nan|-?inf) after epoch \d\n", done.err)
 
 
-def test_an_interrupt_ends_quietly_with_130(space: Path) -> None:
+def test_an_interrupt_is_told_in_a_line_and_ends_with_130(space: Path) -> None:
     process = start("harness.train", "--space", "one.yaml", "--set", "epochs=100000", cwd=space.parent)
     wait_until(lambda: re.search(r"^ *1 ", process.output(), re.M) is not None)
     process.send_signal(signal.SIGINT)
     done = finish(process, timeout=60)
-    assert (done.code, done.err) == (130, "")
+    assert (done.code, done.err) == (130, "\ninterrupted: nothing was changed\n")

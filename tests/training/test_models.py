@@ -13,7 +13,7 @@ from harness.training.config.registry import MODELS
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DataError
 from harness.training.models import build_model
-from harness.training.models.residual import StridedPointwiseConv
+from harness.training.models.residual_networks import StridedPointwiseConv
 from harness.training.run import Run
 from tests.training.runs import epochs
 

@@ -36,9 +36,9 @@ NOISES = {name: f"harness.training.data.noise:{name}" for name in ("symmetric", 
 MODELS = {
     "mlp": "harness.training.models.small_networks:mlp",
     "cnn": "harness.training.models.small_networks:cnn",
-    "resnet18": "harness.training.models.resnet:resnet18",
-    "resnet34": "harness.training.models.resnet:resnet34",
-    "wrn28": "harness.training.models.wide_resnet:wrn28",
+    "resnet18": "harness.training.models.residual_networks:resnet18",
+    "resnet34": "harness.training.models.residual_networks:resnet34",
+    "wrn28": "harness.training.models.residual_networks:wrn28",
 }
 OWN_MODEL = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 

@@ -1,6 +1,7 @@
 """The digits that scikit-learn ships: 1,797 images of 8×8 pixels with 17 levels, ten classes."""
 
-from importlib.metadata import distribution
+from importlib.util import find_spec
+from pathlib import Path
 
 import numpy as np
 
@@ -18,7 +19,8 @@ def files(config: RunConfig) -> None:
 
 def read(config: RunConfig) -> tuple[RawPart, None]:
     # `sklearn.datasets.load_digits` reads the same file, but its import takes two seconds.
-    file = distribution("scikit-learn").locate_file("sklearn/datasets/data/digits.csv.gz")
-    table = np.loadtxt(str(file), delimiter=",")
+    package = find_spec("sklearn")
+    file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"  # type: ignore[union-attr, arg-type]
+    table = np.loadtxt(file, delimiter=",")
     images = table[:, :-1].reshape(-1, 8, 8).astype(np.uint8)
     return checked_part("digits", images, table[:, -1].astype(np.int64), 10), None
