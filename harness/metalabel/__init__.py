@@ -12,9 +12,9 @@ pure function `compute_label_gradient`. `model_state` restores what a pass may c
 """
 
 from harness.metalabel.gradients import EstimatorName
-from harness.metalabel.gradients.passes import GradientEstimator, MetaStep
+from harness.metalabel.gradients.passes import MetaStep
 from harness.metalabel.gradients.tangent_rules import NoForwardRule
-from harness.metalabel.labels import ClassLabels, InstanceLabels, LabelTable
+from harness.metalabel.labels import ClassLabels, InstanceLabels
 from harness.metalabel.losses import soft_cross_entropy
 from harness.metalabel.parametrisation import ExponentiatedGradient, Parametrisation, Simplex, Softmax
 from harness.metalabel.schedule import LabelSchedule
@@ -25,10 +25,8 @@ __all__ = [
     "ClassLabels",
     "EstimatorName",
     "ExponentiatedGradient",
-    "GradientEstimator",
     "InstanceLabels",
     "LabelSchedule",
-    "LabelTable",
     "MetaStep",
     "NoForwardRule",
     "Parametrisation",

@@ -11,18 +11,13 @@ size. Both are taken out, so that one β = label_lr fits all B and s:
 with v = ∇M(θ') and Σ_{i∈c} over the batch's samples of class c: their mean, if classes are balanced.
 """
 
-from collections.abc import Callable
 from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from harness.metalabel.checks import check_on_simplex
 from harness.metalabel.parametrisation import Parametrisation, Simplex
-
-InitialLabels = Callable[[Tensor], Tensor]
-"""Initial soft labels of the rows with this index, `[len(index), classes]`, on the index's device."""
 
 
 class LabelTable:
@@ -36,18 +31,16 @@ class LabelTable:
     that with momentum; a step of less than 0.2 % of an entry is then lost to rounding.
 
     Args:
-        initial: labels at the start, to which decay pulls them back.
-        shape: (rows, classes).
-        parametrisation: what a row stores.
+        initial: labels at the start, `[k, classes]`, to which decay pulls them back.
+        assignment: for each row, the one of `initial` that it starts from, int64 `[rows]`.
         momentum, decay: μ and λ, in [0, 1), else ValueError.
-        device, dtype: of the storage; torch.float32 or torch.bfloat16, else ValueError.
+        dtype: of the storage; torch.float32 or torch.bfloat16, else ValueError.
     """
 
     def __init__(
         self,
-        initial: InitialLabels,
-        shape: tuple[int, int],
-        device: torch.device | str,
+        initial: Tensor,
+        assignment: Tensor,
         *,
         parametrisation: Parametrisation | None = None,
         momentum: float = 0.0,
@@ -59,10 +52,11 @@ class LabelTable:
                 raise ValueError(f"{name}: expected a fraction in [0, 1), got {value}")
         if dtype not in (torch.float32, torch.bfloat16):
             raise ValueError(f"dtype: expected torch.float32 or torch.bfloat16, got {dtype}")
-        self.initial, self.momentum, self.decay = initial, momentum, decay
+        self.initial, self.assignment = initial, assignment
+        self.momentum, self.decay = momentum, decay
         self.parametrisation = parametrisation or Simplex()
-        self.table = torch.empty(shape, dtype=dtype, device=device)
-        for index in torch.arange(len(self.table), device=device).split(1 << 14):
+        self.table = torch.empty(len(assignment), initial.shape[1], dtype=dtype, device=initial.device)
+        for index in torch.arange(len(self.table), device=initial.device).split(1 << 14):
             self.table[index] = self._initial_rows(index).to(dtype)
         self.velocity = torch.zeros_like(self.table) if momentum else None
 
@@ -70,9 +64,7 @@ class LabelTable:
     def from_soft(cls, labels: Tensor, **options: Any) -> Self:
         """Start from soft labels `[rows, classes]`; ValueError unless each row is on the simplex."""
         check_on_simplex("labels", labels)
-        start = labels.detach().clone()
-        rows, classes = start.shape
-        return cls(lambda index: start[index].float(), (rows, classes), start.device, **options)
+        return cls(labels.detach().clone(), torch.arange(len(labels), device=labels.device), **options)
 
     @classmethod
     def from_classes(cls, classes: Tensor, num_classes: int, *, smoothing: float = 0.0, **options: Any) -> Self:
@@ -88,12 +80,8 @@ class LabelTable:
                 f"classes: expected class indices from 0 to {num_classes - 1}, got {least} to {largest}; pass "
                 "num_classes as the number of classes of the data set"
             )
-        start = classes.clone()
-
-        def initial(index: Tensor) -> Tensor:
-            return F.one_hot(start[index], num_classes).float() * (1 - smoothing) + smoothing / num_classes
-
-        return cls(initial, (len(start), num_classes), start.device, **options)
+        smoothed = torch.eye(num_classes, device=classes.device) * (1 - smoothing) + smoothing / num_classes
+        return cls(smoothed, classes.clone(), **options)
 
     def rows(self, index: Tensor) -> Tensor:
         """The soft labels of these rows, float32 `[len(index), classes]` on the index's device."""
@@ -137,7 +125,7 @@ class LabelTable:
         return {"table": self.table} | ({} if self.velocity is None else {"velocity": self.velocity})
 
     def _initial_rows(self, index: Tensor) -> Tensor:
-        return self.parametrisation.encode(self.initial(index))
+        return self.parametrisation.encode(self.initial[self.assignment[index]].float())
 
 
 class InstanceLabels(LabelTable):

@@ -1,4 +1,4 @@
-"""Context managers that change a model's parameters, buffers, gradients or random state, and restore them."""
+"""Context managers that change a model's parameters, buffers or random state, and restore them."""
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -84,16 +84,3 @@ class PassReplay:
                 torch.cuda.set_rng_state(state, device)
             with eager_mode(self.model):
                 yield
-
-
-@contextmanager
-def empty_gradients(parameters: Sequence[Tensor]) -> Iterator[None]:
-    """Let `.grad` be None at the start of the block, and restore the gradients after it."""
-    own = [parameter.grad for parameter in parameters]
-    try:
-        for parameter in parameters:
-            parameter.grad = None
-        yield
-    finally:
-        for parameter, gradient in zip(parameters, own, strict=True):
-            parameter.grad = gradient

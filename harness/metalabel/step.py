@@ -7,7 +7,7 @@ from torch.optim import SGD, Optimizer
 from harness.metalabel.checks import check_finite, check_on_simplex, check_rate, check_step
 from harness.metalabel.gradients import ESTIMATORS, EstimatorName
 from harness.metalabel.gradients.passes import MetaStep, StepInputs
-from harness.metalabel.model_state import empty_gradients, random_devices, temporary_buffers
+from harness.metalabel.model_state import random_devices, temporary_buffers
 
 
 def meta_step(
@@ -73,13 +73,15 @@ def compute_label_gradient(
     check_on_simplex("labels", labels)
     check_on_simplex("meta_targets", meta_targets)
     weights: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
-    with (
-        torch.inference_mode(False),
-        torch.random.fork_rng(random_devices(inputs.device)),
-        empty_gradients(weights),
-        temporary_buffers(model),
-    ):
-        # Autograd refuses tensors made in inference mode, and takes copies of them.
-        batches = (t.clone() if t.is_inference() else t.detach() for t in (inputs, labels, meta_inputs, meta_targets))
-        optimizer = SGD(weights, lr=float(lookahead_lr))
-        return meta_step(model, optimizer, *batches, label_gradient=label_gradient).gradient
+    own = [weight.grad for weight in weights]
+    generators = torch.random.fork_rng(random_devices(inputs.device))
+    try:
+        with torch.inference_mode(False), generators, temporary_buffers(model):
+            # Autograd refuses tensors made in inference mode, and takes copies of them.
+            given = inputs, labels, meta_inputs, meta_targets
+            batches = (tensor.clone() if tensor.is_inference() else tensor.detach() for tensor in given)
+            optimizer = SGD(weights, lr=float(lookahead_lr))
+            return meta_step(model, optimizer, *batches, label_gradient=label_gradient).gradient
+    finally:
+        for weight, gradient in zip(weights, own, strict=True):
+            weight.grad = gradient

@@ -1,4 +1,7 @@
-"""Decision rules: when the mean of n values differs from zero. Both bound |t|, t = √n · mean / sd.
+"""Decision rules: when the mean of n values differs from zero, by a two-sided bound on |t|, t = √n · mean / sd.
+
+For a mean of zero, |t| exceeds `critical_value` with probability at most `alpha`; it is infinite for too small an n.
+`p_value` is the least alpha at which |t| reaches that bound, in [0, 1].
 
 `FixedSample` is Student's t test (1908), for one test at a number of values that is fixed beforehand:
 
@@ -19,24 +22,8 @@ Its interval at ten values is about 1.8 times as wide as that of `FixedSample`.
 
 import math
 from dataclasses import dataclass
-from typing import Protocol
 
 from scipy.special import stdtr, stdtrit
-
-
-class DecisionRule(Protocol):
-    """A two-sided test of a mean of zero.
-
-    |t| exceeds `critical_value` with probability at most `alpha` for a mean of zero; it is infinite for too small an n.
-    `p_value` is the least alpha at which |t| reaches that bound, in [0, 1].
-    """
-
-    @property
-    def name(self) -> str: ...
-
-    def critical_value(self, n: int, alpha: float) -> float: ...
-
-    def p_value(self, t: float, n: int) -> float: ...
 
 
 @dataclass(frozen=True)
@@ -75,3 +62,6 @@ class AnytimeValid:
         u = t * t / (n - 1)
         log_ratio = -math.log(r) if math.isinf(u) else math.log1p(u) - math.log1p(r * u)
         return min(1.0, math.exp(-(math.log(r) + n * log_ratio) / 2))
+
+
+DecisionRule = FixedSample | AnytimeValid

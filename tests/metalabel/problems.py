@@ -2,6 +2,7 @@
 worked out once more, by code that shares nothing with the package's."""
 
 from collections.abc import Callable, Sequence
+from copy import deepcopy
 from dataclasses import dataclass
 from typing import Any
 
@@ -164,20 +165,15 @@ def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
     return gradient
 
 
-def meta_loss_after_step(problem: Problem, labels: Tensor, lookahead_lr: float) -> float:
-    """M(Y): take the SGD step for `labels`, then read the meta loss; everything is put back."""
-    model = problem.model
-    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
-    optimizer = torch.optim.SGD(model.parameters(), lr=lookahead_lr)
-    optimizer.zero_grad()
+def meta_loss_after_step(problem: Problem, labels: Tensor, optimizer: torch.optim.Optimizer) -> float:
+    """M(Y), read after a copy of the optimiser has really taken the step for `labels`."""
+    model, stepper = deepcopy((problem.model, optimizer))
+    stepper.zero_grad()
     with torch.random.fork_rng():
         F.cross_entropy(model(problem.inputs), labels).backward()
-        optimizer.step()
+        stepper.step()
         with torch.no_grad():
-            loss = float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))
-    model.load_state_dict(before)
-    optimizer.zero_grad()
-    return loss
+            return float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))
 
 
 def random_state() -> Tensor:

@@ -31,11 +31,7 @@ def nan_at_start(*shape: int) -> torch.Tensor:
     ("changes", "message"),
     [
         ({"labels": torch.tensor([0, 1, 2, 0, 1, 2])}, r"labels: expected floating soft labels.*one_hot"),
-        ({"meta_targets": torch.tensor([0, 1, 2, 0, 1])}, r"meta_targets: expected floating soft labels.*one_hot"),
-        (
-            {"labels": torch.full((6,), 1.0)},
-            r"labels: expected floating soft labels.*of shape \[6\]",
-        ),
+        ({"meta_targets": torch.full((5,), 1.0)}, r"meta_targets: expected floating soft labels.*of shape \[5\]"),
         ({"labels": torch.full((4, 3), 1 / 3).double()}, r"inputs, labels: expected one label row per input"),
         ({"meta_inputs": torch.randn(2, 4).double()}, r"meta_inputs, meta_targets: expected one label row per input"),
         ({"labels": torch.full((6, 3), 0.5).double()}, r"labels: expected every row on the simplex.*off by 0.5"),
@@ -44,13 +40,10 @@ def nan_at_start(*shape: int) -> torch.Tensor:
         ({"meta_targets": torch.full((5, 2), 0.5).double()}, r"meta_targets: expected \[5, 3\]"),
         ({"inputs": nan_at_start(6, 4)}, r"inputs: expected finite values"),
         ({"labels": nan_at_start(6, 3)}, r"labels: expected finite values"),
-        ({"meta_inputs": nan_at_start(5, 4)}, r"meta_inputs: expected finite values"),
         ({"inputs": torch.randn(0, 4).double(), "labels": torch.randn(0, 3).double()}, r"at least one input"),
         ({"lookahead_lr": 0.0}, r"lookahead_lr: expected a positive finite rate, got 0.0"),
         ({"lookahead_lr": "0.1"}, r"lookahead_lr: expected a positive finite rate, got '0.1'"),
-        ({"lookahead_lr": None}, r"lookahead_lr: expected a positive finite rate, got None"),
         ({"labels": [[0.5, 0.5, 0.0]] * 6}, r"labels: expected a tensor, got list"),
-        ({"inputs": (torch.randn(6, 4),)}, r"inputs: expected a tensor, got tuple"),
         ({"lookahead_lr": float("nan")}, r"lookahead_lr: expected a positive finite rate, got nan"),
         (
             {"label_gradient": "backward"},

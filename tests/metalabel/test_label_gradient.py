@@ -48,15 +48,9 @@ def assert_exact(problem: Problem, reference: Tensor, lr: float = 0.3) -> None:
         assert relative_error(problem.gradient(lr, estimator), reference) < EXACT, estimator
 
 
-@examples(40)
-@given(perceptrons(), rates)
-def test_exact_estimators_equal_double_backward_on_perceptrons(problem: Problem, lr: float) -> None:
-    assert_exact(problem, by_double_backward(problem, lr), lr)
-
-
-@examples(40)
-@given(convolutional(), rates)
-def test_exact_estimators_equal_double_backward_on_convolutional_networks(problem: Problem, lr: float) -> None:
+@examples(80)
+@given(st.one_of(perceptrons(), convolutional()), rates)
+def test_exact_estimators_equal_double_backward(problem: Problem, lr: float) -> None:
     assert_exact(problem, by_double_backward(problem, lr), lr)
 
 
@@ -88,19 +82,6 @@ def test_forward_equals_the_closed_form_on_a_linear_softmax_model(
     assert relative_error(problem.gradient(lr), expected) < EXACT
 
 
-@examples(8)
-@given(perceptrons(), st.integers(0, 2**31))
-def test_forward_equals_a_central_difference_of_the_meta_loss(problem: Problem, seed: int) -> None:
-    """M(Y + hD) - M(Y - hD) = 2h ⟨∂M/∂Y, D⟩ + O(h³)."""
-    lr, h = 0.5, 1e-5
-    torch.manual_seed(seed)
-    direction = torch.randn_like(problem.labels)
-    gradient = problem.gradient(lr)
-    above, below = (meta_loss_after_step(problem, problem.labels + side * h * direction, lr) for side in (1, -1))
-    # Rounding of M, about 1e-15, over 2h leaves 1e-10; the cubic term and the rare ReLU kink leave a little more.
-    assert (above - below) / (2 * h) == pytest.approx(float((gradient * direction).sum()), rel=1e-4, abs=1e-8)
-
-
 @examples(15)
 @given(perceptrons(SMOOTH))
 def test_finite_difference_comes_close_to_forward(problem: Problem) -> None:
@@ -113,12 +94,13 @@ def test_finite_difference_comes_close_to_forward(problem: Problem) -> None:
 @given(perceptrons())
 def test_a_step_down_the_label_gradient_lowers_the_meta_loss(problem: Problem) -> None:
     lr = 0.1
+    optimizer = torch.optim.SGD(problem.model.parameters(), lr=lr)
     gradient = problem.gradient(lr)
     feasible = project_onto_simplex(problem.labels - 1e-4 * gradient / gradient.norm().clamp(min=1e-30))
     descent = float(((feasible - problem.labels) * gradient).sum())
     if descent > -1e-9:  # the gradient vanishes, or points out of the simplex
         return
-    assert meta_loss_after_step(problem, feasible, lr) < meta_loss_after_step(problem, problem.labels, lr)
+    assert meta_loss_after_step(problem, feasible, optimizer) < meta_loss_after_step(problem, problem.labels, optimizer)
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -215,13 +197,6 @@ def test_it_can_be_called_where_gradients_are_off(around: Callable[[], Any]) -> 
         assert torch.equal(copies.gradient(estimator=estimator), expected)
 
 
-def test_dropout_keeps_the_training_mask_in_the_derivative() -> None:
-    """A mask drawn anew would leave a gradient that differs from double backward's in nearly every entry."""
-    problem = drawn(lambda: nn.Sequential(nn.Linear(6, 40), nn.Dropout(0.5), nn.Linear(40, 4)), (6,), 4)
-    assert relative_error(problem.gradient(), by_double_backward(problem, 0.3)) < EXACT
-    assert torch.equal(problem.gradient(), problem.gradient())
-
-
 def test_a_pass_repeated_starts_from_the_buffers_of_the_training_pass() -> None:
     """Spectral norm's power iteration moves with each pass, and enters the weights."""
 
@@ -243,32 +218,20 @@ def test_hooks_fire_in_the_training_and_in_the_meta_pass() -> None:
     assert calls == [("forward", 6), ("backward", 6), ("forward", 5), ("backward", 5)]
 
 
-def test_bfloat16_autocast_gives_the_gradient_to_its_precision(device: str) -> None:
-    def build() -> nn.Module:
-        return nn.Sequential(
-            nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5)
-        )
-
-    problem = drawn(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
-    exact = problem.gradient(0.1)
-    with torch.autocast(device, torch.bfloat16):
-        close = problem.gradient(0.1)
-    # bfloat16 rounds to 2⁻⁹; some fifteen operations in a row, each through differences of larger numbers.
-    assert relative_error(close, exact) < 0.1
-
-
 @pytest.mark.parametrize("estimator", ESTIMATORS)
 def test_under_autocast_the_meta_set_is_read_at_the_lookahead(estimator: str, device: str) -> None:
     """Autocast keeps its casts of the weights; a rate this large leaves nothing in common with the gradient at θ."""
 
     def build() -> nn.Module:
-        return nn.Sequential(nn.Flatten(), nn.Linear(12, 16), nn.Tanh(), nn.Linear(16, 5))
+        head = nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5)
+        return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), *head)
 
-    problem = drawn(build, (3, 2, 2), 5, batch=16, meta_batch=16, dtype=torch.float32)
+    problem = drawn(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
     lr = 10.0
     exact = problem.gradient(lr)
     assert relative_error(problem.gradient(1e-4) * (lr / 1e-4), exact) > 0.5
     with torch.autocast(device, torch.bfloat16):
+        # bfloat16 rounds to 2⁻⁹; some fifteen operations in a row, each through differences of larger numbers.
         assert relative_error(problem.gradient(lr, estimator), exact) < 0.1
 
 

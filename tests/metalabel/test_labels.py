@@ -6,7 +6,7 @@ import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import Tensor
 from torch.nn import functional as F
 
 from harness.metalabel import (
@@ -17,11 +17,8 @@ from harness.metalabel import (
     Parametrisation,
     Simplex,
     Softmax,
-    meta_step,
     project_onto_simplex,
 )
-
-from .problems import drawn
 
 PARAMETRISATIONS = [Simplex(), Softmax(), ExponentiatedGradient()]
 CLASSES = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
@@ -117,16 +114,6 @@ def test_exponentiated_steps_multiply_each_entry_and_add_up() -> None:
     torch.testing.assert_close(labels.as_tensor(), multiplied / multiplied.sum())
 
 
-def test_decay_alone_brings_labels_back_to_their_start() -> None:
-    labels = InstanceLabels.from_classes(CLASSES, 3, decay=0.5)
-    index = torch.arange(8)
-    labels.update(index, torch.randn(8, 3), label_lr=0.3, scale=1.0)
-    assert not torch.allclose(labels.as_tensor(), F.one_hot(CLASSES, 3).float(), atol=0.01)
-    for _ in range(30):
-        labels.update(index, torch.zeros(8, 3), label_lr=0.3, scale=1.0)
-    torch.testing.assert_close(labels.as_tensor(), F.one_hot(CLASSES, 3).float())
-
-
 def test_class_labels_move_by_the_mean_over_a_class_in_a_balanced_batch() -> None:
     labels = ClassLabels.from_smoothing(3, 0.5)
     classes = torch.tensor([0, 1, 2, 0, 1, 2])
@@ -143,30 +130,6 @@ def test_classes_that_a_batch_lacks_stay_where_they_are() -> None:
     labels.update(torch.tensor([1, 3, 1]), torch.randn(3, 4), label_lr=0.1, scale=1.0)
     assert torch.equal(labels.as_tensor()[[0, 2]], before[[0, 2]])
     assert not torch.equal(labels.as_tensor()[[1, 3]], before[[1, 3]])
-
-
-@pytest.mark.parametrize("kind", [InstanceLabels, ClassLabels])
-def test_a_label_step_does_not_depend_on_batch_size_or_model_rate(kind: type[InstanceLabels | ClassLabels]) -> None:
-    """The same batch twice over, and a tenth of a small model rate, move the labels alike."""
-    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3)
-    classes = torch.tensor([0, 1, 2, 2, 1, 0])
-
-    def moved(model_lr: float, times: int) -> Tensor:
-        index = torch.arange(6).repeat(times)
-        if kind is InstanceLabels:
-            labels, row = InstanceLabels.from_classes(classes.repeat(times), 3, smoothing=0.5), torch.arange(6 * times)
-        else:
-            labels, row = ClassLabels.from_smoothing(3, 0.5), classes[index]
-        optimizer = torch.optim.SGD(problem.model.parameters(), lr=model_lr)
-        batch = problem.inputs[index], labels.rows(row).double()
-        step = meta_step(problem.model, optimizer, *batch, problem.meta_inputs, problem.meta_targets)
-        labels.update(row, step.gradient, label_lr=0.01, scale=step.scale)
-        return labels.as_tensor()[: len(classes)]
-
-    reference = moved(1e-5, 1)
-    assert (reference - moved(1.0, 1)).abs().max() > 1e-5  # far ahead, the meta gradient is another one
-    torch.testing.assert_close(moved(1e-5, 2), reference, rtol=0, atol=1e-6)  # float32 storage
-    torch.testing.assert_close(moved(1e-6, 1), reference, rtol=0, atol=1e-6)
 
 
 @pytest.mark.parametrize(

@@ -113,12 +113,6 @@ def test_a_sequence_of_verdicts_keeps_the_error_rate() -> None:
     assert sum(World(2).error_rates(400, range(3, 31), AnytimeValid())) <= 0.05
 
 
-@pytest.mark.slow
-def test_the_fixed_sample_rule_after_every_seed_breaks_the_error_rate() -> None:
-    world = World(3, configurations=1, baselines=1)
-    assert sum(world.error_rates(300, range(3, 31), FixedSample())) > 0.12
-
-
 def test_a_real_gain_is_shown_with_its_size() -> None:
     world = World(4, gain=0.05)
     found = world.confirmation(*world.draw(10), FixedSample())
