@@ -11,12 +11,10 @@ import sys
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from harness import cli
 from harness.common.atomic_files import write_text
-from harness.results import Confirmation, Distillation, Semantics, SweepSummary
-from harness.results.provenance import Provenance
+from harness.results import Confirmation, Distillation, Provenance, Semantics, SweepSummary
 from harness.results.search_sentence import search_sentence
 from harness.tuning.storage.sweep_folder import display_name, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
@@ -39,16 +37,14 @@ def report(folder: Path | str) -> Path | None:
     `report.error.txt` beside it says why.
     """
     home = Path(folder)
-    trouble = home / TROUBLE
+    with contextlib.suppress(OSError):
+        (home / TROUBLE).unlink(missing_ok=True)
     try:
-        written = write(home, home / FILE)
+        return write(home, home / FILE)
     except Exception:
         with contextlib.suppress(OSError):
-            trouble.write_text(traceback.format_exc())
+            (home / TROUBLE).write_text(traceback.format_exc())
         return None
-    with contextlib.suppress(OSError):
-        trouble.unlink(missing_ok=True)
-    return written
 
 
 def write(folder: Path, out: Path) -> Path:
@@ -66,31 +62,34 @@ def write(folder: Path, out: Path) -> Path:
 def render(folder: Path) -> str:
     """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
     # pandas and matplotlib take a second to import: not before a folder is there
-    from analysis.frames import sweep_frame as studies
+    from analysis.frames import sweep_frame
     from analysis.report import distillation_sections, sections
     from analysis.report.markup import element
     from analysis.report.page import page
     from harness.space import SpaceError, load
     from harness.tracking.spool.spooled_sweep import SpooledSweep
 
-    study = studies.read(SpooledSweep.read(folder))
+    study = sweep_frame.read(SpooledSweep.read(folder))
+    sweep = study.sweep
     provenance = Provenance.load_or_none(folder)
     confirmation = Confirmation.load_or_none(folder)
     summary = SweepSummary.load_or_none(folder)
+    students = folder.parent / f"{folder.name}-distill"
+    distillation = Distillation.load_or_none(folder) or Distillation.load_or_none(students)
     space_file = folder / "space.yaml"
     try:
         space = load(space_file)
     except (SpaceError, OSError):
         space = None
+    name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
+    result = search_sentence(summary) if summary else "the search is not at its end, and nothing is summed up yet."
     return page(
-        f"{study.sweep.name}: learned soft labels",
-        element("h1", study.sweep.name),
-        element("p", _subtitle(study), class_="under"),
-        sections.verdict(study, confirmation, _search_sentence(summary)),
+        f"{sweep.name}: learned soft labels",
+        element("h1", sweep.name),
+        element("p", f"{name}{sweep.state}, {len(study.trials)} trials, begun {study.begun}", class_="under"),
+        sections.verdict(study, confirmation, result),
         sections.confirmed(confirmation),
-        distillation_sections.taught(
-            Distillation.load_or_none(folder) or Distillation.load_or_none(folder.parent / f"{folder.name}-distill")
-        ),
+        distillation_sections.taught(distillation),
         distillation_sections.alike(Semantics.load_or_none(folder)),
         sections.arms(study),
         sections.pareto(study, summary),
@@ -103,18 +102,6 @@ def render(folder: Path) -> str:
         ),
         script=True,
     )
-
-
-def _subtitle(study: Any) -> str:
-
-    sweep = study.sweep
-    name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
-    return f"{name}{sweep.state}, {len(study.trials)} trials, begun {study.begun}"
-
-
-def _search_sentence(summary: SweepSummary | None) -> str:
-    """The sentence that the search ended with."""
-    return search_sentence(summary) if summary else "the search is not at its end, and nothing is summed up yet."
 
 
 @cli.command()

@@ -13,6 +13,7 @@ import socket
 import subprocess
 import sys
 from collections.abc import Iterable
+from contextlib import suppress
 from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
@@ -33,12 +34,16 @@ ENVIRONMENT = re.compile(
 
 def collect(argv: Iterable[str] | None = None, warm_start: WarmStartOrigin | None = None) -> Provenance:
     """Return the provenance of this process; `argv` is its command line (default: `sys.argv`)."""
+    versions = {}
+    for package in PACKAGES:
+        with suppress(metadata.PackageNotFoundError):
+            versions[package] = metadata.version(package)
     return Provenance(
         time=datetime.now(UTC).isoformat(timespec="seconds"),
         command=redacted_command(sys.argv if argv is None else argv),
         git=code_version(Path(__file__).parent),
         python=platform.python_version(),
-        versions=_versions(),
+        versions=versions,
         hardware=_hardware(),
         platform=platform.platform(),
         host=socket.gethostname(),
@@ -49,13 +54,12 @@ def collect(argv: Iterable[str] | None = None, warm_start: WarmStartOrigin | Non
 
 def redacted_command(argv: Iterable[str]) -> str:
     """Return `argv` as typed, without the secrets in URLs and without the values of options named like a secret."""
+    home = str(Path.home())
     words: list[str] = []
     hide_next = False
     for word in argv:
-        if hide_next:
-            words.append(HIDDEN)
-        else:
-            words.append(_without_home(redact_uri(hide(word)) if "://" in word else hide(word)))
+        shown = redact_uri(hide(word)) if "://" in word else hide(word)
+        words.append(HIDDEN if hide_next else shown.replace(home, "~") if len(home) > 1 else shown)
         hide_next = not hide_next and "=" not in word and word.startswith("-") and names_secret(word)
     return shlex.join(words)
 
@@ -63,47 +67,20 @@ def redacted_command(argv: Iterable[str]) -> str:
 def code_version(folder: Path) -> CodeVersion:
     """Return the commit of the working tree around `folder`, and whether it was changed."""
     commit = _output("git", "-C", str(folder), "rev-parse", "HEAD")
-    if commit is None:
-        return CodeVersion(commit=None, dirty=None)
     status = _output("git", "-C", str(folder), "status", "--porcelain", "--untracked-files=no")
-    return CodeVersion(commit=commit, dirty=None if status is None else bool(status))
-
-
-def _versions() -> dict[str, str]:
-    """Installed version of each of PACKAGES."""
-    versions = {}
-    for package in PACKAGES:
-        try:
-            versions[package] = metadata.version(package)
-        except metadata.PackageNotFoundError:
-            continue
-    return versions
+    return CodeVersion(commit=commit, dirty=None if commit is None or status is None else bool(status))
 
 
 def _hardware() -> Hardware:
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    cpuinfo = Path("/proc/cpuinfo")
+    model = re.search(r"model name\s*: *(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     return Hardware(
-        cpu=_cpu(),
-        cores=cores or 1,
+        cpu=model[1] if model else platform.processor() or platform.machine(),
+        cores=(len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()) or 1,
         memory_bytes=os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"),
         gpus=gpus.splitlines() if gpus else [],
     )
-
-
-def _cpu() -> str:
-    info = Path("/proc/cpuinfo")
-    if info.exists():
-        for line in info.read_text().splitlines():
-            name, _, value = line.partition(":")
-            if name.strip() == "model name":
-                return value.strip()
-    return platform.processor() or platform.machine()
-
-
-def _without_home(word: str) -> str:
-    home = str(Path.home())
-    return word.replace(home, "~") if len(home) > 1 else word
 
 
 def _output(*command: str) -> str | None:

@@ -4,7 +4,6 @@ Nothing here imports MLflow, so that a command can say in its first second that 
 """
 
 import base64
-import hashlib
 import os
 import socket
 import urllib.error
@@ -29,17 +28,12 @@ class ServerUnavailable(TrackingError):
     """The URI is valid, but no server can be used there now."""
 
 
-def default_uri(runs_dir: Path) -> str:
-    """The store that needs no server: SQLite in the runs folder."""
-    return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
-
-
 def resolve_uri(uri: str | None, runs_dir: Path) -> str:
-    """`uri` with its path made absolute; the default of `runs_dir` if None."""
+    """`uri` with its path made absolute; SQLite in the runs folder, which needs no server, if None."""
     if not uri:
-        return default_uri(runs_dir)
+        return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
     if uri.startswith("sqlite:///"):
-        return f"sqlite:///{_sqlite_path(uri).absolute()}"
+        return f"sqlite:///{_sqlite_path(uri)}"
     return uri.rstrip("/")
 
 
@@ -47,7 +41,7 @@ def artifact_root(uri: str, runs_dir: Path) -> str | None:
     """Where a new experiment keeps its files; None leaves it to the server."""
     scheme = _scheme(uri)
     if scheme == "sqlite":
-        return (_sqlite_path(uri).absolute().parent / "mlartifacts").as_uri()
+        return (_sqlite_path(uri).parent / "mlartifacts").as_uri()
     return (runs_dir.absolute() / "mlartifacts").as_uri() if scheme in DATABASE_PORTS else None
 
 
@@ -62,11 +56,6 @@ def redact_uri(uri: str) -> str:
     return address.split("?", 1)[0]
 
 
-def fingerprint(uri: str) -> str:
-    """Eight hex digits that name a server in file names; independent of the user."""
-    return hashlib.sha256(redact_uri(uri).encode()).hexdigest()[:8]
-
-
 def check_server(uri: str, timeout: float = 3.0) -> None:
     """Check that the server behind `uri` can be used; creates nothing.
 
@@ -75,13 +64,13 @@ def check_server(uri: str, timeout: float = 3.0) -> None:
         ServerUnavailable: no server answers there.
     """
     scheme = _scheme(uri)
-    if scheme in ("http", "https"):
-        _check_http(uri, timeout)
-    elif scheme == "sqlite":
+    if scheme == "sqlite":
         _check_sqlite(uri)
+    elif scheme in ("http", "https"):
+        _check_http(_split(uri), timeout)
     elif scheme in DATABASE_PORTS:
-        _, host, port = _split(uri)
-        port = port or DATABASE_PORTS[scheme]
+        parts = _split(uri)
+        host, port = parts.hostname, parts.port or DATABASE_PORTS[scheme]
         try:
             socket.create_connection((host, port), timeout=timeout).close()
         except OSError as error:
@@ -98,33 +87,30 @@ def _scheme(uri: str) -> str:
 
 
 def _sqlite_path(uri: str) -> Path:
-    return Path(unquote(uri.split(":///", 1)[1].split("?", 1)[0]))
+    return Path(unquote(uri.partition(":///")[2].split("?", 1)[0])).absolute()
 
 
-def _split(uri: str) -> tuple[SplitResult, str, int | None]:
-    """Parts, host and port of a URI; refuses a user or password that is not percent-encoded."""
+def _split(uri: str) -> SplitResult:
+    """Parts of a URI that has a host; refuses a user or password that is not percent-encoded."""
+    shown = redact_uri(uri)
     try:
         parts = urlsplit(uri)
-        host, port = parts.hostname, parts.port
-        after_host = parts.path + parts.fragment + ("" if "@" in parts.netloc else parts.query)
+        host, _ = parts.hostname, parts.port
+        encoded = "@" not in parts.path + parts.query + parts.fragment
     except ValueError:  # its message may quote a password
-        if "@" not in uri:
-            raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'; correct it") from None
-        after_host = "@"
-    if "@" in after_host:
+        host, encoded = None, "@" not in uri
+    if not encoded:
         raise TrackingError(
-            f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}' after a user or password with a / ? or # in "
-            "it; write these as %2F, %3F, %23"
+            f"--tracking-uri: expected {EXPECTED}, got '{shown}' after a user or password with a / ? or # in it; write "
+            "these as %2F, %3F, %23"
         )
     if not host:
-        raise TrackingError(f"--tracking-uri: expected a host, got '{redact_uri(uri)}'; write {EXPECTED}")
-    return parts, host, port
+        raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{shown}'; correct it")
+    return parts
 
 
-def _check_http(uri: str, timeout: float) -> None:
-    parts, host, port = _split(uri)
-    authority = f"[{host}]" if ":" in host else host
-    where = f"{parts.scheme}://{authority}" + (f":{port}" if port else "") + parts.path.rstrip("/")
+def _check_http(parts: SplitResult, timeout: float) -> None:
+    where = f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path.rstrip('/')}"
     request = urllib.request.Request(f"{where}/health")
     user, password = parts.username, parts.password
     if user is None:
@@ -140,24 +126,21 @@ def _check_http(uri: str, timeout: float) -> None:
     except urllib.error.HTTPError as error:
         error.close()
         found = f"HTTP {error.code}"
-    except urllib.error.URLError as error:
-        found = _reason(error.reason)
     except (OSError, ValueError) as error:
-        found = _reason(error)
+        found = _reason(getattr(error, "reason", error))
     raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {found}; {START_IT}")
 
 
 def _check_sqlite(uri: str) -> None:
-    if not uri.startswith("sqlite:///") or not _sqlite_path(uri).name:
+    path = _sqlite_path(uri)
+    if not uri.startswith("sqlite:///"):
         raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{redact_uri(uri)}'")
-    path = _sqlite_path(uri).absolute()
     if path.is_dir():
         raise TrackingError(f"--tracking-uri: expected a database file at {path}, found a folder; add mlflow.db")
     if path.exists():
         with path.open("rb") as file:
-            start = file.read(len(SQLITE_MAGIC))
-        if start not in (SQLITE_MAGIC, b""):
-            raise TrackingError(f"--tracking-uri: expected an SQLite database at {path}, found another file")
+            if file.read(len(SQLITE_MAGIC)) not in (SQLITE_MAGIC, b""):
+                raise TrackingError(f"--tracking-uri: expected an SQLite database at {path}, found another file")
     existing = next(folder for folder in path.parents if folder.exists())
     if not existing.is_dir() or not os.access(existing, os.W_OK | os.X_OK):
         raise TrackingError(f"--tracking-uri: cannot write in {existing}; name a folder of yours")

@@ -7,7 +7,6 @@ import pandas as pd
 import pytest
 from mlflow import MlflowClient
 
-from harness.tracking.mlflow_view import mlflow_reader
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader, MlflowSweep
 from harness.tracking.spool.event_log import EventLog, EventLogError
 from harness.tracking.spool.events import SweepEnded, SweepStarted, TrialEnded, TrialStarted
@@ -115,19 +114,6 @@ def test_files_are_found_and_a_missing_one_is_told(recorded: Path, read: Read, t
     for name, run in (("confirm.json", None), ("label_history.npz", run_id)):
         with pytest.raises(TrackingError, match=f"expected a file '{name}'"):
             sweep.artifact(name, tmp_path, run)
-
-
-def test_curves_take_one_call_a_metric_and_are_the_same_run_by_run(sent: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("one call a run")
-
-    sweep = MlflowReader(sent).sweep()
-    with monkeypatch.context() as patch:
-        patch.setattr(MlflowClient, "get_metric_history", refuse)
-        in_bulk = sweep.curves(["val_accuracy", "train_loss"])
-    assert len(in_bulk) == 8 * EPOCHS - 1, "one loss is not finite"
-    monkeypatch.setattr(mlflow_reader, "POINT_LIMIT", 7)  # as if each answer were cut short
-    pd.testing.assert_frame_equal(sweep.curves(["val_accuracy", "train_loss"]), in_bulk)
 
 
 def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:

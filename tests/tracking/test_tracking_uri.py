@@ -9,13 +9,12 @@ from pathlib import Path
 
 import pytest
 
+from harness.tracking.spool.cursor import cursor_path
 from harness.tracking.tracking_uri import (
     ServerUnavailable,
     TrackingError,
     artifact_root,
     check_server,
-    default_uri,
-    fingerprint,
     redact_uri,
     resolve_uri,
 )
@@ -85,7 +84,7 @@ def test_other_servers_that_are_not_there_are_told_without_a_password() -> None:
     [
         ("ftp://host/x", "expected http"),
         ("runs/mlruns", "expected http"),
-        ("http://", "expected a host"),
+        ("http://", "expected http"),
         ("http://host:port", "expected http"),
         ("sqlite://mlflow.db", "expected sqlite:////PATH"),
         ("sqlite:///{}", r"found a folder; add mlflow\.db"),
@@ -101,13 +100,13 @@ def test_an_address_that_can_never_be_used_is_refused(uri: str, expected: str, t
 
 
 def test_a_new_database_may_be_made_where_one_can_write_and_checking_makes_nothing(tmp_path: Path) -> None:
-    check_server(default_uri(tmp_path / "runs" / "of" / "mine"))
+    check_server(resolve_uri(None, tmp_path / "runs" / "of" / "mine"))
     assert list(tmp_path.iterdir()) == []
 
 
 def test_credentials_are_neither_shown_nor_part_of_a_server_s_name() -> None:
     assert redact_uri("https://me:secret@host/path?token=secret") == "https://host/path"
-    assert fingerprint("https://me:secret@host") == fingerprint("https://you:other@host")
+    assert cursor_path(Path(), "https://me:secret@host") == cursor_path(Path(), "https://you:other@host")
 
 
 def test_the_default_is_sqlite_in_the_runs_folder_with_its_files_beside_it(tmp_path: Path) -> None:

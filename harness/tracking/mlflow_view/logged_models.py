@@ -31,7 +31,7 @@ def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
     try:
         finished = subprocess.run(
             [sys.executable, "-m", "harness.tracking.mlflow_view.logged_models", str(trials)],
-            input=json.dumps({str(number): dict(config) for number, config in configs.items()}),
+            input=json.dumps(configs),
             capture_output=True,
             text=True,
             timeout=TIMEOUT,
@@ -40,17 +40,8 @@ def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)
-    lines = finished.stderr.strip().splitlines()
-    return "" if finished.returncode == 0 else lines[-1] if lines else f"exit code {finished.returncode}"
-
-
-def main() -> int:
-    """Make the models of the configurations on standard input, by trial."""
-    trials = Path(sys.argv[1])
-    os.nice(19)
-    for number, config in json.load(sys.stdin).items():
-        _make_model(trials / number, config)
-    return 0
+    failure = finished.stderr.strip().splitlines() or [f"exit code {finished.returncode}"]
+    return failure[-1] if finished.returncode else ""
 
 
 def _make_model(trial: Path, settings: dict[str, Any]) -> None:
@@ -88,4 +79,6 @@ def _make_model(trial: Path, settings: dict[str, Any]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    os.nice(19)
+    for number, config in json.load(sys.stdin).items():
+        _make_model(Path(sys.argv[1]) / number, config)

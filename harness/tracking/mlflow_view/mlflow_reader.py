@@ -4,8 +4,7 @@
     sweep.trials()                                one row per trial: trial, arm, state, params.*, metrics.* (the last)
     sweep.curves(["val_accuracy"])                one row per point: trial, metric, step, value
 
-Curves are read a hundred runs per call where the store can do that, and run by run where it cannot. MLflow's parameters
-are strings; a column of them becomes numbers or booleans if all of its values are.
+MLflow's parameters are strings; a column of them becomes numbers or booleans if all of its values are.
 """
 
 import difflib
@@ -27,13 +26,10 @@ with warnings.catch_warnings():
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from harness.tracking.mlflow_view.mlflow_internals import BULK_RUNS, all_pages, bulk_history, first_line
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line
 from harness.tracking.spool.run_updates import MetricPoint, RunUpdate
 from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
-
-POINT_LIMIT = 25_000
-"""Points of one call for curves, at most; a call that returns as many may have left some out."""
 
 
 @dataclass(frozen=True)
@@ -75,22 +71,11 @@ class MlflowSweep(TrackedSweep):
             )
 
     def _points(self, run_ids: list[str], metrics: Sequence[str]) -> Iterator[tuple[str, str, int, float]]:
-        for metric in metrics:
-            for first in range(0, len(run_ids), BULK_RUNS):
-                some = run_ids[first : first + BULK_RUNS]
-                points = bulk_history(self.client, some, metric, POINT_LIMIT)
-                if points is None or len(points) >= POINT_LIMIT:
-                    points = self._points_run_by_run(some, metric)
-                yield from ((run_id, metric, step, value) for run_id, step, value in points)
-
-    def _points_run_by_run(self, run_ids: list[str], metric: str) -> list[tuple[str, int, float]]:
+        curves = [(run_id, metric) for metric in metrics for run_id in run_ids]
         with ThreadPoolExecutor(8) as pool:
-            histories = list(pool.map(lambda run_id: self.client.get_metric_history(run_id, metric), run_ids))
-        return [
-            (run_id, point.step, point.value)
-            for run_id, history in zip(run_ids, histories, strict=True)
-            for point in history
-        ]
+            histories = pool.map(lambda curve: self.client.get_metric_history(*curve), curves)
+            for curve, history in zip(curves, histories, strict=True):
+                yield from ((*curve, point.step, point.value) for point in history)
 
 
 class MlflowReader:
