@@ -5,24 +5,23 @@ from pathlib import Path
 import pytest
 
 from harness.common.cache_dir import cache_dir
-from harness.common.json_files import read_json, write_json
 from harness.common.urls import Url
+from harness.results import Confirmation, ResultFileError
+from harness.tracking.spool.cursor import Cursor, cursor_path
 from harness.training.data.array_cache import cached_arrays
 
-
-@pytest.mark.parametrize("content", ["", "{", "[1]", "null", "[" * 100_000, '"\\ud800"', b"\xff"])
-def test_a_file_that_holds_no_mapping_reads_as_none(tmp_path: Path, content: str | bytes) -> None:
-    (tmp_path / "some.json").write_bytes(content if isinstance(content, bytes) else content.encode())
-    assert read_json(tmp_path / "some.json") is None
+DAMAGED = ["", "{", "[1]", "null", "[" * 100_000, '"\\ud800"', b"\xff", '{"format_version": 1}', '{"offset": "x"}']
 
 
-def test_a_mapping_is_written_and_read(tmp_path: Path) -> None:
-    assert read_json(tmp_path / "some.json") is None
-    write_json(tmp_path / "some.json", {"a": [1, 0.1]})
-    assert read_json(tmp_path / "some.json") == {"a": [1, 0.1]}
-    with pytest.raises(ValueError, match="not JSON compliant"):
-        write_json(tmp_path / "some.json", {"a": float("nan")})
-    assert read_json(tmp_path / "some.json") == {"a": [1, 0.1]}
+@pytest.mark.parametrize("content", DAMAGED)
+def test_a_damaged_json_file_reads_as_none_or_as_a_new_one(tmp_path: Path, content: str | bytes) -> None:
+    uri = "sqlite:///mlflow.db"
+    for file in (tmp_path / Confirmation.FILE, cursor_path(tmp_path, uri)):
+        file.write_bytes(content if isinstance(content, bytes) else content.encode())
+    assert Confirmation.load_or_none(tmp_path) is None
+    with pytest.raises(ResultFileError, match=r"confirm\.json: .*run python -m harness\.confirm again"):
+        Confirmation.load(tmp_path)
+    assert Cursor.load(tmp_path, uri) == Cursor(tracking_uri=uri)
 
 
 @pytest.mark.parametrize("value", [None, "", "relative/cache", "~/cache"])

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Self
 
 from harness.common.atomic_files import write_text
-from harness.common.json_files import read_json
 from harness.tracking.spool.event_log import read_events
 from harness.tracking.tracking_uri import redact_uri
 
@@ -40,8 +39,8 @@ class Cursor:
     def load(cls, folder: Path, uri: str) -> Self:
         """The cursor of a server; at the start where it cannot be read, as sending twice is harmless."""
         try:
-            return cls(**(read_json(cursor_path(folder, uri)) or {}))
-        except TypeError:
+            return cls(**json.loads(cursor_path(folder, uri).read_text()))
+        except (OSError, ValueError, TypeError, RecursionError):
             return cls(tracking_uri=redact_uri(uri))
 
     def save(self, folder: Path, uri: str) -> None:

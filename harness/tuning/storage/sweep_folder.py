@@ -16,8 +16,8 @@ from typing import TYPE_CHECKING, Self
 from harness.common.atomic_files import disk_error
 from harness.common.errors import HarnessError
 from harness.common.file_lock import file_lock
-from harness.common.json_files import read_json
 from harness.common.urls import is_url
+from harness.results import SweepSummary
 
 if TYPE_CHECKING:
     from harness.tuning.storage.workspace import Workspace
@@ -119,8 +119,8 @@ def label_files(trial: Path, workspace: "Workspace") -> tuple[str, ...]:
 
 def tracked_on(path: Path) -> str | None:
     """The tracking server of the search in this folder; None for SQLite, whose file may have moved with the folder."""
-    summary = read_json(path / "summary.json") or {}
-    uri = (summary.get("mlflow") or {}).get("tracking_uri")
+    summary = SweepSummary.load_or_none(path)
+    uri = summary.mlflow.tracking_uri if summary is not None and summary.mlflow is not None else None
     return None if uri is None or uri.startswith("sqlite:") else uri
 
 
