@@ -87,7 +87,7 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_run_whoever_summed_it(
         file.write_bytes(with_checksum(content))
     trial = TrialRunner(CONFIG.model_dump(), file.parent)
     (warning,) = trial.warnings
-    assert ("torch does not load as data" if summed else "without a checksum") in warning
+    assert ("torch does not load as data" if summed else "wrong checksum") in warning
     told = trial.run_chunk()
     assert (told.failure, len(told.epochs)) == ("", 1)
     assert not trap.sprung.exists()

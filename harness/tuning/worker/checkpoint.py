@@ -7,12 +7,12 @@ deleted, so that it never replaces the previous, intact one. Files are loaded as
 
 import io
 from pathlib import Path
-from typing import IO, Any, cast
+from typing import Any
 
 import torch
 
 from harness.common.atomic_files import write_atomically
-from harness.common.checksums import ChecksumWriter, has_trailer, strip_trailer
+from harness.common.checksums import append_checksum, strip_checksum
 from harness.tuning.storage.sweep_folder import PREVIOUS_CHECKPOINT
 
 VERSION = 5
@@ -27,10 +27,9 @@ def save(path: Path, state: dict[str, Any]) -> None:
     """Write `state` to `path` and keep what was there as the previous checkpoint. A kill leaves one of them intact."""
 
     def write(temporary: Path) -> None:
-        with temporary.open("wb") as file:
-            writer = ChecksumWriter(file)
-            torch.save({"version": VERSION, **state}, cast(IO[bytes], writer))
-            writer.write_trailer()
+        with temporary.open("wb") as file:  # a path would hide the disk's own OSError
+            torch.save({"version": VERSION, **state}, file)
+        append_checksum(temporary)
         if path.exists():
             path.replace(path.with_name(PREVIOUS_CHECKPOINT))
 
@@ -62,12 +61,9 @@ def discard(path: Path) -> None:
 
 
 def _read(file: Path) -> dict[str, Any]:
-    content = file.read_bytes()
-    if not has_trailer(content):
-        raise CorruptCheckpoint("one without a checksum at its end: it was cut short, or is of an older version")
-    archive = strip_trailer(content)
+    archive = strip_checksum(file.read_bytes())
     if archive is None:
-        raise CorruptCheckpoint("one with a wrong checksum")
+        raise CorruptCheckpoint("one with a wrong checksum, or cut short")
     try:
         state = torch.load(io.BytesIO(archive), map_location="cpu", weights_only=True)
     except Exception as error:  # torch raises many types for a file that is not its own
