@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
-from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted, TrialEnded, now_ms
+from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, TrialEnded, now_ms
 from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.tuning.cluster.address import check_address
@@ -104,7 +104,7 @@ class Session:
         self._uri = uri
         self._tracking = False
         self._began = time.monotonic()
-        self._state: SweepPaused | SweepEnded = SweepPaused() if study.missing else SweepEnded()
+        self._state = SweepEnded(state="interrupted" if study.missing else "complete")
 
     def start_tracking(
         self,
@@ -192,7 +192,7 @@ class Session:
 
     def finish(
         self,
-        end: SweepPaused | SweepEnded | None = None,
+        end: SweepEnded | None = None,
         *,
         tags: Mapping[str, str] | None = None,
         artifacts: Sequence[Path] = (),

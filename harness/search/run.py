@@ -18,7 +18,7 @@ from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, checked_tracking_uri, open_session
 from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
-from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepStarted
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name
@@ -213,7 +213,7 @@ def _sweep_started(folder: SweepFolder, space: Space, facts: dict[str, str]) -> 
     )
 
 
-def _end_event(summary: SweepSummary, cut_short: bool) -> SweepPaused | SweepEnded:
+def _end_event(summary: SweepSummary, cut_short: bool) -> SweepEnded:
     metrics = {f"trials_{state}": float(count) for state, count in summary.states.model_dump().items()}
     if summary.best is not None:
         metric = summary.objective.metric
@@ -221,7 +221,7 @@ def _end_event(summary: SweepSummary, cut_short: bool) -> SweepPaused | SweepEnd
     if summary.several:
         metrics["front_trials"] = float(len(summary.front))
     if cut_short:
-        return SweepPaused(metrics=metrics)
+        return SweepEnded(state="interrupted", metrics=metrics)
     return SweepEnded(state="complete" if summary.best else "failed", metrics=metrics)
 
 

@@ -35,7 +35,7 @@ def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> No
     mlflow = summary.mlflow
     if mlflow is not None and mlflow.pending:
         why = f" ({mlflow.unreachable})" if mlflow.unreachable else ""
-        sentences.append(f"MLflow has not taken {mlflow.pending} records yet{why}")
+        sentences.append(f"MLflow has not taken {mlflow.pending} events yet{why}")
     if mlflow is not None and mlflow.skipped:
         sentences.append(f"MLflow's server failed on {mlflow.skipped} values or files, which were skipped")
     if summary.several:

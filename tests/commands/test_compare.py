@@ -3,11 +3,10 @@
 import csv
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
-from mlflow import MlflowClient
 
 from harness import compare
 from harness.space import dump, load
@@ -15,10 +14,10 @@ from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
 from tests.analysis.sweeps import BEGIN, trial
 from tests.support.provenance import provenance
 from tests.support.results import configuration, confirmation
-from tests.tracking.conftest import empty_database, free_port, mlflow_server, runs, store
+from tests.tracking.conftest import empty_database, free_port, other_store, runs, server, store
 from tests.tracking.sweeps import send, write_events
 
-__all__ = ["empty_database", "runs", "store"]
+__all__ = ["empty_database", "other_store", "runs", "server", "store"]
 
 CONFIRMATION = confirmation(
     {"learned": configuration(0, [0.912] * 5, ci95=(0.9, 0.924))}, verdict="learned labels beat the best baseline"
@@ -43,11 +42,9 @@ def swept(
     (home / "space.yaml").write_text(dump(space))
     facts.save(home)
     CONFIRMATION.save(home)
-    files = ["space.yaml", "provenance.json", *(["confirm.json"] if verdict else [])]
+    files = tuple(str(home / file) for file in ("space.yaml", "provenance.json", "confirm.json"))
     tags = {"study": space.study, **({"verdict": verdict} if verdict else {})}
-    records: list[Event] = [
-        SweepStarted(name=name, tags=tags, artifacts=tuple(str(home / file) for file in files), time=BEGIN)
-    ]
+    records: list[Event] = [SweepStarted(name=name, tags=tags, artifacts=files, time=BEGIN)]
     learned = space.arm("learned")
     for number, rate in enumerate(rates):
         config = learned.config({"label_lr": rate, "meta_interval": 2, "lr": 0.1})
@@ -57,9 +54,15 @@ def swept(
     send(write_events(home / "spool", [*records, SweepEnded(time=BEGIN + 10_000_000)]), uri)
 
 
-def told(capsys: pytest.CaptureFixture[str]) -> str:
-    """What was printed, lines joined: where they break is the width's affair."""
-    return re.sub(r"\s+", " ", capsys.readouterr().out)
+@pytest.fixture
+def compared(store: str, capsys: pytest.CaptureFixture[str]) -> Callable[..., str]:
+    """Compare sweeps of the store; what was printed, lines joined: where they break is the width's affair."""
+
+    def compared(*words: str) -> str:
+        assert compare.main(["--tracking-uri", store, *words]) == 0
+        return re.sub(r"\s+", " ", capsys.readouterr().out)
+
+    return compared
 
 
 def test_arms_of_two_sweeps_stand_side_by_side_with_intervals(
@@ -77,12 +80,11 @@ def test_arms_of_two_sweeps_stand_side_by_side_with_intervals(
 
 
 def test_sweeps_that_differ_in_what_was_asked_alone_are_comparable(
-    store: str, runs: Path, capsys: pytest.CaptureFixture[str]
+    store: str, runs: Path, compared: Callable[..., str]
 ) -> None:
     swept(store, runs, "narrow")
     swept(store, runs, "wide", "width=256")
-    assert compare.main(["narrow", "wide", "--tracking-uri", store]) == 0
-    said = told(capsys)
+    said = compared("narrow", "wide")
     assert "wide and narrow are comparable fixed.width: 128 → 256 (learned, one_hot, label_smoothing)" in said
     assert "level with the best of narrow" in said
     assert "chance alone moves such a difference by up to" in said
@@ -100,69 +102,56 @@ def test_sweeps_that_differ_in_what_was_asked_alone_are_comparable(
     ],
 )
 def test_sweeps_on_other_data_are_not_comparable_and_no_gap_is_told(
-    change: str, reason: str, store: str, runs: Path, capsys: pytest.CaptureFixture[str]
+    change: str, reason: str, store: str, runs: Path, compared: Callable[..., str]
 ) -> None:
     swept(store, runs, "one")
     swept(store, runs, "other", change)
-    assert compare.main(["one", "other", "--tracking-uri", store]) == 0
-    said = told(capsys)
+    said = compared("one", "other")
     assert "other and one are not comparable:" in said
     assert reason in said
     assert "chance alone" not in said
 
 
 def test_a_sweep_of_several_objectives_is_set_beside_another_by_accuracy_alone_and_says_so(
-    store: str, runs: Path, capsys: pytest.CaptureFixture[str]
+    store: str, runs: Path, compared: Callable[..., str]
 ) -> None:
     swept(store, runs, "one")
     swept(store, runs, "both", "objectives=[{metric: val_accuracy}, {metric: epochs}]", "search.pruner=none")
     page = runs / "page.html"
-    assert compare.main(["one", "both", "--tracking-uri", store, "--html", str(page)]) == 0
-    said = told(capsys)
+    said = compared("one", "both", "--html", str(page))
     assert "both: complete, 3 trials" in said
     assert "searched to minimize epochs too; below, each arm's best validation accuracy alone" in said
     assert "other objective (maximize val_accuracy → maximize val_accuracy and minimize epochs)" in said
     assert "both searched to minimize epochs too" in page.read_text()
 
 
-def test_other_code_libraries_and_budget_call_for_care(
-    store: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_other_code_libraries_and_budget_call_for_care(store: str, runs: Path, compared: Callable[..., str]) -> None:
     swept(store, runs, "one")
     swept(store, runs, "other", commit="b" * 40, torch="2.15", rates=(0.1, 0.2, 0.3))
-    assert compare.main(["one", "other", "--tracking-uri", store]) == 0
-    said = told(capsys)
+    said = compared("one", "other")
     assert "other and one are comparable with care:" in said
     assert "other code (aaaaaaaaaa → bbbbbbbbbb)" in said
     assert "other libraries (torch 2.14 → 2.15)" in said
     assert "other budget (learned 2 → 3 trials)" in said
 
 
-def test_a_confirmation_is_shown_with_its_test_accuracy(
-    store: str, runs: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_confirmation_is_shown_with_its_test_accuracy(store: str, runs: Path, compared: Callable[..., str]) -> None:
     swept(store, runs, "plain")
     swept(store, runs, "confirmed", verdict=CONFIRMATION.verdict)
-    assert compare.main(["plain", "confirmed", "--tracking-uri", store]) == 0
-    said = told(capsys)
+    said = compared("plain", "confirmed")
     assert "0.912" in said
     assert "[0.900, 0.924]" in said
     assert "confirmed, confirmed: learned labels beat the best baseline" in said
 
 
-def test_files_hold_what_was_printed(store: str, runs: Path, tmp_path: Path) -> None:
+def test_files_hold_what_was_printed(store: str, runs: Path, tmp_path: Path, compared: Callable[..., str]) -> None:
     swept(store, runs, "one")
     swept(store, runs, "o.ther", "noise_rate=0.2")
     csv_file, json_file, html_file = (tmp_path / f"out.{kind}" for kind in ("csv", "json", "html"))
-    files = ["--csv", str(csv_file), "--json", str(json_file), "--html", str(html_file)]
-    assert compare.main(["one", "o.ther", "--tracking-uri", store, *files]) == 0
+    compared("one", "o.ther", "--csv", str(csv_file), "--json", str(json_file), "--html", str(html_file))
     rows = list(csv.DictReader(csv_file.read_text().splitlines()))
-    assert [(row["arm"], row["sweep"]) for row in rows] == [
-        ("learned", "one"),
-        ("learned", "o.ther"),
-        ("one_hot", "one"),
-        ("one_hot", "o.ther"),
-    ]
+    expected = [(arm, sweep) for arm in ("learned", "one_hot") for sweep in ("one", "o.ther")]
+    assert [(row["arm"], row["sweep"]) for row in rows] == expected
     data = json.loads(json_file.read_text())
     assert [sweep["sweep"] for sweep in data["sweeps"]] == ["one", "o.ther"]
     assert data["relations"][0]["comparable"] == "no"
@@ -172,14 +161,15 @@ def test_files_hold_what_was_printed(store: str, runs: Path, tmp_path: Path) -> 
     assert "http://" not in page.replace("http-equiv", "")
 
 
-def test_bad_input_ends_in_words_and_with_2(store: str, runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_ends_in_words_and_with_2(
+    store: str, other_store: str, runs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     swept(store, runs, "one")
-    MlflowClient(store).create_experiment("barren")
     folder = runs.parent
     for words, expected in [
         (["onne", "--tracking-uri", store], "did you mean one"),
         (["one", "one", "--tracking-uri", store], "'one' and 'one' are one sweep"),
-        (["barren", "--tracking-uri", store], "expected a sweep in the experiment 'barren'"),
+        (["one", "--tracking-uri", other_store], "run one with --tracking-uri"),
         (["one", "--runs-dir", str(folder / "no")], "expected MLflow's database"),
         (["one", "--tracking-uri", f"http://127.0.0.1:{free_port()}"], "127.0.0.1"),
         (["one", "--tracking-uri", store, "--csv", str(folder / "no" / "a.csv")], "in a folder that exists"),
@@ -190,19 +180,8 @@ def test_bad_input_ends_in_words_and_with_2(store: str, runs: Path, capsys: pyte
         assert captured.out == ""
 
 
-def test_a_server_without_sweeps_is_told(store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert compare.main(["one", "--tracking-uri", store]) == 2
-    assert "expected a sweep on" in capsys.readouterr().err
-
-
 @pytest.mark.slow
-def test_sweeps_are_read_over_http_with_their_files(
-    store: str, runs: Path, tmp_path: Path, empty_database: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    (tmp_path / "server").mkdir()
-    (tmp_path / "server" / "mlflow.db").write_bytes(empty_database.read_bytes())
-    with mlflow_server(tmp_path / "server", free_port()) as url:
-        swept(url, runs, "narrow")
-        swept(url, runs, "wide", "width=256")
-        assert compare.main(["narrow", "wide", "--tracking-uri", url]) == 0
-        assert "fixed.width: 128 → 256" in told(capsys)
+def test_sweeps_are_read_over_http_with_their_files(server: str, runs: Path, compared: Callable[..., str]) -> None:
+    swept(server, runs, "narrow")
+    swept(server, runs, "wide", "width=256")
+    assert "fixed.width: 128 → 256" in compared("narrow", "wide", "--tracking-uri", server)

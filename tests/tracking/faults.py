@@ -14,7 +14,6 @@ from mlflow import MlflowClient
 
 Fault = Literal["none", "drop", "503", "hang"]
 
-
 WRITES = ("create_experiment", "create_run", "log_batch", "log_inputs", "log_artifact", "set_terminated", "update_run")
 """Calls of MlflowClient that change a server."""
 
@@ -41,14 +40,10 @@ def on_each_call(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None], af
 
 
 class FaultProxy:
-    """`url` answers as `upstream` does, except under a `fault`; `requests` counts those that came by path.
-
-    Whatever holds the bytes `poison` is answered with a 500, where there are some.
-    """
+    """`url` answers as `upstream` does, except under a `fault`; `requests` counts those that came by path."""
 
     def __init__(self, upstream: str) -> None:
         self.fault: Fault = "none"
-        self.poison = b""
         self.requests: list[str] = []
         self._ended = threading.Event()
         outer = self
@@ -61,9 +56,6 @@ class FaultProxy:
                     return
                 if outer.fault == "503":
                     self.send_error(503, "out of order")
-                    return
-                if outer.poison and outer.poison in self.path.encode() + body:
-                    self.send_error(500, "broken")
                     return
                 while outer.fault == "hang" and not outer._ended.is_set():
                     time.sleep(0.05)
@@ -79,8 +71,7 @@ class FaultProxy:
                 with reply:
                     content = reply.read()
                     self.send_response(reply.status)
-                    for name in ("Content-Type",):
-                        self.send_header(name, reply.headers.get(name, "application/octet-stream"))
+                    self.send_header("Content-Type", reply.headers.get("Content-Type", "application/octet-stream"))
                     self.send_header("Content-Length", str(len(content)))
                     self.end_headers()
                     self.wfile.write(content)

@@ -19,7 +19,7 @@ from harness.tracking.spool.event_log import FILE, EventLog, EventLogError, read
 from harness.tracking.spool.events import (
     EpochMetrics,
     Event,
-    SweepPaused,
+    SweepEnded,
     TrialEnded,
     TrialEvent,
     decode_event,
@@ -95,8 +95,8 @@ def test_an_end_cut_at_any_byte_costs_that_event_alone_and_is_told(tmp_path: Pat
         (folder / FILE).write_bytes(whole[:-cut])
         with EventLog(folder) as log:
             assert [warning for warning in log.warnings if "cut short" in warning]
-            log.append(SweepPaused(time=7))
-        assert contents(folder) == [*list(sweep_events(1))[:-1], SweepPaused(time=7)]
+            log.append(SweepEnded(time=7))
+        assert contents(folder) == [*list(sweep_events(1))[:-1], SweepEnded(time=7)]
 
 
 def test_a_damaged_line_in_the_middle_costs_that_event_alone(tmp_path: Path) -> None:
@@ -127,11 +127,11 @@ def test_a_disk_that_is_full_leaves_the_log_whole(tmp_path: Path) -> None:
         resource.setrlimit(resource.RLIMIT_FSIZE, (full, hard))
         try:
             with pytest.raises(OSError, match=r"too large|only 10 of"):
-                log.append(SweepPaused(time=1))
+                log.append(SweepEnded(time=1))
         finally:
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
-        log.append(SweepPaused(time=2))
-    assert contents(folder) == [*sweep_events(1), SweepPaused(time=2)]
+        log.append(SweepEnded(time=2))
+    assert contents(folder) == [*sweep_events(1), SweepEnded(time=2)]
 
 
 def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: Path) -> None:

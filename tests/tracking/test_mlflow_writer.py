@@ -10,13 +10,11 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.tracking.spool.cursor import Cursor, cursor_path
-from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import (
     ArtifactsAdded,
     EpochMetrics,
     Event,
     SweepEnded,
-    SweepPaused,
     SweepStarted,
     TrialEnded,
     TrialStarted,
@@ -33,7 +31,7 @@ def show(log_folder: Path, store: str) -> Show:
     """Append events, send them by a sender that starts anew, and return what the server shows then."""
 
     def show(events: Iterable[Event]) -> dict[str, dict[str, Any]]:
-        write_events(log_folder, iter(events))
+        write_events(log_folder, events)
         send(log_folder, store)
         return shown(store)
 
@@ -89,40 +87,30 @@ def test_files_are_on_their_runs_and_those_of_a_local_store_in_the_runs_folder(
     show: Show, log_folder: Path, store: str, runs: Path
 ) -> None:
     home = log_folder.parent
-    home.mkdir(parents=True)
-    for name in ("space.yaml", "labels.npz"):
+    for name in ("space.yaml", "labels.npz", "model/MLmodel", "model/weights"):
+        (home / name).parent.mkdir(parents=True, exist_ok=True)
         (home / name).write_text(name)
     shows = show(
         [
             SweepStarted(name="a study", artifacts=(str(home / "space.yaml"),)),
             TrialStarted(trial=0, name="learned-000"),
             TrialEnded(trial=0, state="complete", artifacts=(str(home / "labels.npz"),)),
+            ArtifactsAdded(trial=0, artifacts=(str(home / "model"),)),
         ]
     )
     assert shows["a study"]["files"] == ["space.yaml"]
-    assert shows["learned-000"]["files"] == ["labels.npz"]
-    experiment = MlflowClient(store).get_experiment_by_name("a study")
-    assert experiment.artifact_location == (runs / "mlartifacts").as_uri() + "/a%20study"
-
-
-def test_a_folder_that_a_trial_leaves_later_is_on_its_run(show: Show, log_folder: Path, store: str) -> None:
-    model = log_folder.parent / "trials" / "0" / "model"
-    model.mkdir(parents=True)
-    for name in ("MLmodel", "weights"):
-        (model / name).write_text(name)
-    show([*trial_events(0), ArtifactsAdded(trial=0, artifacts=(str(model),))])
+    assert shows["learned-000"]["files"] == ["labels.npz", "model"]
     client = MlflowClient(store)
     (run,) = client.search_runs(["1"], "tags.trial = '0'")
-    assert sorted(file.path for file in client.list_artifacts(run.info.run_id, "model")) == [
-        "model/MLmodel",
-        "model/weights",
-    ]
-    assert run.info.status == "FINISHED"
+    assert len(client.list_artifacts(run.info.run_id, "model")) == 2
+    assert run.info.status == "FINISHED", "a trial that leaves a folder later has ended"
+    location = client.get_experiment_by_name("a study").artifact_location
+    assert location == (runs / "mlartifacts").as_uri() + "/a%20study"
 
 
 @pytest.mark.parametrize("batch", [4, 2000])
-def test_sending_everything_again_in_whatever_batches_changes_nothing(
-    batch: int, log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch, show: Show
+def test_sending_everything_again_in_whatever_batches_shows_the_same(
+    batch: int, log_folder: Path, store: str, other_store: str, monkeypatch: pytest.MonkeyPatch, show: Show
 ) -> None:
     before = show(sweep_events(3))
     monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", batch)
@@ -131,15 +119,8 @@ def test_sending_everything_again_in_whatever_batches_changes_nothing(
     assert shown(store) == before
     send(log_folder, store, rebuild=True)
     assert shown(store) == before
-
-
-def test_small_batches_show_the_same_as_one(
-    log_folder: Path, other_store: str, monkeypatch: pytest.MonkeyPatch, show: Show
-) -> None:
-    whole = show(sweep_events(3))
-    monkeypatch.setattr("harness.tracking.mlflow_view.writer_process.BATCH", 4)
     send(log_folder, other_store)
-    assert shown(other_store) == whole
+    assert shown(other_store) == before
 
 
 def test_a_trial_costs_a_handful_of_calls(show: Show, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,15 +142,19 @@ def test_more_values_than_one_call_may_hold_all_arrive(show: Show) -> None:
 
 
 @pytest.mark.parametrize("at_once", [False, True])
-def test_a_sweep_and_a_trial_that_continue_do_so_in_their_runs_without_a_reason_to_have_ended(
+def test_a_sweep_that_is_interrupted_is_killed_with_its_trials_and_continues_in_the_same_runs(
     at_once: bool, show: Show
 ) -> None:
     first, *rest = trial_events(0)
-    pause = [SweepStarted(name="a study", time=BEGIN), first, *rest[:2], SweepPaused(time=BEGIN + 9)]
-    again = [SweepStarted(name="a study", time=BEGIN + 10), first, *rest[2:], SweepEnded(time=BEGIN + 90_000)]
+    interrupted = SweepEnded(state="interrupted", reason="by hand", time=BEGIN + 9)
+    before = [SweepStarted(name="a study", time=BEGIN), first, *rest[:2], interrupted]
+    after = [SweepStarted(name="a study", time=BEGIN + 10), first, *rest[2:]]
     if not at_once:
-        show(pause)
-    runs = show([*pause, *again] if at_once else again)
+        runs = show(before)
+        assert {(run["status"], run["tags"]["state"]) for run in runs.values()} == {("KILLED", "interrupted")}
+        assert runs["a study"]["tags"]["reason"] == "by hand"
+        assert show(after[:1])["a study"]["status"] == "RUNNING"
+    runs = show([*(before if at_once else []), *after, SweepEnded(time=BEGIN + 90_000)])
     assert {name: run["status"] for name, run in runs.items()} == {"a study": "FINISHED", "learned-000": "FINISHED"}
     assert [step for step, _, _ in runs["learned-000"]["curves"]["train_loss"]] == list(range(1, EPOCHS + 1))
     assert not any("reason" in run["tags"] for run in runs.values())
@@ -189,18 +174,6 @@ def test_a_curve_has_one_point_a_step_though_a_restart_and_the_end_tell_them_aga
     assert [time for _, _, time in curve[:3]] == [point.time for point in points[:3]]
     send(log_folder, store, rebuild=True)
     assert shown(store) == runs
-
-
-def test_a_paused_sweep_and_its_open_trials_are_killed_and_run_again_when_it_goes_on(show: Show) -> None:
-    opening = [SweepStarted(name="a study", time=BEGIN), *list(trial_events(0))[:3]]
-    runs = show([*opening, SweepPaused(reason="interrupted by hand", time=BEGIN + 5000)])
-    assert {run["status"] for run in runs.values()} == {"KILLED"}
-    assert {run["tags"]["state"] for run in runs.values()} == {"interrupted"}
-    assert runs["a study"]["tags"]["reason"] == "interrupted by hand"
-
-    runs = show(opening)
-    assert {run["status"] for run in runs.values()} == {"RUNNING"}
-    assert "reason" not in runs["a study"]["tags"]
 
 
 def test_what_the_server_refuses_is_named_and_the_rest_arrives(show: Show, log_folder: Path, store: str) -> None:
@@ -238,7 +211,7 @@ def test_a_run_deleted_by_hand_stays_deleted_until_a_rebuild(show: Show, store: 
     (deleted,) = client.search_runs([experiment], "tags.trial = '0'")
     client.delete_run(deleted.info.run_id)
 
-    write_events(log_folder, iter([EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})]))
+    write_events(log_folder, [EpochMetrics(trial=0, step=9, metrics={"train_loss": 1.0})])
     send(log_folder, store)
     assert client.search_runs([experiment], "tags.trial = '0'") == []
     assert f"of run {deleted.info.run_id}: " in log_of(log_folder)
@@ -262,11 +235,8 @@ def test_a_server_that_lost_the_runs_gets_everything_again(
 
 def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, store: str) -> None:
     for name, trial in (("first", 0), ("second", 1)):
-        with EventLog(runs / name / "spool") as log:
-            log.append(SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN))
-            for each in trial_events(trial):
-                log.append(each)
-        send(runs / name / "spool", store)
+        started = SweepStarted(name=name, tags={"study": "a study"}, time=BEGIN)
+        send(write_events(runs / name / "spool", [started, *trial_events(trial)]), store)
     shows = shown(store)
     assert {name: run["parent"] for name, run in shows.items()} == {
         "first": None,
@@ -276,13 +246,3 @@ def test_two_sweeps_of_one_study_share_an_experiment_and_no_run(runs: Path, stor
     }
     assert {run["tags"]["sweep"] for run in shows.values()} == {"first", "second"}
     assert {run["tags"]["study"] for run in shows.values()} == {"a study"}
-
-
-def test_every_limit_of_a_call_is_the_servers_own() -> None:
-    from mlflow.utils import validation
-
-    from harness.tracking.mlflow_view import mlflow_writer
-
-    assert mlflow_writer.TAGS_PER_CALL <= validation.MAX_PARAMS_TAGS_PER_BATCH
-    assert mlflow_writer.METRICS_PER_CALL <= validation.MAX_METRICS_PER_BATCH
-    assert mlflow_writer.METRICS_PER_CALL + 2 * mlflow_writer.TAGS_PER_CALL <= validation.MAX_ENTITIES_PER_BATCH

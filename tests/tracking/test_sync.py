@@ -10,6 +10,7 @@ import pytest
 from harness import sync
 from harness.common.file_lock import file_lock
 from harness.tracking.spool.cursor import count_pending, lock_path
+from harness.tracking.spool.events import EpochMetrics
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import shown, sweep_events, trial_events, write_events
 
@@ -60,36 +61,24 @@ def test_a_view_is_rebuilt_into_an_empty_server_from_a_folder_that_was_moved(
 
 
 def test_a_sweep_whose_driver_died_is_not_left_running(swept: Path, store: str) -> None:
-    write_events(swept / "a study" / "spool", iter([*list(sweep_events(4))[:-1], *list(trial_events(6))[:-1]]))
+    write_events(swept / "a study" / "spool", [*list(sweep_events(4))[:-1], *list(trial_events(6))[:-1]])
     assert command(swept, "a study") == 0
     runs = shown(store)
     assert (runs["a study"]["status"], runs["learned-006"]["status"]) == ("KILLED", "KILLED")
     assert runs["learned-006"]["tags"]["state"] == "interrupted"
 
 
-def test_an_event_log_cut_in_an_event_is_sent_up_to_the_cut(swept: Path, store: str) -> None:
-    path = swept / "a study" / "spool" / "events.log"
-    path.write_bytes(path.read_bytes()[:-7])
-    assert command(swept, "a study") == 0
-    runs = shown(store)
-    assert runs["learned-002"]["status"] == "FAILED"
-    assert runs["a study"]["status"] == "KILLED", "the sweep's end was the record that was cut"
-
-
-def test_an_unknown_name_is_refused_with_the_nearest_ones(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(swept, "the study") == 2
-    assert capsys.readouterr().err == f"NAME: expected a sweep in {swept}/, got 'the study'; did you mean a study?\n"
-
-
-def test_a_folder_without_sweeps_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(tmp_path, "label_lr") == 2
-    assert "it holds none; run a search, or say --runs-dir" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_an_address_of_no_known_kind_is_bad_input(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert command(swept, "a study", "--tracking-uri", "gopher://lab") == 2
-    assert "expected http(s)://HOST:PORT" in capsys.readouterr().err
+@pytest.mark.parametrize(
+    ("words", "expected"),
+    [
+        (["the study"], "expected a sweep in {runs}/, got 'the study'; did you mean a study?"),
+        (["a study", "--runs-dir", "{runs}/a study"], "it holds none; run a search, or say --runs-dir"),
+        (["a study", "--tracking-uri", "gopher://lab"], "expected http(s)://HOST:PORT"),
+    ],
+)
+def test_bad_input_is_refused(words: list[str], expected: str, swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert sync.main(["--runs-dir", str(swept), *(word.format(runs=swept) for word in words)]) == 2
+    assert expected.format(runs=swept) in capsys.readouterr().err
 
 
 def test_a_server_that_is_away_is_told_and_nothing_is_lost(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -111,9 +100,7 @@ def test_two_never_send_at_once(
 
 
 def test_what_the_server_refused_is_told(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
-    from harness.tracking.spool.events import EpochMetrics
-
-    write_events(swept / "a study" / "spool", iter([EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})]))
+    write_events(swept / "a study" / "spool", [EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})])
     assert command(swept, "a study") == 0
     assert "the server did not take 1 values or files, which are listed in" in capsys.readouterr().err
 

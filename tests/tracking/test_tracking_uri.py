@@ -61,22 +61,20 @@ def test_a_server_that_never_answers_is_given_up_in_time() -> None:
         assert time.monotonic() - begin < 2
 
 
-def test_another_web_server_is_not_taken_for_mlflow_and_its_messages_hold_no_credentials(other_server: str) -> None:
-    for path, found in (("", "got another web server"), ("/nothing", "got HTTP 404")):
-        with pytest.raises(ServerUnavailable, match=found) as caught:
-            check_server(other_server.replace("://", "://me:secret@") + path)
-        assert "secret" not in str(caught.value)
-
-
-def test_other_servers_that_are_not_there_are_told_without_a_password() -> None:
-    port = free_port()
-    for uri, found in (
-        ("http://no-such-host.invalid:5000", "an unknown host name"),
-        (f"postgresql://me:secret@127.0.0.1:{port}/lab", f"a database at 127.0.0.1:{port}, got connection refused"),
-    ):
-        with pytest.raises(ServerUnavailable, match=found) as caught:
-            check_server(uri)
-        assert "secret" not in str(caught.value)
+@pytest.mark.parametrize(
+    ("uri", "found"),
+    [
+        ("{other}", "got another web server"),
+        ("{other}/nothing", "got HTTP 404"),
+        ("http://me:secret@no-such-host.invalid:5000", "an unknown host name"),
+        ("postgresql://me:secret@127.0.0.1:{port}/lab", "a database at 127.0.0.1:{port}, got connection refused"),
+    ],
+)
+def test_what_is_no_server_is_told_without_a_password(uri: str, found: str, other_server: str) -> None:
+    port, other = free_port(), other_server.replace("://", "://me:secret@")
+    with pytest.raises(ServerUnavailable, match=found.format(port=port)) as caught:
+        check_server(uri.format(port=port, other=other))
+    assert "secret" not in str(caught.value)
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,6 @@ from mlflow.protos.databricks_pb2 import (
     UNAUTHENTICATED,
 )
 
-from harness.sync import main as sync
 from harness.tracking import tracker as tracker_module
 from harness.tracking.mlflow_view import mlflow_writer
 from harness.tracking.mlflow_view.writer_process import EventSender, ParentProcess, main, send_until_done
@@ -203,42 +202,22 @@ def test_what_a_server_keeps_failing_on_is_skipped_and_holds_up_nothing_else(
     assert Cursor.load(folder, store).skipped == 0
 
 
-def test_a_server_that_reads_and_does_not_write_is_unavailable(
-    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    write_events(log_folder, sweep_events(2))
-    with monkeypatch.context() as patch:
-        for method in ("log_batch", "log_inputs", "set_terminated"):
-            breaking_on(patch, method, lambda *_, **__: True)
-        patch.setattr("harness.tracking.mlflow_view.writer_process.FIRST_WAIT", 0.01)
-        assert not send_without_driver(log_folder, store, seconds=1.0)
-    cursor = Cursor.load(log_folder, store)
-    assert (cursor.offset, cursor.skipped) == (0, 0)
-    assert cursor.unreachable
-
-
+@pytest.mark.parametrize(
+    "methods",
+    [("log_batch", "log_inputs", "set_terminated"), ("create_experiment",)],
+    ids=["that reads and does not write", "that does neither"],
+)
 def test_a_server_that_stays_unavailable_is_given_up_when_the_driver_has_ended(
-    log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
+    methods: Sequence[str], log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write_events(log_folder, sweep_events(2))
-
-    def fail(call: int) -> None:
-        raise requests.ConnectionError("refused")
-
-    on_each_call(monkeypatch, fail, after=False)
+    for method in methods:
+        breaking_on(monkeypatch, method, lambda *_, **__: True)
     begin = time.monotonic()
     assert not send_without_driver(log_folder, store, seconds=1.0)
-    assert 0.9 < time.monotonic() - begin < 3
+    assert 0.9 < time.monotonic() - begin < 5
     cursor = Cursor.load(log_folder, store)
-    assert (cursor.offset, cursor.unreachable) == (0, "refused")
-
-
-def test_damaged_lines_are_skipped(log_folder: Path, store: str) -> None:
-    write_events(log_folder, sweep_events(1))
-    path = log_folder / "events.log"
-    path.write_bytes(path.read_bytes().replace(b'"step":2', b'"step":7'))
-    send(log_folder, store)
-    assert [step for step, _, _ in shown(store)["learned-000"]["curves"]["val_accuracy"]] == [1, 3, 4, 5]
+    assert (cursor.offset, cursor.skipped, cursor.unreachable) == (0, 0, "API request failed")
 
 
 @pytest.mark.parametrize("start_at", [3, None], ids=["started", "never started"])
@@ -380,26 +359,3 @@ def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_i
     proxy.fault = "none"
     send(log_folder, proxy.url)
     assert count_pending(log_folder, proxy.url) == 0
-
-
-@pytest.mark.slow
-def test_over_http_what_always_gets_a_500_is_skipped_and_a_rebuild_sends_it_once_that_is_mended(
-    runs: Path, proxy: FaultProxy, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(mlflow_writer, "RETRY_PAUSES", (0.1,))
-    folder = numbered_sweep(runs / "a study" / "spool")
-    command = ["a study", "--runs-dir", str(runs), "--tracking-uri", proxy.url, "--rebuild"]
-    for poison, named in ((b'"0.30000000000000004"', "label_lr=0.3"), (b"space.yaml", "space.yaml")):
-        proxy.poison = poison
-        assert sync(command) == 0
-        assert "the server did not take 1 values or files" in capsys.readouterr().err
-        assert named in (folder / LOG).read_text()
-        proxy.poison = b""
-        assert sync(command) == 0
-        assert capsys.readouterr().err == ""
-        client = MlflowClient(proxy.url)
-        sweep = client.get_run(Cursor.load(folder, proxy.url).run_id)
-        assert [file.path for file in client.list_artifacts(sweep.info.run_id)] == ["space.yaml"]
-        ours = f"tags.`mlflow.parentRunId` = '{sweep.info.run_id}'"  # other tests leave sweeps on this server too
-        children = client.search_runs([sweep.info.experiment_id], f"{ours} and params.label_lr = '0.30000000000000004'")
-        assert [run.info.run_name for run in children] == ["learned-002"]

@@ -113,16 +113,11 @@ class MlflowReader:
         if matches:
             return matches[0]
         where = redact_uri(self.uri)
-        if study is not None and self._client.get_experiment_by_name(study) is not None:
-            raise TrackingError(
-                f"expected a sweep in the experiment '{study}' on {where}, found none; "
-                f"run one with --tracking-uri {where}"
-            )
-        if not sweeps:
-            raise TrackingError(f"expected a sweep on {where}, found none; run one with --tracking-uri {where}")
         names = list(dict.fromkeys(name for sweep in sweeps for name in (sweep.study, sweep.name)))
         near = difflib.get_close_matches(str(study), names, n=3, cutoff=0.4) or names[:3]
-        raise TrackingError(f"expected a study on {where}, got '{study}'; did you mean {' or '.join(near)}?")
+        remedy = f"did you mean {' or '.join(near)}?" if near else f"run one with --tracking-uri {where}"
+        found = "found none" if study is None else f"got '{study}'"
+        raise TrackingError(f"expected a sweep on {where}, {found}; {remedy}")
 
     def _sweep(self, run: Run) -> MlflowSweep:
         tags = dict(run.data.tags)

@@ -283,5 +283,4 @@ def is_temporary(error: Exception) -> bool:
 
 def _must_wait(error: Exception) -> bool:
     """Whether an immediate retry does harm: the server is overloaded, or would be silent for as long again."""
-    too_many_requests = isinstance(error, MlflowException) and http_status(error) == 429
-    return too_many_requests or "timed out" in str(error)
+    return (isinstance(error, MlflowException) and http_status(error) == 429) or "timed out" in str(error)

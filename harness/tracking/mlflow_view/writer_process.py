@@ -22,7 +22,7 @@ from harness.common.file_lock import file_lock
 from harness.tracking.mlflow_view.mlflow_writer import MlflowWriter
 from harness.tracking.spool.cursor import Cursor, lock_path
 from harness.tracking.spool.event_log import EventLogError, read_events, read_sweep_id
-from harness.tracking.spool.events import Event, SweepEnded, SweepPaused, SweepStarted
+from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
 from harness.tracking.spool.writer_log import log_line
 from harness.tracking.tracking_uri import ServerUnavailable, redact_uri, resolve_uri
 
@@ -85,9 +85,9 @@ class EventSender:
         Raises:
             ServerUnavailable: call again later.
         """
-        states = [e for e, _ in read_events(self.folder) if isinstance(e, SweepStarted | SweepPaused | SweepEnded)]
+        states = [event for event, _ in read_events(self.folder) if isinstance(event, SweepStarted | SweepEnded)]
         if states and isinstance(states[-1], SweepStarted):
-            self._connect().send([SweepPaused(reason="the driver ended without a word")])
+            self._connect().send([SweepEnded(state="interrupted", reason="the driver ended without a word")])
 
     def _next_batch(self) -> tuple[list[Event | None], int]:
         """Lines after the cursor, at most BATCH, and the offset after them."""

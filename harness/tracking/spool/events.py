@@ -109,21 +109,12 @@ class SystemMetrics(Event):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class SweepPaused(Event):
-    """The sweep is interrupted; the same command continues it."""
-
-    reason: str = "interrupted"
-    metrics: Mapping[str, float] = field(default_factory=dict)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SweepEnded(Event):
-    """The sweep ends: its budget is spent (`complete`), or it has no result (`failed`)."""
+    """The sweep ends: its budget is spent, it has no result (`failed`), or the same command continues it later."""
 
-    state: Literal["complete", "failed"] = "complete"
+    state: Literal["complete", "failed", "interrupted"] = "complete"
+    reason: str = ""
     metrics: Mapping[str, float] = field(default_factory=dict)
-    tags: Mapping[str, str] = field(default_factory=dict)
-    artifacts: tuple[str, ...] = ()
 
 
 def encode_event(event: Event) -> bytes:

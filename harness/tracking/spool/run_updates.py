@@ -16,7 +16,6 @@ from harness.tracking.spool.events import (
     Event,
     Scalar,
     SweepEnded,
-    SweepPaused,
     SweepStarted,
     SystemMetrics,
     TrialEnded,
@@ -85,20 +84,12 @@ def updates_by_run(events: Iterable[Event]) -> dict[int | None, RunUpdate]:
             case DatasetUsed():
                 update.datasets += event.parts
                 updates.setdefault(None, RunUpdate(start_time=event.time)).datasets += event.parts
-            case TrialEnded():
-                update.add_points(event.metrics, event.step, event.time)
-                if event.reason:
-                    update.tags["reason"] = event.reason
-                update.set_state(event.state, event.time)
             case TrialWarning():
                 update.tags["warning"] = event.text
-            case SweepPaused():
-                update.add_points(event.metrics, 0, event.time)
-                update.tags["reason"] = event.reason
-                update.set_state("interrupted", event.time)
-            case SweepEnded():
-                update.add_points(event.metrics, 0, event.time)
-                update.tags |= event.tags
+            case TrialEnded() | SweepEnded():
+                update.add_points(event.metrics, event.step if isinstance(event, TrialEnded) else 0, event.time)
+                if event.reason:
+                    update.tags["reason"] = event.reason
                 update.set_state(event.state, event.time)
         update.artifacts += getattr(event, "artifacts", ())
     return updates
