@@ -1,10 +1,6 @@
 """Which parameters decide, by functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) of a random forest.
 
-A forest is fitted to the accuracies, and its variance over the searched ranges is split:
-
-    V   = Var[ f(X) ],   X uniform over the ranges          a_j(x) = E[ f(X) | X_j = x ]
-    V_j = Var[ a_j(X_j) ]                                   share_j = V_j / V
-
+A parameter's share is its first-order Sobol index over the ranges: V_j / V = Var[ E[ f(X) | X_j ] ] / Var[ f(X) ].
 What no parameter explains by itself, 1 - Σ_j share_j, is due to parameters acting together. Shares are means over the
 trees, which each saw another resample of the trials; their spread tells how little so few trials say.
 
@@ -25,9 +21,7 @@ from analysis.frames.sweep_frame import SweepFrame
 
 FEWEST = 10  # trials below which a forest says nothing
 TREES = 48
-GRID = 16
-BACKGROUND = 192  # points that a marginal is averaged over
-WHOLE = 4096  # points that the whole variance is taken from
+POINTS = 1024  # of the Sobol sequence
 SPREAD = (10, 90)  # percentiles over the trees
 DECADE = 10.0
 TOGETHER = "only together"
@@ -49,28 +43,34 @@ class Importance:
 
 def importance(study: SweepFrame, arm: str) -> Importance | None:
     """None where there are too few trials, or nothing was searched."""
-    from sklearn.ensemble import RandomForestRegressor  # half a second: not for a sweep without such a figure
+    # Half a second to import: not for a sweep without such a figure.
+    from scipy import stats
+    from sklearn.ensemble import RandomForestRegressor
 
     names = study.varied(arm)
     measured, epoch = _at_a_common_epoch(study, arm)
     if len(measured) < FEWEST or not names or np.ptp(measured["value"]) == 0:
         return None
-    columns = [_scaled(measured[f"params.{name}"]) for name in names]
-    places = np.stack(columns, axis=1)
+    places = np.stack([_scaled(measured[f"params.{name}"]) for name in names], axis=1)
     forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(places, measured["value"].to_numpy())
-    generator = np.random.default_rng(0)
-    whole, background = (_spread(generator, count, len(names)) for count in (WHOLE, BACKGROUND))
-    shares = np.array([_shares(tree, whole, background) for tree in forest.estimators_])
-    shares = shares[np.isfinite(shares).all(axis=1)]
-    if not len(shares):
+    trees = [tree for tree in forest.estimators_ if tree.tree_.node_count > 1]  # the others are flat
+    if not trees:
         return None
+    indices = stats.sobol_indices(
+        func=lambda points: np.stack([tree.predict(points.T) for tree in trees]),
+        n=POINTS,
+        dists=[stats.uniform()] * len(names),
+        rng=np.random.default_rng(0),
+    )
+    shares = np.clip(indices.first_order.reshape(len(trees), -1), 0, 1)  # [tree, parameter]
     together = np.clip(1 - shares.sum(axis=1, keepdims=True), 0, 1)
+    shares = np.concatenate([shares, together], axis=1)
     found = pd.DataFrame(
         {
             "parameter": [*names, TOGETHER],
-            "share": np.concatenate([shares, together], axis=1).mean(axis=0),
-            "low": np.percentile(np.concatenate([shares, together], axis=1), SPREAD[0], axis=0),
-            "high": np.percentile(np.concatenate([shares, together], axis=1), SPREAD[1], axis=0),
+            "share": shares.mean(axis=0),
+            "low": np.percentile(shares, SPREAD[0], axis=0),
+            "high": np.percentile(shares, SPREAD[1], axis=0),
         }
     )
     alone = found.iloc[:-1].sort_values("share", ascending=False, kind="stable")
@@ -135,25 +135,3 @@ def _scaled(column: "pd.Series[object]") -> NDArray[np.float64]:
     width = float(np.ptp(values))
     scaled: NDArray[np.float64] = (values - values.min()) / (width or 1.0)
     return scaled
-
-
-def _spread(generator: np.random.Generator, count: int, dimensions: int) -> NDArray[np.float64]:
-    """Points of the unit cube [count, dimensions], even along every axis (a Latin hypercube)."""
-    places = np.stack([generator.permutation(count) for _ in range(dimensions)], axis=1)
-    points: NDArray[np.float64] = (places + 0.5) / count
-    return points
-
-
-def _shares(tree: object, whole: NDArray[np.float64], background: NDArray[np.float64]) -> NDArray[np.float64]:
-    """V_j / V of one tree for each parameter j; NaN where the tree is flat."""
-    predict = tree.predict  # type: ignore[attr-defined]
-    grid = (np.arange(GRID) + 0.5) / GRID
-    total = float(np.var(predict(whole)))
-    alone = []
-    for j in range(background.shape[1]):
-        points = np.repeat(background[None], GRID, axis=0)
-        points[:, :, j] = grid[:, None]
-        marginal = predict(points.reshape(-1, background.shape[1])).reshape(GRID, -1).mean(axis=1)
-        alone.append(float(np.var(marginal)))
-    shares: NDArray[np.float64] = np.array(alone) / total if total > 0 else np.full(len(alone), np.nan)
-    return np.clip(shares, 0, 1)

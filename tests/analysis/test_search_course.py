@@ -124,6 +124,13 @@ def test_too_few_trials_have_no_importance(study: SweepFrame) -> None:
     assert importance(study, "one_hot") is None
 
 
+def test_a_single_parameter_decides_all(study: SweepFrame) -> None:
+    made = surface(study, 60, 1.0)
+    found = importance(replace(made, trials=made.trials.assign(**{"params.meta_interval": 2})), "learned")
+    assert found is not None
+    assert list(found.shares["share"]) == pytest.approx([1, 0], abs=0.02)
+
+
 def test_trials_are_compared_at_the_last_epoch_that_all_of_them_reached(study: SweepFrame) -> None:
     found = importance(study, "learned")
     assert found is not None
