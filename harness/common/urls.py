@@ -1,9 +1,9 @@
-"""A place in an object store, as s3://BUCKET/PREFIX?endpoint_override=…, and where its copy is on a machine.
+"""An address in an object store, s3://BUCKET/PREFIX?endpoint_override=…, and the local copy of what is there.
 
     s3://bucket/runs?region=eu-west-1    →    ~/.cache/soft-label-harness/FINGERPRINT/runs
 
-The fingerprint stands for the store alone, so that the copy of what lies below a place lies below the place's copy.
-Nothing here looks at a store. An address that could hold a secret is refused, so what is one can be shown anywhere.
+The fingerprint stands for the store alone, so that copies are nested as addresses are. Nothing here asks a store. An
+address that could hold a secret is refused, so a `Url` can be shown anywhere.
 """
 
 import hashlib
@@ -19,12 +19,12 @@ from harness.common.redaction import names_secret, scrub
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 EXPECTED = "a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, abfs://CONTAINER/PREFIX, file:///PATH"
-OPTIONS_OF_S3 = ("region", "scheme", "endpoint_override", "force_virtual_addressing", "tls_ca_file_path")
+S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing", "tls_ca_file_path")
 """What may stand behind the `?` of an address of S3; of other stores, what pyarrow takes."""
 
 
 class BadUrl(HarnessError, ValueError):
-    """No address of a place that files can be kept at; says what was expected, without what may be a secret."""
+    """No address that files can be kept at; says what was expected, without what may be a secret."""
 
 
 @dataclass(frozen=True)
@@ -38,9 +38,7 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises:
-        BadUrl: it is none, or holds what may be a secret.
-        """
+        """Raises BadUrl: it is none, or holds what may be a secret."""
         shown = f"'{scrub(text).partition('?')[0]}'"
         try:
             parts = urlsplit(text)
@@ -61,7 +59,10 @@ class Url:
         names = [name for name in unquote(parts.path).split("/") if name]
         if any(name in (".", "..") or not name.isprintable() for name in names) or parts.fragment:
             raise BadUrl(f"expected a path without . and .. and #, got {shown}; write it out")
-        _check_options(scheme, parts.query)
+        for option, _ in parse_qsl(parts.query, keep_blank_values=True):
+            if names_secret(option) or (scheme == "s3" and option not in S3_OPTIONS) or scheme == "file":
+                known = {"s3": f"one of {', '.join(S3_OPTIONS)}", "file": "nothing"}.get(scheme, "no secret")
+                raise BadUrl(f"expected {known} behind the ?, got '{scrub(option)}'; leave it out")
         return cls(scheme, parts.netloc, PurePosixPath("/", *names), parts.query)
 
     def __str__(self) -> str:
@@ -87,7 +88,7 @@ class Url:
 
 
 def parse_place(text: str) -> Path | Url:
-    """Return the local folder or the place in an object store that `text` names.
+    """Return the local folder or the address in an object store that `text` is.
 
     Raises:
         BadUrl: it is an address that cannot be used.
@@ -97,10 +98,3 @@ def parse_place(text: str) -> Path | Url:
 
 def is_url(text: str) -> bool:
     return re.match(r"[A-Za-z][A-Za-z0-9+.-]*://", text) is not None
-
-
-def _check_options(scheme: str, query: str) -> None:
-    for name, _ in parse_qsl(query, keep_blank_values=True):
-        if names_secret(name) or (scheme == "s3" and name not in OPTIONS_OF_S3) or scheme == "file":
-            known = {"s3": f"one of {', '.join(OPTIONS_OF_S3)}", "file": "nothing"}.get(scheme, "no secret")
-            raise BadUrl(f"expected {known} behind the ?, got '{scrub(name)}'; leave it out")

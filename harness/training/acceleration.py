@@ -5,9 +5,7 @@
     deterministic    deterministic CUDA kernels: the same run bit for bit
     compile          `torch.compile` with a dynamic batch size
 
-Channels-last and compiled runs differ from plain ones by rounding, bfloat16 by 2⁻⁹ of each number. A compiled graph is
-one opaque operation, so `harness.metalabel` runs the training pass of a label step uncompiled and its meta pass
-compiled; all steps without label updates, and evaluation, are compiled wholly.
+Channels-last and compiled runs differ from plain ones by rounding, bfloat16 by 2⁻⁹ of each number.
 """
 
 import os
@@ -53,9 +51,9 @@ def apply_precision(model: nn.Module, config: RunConfig) -> nn.Module:
 def compile_in_place(model: nn.Module) -> None:
     """Compile calls of `model` at their first; parameter names, weights and state stay as they are.
 
-    Dynamo caches compiled code by the Python code that it came from, which all runs of a process share: many runs would
-    reach its recompile limit and go on uncompiled without a word. So each run resets it; Inductor's cache on disk keeps
-    what was compiled. One graph serves all batch sizes, so that a resumed run computes as it would have gone on.
+    A compiled graph is one opaque operation: the training pass of a label step runs uncompiled. One graph serves all
+    batch sizes, so that a resumed run computes as it would have gone on. Dynamo's cache, which the runs of a process
+    share, is reset: many runs would reach its recompile limit and go on uncompiled without a word.
     """
     torch.compiler.reset()
     model.compile(dynamic=True)

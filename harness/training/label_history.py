@@ -30,10 +30,9 @@ def snapshot_epochs(epochs: int) -> list[int]:
 
 
 class LabelHistory:
-    """Snapshots of soft labels [N, C] over a run of `epochs`.
+    """Snapshots of soft labels [N, C] over a run of `epochs`, from the labels `start`.
 
     Args:
-        start: the labels at the start.
         class_start: [C, C], the labels by class, if all images of a class share one.
         stream: draws the recorded subset.
     """
@@ -47,11 +46,12 @@ class LabelHistory:
         self.epochs = snapshot_epochs(epochs)
         self._start = start[self.rows]
         shape = len(self.epochs), len(rows)
-        self._largest = torch.zeros(shape, dtype=torch.uint8 if classes <= 256 else torch.int32)
-        self._moved = torch.zeros(shape, dtype=torch.float16)
-        self._matrices: Tensor | None = None
+        self._history = {
+            "largest": torch.zeros(shape, dtype=torch.uint8 if classes <= 256 else torch.int32),
+            "moved": torch.zeros(shape, dtype=torch.float16),
+        }
         if class_start is not None and classes <= MAX_CLASSES:
-            self._matrices = torch.zeros(len(self.epochs), classes, classes, dtype=torch.float16)
+            self._history["matrices"] = torch.zeros(len(self.epochs), classes, classes, dtype=torch.float16)
         self.record(0, start, class_start)
 
     def distance_moved(self, labels: Tensor) -> Tensor:
@@ -62,11 +62,11 @@ class LabelHistory:
         """Record the labels after `epoch`, if it is a snapshot's."""
         if epoch not in self.epochs:
             return
-        row = self.epochs.index(epoch)
-        self._largest[row] = labels[self.rows].argmax(1).to(self._largest)
-        self._moved[row] = self.distance_moved(labels).to(self._moved)
-        if self._matrices is not None and class_labels is not None:
-            self._matrices[row] = class_labels.to(self._matrices)
+        values = {"largest": labels[self.rows].argmax(1), "moved": self.distance_moved(labels)}
+        if class_labels is not None:
+            values["matrices"] = class_labels
+        for name, tensor in self._history.items():
+            tensor[self.epochs.index(epoch)] = values[name].to(tensor)
 
     def arrays(self, images: Images) -> dict[str, Any]:
         """Return the history of a run that has ended, as in `label_history.npz`.
@@ -75,29 +75,25 @@ class LabelHistory:
         [S, C, C], or `shown` [at most 48], the images whose labels moved furthest, as indices among the N, and their
         `pixels` [48, channels, height, width], from 0 to 255.
         """
-        rows = self.rows.cpu()
+        rows, largest, moved = self.rows.cpu(), self._history["largest"], self._history["moved"]
         found: dict[str, Any] = {
             "epochs": np.array(self.epochs),
             "rows": rows.numpy(),
-            "largest": self._largest.numpy().astype(np.min_scalar_type(self._start.shape[1] - 1)),
-            "moved": self._moved.numpy(),
+            "largest": largest.numpy().astype(np.min_scalar_type(self._start.shape[1] - 1)),
+            "moved": moved.numpy(),
         }
-        if self._matrices is not None:
-            return {**found, "class_labels": self._matrices.numpy()}
-        furthest = self._moved[-1].argsort(descending=True, stable=True)[:SHOWN_IMAGES]
-        shown = rows[furthest[self._moved[-1][furthest] > 0]]
+        if "matrices" in self._history:
+            return {**found, "class_labels": self._history["matrices"].numpy()}
+        furthest = moved[-1].argsort(descending=True, stable=True)[:SHOWN_IMAGES]
+        shown = rows[furthest[moved[-1][furthest] > 0]]
         return {**found, "shown": shown.numpy(), "pixels": _pixel_bytes(images[shown.to(images.index.device)])}
 
     def state_dict(self) -> dict[str, Tensor]:
-        return {name: tensor.clone() for name, tensor in self._tensors().items()}
+        return self._history
 
     def load_state_dict(self, state: dict[str, Tensor]) -> None:
-        for name, tensor in self._tensors().items():
+        for name, tensor in self._history.items():
             tensor.copy_(state[name])
-
-    def _tensors(self) -> dict[str, Tensor]:
-        tensors = {"largest": self._largest, "moved": self._moved}
-        return tensors if self._matrices is None else {**tensors, "matrices": self._matrices}
 
 
 def _pixel_bytes(images: Images) -> NDArray[np.uint8]:

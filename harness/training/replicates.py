@@ -1,10 +1,9 @@
 """One configuration on several seeds; the metrics of an epoch are means over the seeds.
 
-    metric = (1/k) Σ_j metric_j      metric_std = √( Σ_j (metric_j - metric)² / (k - 1) )
+    metric = (1/k) Σ_j metric_j      metric_std = √( Σ_j (metric_j - metric)² / (k - 1) ), of validation metrics
 
-The seeds `seed`, `seed + 1`, … draw split, noise, weights and order of independent runs. Validation metrics come with
-their sample standard deviation, as `val_accuracy_std`. `seconds` is the sum. A metric that some runs lack (none of
-their labels was wrong) is the mean over the others. One seed gives the metrics of its run unchanged.
+`seconds` is the sum. A metric that some runs lack (none of their labels was wrong) is the mean over the others. One
+seed gives the metrics of its run unchanged.
 """
 
 import math
@@ -17,28 +16,13 @@ from harness.training.errors import DivergenceError
 from harness.training.metrics import Metrics
 from harness.training.run import Run
 
-WITH_STD = "val_"
-"""Prefix of the metrics that come with a standard deviation."""
-
 
 class Replicates:
-    """Runs of one configuration on consecutive seeds.
-
-    Args:
-        config: settings of the runs; its seed is the first.
-        seeds: number of seeds.
-
-    Raises:
-        DataError: see `Run`.
-    """
+    """Independent runs of one configuration on `seeds` consecutive seeds, from its own on."""
 
     def __init__(self, config: RunConfig, seeds: int = 1) -> None:
         self.runs = [Run(config.model_copy(update={"seed": seed})) for seed in consecutive_seeds(config.seed, seeds)]
-
-    @property
-    def first(self) -> Run:
-        """The run of the configuration's own seed."""
-        return self.runs[0]
+        self.first = self.runs[0]
 
     @property
     def epoch(self) -> int:
@@ -52,27 +36,21 @@ class Replicates:
         """Train one epoch of every run and return means and standard deviations.
 
         Raises:
-            DivergenceError: a run did; the message names its seed.
+            DivergenceError: a run did; the message names its seed, if there are several.
         """
-        return mean_metrics([self._train_epoch(run) for run in self.runs])
-
-    def _train_epoch(self, run: Run) -> Metrics:
-        try:
-            return run.train_epoch()
-        except DivergenceError as error:
-            if len(self.runs) == 1:
-                raise
-            raise DivergenceError(f"seed {run.config.seed}: {error}") from error
+        metrics = []
+        for run in self.runs:
+            try:
+                metrics.append(run.train_epoch())
+            except DivergenceError as error:
+                raise DivergenceError(f"seed {run.config.seed}: {error}" if len(self.runs) > 1 else error) from error
+        return mean_metrics(metrics)
 
     def state_dict(self) -> dict[str, Any]:
         return {"runs": [run.state_dict() for run in self.runs]}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was called.
-
-        Raises:
-            ValueError: the state is another configuration's, or of other seeds.
-        """
+        """Continue where `state_dict` was called; ValueError for the state of another configuration or other seeds."""
         for run, own in zip(self.runs, state["runs"], strict=True):
             run.load_state_dict(own)
 
@@ -86,6 +64,6 @@ def mean_metrics(runs: Sequence[Metrics]) -> Metrics:
         values = [run[name] for run in runs if name in run]
         mean = sum(values) / len(values)
         metrics[name] = sum(values) if name == "seconds" else mean
-        if name.startswith(WITH_STD):
+        if name.startswith("val_"):
             metrics[f"{name}_std"] = math.sqrt(sum((value - mean) ** 2 for value in values) / (len(values) - 1))
     return metrics

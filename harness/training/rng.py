@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
-from torch import Tensor
 
 from harness.common.seeds import derive_seed
 
@@ -19,29 +18,21 @@ def generator(seed: int, purpose: str) -> torch.Generator:
 
 
 class GlobalStream:
-    """Torch's global random state as a stream of its own: dropout and initialisers draw from it.
-
-    Inside `active()` the process draws from this stream; outside, from its previous state.
-    """
+    """Torch's global random state as a stream of its own: dropout and initialisers draw from it within `active()`."""
 
     def __init__(self, seed: int, purpose: str) -> None:
         with torch.random.fork_rng():
             torch.manual_seed(derive_seed(seed, purpose))
-            self.state = _global_state()
+            self._read_state()
 
     @contextmanager
     def active(self) -> Iterator[None]:
         with torch.random.fork_rng():
-            _set_global_state(self.state)
+            torch.set_rng_state(self.state[0].cpu())
+            if torch.cuda.is_available():
+                torch.cuda.set_rng_state_all([s.cpu() for s in self.state[1 : 1 + torch.cuda.device_count()]])
             yield
-            self.state = _global_state()
+            self._read_state()
 
-
-def _global_state() -> list[Tensor]:
-    return [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]
-
-
-def _set_global_state(state: list[Tensor]) -> None:
-    torch.set_rng_state(state[0].cpu())
-    if torch.cuda.is_available():
-        torch.cuda.set_rng_state_all([s.cpu() for s in state[1 : 1 + torch.cuda.device_count()]])
+    def _read_state(self) -> None:
+        self.state = [torch.get_rng_state(), *(torch.cuda.get_rng_state_all() if torch.cuda.is_available() else [])]

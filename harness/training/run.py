@@ -20,7 +20,7 @@ from harness.training.acceleration import apply_precision, compile_in_place, set
 from harness.training.config.checks import check_acceleration, check_config
 from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataSplits, Images, load_splits
+from harness.training.data import DataSplits, load_splits
 from harness.training.data.augment import augment
 from harness.training.data.meta_set import MetaSet
 from harness.training.errors import DataError, DivergenceError
@@ -48,7 +48,8 @@ class Run:
             raise DataError("\n".join(problems))
         set_deterministic(config.deterministic)
         self.config = config
-        self.device = _device(config.device)
+        automatic = "cuda" if torch.cuda.is_available() else "cpu"
+        self.device = torch.device(automatic if config.device == "auto" else config.device)
         self.splits = (load_splits(config) if splits is None else splits).to(self.device)
         self.epoch = 0
         self.model_steps = 0
@@ -59,10 +60,17 @@ class Run:
             if config.compile:
                 compile_in_place(self.model)
             self.optimizer = _optimizer(config, self.model)
-            self.images, given, trusted = _training_images(self.splits)
-            meta = MetaSet(self.splits.meta, config.meta_batch_size, config.meta_balanced, self.streams["meta order"])
+            self.images = self.splits.images
+            given = torch.cat([self.splits.noisy, self.splits.meta.targets])
             self.task = Task(
-                config, self.model, self.optimizer, self.images.classes, given, trusted, meta, self.images.index
+                config=config,
+                model=self.model,
+                optimizer=self.optimizer,
+                classes=self.images.classes,
+                given=given,
+                trusted=torch.arange(len(given), device=self.device) >= len(self.splits.train),
+                meta=MetaSet(self.splits.meta, config, self.streams["meta order"]),
+                pool_index=self.images.index,
             )
             self.method: Method = load_object(METHODS[config.method])(self.task)
         self.phases = [phase for phase in self.method.phases() if phase.epochs]
@@ -144,7 +152,9 @@ class Run:
         config = self.config
         phase, epochs_before = self._current_phase()
         if phase.fresh_model and not epochs_before:
-            self._reset_model()
+            # New weights and a clear optimiser, in place: the method holds both.
+            self.model.load_state_dict(self._fresh_model().state_dict())
+            self.optimizer.state.clear()
         order = torch.randperm(len(phase.images), generator=self.streams["order"]).to(self.device)
         batches = phase.images[order].split(config.batch_size)
         total = torch.zeros((), device=self.device)
@@ -176,26 +186,10 @@ class Run:
         model = build_model(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
         return apply_precision(model, self.config)
 
-    def _reset_model(self) -> None:
-        """Draw new weights and clear the optimiser's state, in place: the method holds both."""
-        self.model.load_state_dict(self._fresh_model().state_dict())
-        self.optimizer.state.clear()
-
 
 def lr_schedule(schedule: str, step: int, steps: int) -> float:
     """Return the model's learning rate at a step of a phase, as a fraction of that at its start."""
     return 0.5 * (1 + math.cos(math.pi * step / steps)) if schedule == "cosine" else 1.0
-
-
-def _training_images(splits: DataSplits) -> tuple[Images, Tensor, Tensor]:
-    """Training images, then the meta set; their annotated classes; and which are of the meta set."""
-    train, meta = splits.train, splits.meta
-    images = Images(
-        train.pixels, torch.cat([train.index, meta.index]), torch.cat([train.targets, meta.targets]), train.classes
-    )
-    given = torch.cat([splits.noisy, meta.targets])
-    trusted = torch.arange(len(given), device=given.device) >= len(train)
-    return images, given, trusted
 
 
 def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
@@ -206,7 +200,3 @@ def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
         return SGD(parameters, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay)
     kind = Adam if config.optimizer == "adam" else AdamW
     return kind(parameters, lr=config.lr, betas=(config.momentum, 0.999), weight_decay=decay)
-
-
-def _device(name: str) -> torch.device:
-    return torch.device(("cuda" if torch.cuda.is_available() else "cpu") if name == "auto" else name)

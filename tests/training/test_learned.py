@@ -168,12 +168,15 @@ def test_adam_and_nesterov_learn_labels_too() -> None:
     assert isinstance(Run(noisy.model_copy(update={"optimizer": "adamw"})).optimizer, torch.optim.AdamW)
 
 
-def images(classes: list[int]) -> Images:
-    return Images.from_tensors(torch.arange(len(classes)).float().view(-1, 1, 1, 1), torch.tensor(classes), 3)
+def meta_set(classes: list[int], batch_size: int, balanced: bool) -> MetaSet:
+    """A meta set whose images are their indices."""
+    inputs = torch.arange(len(classes)).float().view(-1, 1, 1, 1)
+    config = RunConfig(meta_batch_size=batch_size, meta_balanced=balanced)
+    return MetaSet(Images.from_tensors(inputs, torch.tensor(classes), 3), config, torch.Generator().manual_seed(0))
 
 
 def test_a_meta_batch_is_distinct_images_with_their_classes() -> None:
-    meta = MetaSet(images([0, 1, 2, 2, 1, 0, 0]), 3, balanced=False, stream=torch.Generator().manual_seed(0))
+    meta = meta_set([0, 1, 2, 2, 1, 0, 0], 3, balanced=False)
     drawn = [meta.draw() for _ in range(50)]
     for inputs, targets in drawn:
         assert len(inputs.unique()) == 3
@@ -183,19 +186,19 @@ def test_a_meta_batch_is_distinct_images_with_their_classes() -> None:
 
 def test_a_balanced_meta_batch_holds_the_classes_equally_often() -> None:
     classes = [0] * 20 + [1] * 6 + [2] * 2
-    meta = MetaSet(images(classes), 6, balanced=True, stream=torch.Generator().manual_seed(0))
+    meta = meta_set(classes, 6, balanced=True)
     seen: set[float] = set()
     for _ in range(60):
         inputs, targets = meta.draw()
         assert targets.sum(0).tolist() == [2, 2, 2]
         seen |= set(inputs.flatten().tolist())
     assert len(seen) == 28
-    large = MetaSet(images(classes), 12, balanced=True, stream=torch.Generator().manual_seed(0))
+    large = meta_set(classes, 12, balanced=True)
     assert large.draw()[1].sum(0).tolist() == [5, 5, 2]  # as far as the set has them
 
 
 def test_the_whole_meta_set_is_one_batch_where_it_is_no_larger() -> None:
-    meta = MetaSet(images([0, 1, 2]), 3, balanced=True, stream=torch.Generator().manual_seed(0))
+    meta = meta_set([0, 1, 2], 3, balanced=True)
     assert meta.draw()[0].flatten().tolist() == [0, 1, 2]
 
 

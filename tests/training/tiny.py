@@ -31,7 +31,7 @@ def task(seed: int = 0, model: nn.Module | None = None, **settings: object) -> T
         CLASSES,
         given,
         trusted,
-        MetaSet(meta, config.meta_batch_size, config.meta_balanced, stream),
+        MetaSet(meta, config, stream),
         10 + torch.arange(IMAGES + TRUSTED),
     )
 

@@ -1,13 +1,12 @@
 """Problems of a configuration found before torch is imported: missing files, settings that exclude each other."""
 
-import importlib
 import importlib.util
 import os
 import shutil
 import sys
 from pathlib import Path
 
-from harness.common.urls import BadUrl, Url, is_url
+from harness.common.urls import BadUrl
 from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, OWN_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
@@ -46,15 +45,11 @@ def add_working_directory() -> None:
 
 
 def _check_teacher(config: RunConfig) -> list[str]:
-    if is_url(config.teacher):
-        try:
-            Url.parse(config.teacher)
-        except BadUrl as error:
-            return [f"teacher: {error}"]
-    if config.method != "distillation":
-        return []
-    file = teacher_logits_file(config.teacher, config.seed)
-    if config.teacher and file.is_file():
+    try:
+        file = teacher_logits_file(config.teacher, config.seed)
+    except BadUrl as error:
+        return [f"teacher: {error}"]
+    if config.method != "distillation" or (config.teacher and file.is_file()):
         return []
     return [
         f"teacher: expected the logits of a teacher for seed {config.seed}, got "
@@ -65,12 +60,10 @@ def _check_teacher(config: RunConfig) -> list[str]:
 
 def _check_model(name: str) -> list[str]:
     module, _, function = name.partition(":")
-    if name in MODELS or module == "torchvision":
-        return []
     add_working_directory()
-    if importlib.util.find_spec(module.partition(".")[0]) is None:
-        return [
-            f"model: expected the function {function} of a module that can be imported, got {module}, which cannot; "
-            "start from the folder that holds it, or set PYTHONPATH"
-        ]
-    return []
+    if name in MODELS or module == "torchvision" or importlib.util.find_spec(module.partition(".")[0]) is not None:
+        return []
+    return [
+        f"model: expected the function {function} of a module that can be imported, got {module}, which cannot; start "
+        "from the folder that holds it, or set PYTHONPATH"
+    ]

@@ -3,14 +3,10 @@
     train   noisy labels, learned          meta   clean, drives the labels
     val     clean, drives the search       test   opened by a confirmation
 
-    readers       a data set's files → arrays, checked
-    array_cache   decoded data sets on disk, shared by the trials of a node
-    pool          settings → the pool, and apart from it the test part
-    splits        the pool → train, meta and val, drawn by the run's seed; noise corrupts the training labels
-    data_facts    what a run was given, as a digest
+    readers → array_cache → pool (and apart from it the test part) → splits, by the run's seed, with noise
 
 A trial cannot reach the test part: `load_pool` does not return it. A seed draws the other three anew, each with all
-classes in proportion.
+classes in proportion. `data_facts` says what a run was given.
 """
 
 from harness.training.data.images import DataSplits, Images, PixelTable

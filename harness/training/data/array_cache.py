@@ -28,7 +28,11 @@ def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable
 
     Where the cache cannot be written, the arrays are this process's own.
     """
-    folder = cache_dir() / _digest(settings, files)
+    digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
+    for file in sorted(file for file in files if file.exists()):
+        found = file.stat()
+        digest.update(repr((str(file.resolve()), found.st_size, found.st_mtime_ns)).encode())
+    folder = cache_dir() / digest.hexdigest()
     if not folder.is_dir():
         arrays = read()
         with contextlib.suppress(OSError):
@@ -37,14 +41,6 @@ def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable
             return arrays
     # Copy on write: torch wants memory that it may write to, and pages stay shared as nobody does.
     return {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
-
-
-def _digest(settings: Iterable[str], files: Iterable[Path]) -> str:
-    digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
-    for file in sorted(file for file in files if file.exists()):
-        found = file.stat()
-        digest.update(repr((str(file.resolve()), found.st_size, found.st_mtime_ns)).encode())
-    return digest.hexdigest()
 
 
 def _write(folder: Path, arrays: Arrays) -> None:

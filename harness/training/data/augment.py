@@ -23,8 +23,10 @@ def augment(inputs: Tensor, kind: str, stream: torch.Generator) -> Tensor:
 def crop_flip(inputs: Tensor, stream: torch.Generator) -> Tensor:
     n, _, height, width = inputs.shape
     device = inputs.device
-    rows = torch.arange(height) + _random_integers(n, height // 8, stream)
-    columns = torch.arange(width) + _random_integers(n, width // 8, stream)
+    rows, columns = (
+        torch.arange(size) + torch.randint(-(size // 8), size // 8 + 1, (n, 1), generator=stream)
+        for size in (height, width)
+    )
     mirrored = torch.rand(n, 1, generator=stream) < 0.5
     columns = columns.flip(1).where(mirrored, columns)
     inside = _is_inside(rows, height)[:, :, None] & _is_inside(columns, width)[:, None, :]
@@ -46,11 +48,6 @@ def cutout(inputs: Tensor, stream: torch.Generator) -> Tensor:
         outside.append((offset < -half) | (offset >= half))
     kept = outside[0][:, :, None] | outside[1][:, None, :]
     return inputs * kept[:, None].to(inputs.device)
-
-
-def _random_integers(n: int, most: int, stream: torch.Generator) -> Tensor:
-    """[n, 1] integers from -most to most."""
-    return torch.randint(-most, most + 1, (n, 1), generator=stream)
 
 
 def _is_inside(positions: Tensor, size: int) -> Tensor:

@@ -31,22 +31,17 @@ def describe_splits(config: RunConfig, splits: DataSplits) -> list[dict[str, Any
 def describe_part(config: RunConfig, context: str, images: Images, annotated: Tensor) -> dict[str, Any]:
     """Return `context` (train, meta, validation, test), `name`, `source`, `digest` and sizes of a part."""
     kind, _, path = config.dataset.partition(":")
-    shipped = {"digits": "scikit-learn"}
-    return {
-        "context": context,
-        "name": PurePath(path).name or kind,
-        "source": path or shipped.get(kind, f"{config.data_root}/{kind}"),
-        "digest": _digest(images, annotated),
-        "images": len(images),
-        "classes": images.classes,
-        "shape": json.dumps(list(images.shape)),
-    }
-
-
-def _digest(images: Images, annotated: Tensor) -> str:
     digest = hashlib.blake2b(digest_size=8)
     sample = images.index[torch.linspace(0, len(images) - 1, min(HASHED_IMAGES, len(images))).long()]
     for tensor in (images.index, annotated, images.pixels.stored[sample]):
         digest.update(repr(tuple(tensor.shape)).encode())
         digest.update(tensor.cpu().contiguous().numpy().tobytes())
-    return digest.hexdigest()
+    return {
+        "context": context,
+        "name": PurePath(path).name or kind,
+        "source": path or ("scikit-learn" if kind == "digits" else f"{config.data_root}/{kind}"),
+        "digest": digest.hexdigest(),
+        "images": len(images),
+        "classes": images.classes,
+        "shape": json.dumps(list(images.shape)),
+    }

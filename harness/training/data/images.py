@@ -90,5 +90,12 @@ class DataSplits:
     meta: Images
     val: Images
 
+    @property
+    def images(self) -> Images:
+        """All images that may be trained on: the training part, then the meta set."""
+        train, meta = self.train, self.meta
+        index, targets = torch.cat([train.index, meta.index]), torch.cat([train.targets, meta.targets])
+        return Images(train.pixels, index, targets, train.classes)
+
     def to(self, device: torch.device) -> "DataSplits":
         return DataSplits(self.train.to(device), self.noisy.to(device), self.meta.to(device), self.val.to(device))

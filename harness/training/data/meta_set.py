@@ -4,23 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.run_config import RunConfig
 from harness.training.data.images import Images
 
 
 class MetaSet:
-    """Draws batches of the meta set `images`.
+    """Draws batches of the meta set `images` from `stream`; one no larger than a batch is returned whole."""
 
-    Args:
-        batch_size: images of a batch; a smaller meta set is returned whole.
-        balanced: whether a batch holds the classes equally often, as far as the set has them.
-    """
-
-    def __init__(self, images: Images, batch_size: int, balanced: bool, stream: torch.Generator) -> None:
+    def __init__(self, images: Images, config: RunConfig, stream: torch.Generator) -> None:
         self.inputs = images.inputs
         self.classes = images.targets
         self.targets = functional.one_hot(images.targets, images.classes).float()
-        self.batch_size = batch_size
-        self.balanced = balanced
+        self.batch_size = config.meta_batch_size
+        self.balanced = config.meta_balanced
         self.stream = stream
 
     def draw(self) -> tuple[Tensor, Tensor]:

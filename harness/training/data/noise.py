@@ -52,16 +52,11 @@ def inject_noise(config: RunConfig, images: Images, generator: torch.Generator) 
 def symmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
     flipped = _draw(len(images), config.noise_rate, generator)
     shift = torch.randint(1, images.classes, (len(flipped),), generator=generator)
-    noisy = images.targets.clone()
-    noisy[flipped] = (images.targets[flipped] + shift) % images.classes
-    return noisy
+    return _shifted(images, flipped, shift)
 
 
 def pair(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
-    flipped = _draw(len(images), config.noise_rate, generator)
-    noisy = images.targets.clone()
-    noisy[flipped] = (images.targets[flipped] + 1) % images.classes
-    return noisy
+    return _shifted(images, _draw(len(images), config.noise_rate, generator), 1)
 
 
 def asymmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
@@ -90,10 +85,8 @@ def class_map(config: RunConfig, classes: int) -> dict[int, int]:
     text = config.noise_map or CLASS_MAPS.get(config.dataset, "")
     if not text:
         return {c: (c + 1) % classes for c in range(classes)}
-    pairs = (each.split(">") for each in text.split())
-    found = {int(c): int(wrong) for c, wrong in pairs}
-    unknown = sorted(c for c in {*found, *found.values()} if c >= classes)
-    if unknown:
+    found = {int(c): int(wrong) for c, wrong in (each.split(">") for each in text.split())}
+    if unknown := sorted(c for c in {*found, *found.values()} if c >= classes):
         raise DataError(
             f"noise_map: expected classes from 0 to {classes - 1}, got {', '.join(map(str, unknown))}; correct '{text}'"
         )
@@ -108,8 +101,7 @@ def predict_by_halves(inputs: Tensor, targets: Tensor, classes: int, generator: 
     """
     side = min(HARDNESS_SIDE, *inputs.shape[2:])
     pixels = functional.adaptive_avg_pool2d(inputs, side).flatten(1).double()
-    order = torch.randperm(len(targets), generator=generator)
-    halves = order.tensor_split(2)
+    halves = torch.randperm(len(targets), generator=generator).tensor_split(2)
     log_p = torch.empty(len(targets), classes, dtype=torch.float64)
     for fitted, predicted in (halves, halves[::-1]):
         log_p[predicted] = _fit_and_predict(pixels[fitted], targets[fitted], classes, pixels[predicted])
@@ -132,6 +124,12 @@ def _fit_and_predict(pixels: Tensor, targets: Tensor, classes: int, predicted: T
 def _draw(n: int, rate: float, generator: torch.Generator) -> Tensor:
     """round(rate · n) of the indices below n, without replacement."""
     return torch.randperm(n, generator=generator)[: round(rate * n)]
+
+
+def _shifted(images: Images, flipped: Tensor, shift: Tensor | int) -> Tensor:
+    noisy = images.targets.clone()
+    noisy[flipped] = (images.targets[flipped] + shift) % images.classes
+    return noisy
 
 
 def _gumbel(shape: torch.Size, generator: torch.Generator) -> Tensor:

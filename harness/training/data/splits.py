@@ -1,7 +1,5 @@
 """The pool cut into train, meta and validation part by the run's seed, with noise on the training labels.
 
-    train   noisy labels, learned          meta   clean, drives the labels          val   clean, drives the search
-
 Each part has all classes in proportion. Images whose true class is unknown can only be trained on.
 """
 
@@ -30,9 +28,9 @@ def load_splits(config: RunConfig) -> DataSplits:
     if len(known) < taken or left < pool.classes:
         unknown = f", {len(pool) - len(known)} of them of unknown class," if len(known) < len(pool) else ""
         raise DataError(
-            f"meta_size {config.meta_size} + val_size {config.val_size}: {config.dataset} has {len(pool)} "
-            f"images{unknown} besides its test part, expected"
-            f" at least {pool.classes} of them left to train on; make one smaller"
+            f"meta_size {config.meta_size} + val_size {config.val_size}: {config.dataset} has {len(pool)} images"
+            f"{unknown} besides its test part, expected at least {pool.classes} of them left to train on; make one "
+            "smaller"
         )
     if config.train_size > left:
         raise DataError(
@@ -46,18 +44,13 @@ def load_splits(config: RunConfig) -> DataSplits:
     if config.train_size:
         annotated = pool.targets if pool.given is None else pool.given
         train = train[stratified_split(annotated[train], [config.train_size], split)[0]]
-    _check_meta_classes(config, pool[meta])
-    images = pool[train]
-    return DataSplits(images, _noisy_labels(config, images), pool[meta], pool[val])
-
-
-def _check_meta_classes(config: RunConfig, meta: Images) -> None:
-    absent = (torch.bincount(meta.targets, minlength=meta.classes) == 0).nonzero().flatten().tolist()
-    if absent:
+    meta_classes = torch.bincount(pool.targets[meta], minlength=pool.classes)
+    if absent := (meta_classes == 0).nonzero().flatten().tolist():
         raise DataError(
             f"meta_size {config.meta_size}: expected every class of {config.dataset} in the meta set, got none of "
             f"class {', '.join(map(str, absent))}; make meta_size larger, or number the classes without gaps"
         )
+    return DataSplits(pool[train], _noisy_labels(config, pool[train]), pool[meta], pool[val])
 
 
 def _noisy_labels(config: RunConfig, train: Images) -> Tensor:

@@ -27,9 +27,9 @@ def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Mo
     Raises:
         DataError: there is none of that name, or it does not give logits [N, classes] for these images.
     """
-    channels, height, breadth = shape
     kind, _, rest = name.partition(":")
     make = _torchvision_model(rest) if kind == "torchvision" else _model_function(MODELS.get(name, name))
+    channels, height, breadth = shape
     model = make((channels, height, breadth), classes, width)
     _check_logits(name, model, shape, classes)
     return model
@@ -81,6 +81,6 @@ def _check_logits(name: str, model: nn.Module, shape: torch.Size, classes: int) 
             "choose another model, or set image_size"
         ) from error
     model.train()
-    if not isinstance(logits, torch.Tensor) or logits.shape != (2, classes):
+    if getattr(logits, "shape", None) != (2, classes):
         got = list(logits.shape) if isinstance(logits, torch.Tensor) else type(logits).__name__
         raise DataError(f"model {name}: expected logits [2, {classes}] for two images, got {got}; choose another model")

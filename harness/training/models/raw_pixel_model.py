@@ -4,11 +4,9 @@ from torch import Tensor, nn
 
 
 class RawPixelModel(nn.Module):
-    """Computes logits [N, classes] of images [N, channels, height, width] as the data set has them.
+    """Logits [N, classes] of images [N, channels, height, width] as the data set has them.
 
-    Args:
-        network: takes standardised images.
-        mean, std: [1, channels, 1, 1] of the pool that it was trained on.
+    `mean` and `std` [1, channels, 1, 1] are those of the pool that `network` was trained on.
     """
 
     mean: Tensor

@@ -5,7 +5,6 @@ big-endian 32-bit number. What is not there yet torchvision downloads.
 """
 
 import gzip
-import math
 import zlib
 from collections.abc import Iterable
 from pathlib import Path
@@ -18,12 +17,7 @@ from harness.training.data.readers.raw_part import Array, RawPart, checked_part
 from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
-FILES = (
-    "train-images-idx3-ubyte",
-    "train-labels-idx1-ubyte",
-    "t10k-images-idx3-ubyte",
-    "t10k-labels-idx1-ubyte",
-)
+FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
 DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 """Where Debian's package dataset-fashion-mnist puts the set."""
 
@@ -71,11 +65,8 @@ def _array(file: Path) -> Array:
     try:
         content = file.read_bytes()
         content = gzip.decompress(content) if file.suffix == ".gz" else content
-    except (OSError, EOFError, zlib.error) as error:
-        raise DataError(f"{file}: expected a whole gzip file, got the error: {error}; fetch it anew") from error
-    dimensions = content[3] if content[:3] == b"\0\0\x08" and len(content) > 3 else 0
-    start = 4 + 4 * dimensions
-    shape = [int(size) for size in np.frombuffer(content[4:start], ">u4")] if len(content) >= start else []
-    if not shape or len(content) != start + math.prod(shape):
-        raise DataError(f"{file}: expected an idx file of bytes, got {len(content)} of another form; fetch it anew")
-    return np.frombuffer(content, np.uint8, offset=start).reshape(shape)
+        dimensions = content[3]
+        shape = np.frombuffer(content, ">u4", dimensions, offset=4)
+        return np.frombuffer(content, np.uint8, offset=4 + 4 * dimensions).reshape(shape)
+    except (OSError, EOFError, zlib.error, IndexError, ValueError) as error:
+        raise DataError(f"{file}: expected a whole idx file of bytes, got the error: {error}; fetch it anew") from error

@@ -31,21 +31,12 @@ class RawPart:
 
 
 def checked_part(
-    name: str,
-    images: Array,
-    truth: Array,
-    classes: int,
-    given: Array | None = None,
-    reference: Array | None = None,
+    name: str, images: Array, truth: Array, classes: int, given: Array | None = None, reference: Array | None = None
 ) -> RawPart:
-    """Check the arrays of a file and return them in the layout of `RawPart`.
-
-    Args:
-        name: how the user knows the arrays.
-        images: [N, height, width] or [N, height, width, channels].
+    """Check the arrays of a file, images [N, height, width] or [N, height, width, channels], and return a `RawPart`.
 
     Raises:
-        DataError: shapes or values are wrong.
+        DataError: shapes or values are wrong; begins with `name`.
     """
     if images.ndim == 3:
         images = images[..., None]
@@ -96,8 +87,7 @@ def _checked_reference(name: str, reference: Array, images: int, classes: int) -
     totals = reference.sum(1, keepdims=True, dtype=np.float64)
     if not (reference >= 0).all() or not (totals > 0).all() or not np.isfinite(totals).all():
         raise DataError(f"{name}: expected reference labels of 0 or more with a positive sum in each row; correct them")
-    shares: Array = (reference / totals).astype(np.float32)
-    return shares
+    return np.asarray(reference / totals, np.float32)
 
 
 def image_array(image: Any, size: int) -> Array:
@@ -112,11 +102,8 @@ def stack_images(name: str, images: Sequence[Array]) -> Array:
         raise DataError(f"{name}: expected images, got none; look at what the folder holds")
     if any(image.ndim == 3 for image in images):
         images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-    sizes = {image.shape[:2] for image in images}
+    sizes = sorted({image.shape[:2] for image in images})
     if len(sizes) > 1:
-        smallest, largest = min(sizes), max(sizes)
-        raise DataError(
-            f"{name}: expected images of one size, got {smallest[0]}×{smallest[1]} to {largest[0]}×{largest[1]}; "
-            "set image_size"
-        )
+        smallest, largest = (f"{height}×{width}" for height, width in (sizes[0], sizes[-1]))
+        raise DataError(f"{name}: expected images of one size, got {smallest} to {largest}; set image_size")
     return np.stack(images)

@@ -39,10 +39,10 @@ class Reweighting(Method):
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         losses = functional.cross_entropy(logits, batch.given, reduction="none")
-        return (self.image_weights(losses, batch).detach() * losses).mean()
+        return (self._weights(losses, batch).detach() * losses).mean()
 
-    def image_weights(self, losses: Tensor, batch: Batch) -> Tensor:
-        """Return the weights [batch] of the images, given their losses [batch] in nats."""
+    def _weights(self, losses: Tensor, batch: Batch) -> Tensor:
+        """Weights [batch] of the images, given their losses [batch] in nats."""
         values: Tensor = self.net(losses.detach()[:, None])[:, 0]
         values = values.where(~batch.trusted, 1.0)
         return values / values.mean()
@@ -53,16 +53,14 @@ class Reweighting(Method):
         before = [buffer.clone() for buffer in task.model.buffers()]
         with torch.no_grad():
             losses = functional.cross_entropy(task.model(batch.inputs), batch.given, reduction="none")
-        weights = self.image_weights(losses, batch)
+        weights = self._weights(losses, batch)
         given = functional.one_hot(batch.given, task.classes).float()
-        weighted = given * weights.detach()[:, None]
-        batches = (batch.inputs, weighted, *task.meta.draw())
+        batches = (batch.inputs, given * weights.detach()[:, None], *task.meta.draw())
         step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
         for buffer, value in zip(task.model.buffers(), before, strict=True):
             buffer.copy_(value)
-        slope = (given * step.gradient).sum(1) * step.scale
         self.net_optimizer.zero_grad()
-        (slope * weights).mean().backward()
+        ((given * step.gradient).sum(1) * step.scale * weights).mean().backward()
         self.net_optimizer.step()
 
     def state_dict(self) -> dict[str, Any]:
