@@ -169,7 +169,7 @@ class Session:
         Raises:
             ClusterError: there is no such cluster, or no trial fits.
         """
-        from harness.tuning.cluster.cluster import join_cluster
+        from harness.tuning.cluster.cluster import TrialSlots, join_cluster
         from harness.tuning.execution.executor import run_trials
         from harness.tuning.execution.gpu_share import check_share
 
@@ -179,11 +179,11 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(progress)
             location = self.workspace.worker_location(self.folder.path)
-            cluster = (keep_cluster or stack).enter_context(
+            folder_check = (keep_cluster or stack).enter_context(
                 join_cluster(self.options.address, location, verbose=self.options.verbose)
             )
             search = self.space.search
-            self.slots = cluster.trial_slots(search.resources, self.options.concurrency or search.concurrency)
+            self.slots = TrialSlots(search.resources, self.options.concurrency or search.concurrency, folder_check)
             if check_memory:
                 check_share(self.space, self.slots.resources)
             return run_trials(

@@ -16,7 +16,6 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness import cli
-from harness.common.errors import HarnessError
 from harness.common.redaction import scrub
 from harness.common.urls import Url
 from harness.space import load
@@ -35,6 +34,7 @@ examples:
 exit codes: those of harness.search; 2 bad input · 130 interrupted here, the sweep runs on"""
 
 
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser("harness.submit", "Run a sweep as a job of a Ray cluster, and show its log.", EXAMPLES)
     cli.add_space_arguments(parser)
@@ -57,34 +57,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--no-wait", action="store_true", help="do not show the log")
     parser.add_argument("search", nargs="*", metavar="-- OPTION", help="options of harness.search")
     options = parser.parse_args(arguments)
-    try:
-        if options.address is None:
-            raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
-        _check_secrets(options.search)
-        space = load(options.space, options.overrides)
-        command = shlex.join(["python", "-m", "harness.search", *_search_arguments(options)])
-        name = options.name or space.study
-        from harness.tuning.cluster.jobs import JobClient  # Ray takes seconds to import
+    if options.address is None:
+        raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
+    _check_secrets(options.search)
+    space = load(options.space, options.overrides)
+    command = shlex.join(["python", "-m", "harness.search", *_search_arguments(options)])
+    from harness.tuning.cluster.jobs import JobClient  # Ray takes seconds to import
 
-        jobs = JobClient(options.address)
-        environment = {key: os.environ[key] for key in FORWARDED if key in os.environ} | dict(options.env)
-        job = f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
-        jobs.submit(command, Path.cwd(), environment, job)
-        print(f"{job}: {command}", flush=True)
-        if options.no_wait:
-            return cli.DONE
-        try:
-            end = jobs.print_log(job)
-        except KeyboardInterrupt:
-            print("\nleft; the sweep runs on", file=sys.stderr)
-            print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
-            return cli.INTERRUPTED
-    except HarnessError as error:
-        return cli.refuse(error)
-    if end.code is None and end.state != "SUCCEEDED":
-        print(f"{job}: {end.state.lower()}: {end.message}; submit it again to go on", file=sys.stderr)
+    jobs = JobClient(options.address)
+    environment = {key: os.environ[key] for key in FORWARDED if key in os.environ} | dict(options.env)
+    job = f"{options.name or space.study}-{time.strftime('%Y%m%d-%H%M%S')}"
+    jobs.submit(command, Path.cwd(), environment, job)
+    print(f"{job}: {command}", flush=True)
+    if options.no_wait:
+        return cli.DONE
+    try:
+        end = jobs.print_log(job)
+    except KeyboardInterrupt:
+        print("\nleft; the sweep runs on", file=sys.stderr)
+        print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
+        return cli.INTERRUPTED
+    if end.driver_exit_code is None and end.status != "SUCCEEDED":
+        print(f"{job}: {end.status.lower()}: {end.message}; submit it again to go on", file=sys.stderr)
         return cli.NOTHING_COMPLETED
-    return end.code or cli.DONE
+    return end.driver_exit_code or cli.DONE
 
 
 def _search_arguments(options: argparse.Namespace) -> list[str]:

@@ -7,7 +7,6 @@ import time
 import warnings
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -42,62 +41,52 @@ def remote_options(resources: Resources) -> dict[str, Any]:
     return {name: amount for name, amount in options.items() if amount is not None} | {"resources": amounts}
 
 
-@dataclass(frozen=True)
-class ClusterResources:
-    """Total resources of a cluster."""
+def resolve_resources(asked: Resources) -> Resources:
+    """The resources of a trial with the number of GPUs filled in: one, where the cluster has any.
 
-    cpus: float
-    gpus: float
-    accelerators: frozenset[str] = frozenset()
-
-    @classmethod
-    def current(cls) -> "ClusterResources":
-        """Those of the cluster that this process has joined."""
-        found = ray.cluster_resources()
-        types = frozenset(name.removeprefix(ACCELERATOR) for name in found if name.startswith(ACCELERATOR))
-        return cls(found.get("CPU", 0.0), found.get("GPU", 0.0), types)
-
-    def max_trials(self, resources: Resources) -> int:
-        """How many trials fit at once."""
-        fits = int(self.cpus / resources.cpu + 1e-9)
-        return min(fits, int(self.gpus / resources.gpu + 1e-9)) if resources.gpu else fits
-
-    def resolve(self, asked: Resources) -> Resources:
-        """The resources of a trial with the number of GPUs filled in.
-
-        Raises:
-            ClusterError: no trial fits, and `wait_for_nodes` is not set.
-        """
-        gpu = asked.gpu if asked.gpu is not None else float(self.gpus > 0)
-        resources = asked.model_copy(update={"gpu": gpu})
-        if resources.wait_for_nodes:
-            return resources
-        if self.max_trials(resources) < 1:
-            raise ClusterError(
-                f"search.resources: a trial asks for {resources.cpu:g} CPUs and {gpu:g} GPUs; the cluster has "
-                f"{self.cpus:g} and {self.gpus:g}; ask for less, add nodes, or set wait_for_nodes where they come by "
-                "themselves"
-            )
-        if resources.accelerator is not None and resources.accelerator not in self.accelerators:
-            types = ", ".join(sorted(self.accelerators)) or "none that it knows the type of"
-            raise ClusterError(
-                f"search.resources.accelerator: expected a type that the cluster has, {types}; got "
-                f"{resources.accelerator}"
-            )
+    Raises:
+        ClusterError: no trial fits, and `wait_for_nodes` is not set.
+    """
+    found = ray.cluster_resources()
+    cpus, gpus = found.get("CPU", 0.0), found.get("GPU", 0.0)
+    resources = asked if asked.gpu is not None else asked.model_copy(update={"gpu": float(gpus > 0)})
+    if resources.wait_for_nodes:
         return resources
+    if max_trials(resources) < 1:
+        raise ClusterError(
+            f"search.resources: expected what the cluster has, got cpu={resources.cpu:g} and gpu={resources.gpu:g} of "
+            f"{cpus:g} and {gpus:g}; ask for less, add nodes, or set wait_for_nodes where they come by themselves"
+        )
+    accelerators = {name.removeprefix(ACCELERATOR) for name in found if name.startswith(ACCELERATOR)}
+    if resources.accelerator is not None and resources.accelerator not in accelerators:
+        types = ", ".join(sorted(accelerators)) or "none that it knows the type of"
+        raise ClusterError(
+            f"search.resources.accelerator: expected a type that the cluster has, {types}; got {resources.accelerator}"
+        )
+    return resources
+
+
+def max_trials(resources: Resources) -> int:
+    """How many trials fit into the cluster at once."""
+    found = ray.cluster_resources()
+    fits = int(found.get("CPU", 0.0) / resources.cpu + 1e-9)
+    return min(fits, int(found.get("GPU", 0.0) / resources.gpu + 1e-9)) if resources.gpu else fits
 
 
 class TrialSlots:
     """How many trials may run at once; nodes may join the cluster and leave it meanwhile.
 
     Args:
-        resources: of one trial.
+        asked: resources of one trial; `resources` has the number of GPUs filled in.
         limit: the most trials at once; None: as many as fit.
         folder_check: asks the nodes that join.
+
+    Raises:
+        ClusterError: no trial fits.
     """
 
-    def __init__(self, resources: Resources, limit: int | None, folder_check: SharedFolderCheck) -> None:
-        self.resources = resources
+    def __init__(self, asked: Resources, limit: int | None, folder_check: SharedFolderCheck) -> None:
+        self.resources = resolve_resources(asked)
         self.limit = limit
         self._folder_check = folder_check
         self._polled = -math.inf
@@ -108,28 +97,17 @@ class TrialSlots:
         if time.monotonic() > self._polled + POLL_SECONDS:
             self._polled = time.monotonic()
             self._folder_check.check()
-            # without any node, one trial waits for one
-            self._fitting = max(1, ClusterResources.current().max_trials(self.resources))
+            self._fitting = max(1, max_trials(self.resources))  # without any node, one trial waits for one
         if self.resources.wait_for_nodes and self.limit:
             return self.limit  # trials that do not fit yet make a cluster grow
         return min(self.limit or self._fitting, self._fitting)
 
 
-@dataclass(frozen=True)
-class RayCluster:
-    """A cluster that this process has joined, all of whose nodes see the runs folder."""
-
-    resources: ClusterResources
-    folder_check: SharedFolderCheck
-
-    def trial_slots(self, asked: Resources, limit: int | None) -> TrialSlots:
-        """Slots for trials with these resources; raise ClusterError if none fits."""
-        return TrialSlots(self.resources.resolve(asked), limit, self.folder_check)
-
-
 @contextmanager
-def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[RayCluster]:
+def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[SharedFolderCheck]:
     """Join the cluster at an address; without one, start one here and shut it down at the end.
+
+    Yields the check that all nodes see the sweep's folder, which was made once.
 
     Args:
         folder: the sweep's folder, which every node reads and writes.
@@ -145,7 +123,7 @@ def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = Fal
             stack.callback(ray.shutdown)
         folder_check = SharedFolderCheck(folder)
         folder_check.check()
-        yield RayCluster(ClusterResources.current(), folder_check)
+        yield folder_check
 
 
 def _init_ray(address: str | None, verbose: bool) -> None:

@@ -7,14 +7,17 @@ of the job sees it, so that a user's own module can be imported wherever a trial
 import asyncio
 import logging
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from ray.exceptions import RayError
 
 from harness.common.redaction import scrub
 from harness.tuning.cluster import ray_internals
 from harness.tuning.cluster.address import ClusterError
+
+if TYPE_CHECKING:
+    from ray.job_submission import JobDetails
 
 EXCLUDED = (".git", ".venv", "runs", "mlruns", "**/__pycache__")
 SERVER_PACKAGES = "ray[default]"
@@ -23,15 +26,6 @@ NO_AGENT = "No available agent"
 AGENT_REMEDY = (
     "another Ray on its head's machine may hold the port 52365: start it with `ray start --dashboard-agent-listen-port`"
 )
-
-
-@dataclass(frozen=True)
-class JobEnd:
-    """How a job ended: `state` as Ray names it, `code` of its driver if it got that far, `message` why it failed."""
-
-    state: str
-    code: int | None
-    message: str
 
 
 class JobClient:
@@ -67,14 +61,13 @@ class JobClient:
             remedy = f"; {AGENT_REMEDY}" if NO_AGENT in reason else ""
             raise ClusterError(f"the cluster refused the job: {reason}{remedy}") from error
 
-    def print_log(self, job: str) -> JobEnd:
-        """Print the log of a job until it ends."""
+    def print_log(self, job: str) -> "JobDetails":
+        """Print the log of a job until it ends; returns how it ended."""
         try:
             asyncio.run(self._print_log(job))
-            details = self._client.get_job_info(job)
+            return self._client.get_job_info(job)
         except (ConnectionError, RuntimeError, OSError) as error:
             raise ClusterError(f"job {job}: the cluster no longer answers: {error}") from error
-        return JobEnd(str(details.status), details.driver_exit_code, details.message or "")
 
     async def _print_log(self, job: str) -> None:
         async for lines in self._client.tail_job_logs(job):

@@ -4,8 +4,6 @@ trial_source   the protocol of what decides which trials run: a search's study, 
 executor       runs a source's trials with Ray's Tuner
 searcher       passes a source's trials to Ray Tune;  scheduler  passes results and lost workers to the source
 trainable      what Ray Tune starts on a worker
-lost_workers   why a worker was lost, in words
 gpu_share      whether a trial fits into its share of a GPU
 event_logger   writes a source's events into the sweep's event log
-signals        SIGTERM as an interrupt
 """

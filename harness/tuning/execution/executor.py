@@ -7,7 +7,11 @@ resuming are switched off: the source does these.
 import logging
 import os
 import shutil
+import signal
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +30,6 @@ from ray import tune
 from harness.tuning.cluster.cluster import TrialSlots, ray_resources
 from harness.tuning.execution.scheduler import SourceScheduler
 from harness.tuning.execution.searcher import SourceSearcher
-from harness.tuning.execution.signals import terminate_as_interrupt
 from harness.tuning.execution.trainable import TrialTrainable
 from harness.tuning.execution.trial_source import TrialSource
 from harness.tuning.storage.sweep_folder import SweepFolder
@@ -91,7 +94,7 @@ def run_trials(
                 verbose=0,
             ),
         )
-        with terminate_as_interrupt():
+        with _terminate_as_interrupt():
             tuner.fit()
     finally:
         _remove_ray_files(folder.trials)
@@ -109,6 +112,19 @@ class _Deadline(tune.Stopper):  # type: ignore[misc]  # ray ships no types for i
 
     def stop_all(self) -> bool:
         return time.monotonic() >= self.deadline
+
+
+@contextmanager
+def _terminate_as_interrupt() -> Iterator[None]:
+    """Let SIGTERM end the block as Ctrl-C does, which Ray Tune catches."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = signal.signal(signal.SIGTERM, lambda *_: os.kill(os.getpid(), signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _remove_ray_files(trials: Path) -> None:

@@ -6,6 +6,7 @@ since Ray swallows exceptions raised in its hook for trials that end by themselv
 released to the source: Ray's own restarts count an actor that died before it started as the end of its trial.
 """
 
+import re
 from collections import Counter
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,19 @@ from typing import Any
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 
-from harness.tuning.execution.lost_workers import WORKER_RESTARTS, lost_worker
 from harness.tuning.execution.trial_source import TrialSource
+from harness.tuning.failures import OUT_OF_MEMORY, WORKER_LOST
 from harness.tuning.worker.chunk_report import ChunkReport
+
+WORKER_RESTARTS = 3
+"""How often a trial is started again whose worker was lost: that may have been the machine's fault."""
+LOSSES = {
+    r"low on memory|OutOfMemoryError": f"{OUT_OF_MEMORY}: Ray ended it, since its node ran low",
+    r"worker process has died|connection error code": "its process died, or was killed as the system does where memory "
+    "runs out",
+    r"node.*(died|dead)": "its node went away",
+}
+"""What Ray says of a lost worker, a page, and what it means."""
 
 
 class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
@@ -72,7 +83,7 @@ class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         if self.losses[number] <= WORKER_RESTARTS:
             self.source.release(number)
         else:
-            self.source.fail(number, lost_worker(_error_text(trial), self.losses[number]))
+            self.source.fail(number, _loss(_error_text(trial), self.losses[number]))
 
     def __deepcopy__(self, memo: dict[int, Any]) -> "SourceScheduler":
         return self
@@ -87,3 +98,12 @@ def _error_text(trial: RayTrial) -> str:
         return Path(trial.error_file).read_text().rpartition("Failure #")[2].partition("\n")[2]
     except (OSError, TypeError):
         return ""
+
+
+def _loss(text: str, losses: int) -> str:
+    """The reason of a trial that was given up after so many losses, of the last of which Ray says `text`."""
+    lines = [line.strip() for line in text.splitlines() if line.strip()]
+    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
+    meanings = [meaning for words, meaning in LOSSES.items() if re.search(words, text, re.DOTALL)]
+    times = "" if losses <= 1 else f", {losses} times in a row"
+    return f"{WORKER_LOST}{times}: " + next(iter([*meanings, *errors[-1:], *lines]), "Ray did not say why")

@@ -12,7 +12,8 @@ before the moment and uploaded after it, so the result of a run is never there w
 Files of a trial are uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
 
 When a command opens its working copy again, the copy wins if its journal and spool continue those of the store. If
-not, another machine went on from the last snapshot, and the store wins.
+not, another machine went on from the last snapshot, and the store wins. A file that was downloaded has the store's time
+of its last change, by which it is known to be the same.
 """
 
 import json
@@ -24,7 +25,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path, PurePosixPath
 
-from harness.common.atomic_files import write_bytes, write_text
+from harness.common.atomic_files import write_bytes
+from harness.common.json_files import read_json, write_json
 from harness.tracking.spool import event_log
 from harness.tuning.storage import lease
 from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel, store_as_disk
@@ -33,8 +35,7 @@ from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT,
 SNAPSHOT_SECONDS = 20.0
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
 LENGTHS = "snapshot.json"
-SYNC_STATE = ".store.json"
-"""In the working copy: the lengths last uploaded or downloaded, and each file's state on both sides then."""
+"""In the store: of the latest snapshot. In the working copy: of the last one that was uploaded or downloaded."""
 NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, lease.FILE, "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
 Moment = tuple[bytes, bytes]
@@ -49,7 +50,7 @@ class ObjectStoreSync:
         self.folder = folder
         self._lock = threading.RLock()
         self._lengths = [0, 0]
-        self._synced: dict[str, tuple[FileStat | None, FileStat]] = {}  # there and here; None: uploaded just now
+        self._synced: dict[str, FileStat] = {}  # of the files here when they were uploaded or downloaded
 
     def pull(self) -> None:
         """Download the latest snapshot, unless the working copy continues it.
@@ -57,10 +58,10 @@ class ObjectStoreSync:
         Raises:
             FolderError: the store lost what this working copy had uploaded.
         """
-        self._load_state()
         listed = self.store.list_files()
         remote, local = self._remote_moment(), self._local_moment()
-        uploaded = local[0][: self._lengths[0]], local[1][: self._lengths[1]]
+        lengths = read_json(self.folder / LENGTHS) or {}
+        uploaded = local[0][: lengths.get(JOURNAL, 0)], local[1][: lengths.get(SPOOL, 0)]
         if not _continues(remote, uploaded):
             found = "something else: another driver wrote over it" if remote[0] else f"no {JOURNAL}"
             raise FolderError(
@@ -72,11 +73,15 @@ class ObjectStoreSync:
                 write_bytes(self.folder / name, content)
             for cursor in () if _continues(remote, local) else (self.folder / "spool").glob("cursor-*.json"):
                 cursor.unlink()  # a position in the former spool; sending its records again does no harm
+            for name in dict(self._local_files()).keys() - listed.keys():
+                (self.folder / name).unlink()
         self._lengths = [len(content) for content in remote]
-        for name in self._synced.keys() - listed.keys():
-            del self._synced[name]
-            (self.folder / name).unlink(missing_ok=True)
-        self._download(listed)
+        write_json(self.folder / LENGTHS, dict(zip((JOURNAL, SPOOL), self._lengths, strict=True)))
+        is_ahead = local != remote and _continues(local, remote)
+        self._download(
+            {name: stat for name, stat in listed.items() if not (is_ahead and (self.folder / name).exists())}
+        )
+        self._synced = {name: stat for name, stat in self._local_files() if listed.get(name) == stat}
 
     def fetch(self, folder: str) -> None:
         """Download what workers left in `folder`; a store that fails raises the OSError of a broken disk."""
@@ -92,7 +97,7 @@ class ObjectStoreSync:
     def snapshot(self, *, trials: bool = False) -> None:
         """Upload what changed; with `trials` also files that the driver left in trial folders."""
         with self._lock:
-            files = dict(self._local_files(trials))
+            files = dict(self._local_files(trials=trials))
             moment = self._local_moment()
             lengths = [len(content) for content in moment]
             if lengths != self._lengths:
@@ -103,29 +108,29 @@ class ObjectStoreSync:
                 self._write_lengths(lengths)
                 self._lengths = lengths
             for name, stat in files.items():
-                if self._synced.get(name, (None, None))[1] != stat:
+                if self._synced.get(name) != stat:
                     with suppress(FileNotFoundError):
                         self.store.write(name, (self.folder / name).read_bytes())
-                        self._synced[name] = None, stat
-            self._save_state()
+                        self._synced[name] = stat
 
     def _write_lengths(self, lengths: list[int]) -> None:
-        self.store.write(LENGTHS, json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode())
+        content = json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode()
+        self.store.write(LENGTHS, content)
+        write_bytes(self.folder / LENGTHS, content)
 
     def _download(self, listed: dict[str, FileStat]) -> None:
-        """Download those of the listed files that changed since they were last synchronised."""
+        """Download those of the listed files that are not here yet."""
 
         def download(name: str) -> None:
-            file = _inside(self.folder, name)
+            file, stat = _inside(self.folder, name), listed[name]
             with suppress(FileNotFoundError):  # removed meanwhile
                 write_bytes(file, self.store.read(name))
+                os.utime(file, ns=(stat.mtime, stat.mtime))
                 with self._lock:
-                    self._synced[name] = listed[name], _stat(file)
+                    self._synced[name] = stat
 
-        with self._lock:
-            current = {name: stat for name, (stat, _) in self._synced.items() if (self.folder / name).exists()}
-        in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and current.get(name) != stat])
-        self._save_state()
+        here = {name: _stat(self.folder / name) for name in listed if (self.folder / name).is_file()}
+        in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and here.get(name) != stat])
 
     def _remote_moment(self) -> Moment:
         """The latest snapshot; without snapshot.json (a folder that was copied there) the whole files."""
@@ -160,7 +165,7 @@ class ObjectStoreSync:
         except FileNotFoundError:
             return b""
 
-    def _local_files(self, trials: bool) -> Iterator[tuple[str, FileStat]]:
+    def _local_files(self, *, trials: bool = True) -> Iterator[tuple[str, FileStat]]:
         for home, folders, files in os.walk(self.folder):
             skipped = "trials" if not trials and home == str(self.folder) else ""
             folders[:] = [folder for folder in folders if folder[0] != "." and folder != skipped]
@@ -170,18 +175,6 @@ class ObjectStoreSync:
                 if _is_synced(name):
                     with suppress(FileNotFoundError):
                         yield name, _stat(path)
-
-    def _load_state(self) -> None:
-        with suppress(OSError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-            state = json.loads((self.folder / SYNC_STATE).read_text())
-            self._synced = {
-                name: (there and FileStat(*there), FileStat(*here)) for name, (there, here) in state["files"].items()
-            }
-            self._lengths = [int(length) for length in state["lengths"]]
-
-    def _save_state(self) -> None:
-        with self._lock:
-            write_text(self.folder / SYNC_STATE, json.dumps({"lengths": self._lengths, "files": self._synced}))
 
 
 @contextmanager
@@ -199,7 +192,7 @@ def regular_snapshots(sync: ObjectStoreSync, held: lease.Lease) -> Iterator[None
             if not failures:
                 held.renew()
                 sync.snapshot()
-        except StoreError:  # away: the last snapshot reports it, if it still is then
+        except (StoreError, OSError):  # away or full: the last snapshot reports it, if it still is then
             pass
         except FolderError as error:
             failures.append(error)
