@@ -92,7 +92,7 @@ def test_a_store_that_is_away_is_a_warning_before_the_end_of_a_trial_and_stops_t
     assert not report.disk_error
     while not trial.finished:
         report = trial.run_chunk()
-    assert "no network" in report.disk_error[1]
+    assert "no network" in str(report.disk_error)
     assert not report.failure
 
 

@@ -60,8 +60,8 @@ class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
             self.source.record_dataset(number, report.datasets)
         for warning in report.warnings:
             self.source.record_warning(number, warning)
-        if report.disk_error:
-            raise OSError(*report.disk_error)  # the sweep stops, the trial stays open
+        if report.disk_error is not None:
+            raise report.disk_error  # the sweep stops, the trial stays open
         for epoch, metrics in report.epochs:
             if self.source.report(number, epoch, metrics):
                 self.source.prune(number)

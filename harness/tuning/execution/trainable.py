@@ -5,12 +5,10 @@ epoch would overload the driver. The driver processes the epochs in order, so th
 were grouped.
 """
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ray import tune
 
-from harness.tuning.storage.sweep_folder import CHECKPOINT
 from harness.tuning.worker.chunk_report import ChunkReport
 
 if TYPE_CHECKING:
@@ -50,11 +48,3 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
     def cleanup(self) -> None:
         if self.runner is not None:
             self.runner.cleanup()
-
-    def save_checkpoint(self, checkpoint_dir: str) -> None:
-        if self.runner is not None:
-            self.runner.save(Path(checkpoint_dir) / CHECKPOINT)
-
-    def load_checkpoint(self, checkpoint: str) -> None:
-        if self.runner is not None:
-            self.runner.restore(Path(checkpoint) / CHECKPOINT)

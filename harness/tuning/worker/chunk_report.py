@@ -15,7 +15,7 @@ class ChunkReport:
         seconds: compute time of the trial so far, set-up included.
         datasets: descriptions of the data splits used, each reported once.
         warnings: texts for the user, each reported once.
-        disk_error: arguments of the OSError of a disk that is full or broken, else empty; the driver has to stop.
+        disk_error: of a disk that is full or broken; the driver has to stop.
         test: metrics on the test part, where the trial's `at_end` asks for them.
         test_samples: number of images of the test part.
     """
@@ -26,6 +26,6 @@ class ChunkReport:
     seconds: float = 0.0
     datasets: list[dict[str, Any]] = field(default_factory=list)
     warnings: list[str] = field(default_factory=list)
-    disk_error: tuple[Any, ...] = ()
+    disk_error: OSError | None = None
     test: dict[str, float] = field(default_factory=dict)
     test_samples: int = 0

@@ -17,6 +17,7 @@ import time
 import traceback
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -88,7 +89,7 @@ class TrialRunner:
         self.seconds = 0.0
         self.runs: Replicates | None = None
         self.failure = ""
-        self.disk_error: tuple[Any, ...] = ()
+        self.disk_error: OSError | None = None
         self.datasets: list[dict[str, Any]] = []
         self.warnings: list[str] = []
         self.test: dict[str, float] = {}
@@ -105,7 +106,7 @@ class TrialRunner:
             try:
                 self.scratch.download(config, seeds)
             except OSError as error:
-                self.disk_error = _arguments(error)
+                self.disk_error = error
             location = self.scratch.folder
         self.folder = location
         self._checkpoint = location / CHECKPOINT
@@ -113,7 +114,7 @@ class TrialRunner:
         self.failure = self.limit.earlier_failure()
         if not self.failure and not self.disk_error:
             self.guarded(self._begin)
-        self.saved_at = time.monotonic()
+        self._saved_at = time.monotonic()
 
     @property
     def run(self) -> Run | None:
@@ -126,9 +127,9 @@ class TrialRunner:
 
     def run_chunk(self) -> ChunkReport:
         """Train for about `CHUNK_SECONDS`, at least one epoch; after the last epoch, do what `at_end` names."""
-        saved_at = self.saved_at
+        saved_at = self._saved_at
         self.guarded(self._train)
-        if self.finished or self.saved_at != saved_at:
+        if self.finished or self._saved_at != saved_at:
             self.upload()
         epochs, self._reported = self._curve[self._reported :], len(self._curve)
         datasets, self.datasets = self.datasets, []
@@ -145,22 +146,6 @@ class TrialRunner:
             test_samples=self.test_samples,
         )
 
-    def save(self, path: Path) -> None:
-        if self.runs is not None:
-            state = {"runs": self.runs.state_dict(), "curve": self._curve, "seconds": self.seconds}
-            checkpoint.save(path, state | {"halved": self._halved})
-
-    def restore(self, path: Path) -> None:
-        """Go on from the newest intact checkpoint, or from the start without one."""
-        state, warnings = checkpoint.load(path)
-        self.warnings += warnings
-        if self.runs is not None and state is not None:
-            if state["halved"] and not self._halved:
-                self._halve_batch()
-            self.runs.load_state_dict(state["runs"])
-            self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]
-            self.seconds = state["seconds"]
-
     def guarded(self, work: Callable[[], None]) -> None:
         """Call `work` within the time limit; turn an exception into the trial's failure, its traceback into a file."""
         started = time.perf_counter()
@@ -170,10 +155,8 @@ class TrialRunner:
         except (DivergenceError, TimeLimitExceeded) as error:
             self.failure = f"{DIVERGED}: {error}" if isinstance(error, DivergenceError) else str(error)
         except Exception as error:
-            from_disk = disk_error(error)
-            if from_disk is not None:
-                self.disk_error = _arguments(from_disk)
-            else:
+            self.disk_error = disk_error(error)
+            if self.disk_error is None:
                 kind = OUT_OF_MEMORY if is_out_of_memory(error) else type(error).__name__
                 self.failure = f"{kind}: {error}"
                 with suppress(OSError):
@@ -196,7 +179,7 @@ class TrialRunner:
             self.scratch.upload()
         except OSError as error:
             if self.finished:
-                self.disk_error = _arguments(error)
+                self.disk_error = error
             else:
                 self.warnings.append(f"{error.strerror}; a lost worker's trial would go on from an earlier checkpoint")
         seconds = time.monotonic() - began
@@ -210,7 +193,14 @@ class TrialRunner:
     def _begin(self) -> None:
         self.runs = Replicates(RunConfig(**self._config), self._seeds)
         self.datasets = describe_splits(self.runs.first.config, self.runs.first.splits)
-        self.restore(self._checkpoint)
+        state, warnings = checkpoint.load(self._checkpoint)
+        self.warnings += warnings
+        if state is not None:
+            if state["halved"]:
+                self._halve_batch()
+            self.runs.load_state_dict(state["runs"])
+            self._curve = [(epoch, metrics) for epoch, metrics in state["curve"]]
+            self.seconds = state["seconds"]
 
     def _halve_batch(self) -> None:
         for name in ("batch_size", "meta_batch_size"):
@@ -240,14 +230,14 @@ class TrialRunner:
                 break
         if runs.done:
             self._finish(runs.first)
-        elif time.monotonic() - self.saved_at > self._checkpoint_seconds:
-            self.save(self._checkpoint)
-            self.saved_at = time.monotonic()
+        elif time.monotonic() - self._saved_at > self._checkpoint_seconds:
+            state = {"runs": runs.state_dict(), "curve": self._curve, "seconds": self.seconds, "halved": self._halved}
+            checkpoint.save(self._checkpoint, state)
+            self._saved_at = time.monotonic()
 
     def _finish(self, run: Run) -> None:
         if self.options.keep_model:
-            weights = {name: tensor.cpu() for name, tensor in run.model.state_dict().items()}
-            write_atomically(self.folder / MODEL, lambda temporary: _save_weights(weights, temporary))
+            write_atomically(self.folder / MODEL, partial(_save_weights, run))
         save_labels(run, self.folder)
         if "export_logits" in self.at_end:
             export_logits(run.model, run.images, run.config.dataset, self.folder / LOGITS_FILE)
@@ -297,11 +287,7 @@ def is_out_of_memory(error: Exception) -> bool:
     )
 
 
-def _arguments(error: OSError) -> tuple[Any, ...]:
-    return error.errno, error.strerror, error.filename
-
-
-def _save_weights(weights: dict[str, Any], path: Path) -> None:
+def _save_weights(run: Run, path: Path) -> None:
     """Save through an open file, which keeps the disk's own OSError as the cause of torch's."""
     with path.open("wb") as file:
-        torch.save(weights, file)
+        torch.save({name: tensor.cpu() for name, tensor in run.model.state_dict().items()}, file)
