@@ -72,39 +72,34 @@ def checked_tracking_uri(options: RunOptions, runs: Path, sweep: Path | None) ->
     return uri
 
 
+@dataclasses.dataclass
 class Session:
     """See the module; made by `open_session`.
 
     Attributes:
-        space: what the sweep searches.
-        folder: the sweep's folder, locked by this process.
-        study: every trial of the search.
         workspace: where the runs folder lies.
+        folder: the sweep's folder, locked by this process.
+        space: what the sweep searches.
+        study: every trial of the search.
+        uri: of the tracking server.
         slots: after `run` has started, how many trials may run at once.
         tracker, event_logger: after `start_tracking`.
     """
 
-    def __init__(
-        self,
-        workspace: Workspace,
-        folder: SweepFolder,
-        space: Space,
-        study: "SweepStudy",
-        uri: str,
-        options: RunOptions,
-    ) -> None:
-        self.workspace = workspace
-        self.folder = folder
-        self.space = space
-        self.study = study
-        self.options = options
-        self.slots: TrialSlots | None = None
-        self.tracker: Tracker
-        self.event_logger: EventLogger
-        self._uri = uri
+    workspace: Workspace
+    folder: SweepFolder
+    space: Space
+    study: "SweepStudy"
+    uri: str
+    options: RunOptions
+    slots: "TrialSlots | None" = None
+    tracker: Tracker = dataclasses.field(init=False)
+    event_logger: "EventLogger" = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
         self._tracking = False
         self._began = time.monotonic()
-        self._state = SweepEnded(state="interrupted" if study.missing else "complete")
+        self._state = SweepEnded(state="interrupted" if self.study.missing else "complete")
 
     def start_tracking(
         self,
@@ -122,7 +117,7 @@ class Session:
         """
         from harness.tuning.execution.event_logger import EventLogger
 
-        self.tracker = Tracker(self.folder.spool, self._uri, system_metrics=system_metrics)
+        self.tracker = Tracker(self.folder.spool, self.uri, system_metrics=system_metrics)
         self._tracking = True
         self.tracker.append(started or self._sweep_started())
         self.event_logger = EventLogger(self.workspace, self.folder, self.tracker.append, trial_tags)
