@@ -36,7 +36,7 @@ class SleepingTrainable(executor.TrialTrainable):  # type: ignore[misc]  # ray s
 
     def setup(self, config: dict[str, Any]) -> None:
         Path(os.environ[WORKERS], str(os.getpid())).touch()
-        self.value = 1.0 - abs(float(config["config"]["lr"]) - 0.1)
+        self.value = 1.0 - abs(float(config["run"]["config"]["lr"]) - 0.1)
 
     def step(self) -> dict[str, Any]:
         seconds = float(os.environ[SECONDS])

@@ -1,12 +1,12 @@
 """The `TrialSource` of runs on fresh seeds: those of a confirmation, and the teachers of a distillation."""
 
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from harness.confirm.plan import SeedPlan, SeedRun
 from harness.results.seed_result import SeedResult
-from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
+from harness.tracking.spool.events import EpochMetrics, Event, TrialEnded, TrialStarted
 from harness.tuning.failures import DIVERGED
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import Trial
@@ -58,12 +58,6 @@ class PlanSource:
 
     def record_seconds(self, number: int, seconds: float) -> None:
         self._measured[number]["seconds"] = round(seconds, 3)
-
-    def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        self._emit(DatasetUsed(trial=number, parts=tuple(parts)))
-
-    def record_warning(self, number: int, text: str) -> None:
-        self._emit(TrialWarning(trial=number, text=text))
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
         self._measured[number] |= {"test": dict(metrics), "test_images": samples}

@@ -7,8 +7,8 @@ from types import SimpleNamespace
 import pytest
 import torch
 
+from harness.space import Resources
 from harness.tuning.worker import runner
-from harness.tuning.worker.options import WorkerOptions
 from tests.conftest import ROOT, run
 from tests.support.faulty_network import GOOD, GREEDY
 from tests.support.ray_clusters import head
@@ -57,5 +57,5 @@ def test_a_worker_is_held_to_its_share_of_the_memory(
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "get_device_properties", lambda _: whole)
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", asked.append)
-    runner.configure_process(WorkerOptions(threads=torch.get_num_threads(), gpu=gpu))
+    runner.configure_process(Resources(cpu=torch.get_num_threads(), gpu=gpu), "")
     assert asked == pytest.approx(held)

@@ -9,16 +9,16 @@ import numpy as np
 import pytest
 import torch
 
+from harness.space import Resources
 from harness.training.config.run_config import RunConfig
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Run
 from harness.tuning.worker import checkpoint, runner, time_limit
-from harness.tuning.worker.options import WorkerOptions
 from harness.tuning.worker.runner import TrialRunner
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
-OFTEN = WorkerOptions(checkpoint_seconds=0)
+OFTEN = Resources(checkpoint_seconds=1e-9)
 LABEL_FILES = ["label_history.npz", "labels.npz"]
 
 
@@ -46,7 +46,7 @@ def archive(file: Path) -> dict[str, bytes]:
 @pytest.fixture
 def lost(tmp_path: Path) -> Path:
     """The folder of a trial whose worker was lost after the second epoch, with a checkpoint of each epoch."""
-    trial = TrialRunner(CONFIG, tmp_path / "lost", options=OFTEN)
+    trial = TrialRunner(CONFIG, tmp_path / "lost", resources=OFTEN)
     for _ in range(2):
         trial.run_chunk()
     return tmp_path / "lost"
@@ -82,7 +82,7 @@ def test_a_trial_of_several_seeds_goes_on_whole_and_reports_all_epochs_again(tmp
 
     undisturbed = curve(TrialRunner(CONFIG, tmp_path / "undisturbed", seeds=2))
     assert [epoch for epoch, _ in undisturbed] == [1, 2, 3, 4, 5, 6]
-    lost = TrialRunner(CONFIG, tmp_path / "lost", seeds=2, options=OFTEN)
+    lost = TrialRunner(CONFIG, tmp_path / "lost", seeds=2, resources=OFTEN)
     for _ in range(3):
         lost.run_chunk()  # the driver is killed before it hears of these
     assert curve(TrialRunner(CONFIG, tmp_path / "lost", seeds=2)) == undisturbed
@@ -96,7 +96,7 @@ def test_a_trial_of_several_seeds_goes_on_whole_and_reports_all_epochs_again(tmp
 
 def resume(folder: Path) -> tuple[int, list[str]]:
     """The epoch from which a trial goes on, and its warnings."""
-    trial = TrialRunner(CONFIG, folder, options=OFTEN)
+    trial = TrialRunner(CONFIG, folder, resources=OFTEN)
     assert trial.run is not None
     epoch = trial.run.epoch
     report = trial.run_chunk()
@@ -134,7 +134,7 @@ def test_a_flipped_bit_anywhere_in_a_checkpoint_is_noticed(lost: Path) -> None:
 
 def test_a_damaged_checkpoint_never_replaces_the_previous_one(lost: Path) -> None:
     flip_bit(lost / "checkpoint.pt")
-    TrialRunner(CONFIG, lost, options=OFTEN).run_chunk()  # goes on from epoch 1, and writes a checkpoint of epoch 2
+    TrialRunner(CONFIG, lost, resources=OFTEN).run_chunk()  # goes on from epoch 1, and writes a checkpoint of epoch 2
     flip_bit(lost / "checkpoint.pt")
     assert resume(lost) == (
         1,
@@ -231,7 +231,7 @@ def test_a_trial_that_notices_its_time_limit_fails_and_keeps_its_worker(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(time_limit, "GRACE_SECONDS", 600)
-    trial = TrialRunner(CONFIG, tmp_path, options=WorkerOptions(limit_seconds=1e-6))
+    trial = TrialRunner(CONFIG, tmp_path, resources=Resources(limit_seconds=1e-6))
     assert trial.run_chunk().failure == "time limit: not done after 1e-06 s of computing, between two epochs"
     assert trial.finished
     assert file_names(tmp_path) == []
@@ -243,10 +243,10 @@ def test_a_trial_that_was_ended_at_its_time_limit_fails_once_and_may_then_be_tri
         'Thread 0x02 (most recent call first):\n  File "/a/mine.py", line 12 in forward\n'
         '  File "/a/runner.py", line 9 in guarded\n'
     )
-    options = WorkerOptions(limit_seconds=60)
-    failure = TrialRunner(CONFIG, tmp_path, options=options).run_chunk().failure
+    resources = Resources(limit_seconds=60)
+    failure = TrialRunner(CONFIG, tmp_path, resources=resources).run_chunk().failure
     assert failure == "time limit: not done after 60 s of computing, in forward (mine.py:12)"
-    run_to_end(TrialRunner(CONFIG, tmp_path, options=options))
+    run_to_end(TrialRunner(CONFIG, tmp_path, resources=resources))
     assert not (tmp_path / "hung.txt").exists()
 
 
@@ -261,7 +261,7 @@ def test_memory_that_ran_out_is_reported_and_freed(tmp_path: Path, monkeypatch: 
 
 
 HALF = CONFIG | {name: CONFIG[name] // 2 for name in ("batch_size", "meta_batch_size")}
-HALVING = WorkerOptions(half_batch=True, checkpoint_seconds=0)
+HALVING = Resources(half_batch=True, checkpoint_seconds=1e-9)
 
 
 def limit_memory(monkeypatch: pytest.MonkeyPatch, max_batch: int) -> None:
@@ -281,25 +281,25 @@ def test_a_trial_with_half_the_batch_ends_as_one_that_had_it_from_the_start(
 ) -> None:
     limit_memory(monkeypatch, HALF["batch_size"])
     run_to_end(TrialRunner(HALF, tmp_path / "half"))
-    lost = TrialRunner(CONFIG, tmp_path / "lost", options=HALVING)
+    lost = TrialRunner(CONFIG, tmp_path / "lost", resources=HALVING)
     warnings: list[str] = []
     while not warnings:
         warnings = lost.run_chunk().warnings
     assert warnings == ["memory ran out at batch_size 64: tried again, from its start, with 32"]
     lost.run_chunk()
-    trial = TrialRunner(CONFIG, tmp_path / "lost", options=HALVING)
+    trial = TrialRunner(CONFIG, tmp_path / "lost", resources=HALVING)
     assert trial.run is not None
     assert (trial.run.config.batch_size, trial.run.epoch) == (32, 1)
     run_to_end(trial)
     assert archive(tmp_path / "lost" / "labels.npz") == archive(tmp_path / "half" / "labels.npz")
 
 
-@pytest.mark.parametrize(("max_batch", "options"), [(1, HALVING), (32, OFTEN)], ids=["half is too much", "off"])
+@pytest.mark.parametrize(("max_batch", "resources"), [(1, HALVING), (32, OFTEN)], ids=["half is too much", "off"])
 def test_a_trial_without_enough_memory_fails(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, options: WorkerOptions
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, max_batch: int, resources: Resources
 ) -> None:
     limit_memory(monkeypatch, max_batch)
-    trial = TrialRunner(CONFIG, tmp_path, options=options)
+    trial = TrialRunner(CONFIG, tmp_path, resources=resources)
     while not trial.finished:
         trial.run_chunk()
     assert trial.failure == "out of memory: CUDA out of memory."

@@ -28,14 +28,12 @@ os.environ |= {  # read by Ray Tune when it is imported
 from ray import tune
 
 from harness.tuning.cluster.cluster import TrialSlots, ray_resources
-from harness.tuning.execution.scheduler import SourceScheduler
-from harness.tuning.execution.searcher import SourceSearcher
 from harness.tuning.execution.trainable import TrialTrainable
 from harness.tuning.execution.trial_source import TrialSource
+from harness.tuning.execution.tune_adapters import SourceScheduler, SourceSearcher
 from harness.tuning.storage.sweep_folder import SweepFolder
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import Trial
-from harness.tuning.worker.options import WorkerOptions
 
 RAY_PREFIX = ".ray-"
 """Prefix of the folders that Ray makes beside those of the trials."""
@@ -62,16 +60,19 @@ def run_trials(
     """
     if source.missing <= 0:
         return False
-    options = WorkerOptions.from_resources(slots.resources, keep_model=keep_models)
 
     def trainable_config(trial: Trial) -> dict[str, Any]:
         return {
             "number": trial.number,
-            "config": trial.config.model_dump(),
-            "seeds": trial.seeds,
-            "at_end": trial.at_end,
-            "location": workspace.worker_location(folder.path / trial.folder),
-            "options": options,
+            "working_dir": os.getcwd(),  # paths in a configuration are relative to it
+            "run": {  # the arguments of `TrialRunner`
+                "config": trial.config.model_dump(),
+                "location": workspace.worker_location(folder.path / trial.folder),
+                "resources": slots.resources,
+                "seeds": trial.seeds,
+                "at_end": trial.at_end,
+                "keep_model": keep_models,
+            },
         }
 
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source

@@ -4,6 +4,7 @@ Trials that share a GPU are limited to their share of its memory (`worker.runner
 more fails by itself. Without the limit, whichever trial allocated last would fail.
 """
 
+import os
 from typing import Any
 
 import ray
@@ -13,7 +14,6 @@ from harness.space.base import Value
 from harness.space.parameters import AnyParameter
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.cluster import remote_options
-from harness.tuning.worker.options import WorkerOptions
 
 STEPS = 2
 """Model steps of the check: in the second, the state of the optimiser is allocated."""
@@ -27,16 +27,16 @@ def check_share(space: Space, resources: Resources) -> None:
     Raises:
         ClusterError: memory ran out; says how much was needed.
     """
-    options = WorkerOptions.from_resources(resources)
-    if not 0 < options.gpu < 1 or options.half_batch:
+    if not 0 < (resources.gpu or 0) < 1 or resources.half_batch:
         return
     remote = ray.remote(**remote_options(resources), max_retries=0, max_calls=1)(_memory_error)
-    errors = {arm.name: remote.remote(options, arm.config(arm.sample(_upper_end)).model_dump()) for arm in space.arms}
+    configs = {arm.name: arm.config(arm.sample(_upper_end)).model_dump() for arm in space.arms}
+    errors = {name: remote.remote(resources, os.getcwd(), config) for name, config in configs.items()}
     for name, reference in errors.items():
         error = ray.get(reference)
         if error:
             raise ClusterError(
-                f"search.resources.gpu: expected a share that a trial fits into, got {options.gpu:g}, and of the arm "
+                f"search.resources.gpu: expected a share that a trial fits into, got {resources.gpu:g}, and of the arm "
                 f"'{name}' at the upper end of its parameters {error}; ask for more of a GPU, search smaller trials, "
                 "or set half_batch"
             )
@@ -50,13 +50,13 @@ def _upper_end(name: str, parameter: AnyParameter) -> Value:
     return max(numbers) if len(numbers) == len(parameter.choices) else parameter.choices[-1]
 
 
-def _memory_error(options: WorkerOptions, config: dict[str, Any]) -> str:
+def _memory_error(resources: Resources, working_dir: str, config: dict[str, Any]) -> str:
     """On a worker: train for `STEPS` steps; return the error if memory ran out."""
     from harness.training.config.run_config import RunConfig
     from harness.training.run import Run
     from harness.tuning.worker import runner
 
-    runner.configure_process(options)
+    runner.configure_process(resources, working_dir)
     short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": 1}
     try:
         Run(RunConfig(**{**config, **short})).train_epoch()

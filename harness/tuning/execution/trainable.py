@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
-    """Runs trials. The config holds the arguments of `TrialRunner` and the trial's number; see `run_trials`."""
+    """Runs trials. The config: see `run_trials`."""
 
     runner: "TrialRunner | None" = None
 
@@ -27,10 +27,8 @@ class TrialTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no type
         try:
             from harness.tuning.worker import runner  # not at the top: the driver imports this module, without torch
 
-            runner.configure_process(config["options"])
-            self.runner = runner.TrialRunner(
-                config["config"], config["location"], config["options"], config["seeds"], config["at_end"]
-            )
+            runner.configure_process(config["run"]["resources"], config["working_dir"])
+            self.runner = runner.TrialRunner(**config["run"])
         except Exception as error:  # such as a missing package: Ray would try again and again
             self.failure = f"{type(error).__name__}: {error}"
 

@@ -1,7 +1,7 @@
 """The protocol between what decides which trials to run and the executor, which runs them on Ray Tune."""
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable, Mapping
+from typing import Protocol
 
 from harness.tracking.spool.events import Event
 from harness.tuning.trial import Trial
@@ -32,12 +32,6 @@ class TrialSource(Protocol):
 
     def record_seconds(self, number: int, seconds: float) -> None:
         """Record the compute time of a trial so far, in seconds."""
-
-    def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Record which parts of the data a trial uses."""
-
-    def record_warning(self, number: int, text: str) -> None:
-        """Record a warning about a trial's files."""
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
         """Record the metrics on the test part, of so many samples, measured after the last epoch."""

@@ -27,7 +27,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Space
 from harness.tracking.spool import events
-from harness.tracking.spool.events import DatasetUsed, EpochMetrics, Event, TrialStarted, TrialWarning
+from harness.tracking.spool.events import EpochMetrics, Event, TrialStarted
 from harness.tuning.study.journal import FORMAT, FORMAT_ATTRIBUTE, Journal, JournalError
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
@@ -223,14 +223,6 @@ class SweepStudy:
     def record_seconds(self, number: int, seconds: float) -> None:
         """Record for how many seconds the trial has computed in all."""
         self._running[number].seconds = seconds
-
-    def record_dataset(self, number: int, parts: Sequence[Mapping[str, Any]]) -> None:
-        """Notify listeners of the data that a trial uses; after a restart once more."""
-        self._notify(DatasetUsed(trial=number, parts=tuple(parts)))
-
-    def record_warning(self, number: int, text: str) -> None:
-        """Notify listeners of what a user should know about a trial's files."""
-        self._notify(TrialWarning(trial=number, text=text))
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
         """Refuse a measurement on the test part: no trial of a search may make one."""

@@ -26,6 +26,7 @@ import torch
 
 from harness.common.atomic_files import disk_error, write_atomically, write_text
 from harness.common.urls import Url
+from harness.space import Resources
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import LOGITS_FILE
 from harness.training.data import load_test, pool_index
@@ -40,7 +41,6 @@ from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABEL
 from harness.tuning.trial import EndAction
 from harness.tuning.worker import checkpoint
 from harness.tuning.worker.chunk_report import ChunkReport
-from harness.tuning.worker.options import WorkerOptions
 from harness.tuning.worker.time_limit import TimeLimit, TimeLimitExceeded
 
 if TYPE_CHECKING:
@@ -54,14 +54,15 @@ CUDA_CONTEXT_GIB = 0.8
 """GPU memory that CUDA holds for each process beside what torch allocates: 0.69 to 0.75 on an H100."""
 
 
-def configure_process(options: WorkerOptions) -> None:
-    """Set threads, working directory and GPU memory limit of this worker process."""
-    torch.set_num_threads(options.threads)
-    if os.path.isdir(options.working_dir):
-        os.chdir(options.working_dir)
-    if 0 < options.gpu < 1 and torch.cuda.is_available():
+def configure_process(resources: Resources, working_dir: str) -> None:
+    """Set threads, working directory (if this node has it) and GPU memory limit of this worker process."""
+    torch.set_num_threads(max(1, int(resources.cpu)))
+    if os.path.isdir(working_dir):
+        os.chdir(working_dir)
+    gpu = resources.gpu or 0.0
+    if 0 < gpu < 1 and torch.cuda.is_available():
         total = torch.cuda.get_device_properties(0).total_memory
-        torch.cuda.set_per_process_memory_fraction(max(0.01, options.gpu - CUDA_CONTEXT_GIB * 2**30 / total))
+        torch.cuda.set_per_process_memory_fraction(max(0.01, gpu - CUDA_CONTEXT_GIB * 2**30 / total))
 
 
 class TrialRunner:
@@ -70,22 +71,25 @@ class TrialRunner:
     Args:
         config: fields of `RunConfig`.
         location: the trial's folder, made when there is something to write; or its address in an object store.
-        options: limits of this worker.
+        resources: limits of the trial.
         seeds: number of seeds, counted up from the configuration's. Metrics are means over them, labels are those of
             the first.
         at_end: what to do after the last epoch.
+        keep_model: write the weights of the first seed's model at the end.
     """
 
     def __init__(
         self,
         config: dict[str, Any],
         location: Path | Url,
-        options: WorkerOptions | None = None,
+        resources: Resources | None = None,
         seeds: int = 1,
         at_end: tuple[EndAction, ...] = (),
+        keep_model: bool = False,
     ) -> None:
-        self.options = options or WorkerOptions()
+        self.resources = resources or Resources()
         self.at_end = at_end
+        self.keep_model = keep_model
         self.seconds = 0.0
         self.runs: Replicates | None = None
         self.failure = ""
@@ -97,7 +101,7 @@ class TrialRunner:
         self._config, self._seeds, self._halved = config, seeds, False
         self._curve: list[tuple[int, Metrics]] = []
         self._reported = 0
-        self._checkpoint_seconds = self.options.checkpoint_seconds
+        self._checkpoint_seconds = self.resources.checkpoint_seconds
         self.scratch: ScratchFolder | None = None
         if isinstance(location, Url):
             from harness.tuning.worker import scratch  # pyarrow takes half a second to import
@@ -110,7 +114,7 @@ class TrialRunner:
             location = self.scratch.folder
         self.folder = location
         self._checkpoint = location / CHECKPOINT
-        self.limit = TimeLimit(self.options.limit_seconds, location)
+        self.limit = TimeLimit(self.resources.limit_seconds, location)
         self.failure = self.limit.earlier_failure()
         if not self.failure and not self.disk_error:
             self.guarded(self._begin)
@@ -166,7 +170,7 @@ class TrialRunner:
         if out_of_memory:
             self._free_memory()
         self.seconds += time.perf_counter() - started
-        if out_of_memory and self.options.half_batch and not self._halved:
+        if out_of_memory and self.resources.half_batch and not self._halved:
             self.failure = ""
             self.guarded(self._begin_with_half_batch)
 
@@ -183,7 +187,7 @@ class TrialRunner:
             else:
                 self.warnings.append(f"{error.strerror}; a lost worker's trial would go on from an earlier checkpoint")
         seconds = time.monotonic() - began
-        self._checkpoint_seconds = max(self.options.checkpoint_seconds, seconds / UPLOAD_SHARE)
+        self._checkpoint_seconds = max(self.resources.checkpoint_seconds, seconds / UPLOAD_SHARE)
 
     def cleanup(self) -> None:
         """Delete the scratch folder."""
@@ -236,7 +240,7 @@ class TrialRunner:
             self._saved_at = time.monotonic()
 
     def _finish(self, run: Run) -> None:
-        if self.options.keep_model:
+        if self.keep_model:
             write_atomically(self.folder / MODEL, partial(_save_weights, run))
         save_labels(run, self.folder)
         if "export_logits" in self.at_end:

@@ -1,21 +1,27 @@
-"""Ray Tune's scheduler: records results in a `TrialSource` and stops the trials that it prunes.
+"""Ray Tune's search algorithm and scheduler over a `TrialSource`: trials one way, results and lost workers the other.
 
-A result carries the metrics of all epochs since the last one. They are reported in order; at the first epoch where the
-source prunes, the trial stops, and later epochs of that result are dropped. Completed trials are stopped here too,
-since Ray swallows exceptions raised in its hook for trials that end by themselves. The trial of a lost worker is
-released to the source: Ray's own restarts count an actor that died before it started as the end of its trial.
+They keep no state that Ray would have to save. A result carries the metrics of all epochs since the last one. They are
+reported in order; at the first epoch where the source prunes, the trial stops, and later epochs of that result are
+dropped. Completed trials are stopped here too, since Ray swallows exceptions raised in its hook for trials that end by
+themselves. The trial of a lost worker is released to the source: Ray's own restarts count an actor that died before it
+started as the end of its trial.
 """
 
+import json
 import re
 from collections import Counter
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
+from ray.tune.search import Searcher
 
+from harness.tracking.spool.events import DatasetUsed, Event, TrialWarning
 from harness.tuning.execution.trial_source import TrialSource
 from harness.tuning.failures import OUT_OF_MEMORY, WORKER_LOST
+from harness.tuning.trial import Trial
 from harness.tuning.worker.chunk_report import ChunkReport
 
 WORKER_RESTARTS = 3
@@ -29,7 +35,57 @@ LOSSES = {
 """What Ray says of a lost worker, a page, and what it means."""
 
 
-class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
+class NotCopied:
+    """Neither copied nor saved by Ray, which does both to searchers and schedulers."""
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self
+
+    def __reduce__(self) -> str | tuple[Any, ...]:
+        return (dict, ())
+
+
+class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no types for it
+    """Suggests the next trial of a source.
+
+    Args:
+        max_concurrent: the number of trials that may run at once; it changes as nodes join and leave a cluster.
+        trainable_config: what `TrialTrainable` is given for a trial.
+    """
+
+    def __init__(
+        self,
+        source: TrialSource,
+        max_concurrent: Callable[[], int],
+        trainable_config: Callable[[Trial], dict[str, Any]],
+    ) -> None:
+        super().__init__()
+        self.source = source
+        self.max_concurrent = max_concurrent
+        self.trainable_config = trainable_config
+        self.running: set[str] = set()
+
+    def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
+        if len(self.running) >= self.max_concurrent():
+            return None
+        trial = self.source.next()
+        if trial is None:
+            return None if self.running else str(Searcher.FINISHED)  # one that runs may be released
+        self.running.add(trial_id)
+        return self.trainable_config(trial)
+
+    def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
+        self.running.discard(trial_id)
+
+    def save(self, checkpoint_path: str) -> None:
+        """Write the file that Ray expects."""
+        Path(checkpoint_path).write_text(json.dumps({}))
+
+    def restore(self, checkpoint_path: str) -> None:
+        """Do nothing: the source has the state."""
+
+
+class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
     """Passes results, ends and lost workers to a source."""
 
     def __init__(self, source: TrialSource) -> None:
@@ -47,19 +103,18 @@ class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
-        return str(
-            TrialScheduler.CONTINUE if self._record(trial.config["number"], result["chunk"]) else TrialScheduler.STOP
-        )
+        goes_on = self.record(trial.config["number"], result["chunk"])
+        return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
-    def _record(self, number: int, report: ChunkReport) -> bool:
+    def record(self, number: int, report: ChunkReport) -> bool:
         """Record a chunk of a trial; returns whether the trial goes on."""
         if not self.source.is_open(number):
             return False
         self.source.record_seconds(number, report.seconds)
         if report.datasets:
-            self.source.record_dataset(number, report.datasets)
+            self._emit(DatasetUsed(trial=number, parts=tuple(report.datasets)))
         for warning in report.warnings:
-            self.source.record_warning(number, warning)
+            self._emit(TrialWarning(trial=number, text=warning))
         if report.disk_error is not None:
             raise report.disk_error  # the sweep stops, the trial stays open
         for epoch, metrics in report.epochs:
@@ -85,11 +140,9 @@ class SourceScheduler(FIFOScheduler):  # type: ignore[misc]  # ray ships no type
         else:
             self.source.fail(number, _loss(_error_text(trial), self.losses[number]))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> "SourceScheduler":
-        return self
-
-    def __reduce__(self) -> str | tuple[Any, ...]:
-        return (dict, ())
+    def _emit(self, event: Event) -> None:
+        for listener in self.source.listeners:
+            listener(event)
 
 
 def _error_text(trial: RayTrial) -> str:
