@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from harness.common.urls import Url
-from harness.tuning.storage import lease, object_store_sync, workspace
+from harness.tuning.storage import lease, object_store_sync, working_copy
 from harness.tuning.storage.lease import Lease, LeaseLost
 from harness.tuning.storage.object_store import Store, StoreError
 from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL, ObjectStoreSync
@@ -211,7 +211,7 @@ def test_what_a_trial_left_is_fetched_without_checkpoints_and_forgotten_in_the_s
 def test_a_reader_that_follows_sees_what_the_driver_adds(
     url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(workspace, "FOLLOW_SECONDS", 0.01)
+    monkeypatch.setattr(working_copy, "FOLLOW_SECONDS", 0.01)
     driver = killed_driver(url, "a")
     use_machine("two", tmp_path, monkeypatch)
     with open_workspace(url, SweepAccess("toy", writes=False, follows=True)) as two:
@@ -231,7 +231,7 @@ def wait_until_equal(folder: Path, other: Path) -> None:
 def test_a_store_that_is_away_is_tried_again_and_reported_at_the_end(
     url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(object_store_sync, "SNAPSHOT_SECONDS", 0.01)
+    monkeypatch.setattr(working_copy, "SNAPSHOT_SECONDS", 0.01)
     folder = tmp_path / "store" / "runs" / "toy"
     write = Store.write
 
@@ -304,7 +304,7 @@ def test_of_two_drivers_that_claim_at_once_one_is_refused(url: Url) -> None:
 
 
 def test_a_driver_whose_sweep_was_taken_over_stops(url: Url, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(object_store_sync, "SNAPSHOT_SECONDS", 0.01)
+    monkeypatch.setattr(working_copy, "SNAPSHOT_SECONDS", 0.01)
     taken = json.dumps({"holder": "process 7 on far", "id": "another"}).encode()
 
     def drive() -> None:

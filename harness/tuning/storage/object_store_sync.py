@@ -1,4 +1,4 @@
-"""Snapshots of a sweep's folder in an object store: whole files, every `SNAPSHOT_SECONDS` and at the end of a command.
+"""Snapshots of a sweep's folder in an object store: whole files, again and again and at the end of a command.
 
 The journal and the spool must agree: a spool ahead of the journal would show trials that are run again, one behind it
 would lack their epochs for good. Two uploads are never made at once, but both files only grow. So a snapshot uploads
@@ -18,21 +18,18 @@ of its last change, by which it is known to be the same.
 
 import json
 import os
-import signal
-import sys
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from harness.common.atomic_files import write_bytes
 from harness.common.json_files import read_json, write_json
 from harness.tracking.spool import event_log
 from harness.tuning.storage import lease
-from harness.tuning.storage.object_store import FileStat, Store, StoreError, in_parallel, store_as_disk
-from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, DiskError, FolderError
+from harness.tuning.storage.object_store import FileStat, Store, in_parallel, store_as_disk
+from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
 
-SNAPSHOT_SECONDS = 20.0
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
 LENGTHS = "snapshot.json"
 """In the store: of the latest snapshot. In the working copy: of the last one that was uploaded or downloaded."""
@@ -175,62 +172,6 @@ class ObjectStoreSync:
                 if _is_synced(name):
                     with suppress(FileNotFoundError):
                         yield name, _stat(path)
-
-
-@contextmanager
-def regular_snapshots(sync: ObjectStoreSync, held: lease.Lease) -> Iterator[None]:
-    """Renew the lease and take a snapshot, again and again while the block runs, and once more at its end.
-
-    Raises:
-        LeaseLost: another driver has taken over; this one was interrupted.
-        DiskError: the last snapshot failed. It is printed if another error is on its way.
-    """
-    failures: list[FolderError] = []
-
-    def renew() -> None:
-        try:
-            if not failures:
-                held.renew()
-                sync.snapshot()
-        except (StoreError, OSError):  # away or full: the last snapshot reports it, if it still is then
-            pass
-        except FolderError as error:
-            failures.append(error)
-            os.kill(os.getpid(), signal.SIGINT)
-
-    try:
-        with repeated(renew, SNAPSHOT_SECONDS):
-            yield
-    finally:
-        other_error = sys.exception()
-        if failures:
-            raise failures[0]
-        try:
-            held.check()
-            sync.snapshot(trials=True)
-        except StoreError as error:
-            message = f"{error}; what is new is kept in {sync.folder}, and the same command on this machine goes on"
-            if other_error is None:
-                raise DiskError(message) from error
-            print(message, file=sys.stderr)
-
-
-@contextmanager
-def repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
-    """Call `action` every so many seconds, in a thread, while the block runs."""
-    ended = threading.Event()
-
-    def run() -> None:
-        while not ended.wait(seconds):
-            action()
-
-    thread = threading.Thread(target=run, name=action.__qualname__, daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        ended.set()
-        thread.join()
 
 
 def _continues(longer: Moment, shorter: Moment) -> bool:

@@ -9,23 +9,18 @@ address that workers use, what they left there) holds the `Workspace`.
 """
 
 import re
-import uuid
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager, nullcontext, suppress
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
-from harness.common.atomic_files import disk_error, write_text
-from harness.common.file_lock import file_lock
+from harness.common.atomic_files import disk_error
 from harness.common.urls import BadUrl, Url, parse_place
 from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, is_sweep_name, no_such_sweep
 
 if TYPE_CHECKING:
     from harness.tuning.storage.object_store_sync import ObjectStoreSync
-
-FOLLOW_SECONDS = 10.0
-LOCK_WAIT_SECONDS = 5.0
 
 
 @dataclass(frozen=True)
@@ -52,12 +47,13 @@ class Workspace:
     Attributes:
         local: the runs folder, or the working copy of one in an object store.
         url: the address of the latter.
+        driven: sweeps of the latter that this process drives.
     """
 
     def __init__(self, local: Path, url: Url | None = None) -> None:
         self.local = local
         self.url = url
-        self._driven: dict[str, ObjectStoreSync] = {}
+        self.driven: dict[str, ObjectStoreSync] = {}
 
     @property
     def display(self) -> str:
@@ -70,89 +66,22 @@ class Workspace:
 
     def fetch(self, folder: Path) -> None:
         """Download what workers left in a folder of a driven sweep."""
-        sync, name = self._sync_of(folder)
-        if sync is not None:
+        for sync, name in self._sync_of(folder):
             sync.fetch(name)
 
     def remove(self, file: Path) -> None:
         """Remove a file of a driven sweep, here and for workers."""
-        sync, name = self._sync_of(file)
-        if sync is not None:
+        for sync, name in self._sync_of(file):
             sync.remove(name)
         file.unlink(missing_ok=True)
 
-    def _sync_of(self, path: Path) -> "tuple[ObjectStoreSync | None, str]":
-        if self.url is None:
-            return None, ""
-        sweep, *rest = path.relative_to(self.local).parts
-        return self._driven.get(sweep), "/".join(rest)
-
-    @contextmanager
-    def drive(self, access: SweepAccess) -> Iterator[None]:
-        """Hold the lease of a sweep in an object store, and keep the store up to date.
-
-        Raises:
-            FolderError: another driver holds the lease, with nothing changed; or has taken the sweep over meanwhile.
-            DiskError: the last snapshot failed.
-        """
-        from harness.tuning.storage.lease import Lease
-        from harness.tuning.storage.object_store_sync import regular_snapshots
-
-        sync = self._sync(access)
-        with file_lock(self._lock_file(access), LOCK_WAIT_SECONDS) as held:
-            if not held:
-                raise FolderError(
-                    f"{sync.store.url}: this sweep is being run by another process of this machine; wait for its end, "
-                    "or use another --name"
-                )
-            lease = Lease(sync.store, self._copy_id())
-            lease.claim()
-            try:
-                sync.pull()
-                with regular_snapshots(sync, lease):
-                    self._driven[access.name] = sync
-                    try:
-                        yield
-                    finally:
-                        del self._driven[access.name]
-            finally:
-                with suppress(FolderError):  # the store is away: the lease expires
-                    lease.release()
-
-    @contextmanager
-    def read(self, access: SweepAccess) -> Iterator[None]:
-        """Download a sweep, again and again if it is followed. A driver on this machine keeps the copy newer itself."""
-        from harness.tuning.storage.object_store_sync import repeated
-
-        def pull() -> None:
-            with file_lock(self._lock_file(access)) as held:
-                if held:
-                    self._sync(access).pull()
-
-        def try_pull() -> None:
-            with suppress(FolderError):  # the store is away for a while
-                pull()
-
-        pull()
-        with repeated(try_pull, FOLLOW_SECONDS) if access.follows else nullcontext():
-            yield
-
-    def _sync(self, access: SweepAccess) -> "ObjectStoreSync":
-        from harness.tuning.storage.object_store import Store
-        from harness.tuning.storage.object_store_sync import ObjectStoreSync
-
-        assert self.url is not None
-        return ObjectStoreSync(Store(self.url / access.name), self.local / access.name)
-
-    def _lock_file(self, access: SweepAccess) -> Path:
-        """Held by whoever uses the working copy of a sweep."""
-        return self.local / f".{access.name}.lock"
-
-    def _copy_id(self) -> str:
-        file = self.local / ".copy-id"
-        if not file.exists():
-            write_text(file, uuid.uuid4().hex)
-        return file.read_text()
+    def _sync_of(self, path: Path) -> "list[tuple[ObjectStoreSync, str]]":
+        """What synchronises a path, and its name there; none for a local runs folder."""
+        return [
+            (sync, path.relative_to(sync.folder).as_posix())
+            for sync in self.driven.values()
+            if path.is_relative_to(sync.folder)
+        ]
 
 
 @contextmanager
@@ -171,7 +100,9 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
     if isinstance(location, Path):
         yield Workspace(location)
         return
-    from harness.tuning.storage.object_store import Store  # pyarrow takes half a second to import
+    from harness.tuning.storage import working_copy  # pyarrow takes half a second to import
+    from harness.tuning.storage.object_store import Store
+    from harness.tuning.storage.object_store_sync import ObjectStoreSync
 
     for access in accesses:
         if not is_sweep_name(access.name):
@@ -189,7 +120,12 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
         (workspace.local / ADDRESS_FILE).write_text(f"{location}\n")
         with ExitStack() as stack:
             for access in accesses:
-                stack.enter_context(workspace.drive(access) if access.writes else workspace.read(access))
+                sync = ObjectStoreSync(Store(location / access.name), workspace.local / access.name)
+                if access.writes:
+                    stack.enter_context(working_copy.driven(sync))
+                    workspace.driven[access.name] = sync
+                else:
+                    stack.enter_context(working_copy.downloaded(sync, follow=access.follows))
             yield workspace
     except FolderError:
         raise
