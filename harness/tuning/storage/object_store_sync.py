@@ -24,7 +24,6 @@ from contextlib import suppress
 from pathlib import Path, PurePosixPath
 
 from harness.common.atomic_files import write_bytes
-from harness.common.json_files import read_json, write_json
 from harness.tracking.spool import event_log
 from harness.tuning.storage import lease
 from harness.tuning.storage.object_store import FileStat, Store, in_parallel, store_as_disk
@@ -57,7 +56,7 @@ class ObjectStoreSync:
         """
         listed = self.store.list_files()
         remote, local = self._remote_moment(), self._local_moment()
-        lengths = read_json(self.folder / LENGTHS) or {}
+        lengths = json.loads(self._content(LENGTHS) or b"{}")
         uploaded = local[0][: lengths.get(JOURNAL, 0)], local[1][: lengths.get(SPOOL, 0)]
         if not _continues(remote, uploaded):
             found = "something else: another driver wrote over it" if remote[0] else f"no {JOURNAL}"
@@ -73,7 +72,7 @@ class ObjectStoreSync:
             for name in dict(self._local_files()).keys() - listed.keys():
                 (self.folder / name).unlink()
         self._lengths = [len(content) for content in remote]
-        write_json(self.folder / LENGTHS, dict(zip((JOURNAL, SPOOL), self._lengths, strict=True)))
+        write_bytes(self.folder / LENGTHS, _encode(self._lengths))
         is_ahead = local != remote and _continues(local, remote)
         self._download(
             {name: stat for name, stat in listed.items() if not (is_ahead and (self.folder / name).exists())}
@@ -111,9 +110,8 @@ class ObjectStoreSync:
                         self._synced[name] = stat
 
     def _write_lengths(self, lengths: list[int]) -> None:
-        content = json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode()
-        self.store.write(LENGTHS, content)
-        write_bytes(self.folder / LENGTHS, content)
+        self.store.write(LENGTHS, _encode(lengths))
+        write_bytes(self.folder / LENGTHS, _encode(lengths))
 
     def _download(self, listed: dict[str, FileStat]) -> None:
         """Download those of the listed files that are not here yet."""
@@ -172,6 +170,10 @@ class ObjectStoreSync:
                 if _is_synced(name):
                     with suppress(FileNotFoundError):
                         yield name, _stat(path)
+
+
+def _encode(lengths: list[int]) -> bytes:
+    return json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode()
 
 
 def _continues(longer: Moment, shorter: Moment) -> bool:
