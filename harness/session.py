@@ -39,15 +39,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How a command runs its trials.
-
-    Attributes:
-        address: of a Ray cluster; None: one is started on this machine, and shut down at the end.
-        tracking_uri: of MLflow; None: the server that the search used, else SQLite in the runs folder.
-        concurrency: the most trials at once; None: as the search's space says, else as many as fit.
-        verbose: show each trial's end, and Ray's log.
-        quiet: show no progress.
-    """
+    """How a command runs its trials; see `harness.confirm.confirm`."""
 
     address: str | None = None
     tracking_uri: str | None = None
@@ -57,13 +49,10 @@ class RunOptions:
 
 
 def checked_tracking_uri(options: RunOptions, runs: Path, sweep: Path | None) -> str:
-    """The URI of the tracking server, after a check that it and the Ray cluster answer.
-
-    Args:
-        sweep: folder of an existing sweep, whose server is the default.
+    """The URI of the tracking server, by default that of an existing sweep.
 
     Raises:
-        TrackingError, ClusterError: it does not. Nothing was created.
+        TrackingError, ClusterError: it or the Ray cluster does not answer. Nothing was created.
     """
     uri = resolve_uri(options.tracking_uri or (tracked_on(sweep) if sweep is not None else None), runs)
     check_server(uri)

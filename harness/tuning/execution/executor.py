@@ -51,9 +51,6 @@ def run_trials(
     """Run the missing trials of `source`; returns whether it was stopped before their end, by a signal or the deadline.
 
     Args:
-        source: decides what is run.
-        workspace: tells workers where a trial's files lie.
-        folder: the sweep's.
         slots: resources of a trial, and how many fit at once.
         deadline: a time of `time.monotonic`, at which running trials are stopped; a later call continues them.
         keep_models: whether trials save their weights.

@@ -166,11 +166,8 @@ def check_inside(runs_dir: Path, name: str, argument: str) -> None:
 def check_links(folder: Path) -> None:
     """Raise FolderError if a link in a sweep's folder leads out of it: writes would land elsewhere."""
     root = folder.resolve()
-    for parent in (folder, folder / "spool", folder / "trials"):
-        with suppress(FileNotFoundError, NotADirectoryError), os.scandir(parent) as entries:
-            for entry in entries:
-                if entry.is_symlink() and not Path(entry.path).resolve().is_relative_to(root):
-                    raise FolderError(
-                        f"{entry.path}: expected a file or folder of the sweep, got a link to "
-                        f"{Path(entry.path).resolve()}; remove it"
-                    )
+    for entry in [*folder.glob("*"), *folder.glob("spool/*"), *folder.glob("trials/*")]:
+        if entry.is_symlink() and not entry.resolve().is_relative_to(root):
+            raise FolderError(
+                f"{entry}: expected a file or folder of the sweep, got a link to {entry.resolve()}; remove it"
+            )
