@@ -56,9 +56,6 @@ class SweepFolder:
         self.spool = self.path / "spool"
         self.trials = self.path / "trials"
         self.summary = self.path / "summary.json"
-        self.confirmation = self.path / "confirm"
-        self.findings = self.path / "confirm.json"
-        self.teachers = self.path / "distill"
         self._lock = ExitStack()
 
     def trial(self, number: int) -> Path:
