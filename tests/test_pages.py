@@ -19,7 +19,7 @@ import pytest
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader, MlflowSweep
 from tests.analysis.test_notebook import FOLDER, outputs, printed
 from tests.conftest import ROOT, run, start
-from tests.support.devtools import visit
+from tests.support.browser import visit
 from tests.tracking.conftest import free_port
 
 pytestmark = pytest.mark.slow

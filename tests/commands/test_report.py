@@ -13,7 +13,7 @@ from harness import report
 from harness.space import dump, load
 from harness.tracking.spool.event_log import EventLog
 from tests.analysis.sweeps import labelled, recorded, searched, trial
-from tests.support.browser import probe, screenshot
+from tests.support.browser import visit
 from tests.support.provenance import provenance
 from tests.support.results import arm_semantics, configuration, confirmation, distillation, semantics
 
@@ -288,7 +288,9 @@ return { brushed, points: points.length, rows: table.tBodies[0].rows.length, poi
 def test_in_a_browser_points_tell_their_trial_and_pictures_zoom(tmp_path: Path) -> None:
     file = report.report(swept(tmp_path / "label_lr", confirmed=True))
     assert file
-    found = probe(file, POINT, tmp_path / "profile")
+    seen = visit(file.as_uri(), POINT, tmp_path / "points.png")
+    assert seen.errors == []
+    found = seen.found
     assert found["points"] >= 22
     assert found["rows"] == 18
     assert not found["pointed"]["hidden"]
@@ -317,7 +319,7 @@ def test_in_a_browser_the_page_fits_its_width(width: int, tmp_path: Path) -> Non
         f'<body style="margin:0"><iframe src="{file.name}" style="border:0;width:{width}px;height:5600px">'
     )
     file = file.rename(tmp_path / file.name)
-    screenshot(frame.as_uri(), tmp_path / f"report-{width}.png", tmp_path / "profile", max(width, 500), 5600)
+    assert visit(frame.as_uri(), "return true;", tmp_path / f"report-{width}.png", max(width, 500), 5600).found
     script = f"""
     const frame = document.createElement("iframe");
     frame.style.width = "{width}px";
@@ -327,5 +329,6 @@ def test_in_a_browser_the_page_fits_its_width(width: int, tmp_path: Path) -> Non
     const inner = frame.contentDocument.documentElement;
     return {{ wide: inner.scrollWidth, room: inner.clientWidth }};
     """
-    found = probe(file, script, tmp_path / "other profile")
-    assert found["wide"] <= found["room"]
+    seen = visit(file.as_uri(), script, tmp_path / "frame.png", width)
+    assert seen.errors == []
+    assert seen.found["wide"] <= seen.found["room"]
