@@ -93,7 +93,8 @@ def _confirmed(path: Path) -> dict[str, str | None]:
 
 def _tables(folder: SweepFolder, one: "Configuration") -> Iterator[np.ndarray]:
     """The table of each run of a configuration: on fresh seeds where it was confirmed, else of the search's trial."""
-    files = sorted((folder.path / "confirm" / one.name).glob("*/labels.npz")) or [folder.trial(one.trial) / "labels.npz"]
+    confirmed = sorted((folder.path / "confirm" / one.name).glob("*/labels.npz"))
+    files = confirmed or [folder.trial(one.trial) / "labels.npz"]
     by_class = one.config.method != "learned" or one.config.labels == "class"
     for file in files:
         if file.is_file():
