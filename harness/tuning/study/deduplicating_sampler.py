@@ -16,7 +16,7 @@ than all that measured something; otherwise it would keep suggesting more of the
 import itertools
 import math
 import random
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -34,8 +34,11 @@ from harness.tuning.failures import BY_SETTINGS
 from harness.tuning.study.optuna_internals import fixed_parameters, study_view
 from harness.tuning.study.trial_index import TrialIndex, configuration_key, trial_index
 
-MODEL_DRAWS = {"tpe": 10, "gp": 1}
-"""Suggestions of a model before uniform draws. TPE is random; a Gaussian process finds the same optimum again."""
+MODELS = {"tpe": (10, (TrialState.COMPLETE, TrialState.PRUNED)), "gp": (1, (TrialState.COMPLETE,))}
+"""Of each model: its suggestions before uniform draws, and the end states of the trials that it learns from.
+
+TPE is random; a Gaussian process finds the same optimum again.
+"""
 
 UNIFORM_DRAWS = 10
 """Uniform draws before the untried combinations are counted."""
@@ -51,7 +54,6 @@ class DeduplicatingSampler(BaseSampler):
     Attributes:
         settings: of the space's sampler: how the first trials are drawn, and how many.
         model: suggests the later trials.
-        learns_from: end states of the trials that the model learns from.
         sequence_seed: of the arm's Sobol sequence, the same for all its trials.
         seed: of this trial's uniform draws.
     """
@@ -59,7 +61,6 @@ class DeduplicatingSampler(BaseSampler):
     arm: Arm
     settings: Tpe | Gp
     model: BaseSampler
-    learns_from: Sequence[TrialState]
     sequence_seed: int
     seed: int
 
@@ -85,7 +86,8 @@ class DeduplicatingSampler(BaseSampler):
     def _draws(
         self, study: optuna.Study, index: TrialIndex, trial: FrozenTrial, search_space: dict[str, BaseDistribution]
     ) -> Iterator[dict[str, Value]]:
-        learnable = sum(index.ended[state] for state in self.learns_from)
+        model_draws, learns_from = MODELS[self.settings.type]
+        learnable = sum(index.ended[state] for state in learns_from)
         if learnable >= self.settings.startup_trials:
             trials = index.training_subset()
             view = study_view(study, trials, as_pruned=filter(_failed_by_settings, trials))
@@ -93,8 +95,17 @@ class DeduplicatingSampler(BaseSampler):
                 joint = self.model.infer_relative_search_space(view, trial)
             else:  # the same without a loop over all trials
                 joint = {name: found for name, found in sorted(search_space.items()) if not found.single()}
-            for _ in range(MODEL_DRAWS[self.settings.type]):
-                yield self._model_draw(view, trial, search_space, joint)
+            for _ in range(model_draws):
+                together = self.model.sample_relative(view, trial, joint)
+
+                def suggest(name: str, parameter: AnyParameter, together: dict[str, Any] = together) -> Any:
+                    if parameter.size == 1:
+                        return parameter.quantile(0.0)
+                    if name in together:
+                        return together[name]
+                    return self.model.sample_independent(view, trial, name, search_space[name])
+
+                yield self.arm.sample(suggest)
         elif self.settings.start == "sobol":
             yield self._sobol_point(trial.number)
         rng = random.Random(self.seed)
@@ -103,25 +114,6 @@ class DeduplicatingSampler(BaseSampler):
         shuffled = combinations(self.arm, MAX_COMBINATIONS)
         rng.shuffle(shuffled)
         yield from shuffled
-
-    def _model_draw(
-        self,
-        view: optuna.Study,
-        trial: FrozenTrial,
-        search_space: dict[str, BaseDistribution],
-        joint: dict[str, BaseDistribution],
-    ) -> dict[str, Value]:
-        """One suggestion of the model: the parameters in `joint` together, the others independently."""
-        together = self.model.sample_relative(view, trial, joint)
-
-        def suggest(name: str, parameter: AnyParameter) -> Any:
-            if parameter.size == 1:
-                return parameter.quantile(0.0)
-            if name in together:
-                return together[name]
-            return self.model.sample_independent(view, trial, name, search_space[name])
-
-        return self.arm.sample(suggest)
 
     def _sobol_point(self, index: int) -> dict[str, Value]:
         if not self.arm.parameters:
@@ -150,18 +142,13 @@ def distribution(parameter: AnyParameter) -> BaseDistribution:
             return CategoricalDistribution(list(parameter.choices))
 
 
-def combinations(arm: Arm, limit: int | None = None) -> list[dict[str, Value]]:
+def combinations(arm: Arm, limit: float = math.inf) -> list[dict[str, Value]]:
     """Every combination of the arm's parameters once; empty where they are infinite or more than `limit`."""
-    count = math.prod(parameter.size or 0 for parameter in arm.parameters.values())
-    if count == 0 or (limit is not None and count > limit):
+    if not 0 < math.prod(parameter.size or 0 for parameter in arm.parameters.values()) <= limit:
         return []
     found: dict[str, dict[str, Value]] = {}
     for values in itertools.product(*(parameter.grid() for parameter in arm.parameters.values())):
-        existing = _without_absent(arm, dict(zip(arm.parameters, values, strict=True)))
-        found.setdefault(configuration_key(existing), existing)
+        given = dict(zip(arm.parameters, values, strict=True))
+        active = arm.sample(lambda name, parameter: given[name])  # noqa: B023  (called at once)
+        found.setdefault(configuration_key(active), active)
     return list(found.values())
-
-
-def _without_absent(arm: Arm, values: Mapping[str, Value]) -> dict[str, Value]:
-    """The values of the parameters that exist under the arm's conditions."""
-    return arm.sample(lambda name, parameter: values[name])

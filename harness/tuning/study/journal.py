@@ -2,9 +2,9 @@
 
     line = one operation of Optuna's journal as JSON; the last key is its CRC-32 (`harness.common.checksums`)
 
-Optuna ignores the extra key: it and its dashboard read the file as one of their own. Each study states the format of
-the journal in its user attribute `format`. Another format is refused, and so is a damaged line before intact ones. A
-damaged end, which a kill or a power cut leaves, is moved to `study.journal.cut`; what it recorded is run again.
+Optuna ignores the extra key: it and its dashboard read the file as one of their own. A damaged line before intact ones
+is refused. A damaged end, which a kill or a power cut leaves, is moved to `study.journal.cut`; what it recorded is run
+again.
 """
 
 import copy
@@ -21,20 +21,17 @@ from optuna.storages import JournalStorage
 from optuna.storages.journal import BaseJournalBackend, JournalFileBackend
 from optuna.trial import FrozenTrial, TrialState
 
-from harness.common.checksums import KEY, decode_line, encode_line, is_intact
+from harness.common.checksums import decode_line, encode_line, is_intact
 from harness.tuning.storage.sweep_folder import FolderError
 from harness.tuning.study.optuna_internals import trial_id
-
-FORMAT = 4
-FORMAT_ATTRIBUTE = "format"
-
-CUT_SUFFIX = ".cut"
-
-REMEDY = "put a copy of the file back, or start a new sweep with another --name"
 
 
 class JournalError(FolderError):
     """A journal that cannot be read; the message says where, why and what to do."""
+
+
+def refusal(where: object, expected: str, got: object, remedy: str) -> JournalError:
+    return JournalError(f"{where}: expected {expected}, got {got}; {remedy}, or start a new sweep with another --name")
 
 
 class Journal(JournalStorage):
@@ -47,25 +44,22 @@ class Journal(JournalStorage):
         warnings: what was damaged and moved away.
 
     Raises:
-        JournalError: the file is damaged or has another format. It is unchanged then.
+        JournalError: the file is damaged. It is unchanged then.
     """
 
     def __init__(self, path: Path) -> None:
         self._collected: dict[str, Any] | None = None
         self._trials: dict[int, list[FrozenTrial]] = {}
         self._study_of_trial: dict[int, int] = {}
+        self._file = JournalFile(path)
         try:
-            self._file = JournalFile(path)
             super().__init__(self._file)
         except JournalError:
             raise
-        except OSError as error:
-            raise JournalError(f"{path}: expected a journal that can be written, got: {error.strerror}") from error
         except Exception as error:  # whatever Optuna raises for an operation that does not follow from those before it
-            raise JournalError(
-                f"{path}:{self._file.line}: expected an operation that Optuna {optuna.__version__} can apply, got "
-                f"{type(error).__name__}: {error}; continue with the Optuna that wrote it, {REMEDY}"
-            ) from error
+            expected = f"an operation that Optuna {optuna.__version__} can apply"
+            got, remedy = f"{type(error).__name__}: {error}", "continue with the Optuna that wrote it"
+            raise refusal(f"{path}:{self._file.line}", expected, got, remedy) from error
         self.warnings = self._file.cut_damaged_end()
         for study in self.get_all_studies():
             study_id = self.get_study_id_from_name(study.study_name)
@@ -111,13 +105,20 @@ class JournalFile(BaseJournalBackend):
     """The file. Nobody else writes to it, so it is read once; there is no lock, which could outlive a kill."""
 
     def __init__(self, path: Path) -> None:
-        self.line = 0
+        self.line = 0  # number of the last line read
         self._path = path
-        path.open("ab").close()  # fails for a file that can only be read
-        content = path.read_bytes()
-        self._intact = _intact_lines(path, content)
-        self._unread: Iterable[dict[str, Any]] = self._decode(content[: self._intact[1]])
-        self._damaged_end = content[self._intact[1] :]
+        try:
+            path.open("ab").close()  # fails for a file that can only be read
+            lines = list(io.BytesIO(path.read_bytes()))
+        except OSError as error:
+            raise refusal(path, "a journal that can be written", error.strerror, "check its permissions") from error
+        intact = [is_intact(line) for line in lines]
+        self._n_intact = sum(intact)
+        only_cut_short = len(lines) == 1 and not lines[0].endswith(b"\n")
+        if not all(intact[: self._n_intact]) or (lines and not self._n_intact and not only_cut_short):
+            raise self._damaged(intact.index(False) + 1)
+        self._damaged_end = b"".join(lines[self._n_intact :])
+        self._unread: Iterable[dict[str, Any]] = self._decode(lines[: self._n_intact])
         self._changed: list[int] = []
 
     def read_logs(self, log_number_from: int) -> Iterator[dict[str, Any]]:
@@ -146,72 +147,26 @@ class JournalFile(BaseJournalBackend):
 
     def cut_damaged_end(self) -> list[str]:
         """Move what follows the intact lines to another file; returns what to tell the user."""
-        if not self._damaged_end:
+        size = len(self._damaged_end)
+        if not size:
             return []
-        lines, end = self._intact
-        cut = self._path.with_name(self._path.name + CUT_SUFFIX)
+        cut = self._path.with_name(f"{self._path.name}.cut")
         with cut.open("ab") as stream:
             stream.write(self._damaged_end + b"\n")
-        os.truncate(self._path, end)
-        return [
-            f"{self._path}: the {len(self._damaged_end)} bytes after line {lines} are damaged and were moved to "
-            f"{cut.name}; what they recorded is run again"
-        ]
+        os.truncate(self._path, self._path.stat().st_size - size)
+        place = f"the {size} bytes after line {self._n_intact}"
+        return [f"{self._path}: {place} are damaged and were moved to {cut.name}; what they recorded is run again"]
 
-    def _decode(self, content: bytes) -> Iterator[dict[str, Any]]:
-        for number, line in enumerate(io.BytesIO(content), start=1):
-            self.line = number
-            operation = decode_line(line)
-            if operation is None:
-                raise _damaged(self._path, number)
-            _check_format(self._path, number, {**operation, KEY: ""})
+    def _decode(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
+        for self.line, line in enumerate(lines, start=1):
+            if (operation := decode_line(line)) is None:
+                raise self._damaged(self.line)
             yield operation
 
-
-def _intact_lines(path: Path, content: bytes) -> tuple[int, int]:
-    """How many lines are intact, and the byte behind the last of them.
-
-    Raises:
-        JournalError: a damaged line precedes an intact one, or states another format; or no line is intact.
-    """
-    intact, position, damaged = (0, 0), 0, 0
-    for number, line in enumerate(io.BytesIO(content), start=1):
-        position += len(line)
-        if is_intact(line):
-            if damaged:
-                raise _damaged(path, damaged)
-            intact = (number, position)
-        else:
-            damaged = damaged or number
-            with suppress(ValueError, RecursionError):
-                _check_format(path, number, json.loads(line))
-    if intact == (0, 0) and b"\n" in content:  # more than the first line cut short
-        raise _damaged(path, damaged)
-    return intact
-
-
-def _check_format(path: Path, number: int, operation: Any) -> None:
-    """Refuse an operation that states another format, and a first one without a checksum, as older formats had it."""
-    if not isinstance(operation, dict):
-        return
-    attributes = operation.get("user_attr")
-    if isinstance(attributes, dict) and attributes.get(FORMAT_ATTRIBUTE, FORMAT) != FORMAT:
-        found = f"format {attributes[FORMAT_ATTRIBUTE]}"
-    elif number == 1 and "op_code" in operation and KEY not in operation:
-        found = "one without checksums"
-    else:
-        return
-    raise JournalError(
-        f"{path}:{number}: expected a journal of format {FORMAT}, got {found}; continue with the version of the "
-        "harness that wrote it, or start a new sweep with another --name"
-    )
-
-
-def _damaged(path: Path, number: int) -> JournalError:
-    return JournalError(
-        f"{path}:{number}: expected an operation of Optuna's journal with its checksum, got a damaged line; delete it "
-        f"and all lines after it (what they recorded is run again), {REMEDY}"
-    )
+    def _damaged(self, number: int) -> JournalError:
+        expected = "an operation of Optuna's journal with its checksum"
+        remedy = "delete it and all lines after it (what they recorded is run again), put a copy of the file back"
+        return refusal(f"{self._path}:{number}", expected, "a damaged line", remedy)
 
 
 class ReadOnlyStorage(JournalStorage):

@@ -13,13 +13,13 @@ import optuna
 from optuna import pruners, samplers
 from optuna.distributions import BaseDistribution
 from optuna.exceptions import ExperimentalWarning
-from optuna.trial import FrozenTrial, TrialState
+from optuna.trial import FrozenTrial
 
 from harness.common.seeds import derive_seed
-from harness.space import Arm, CategoricalParameter, FloatParameter, IntParameter, Space, strategies
+from harness.space import Arm, Space, strategies
 from harness.space.parameters import AnyParameter
-from harness.tuning.study.deduplicating_sampler import DeduplicatingSampler, combinations
-from harness.tuning.study.optuna_internals import initialize_brackets
+from harness.tuning.study.deduplicating_sampler import DeduplicatingSampler, combinations, distribution
+from harness.tuning.study.optuna_internals import initialize_brackets, suggest
 
 MAX_CHILDREN = 20
 """Children that NSGA-II breeds until one is new."""
@@ -48,12 +48,12 @@ def suggest_missing(study: optuna.Study, space: Space, arm: Arm, trial: optuna.T
     study.sampler = make_sampler(space, arm, str(index))
     joint = trial.relative_params
 
-    def suggest(name: str, parameter: AnyParameter) -> Any:
+    def suggest_one(name: str, parameter: AnyParameter) -> Any:
         if name not in joint:
             study.sampler = make_sampler(space, arm, f"{index}:{name}")
-        return _suggest(trial, name, parameter)
+        return suggest(trial, name, distribution(parameter))
 
-    arm.sample(suggest)
+    arm.sample(suggest_one)
 
 
 def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
@@ -61,16 +61,6 @@ def grid(arm: Arm, seed: int) -> list[dict[str, Any]]:
     shuffled = combinations(arm)
     random.Random(_derive(seed, f"grid:{arm.name}")).shuffle(shuffled)
     return shuffled
-
-
-def _suggest(trial: optuna.Trial, name: str, parameter: AnyParameter) -> Any:
-    match parameter:
-        case FloatParameter():
-            return trial.suggest_float(name, parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-        case IntParameter():
-            return trial.suggest_int(name, parameter.low, parameter.high, log=parameter.log, step=parameter.step)
-        case CategoricalParameter():
-            return trial.suggest_categorical(name, list(parameter.choices))
 
 
 def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
@@ -84,11 +74,10 @@ def make_sampler(space: Space, arm: Arm, purpose: str) -> samplers.BaseSampler:
                 model: samplers.BaseSampler = samplers.TPESampler(
                     n_startup_trials=0, n_ei_candidates=tpe.candidates, group=arm.is_conditional, seed=seed
                 )
-                learns_from = (TrialState.COMPLETE, TrialState.PRUNED)
-                return DeduplicatingSampler(arm, tpe, model, learns_from, sequence_seed, seed)
+                return DeduplicatingSampler(arm, tpe, model, sequence_seed, seed)
             case strategies.Gp() as gp:
                 model = samplers.GPSampler(n_startup_trials=0, deterministic_objective=gp.deterministic, seed=seed)
-                return DeduplicatingSampler(arm, gp, model, (TrialState.COMPLETE,), sequence_seed, seed)
+                return DeduplicatingSampler(arm, gp, model, sequence_seed, seed)
             case strategies.Random() | strategies.Grid():
                 return samplers.RandomSampler(seed=seed)
             case strategies.Qmc() as qmc:

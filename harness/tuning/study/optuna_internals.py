@@ -4,6 +4,7 @@ Checked with Optuna 5.0.0. What breaks if a later version changes one of them, a
 
     name                                used for                                      tests/tuning/
     FrozenTrial._trial_id, Trial(…)     numbers over all arms; interrupted trials     test_sweep_study.py
+    Trial._suggest                      the value of any parameter                    test_sweep_study.py
     Study._get_trials                   the trials that a surrogate model sees        test_deduplicating_sampler.py
     system_attrs["fixed_params"]        points, and trials that are run again         test_deduplicating_sampler.py
     HyperbandPruner._try_initialization the same suggestions after a restart          test_kills.py
@@ -14,6 +15,7 @@ from collections.abc import Container, Iterable, Sequence
 from typing import Any, cast
 
 import optuna
+from optuna.distributions import BaseDistribution
 from optuna.pruners import HyperbandPruner
 from optuna.trial import FrozenTrial, TrialState
 
@@ -26,6 +28,11 @@ def trial_id(trial: FrozenTrial | optuna.Trial) -> int:
 def resume_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.Trial:
     """The handle of a running trial that another process created."""
     return optuna.Trial(study, trial._trial_id)
+
+
+def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
+    """What `suggest_float`, `suggest_int` or `suggest_categorical` gives for a parameter of `distribution`."""
+    return trial._suggest(name, distribution)
 
 
 def fixed_parameters(trial: FrozenTrial) -> dict[str, Any]:

@@ -5,6 +5,7 @@ trials arrive interleaved, as in a real sweep.
 """
 
 import heapq
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -15,13 +16,9 @@ Metrics = dict[str, float]
 class Search(Protocol):
     """What suggests trials and decides which to stop, such as a `SweepStudy`."""
 
-    def next(self) -> Any:
-        """The next trial, which has a `number`; None when there is none."""
-
+    def next(self) -> Any: ...
     def report(self, number: int, epoch: int, metrics: Metrics) -> bool: ...
-
     def complete(self, number: int) -> None: ...
-
     def prune(self, number: int) -> None: ...
 
 
@@ -48,14 +45,12 @@ def simulate(
     ended: list[EndedTrial] = []
     # End of the epoch, order of insertion, trial, its course, epoch from 1, start of the trial.
     queue: list[tuple[float, int, Any, Sequence[tuple[float, Metrics]], int, float]] = []
-    inserted = 0
+    order = itertools.count()
 
     def start_next(now: float) -> None:
-        nonlocal inserted
         if (trial := search.next()) is not None:
-            inserted += 1
             epochs = course(trial)
-            heapq.heappush(queue, (now + epochs[0][0], inserted, trial, epochs, 1, now))
+            heapq.heappush(queue, (now + epochs[0][0], next(order), trial, epochs, 1, now))
 
     for _ in range(workers):
         start_next(0.0)
@@ -64,8 +59,7 @@ def simulate(
         metrics = epochs[epoch - 1][1]
         pruned = search.report(trial.number, epoch, metrics)
         if not pruned and epoch < len(epochs):
-            inserted += 1
-            heapq.heappush(queue, (now + epochs[epoch][0], inserted, trial, epochs, epoch + 1, began))
+            heapq.heappush(queue, (now + epochs[epoch][0], next(order), trial, epochs, epoch + 1, began))
             continue
         (search.prune if pruned else search.complete)(trial.number)
         ended.append(EndedTrial(trial, epoch, pruned, metrics, began, now))

@@ -2,16 +2,11 @@
 
 Each arm has an Optuna study of its own, so that its sampler and its pruner compare trials of that arm alone. All
 studies are in one journal file, which only the driver writes. Every trial, epoch and end is in the journal before
-anybody acts on it, so that a driver which follows a killed one finds:
-
-- ended trials: never run again, counted in the budget;
-- trials that the pruner had decided to stop: ended so (`apply_pending_prunings`);
-- running trials: run again under their number, before any new one.
+anybody acts on it. A driver that follows a killed one never runs an ended trial again, ends those that the pruner had
+decided to stop, and runs the others again under their number, before any new one.
 
 A trial's number counts all trials of the journal, over all arms. The randomness of a suggestion is derived from the
 sweep's seed, the arm and the trial's index in it, so suggestions do not depend on how often the driver was restarted.
-
-Listeners receive what happens as events of `harness.tracking.spool.events`.
 """
 
 import copy
@@ -28,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.space import Arm, Space
 from harness.tracking.spool import events
 from harness.tracking.spool.events import EpochMetrics, Event, TrialStarted
-from harness.tuning.study.journal import FORMAT, FORMAT_ATTRIBUTE, Journal, JournalError
+from harness.tuning.study.journal import Journal, JournalError, refusal
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
 from harness.tuning.study.stopping import END_INDEX, ArmStopping, violation
@@ -36,6 +31,9 @@ from harness.tuning.study.trial_record import State, TrialRecord, trial_ended
 from harness.tuning.trial import Trial
 
 Listener = Callable[[Event], None]
+
+FORMAT = 4
+"""Of the journal; each study states it in its user attribute `format`."""
 
 # User attributes of Optuna's trials.
 RETRY_OF = "retry_of"  # number of the failed trial that this one runs again
@@ -62,11 +60,10 @@ class _RunningTrial:
 
 
 class SweepStudy:
-    """The trial source of a search (`harness.tuning.execution.trial_source.TrialSource`).
+    """The trial source of a search: `harness.tuning.execution.trial_source.TrialSource` says what its methods do.
 
     Args:
         journal: the file; created if missing.
-        space: what is searched.
         listeners: called with each event; after a kill some events come a second time.
 
     Raises:
@@ -77,6 +74,7 @@ class SweepStudy:
         optuna.logging.set_verbosity(optuna.logging.ERROR)
         self.space = space
         self.listeners = list(listeners)
+        self._journal = journal
         self._storage = Journal(journal)
         self._studies = {arm.name: self._open_study(arm) for arm in space.arms}
         self._stopping = ArmStopping(space)
@@ -86,10 +84,9 @@ class SweepStudy:
             if any(RETRY_OF in trial.user_attrs for trial in study.get_trials(deepcopy=False))
         }
         self._running: dict[int, _RunningTrial] = {}
-        self._interrupted = [
-            (arm, trial) for arm in space.arms for trial in self._trials(arm) if trial.state == TrialState.RUNNING
-        ]
-        self._interrupted.sort(key=lambda interrupted: trial_id(interrupted[1]))
+        trials = [(arm, trial) for arm in space.arms for trial in self._trials(arm)]
+        running = [(arm, trial) for arm, trial in trials if trial.state == TrialState.RUNNING]
+        self._interrupted = sorted(running, key=lambda interrupted: trial_id(interrupted[1]))
 
     @property
     def warnings(self) -> list[str]:
@@ -115,7 +112,6 @@ class SweepStudy:
                 self.prune(trial.number)
 
     def next(self) -> Trial | None:
-        """The next trial to run; None while there is none."""
         self.apply_pending_prunings()
         if self._interrupted:
             arm, frozen = self._interrupted.pop(0)
@@ -123,15 +119,13 @@ class SweepStudy:
             suggest_missing(self._studies[arm.name], self.space, arm, handle, frozen.number)
             return self._start(arm, handle)
         unasked, shares = self._unasked_by_arm(), self.space.trials_per_arm()
-        waiting = [arm for arm in self.space.arms if unasked[arm.name] > 0]
-        if not waiting:
+        arm = max(self.space.arms, key=lambda arm: unasked[arm.name] / max(1, shares[arm.name]))
+        if unasked[arm.name] == 0:
             return None
-        arm = max(waiting, key=lambda arm: unasked[arm.name] / shares[arm.name])
         return self._start(arm, ask(self._studies[arm.name], self.space, arm, len(self._trials(arm))))
 
     @property
     def missing(self) -> int:
-        """Trials still to be run to their end, if no stopping rule ends an arm before."""
         return sum(self.missing_by_arm().values())
 
     def missing_by_arm(self) -> dict[str, int]:
@@ -221,11 +215,9 @@ class SweepStudy:
         return prune
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        """Record for how many seconds the trial has computed in all."""
         self._running[number].seconds = seconds
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
-        """Refuse a measurement on the test part: no trial of a search may make one."""
         raise AssertionError(f"trial {number}: a search measured the test part")
 
     def complete(self, number: int) -> None:
@@ -238,13 +230,11 @@ class SweepStudy:
         self._end(number, TrialState.FAIL, reason)
 
     def release(self, number: int) -> None:
-        """Hand back a trial whose worker is lost: it is the next one to run, under its number."""
         running = self._running.pop(number)
         frozen = self._storage.get_trial(trial_id(running.handle))
         self._interrupted.insert(0, (self.space.arm(running.trial.arm), frozen))
 
     def is_open(self, number: int) -> bool:
-        """Whether the trial was handed out and has neither ended nor been released."""
         return number in self._running
 
     def _decide(self, running: _RunningTrial, value: float) -> tuple[bool, dict[str, Any]]:
@@ -264,7 +254,10 @@ class SweepStudy:
     def _end(self, number: int, state: TrialState, reason: str) -> None:
         running = self._running.pop(number)
         arm, metrics = running.trial.arm, running.metrics
-        values = self._objectives(running) if state == TrialState.COMPLETE else {}
+        values: dict[str, float] = {}
+        if state == TrialState.COMPLETE:
+            measured = {**metrics, "epochs": running.epoch, "busy_seconds": running.seconds}
+            values = {objective.metric: float(measured[objective.metric]) for objective in self.space.objectives}
         for constraint in self.space.constraints:
             running.handle.set_constraint(str(constraint), violation(constraint, running.trial.config, metrics))
         costs = {name: value for name, value in values.items() if name not in metrics}
@@ -273,11 +266,6 @@ class SweepStudy:
         running.handle.set_user_attr(END, {**end, END_INDEX: ended_before})
         self._studies[arm].tell(running.handle, list(values.values()) or None, state)
         self._notify(trial_ended(number, STATES[state], reason, running.epoch, costs))
-
-    def _objectives(self, running: _RunningTrial) -> dict[str, float]:
-        """The objectives of a complete trial, in order: metrics of its last epoch, and what it cost."""
-        measured = {**running.metrics, "epochs": running.epoch, "busy_seconds": running.seconds}
-        return {objective.metric: float(measured[objective.metric]) for objective in self.space.objectives}
 
     def trial_records(self) -> list[TrialRecord]:
         """All trials, by number."""
@@ -293,8 +281,12 @@ class SweepStudy:
             study = optuna.create_study(
                 study_name=arm.name, storage=self._storage, directions=directions, pruner=pruner
             )
-        if FORMAT_ATTRIBUTE not in study.user_attrs:
-            study.set_user_attr(FORMAT_ATTRIBUTE, FORMAT)
+        found = study.user_attrs.get("format")
+        if found is None:  # new, or its driver was killed here
+            study.set_user_attr("format", FORMAT)
+        elif found != FORMAT:
+            remedy = "continue with the version of the harness that wrote it"
+            raise refusal(self._journal, f"a journal of format {FORMAT}", f"format {found}", remedy)
         return study
 
     def _notify(self, event: Event) -> None:
@@ -312,10 +304,9 @@ def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
         copied = Path(folder) / journal.name
         try:
             shutil.copyfile(journal, copied)
-        except OSError as error:
-            raise JournalError(f"{journal}: expected a journal that can be read, got: {error.strerror}") from error
-        try:
             return SweepStudy(copied, space).trial_records()
+        except OSError as error:
+            raise refusal(journal, "a journal that can be read", error.strerror, "check its permissions") from error
         except JournalError as error:
             raise JournalError(str(error).replace(str(copied), str(journal))) from error
 
