@@ -125,7 +125,7 @@ def test_what_may_not_be_written_is_refused_in_words_and_stays_as_it_is(tmp_path
     before = contents(runs)
     result = obeying_permissions(*command)
     assert result.code == 2, result.all
-    words = f"cannot write in {runs}" if locked == "the runs folder" else "got: Permission denied"
+    words = f"cannot write in {runs}" if locked == "the runs folder" else "Permission denied"
     assert words in result.err
     assert "Traceback" not in result.all
     assert {file: content for file, content in contents(runs).items() if file.name != "driver.lock"} == before
