@@ -147,15 +147,13 @@ def _train(config: RunConfig, home: Path) -> ReferenceModel:
     if work.failure or run is None:
         raise InputError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")
     from harness.training.data import load_pool
+    from harness.training.metrics import logits_in_batches
 
     pool = load_pool(config).to(run.device)
     unseen = pool.targets >= 0
     unseen[run.images.index] = False
     images = pool[unseen.nonzero().flatten()]
-    run.model.eval()
-    with torch.no_grad():
-        parts = torch.arange(len(images), device=run.device).split(2048)
-        p = torch.cat([run.model(images.batch(part)).float().softmax(1) for part in parts]).cpu().numpy()
+    p = torch.cat([logits.float().softmax(1) for _, logits in logits_in_batches(run.model, images)]).cpu().numpy()
     truth = images.targets.cpu().numpy()
     table = class_table(p, truth, pool.classes)
     accuracy = float((p.argmax(1) == truth).mean())

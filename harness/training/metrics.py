@@ -24,19 +24,19 @@ images fall into B = 15 bins by the largest probability they are given, (0, 1/15
 
     ECE = Σ_b n_b/n · |share right in b − mean confidence in b|
 
-a fraction. A model that gives every image the classes' frequencies has one near 0, so it means something beside the
-accuracy alone; and on few images it is above 0 even for a calibrated model, since each bin's share right is a draw.
+On few images it is above 0 even for a calibrated model, since each bin's share right is a draw.
 
 `mistakes_auc` is the area under the receiver operating characteristic of the score 1 - y_i,given(i) for the event that
 the given class is not the true one: the chance that a wrong label has lost more mass than a right one, a tie counting
-half (Bamber 1975; Hanley and McNeil 1982). With R the sum of the ranks of the W wrong ones among all W + K,
+half (Hanley and McNeil 1982). With R the sum of the ranks of the W wrong ones among all W + K,
 
     AUC = (R - W (W + 1)/2) / (W K)
 
-0.5 is chance. It is absent where labels do not move, or where none or all of the given ones are wrong. Metrics that use
-true classes of training images (`label_accuracy`, `noisy_labels_corrected`, `clean_labels_kept`, `mistakes_auc`) are
-for the reader alone: no method and no search uses them.
+It is absent where labels do not move, or where none or all of the given ones are wrong. Metrics that use true classes
+of training images are for the reader alone: no method and no search uses them.
 """
+
+from collections.abc import Iterator
 
 import torch
 from torch import Tensor, nn
@@ -51,19 +51,25 @@ CALIBRATION_BINS = 15
 
 
 @torch.no_grad()
-def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
-    """Return loss, accuracy and calibration error of `model` in eval mode on a clean part; it returns to train mode."""
+def logits_in_batches(model: nn.Module, images: Images) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of the images and the logits of `model` in eval mode for them; it returns to train mode at the end."""
     model.eval()
+    for start in range(0, len(images), EVALUATION_BATCH):
+        rows = slice(start, start + EVALUATION_BATCH)
+        yield rows, model(images.batch(rows))
+    model.train()
+
+
+@torch.no_grad()
+def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
+    """Return loss, accuracy and calibration error of `model` in eval mode on a clean part."""
     loss = torch.zeros((), device=images.targets.device)
     right, confidence = [], []
-    for start in range(0, len(images), EVALUATION_BATCH):
-        chosen = slice(start, start + EVALUATION_BATCH)
-        targets = images.targets[chosen]
-        logits = model(images.batch(chosen))
+    for rows, logits in logits_in_batches(model, images):
+        targets = images.targets[rows]
         loss += functional.cross_entropy(logits, targets, reduction="sum")
         right.append(logits.argmax(1) == targets)
         confidence.append(logits.float().softmax(1).amax(1))
-    model.train()
     hits = torch.cat(right)
     return {
         f"{part}_loss": float(loss) / len(images),

@@ -119,34 +119,27 @@ class Run:
             "config": self.config.model_dump(),
             "epoch": self.epoch,
             "model_steps": self.model_steps,
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "method": self.method.state_dict(),
-            "label_history": None if self.label_history is None else self.label_history.state_dict(),
             "streams": {purpose: stream.get_state() for purpose, stream in self.streams.items()},
             "global_stream": self.global_stream.state,
+            **{name: part.state_dict() for name, part in self._parts().items()},
         }
         return copy.deepcopy(state)
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was called.
-
-        Raises:
-            ValueError: the state is another configuration's.
-        """
+        """Continue where `state_dict` was called; ValueError for the state of another configuration."""
         if state["config"] != self.config.model_dump():
             raise ValueError(f"expected the state of {self.config!r}, got that of {state['config']}")
         state = copy.deepcopy(state)  # optimisers keep the tensors they are given
-        self.epoch = state["epoch"]
-        self.model_steps = state["model_steps"]
-        self.model.load_state_dict(state["model"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.method.load_state_dict(state["method"])
-        if self.label_history is not None:
-            self.label_history.load_state_dict(state["label_history"])
+        self.epoch, self.model_steps = state["epoch"], state["model_steps"]
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]
+
+    def _parts(self) -> dict[str, Any]:
+        parts = {"model": self.model, "optimizer": self.optimizer, "method": self.method}
+        return parts if self.label_history is None else {**parts, "label_history": self.label_history}
 
     def _pass_over_training_set(self) -> Metrics:
         config = self.config

@@ -17,16 +17,12 @@ from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.data.images import Images
 from harness.training.errors import DataError
-from harness.training.metrics import EVALUATION_BATCH
+from harness.training.metrics import logits_in_batches
 
 
-@torch.no_grad()
 def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) -> None:
-    """Write the logits of `model` in eval mode on `images`, all that it may train on; it returns to train mode."""
-    model.eval()
-    rows = torch.arange(len(images), device=images.targets.device)
-    logits = [model(images.batch(batch)).float() for batch in rows.split(EVALUATION_BATCH)]
-    model.train()
+    """Write the logits of `model` in eval mode on `images`, all that it may train on."""
+    logits = [logits.float() for _, logits in logits_in_batches(model, images)]
 
     def write(temporary: Path) -> None:
         index = images.index.cpu().numpy()
