@@ -1,11 +1,10 @@
-"""Runs a notebook of this folder top to bottom on a study, and keeps the result with its figures.
+"""Runs a notebook of this folder top to bottom on a sweep, and keeps the result with its figures.
 
     python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb [--tracking-uri URI] [--study NAME]
 
 The notebook itself stays as it is, without outputs. Exit codes: 0 done, 1 a cell failed, 2 the input is wrong.
 """
 
-import argparse
 import os
 import sys
 from collections.abc import Sequence
@@ -17,11 +16,13 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from traitlets.config import Config
 
+from harness import cli
+from harness.common.errors import InputError
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
-from harness.tracking.tracking_uri import TrackingError, resolve_uri
+from harness.tracking.tracking_uri import resolve_uri
 
-SECONDS = 300  # for one cell
-HOME = Path(__file__).parent.parent
+CELL_TIMEOUT = 300  # seconds
+ROOT = Path(__file__).parent.parent
 
 
 def execute(notebook: Path, tracking_uri: str, study: str | None = None) -> NotebookNode:
@@ -31,24 +32,19 @@ def execute(notebook: Path, tracking_uri: str, study: str | None = None) -> Note
         content,
         config=Config(KernelManager={"transport": "ipc"}),  # sockets of this user, not of the network
         kernel_name="python3",
-        timeout=SECONDS,
-        resources={"metadata": {"path": HOME}},
+        timeout=CELL_TIMEOUT,
+        resources={"metadata": {"path": ROOT}},
     )
-    environment = {**os.environ, "TRACKING_URI": tracking_uri, "STUDY": study or ""}
-    executed: NotebookNode = client.execute(env=environment)
+    executed: NotebookNode = client.execute(env={**os.environ, "TRACKING_URI": tracking_uri, "STUDY": study or ""})
     return executed
 
 
-def write(executed: NotebookNode, out: Path) -> None:
-    out.parent.mkdir(parents=True, exist_ok=True)
-    nbformat.write(executed, out)  # type: ignore[no-untyped-call]
-
-
+@cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(
-        prog="python -m analysis.execute",
-        description="Runs a notebook on a study, and keeps the result with its figures.",
-        epilog="example: python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb",
+    parser = cli.parser(
+        "analysis.execute",
+        "Runs a notebook on a sweep, and keeps the result with its figures.",
+        "example: python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb",
     )
     parser.add_argument("notebook", type=Path, help="a notebook of analysis/")
     parser.add_argument("--out", type=Path, required=True, help="the notebook to write, with outputs")
@@ -57,29 +53,27 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     uri = resolve_uri(options.tracking_uri or os.environ.get("TRACKING_URI"), Path("runs"))
     study = options.study or os.environ.get("STUDY") or None
+    _check(options.notebook, options.out)
+    MlflowReader(uri).sweep(study)
     try:
-        _check(options.notebook, options.out)
-        MlflowReader(uri).sweep(study)
-    except (TrackingError, ValueError) as error:
-        print(error, file=sys.stderr)
-        return 2
-    try:
-        write(execute(options.notebook, uri, study), options.out)
+        executed = execute(options.notebook, uri, study)
     except CellExecutionError as error:
         print(f"{options.notebook}: a cell failed\n{error}", file=sys.stderr)
         return 1
+    options.out.parent.mkdir(parents=True, exist_ok=True)
+    nbformat.write(executed, options.out)  # type: ignore[no-untyped-call]
     print(options.out)
-    return 0
+    return cli.DONE
 
 
 def _check(notebook: Path, out: Path) -> None:
     if not notebook.is_file():
         others = sorted(str(path) for path in Path(__file__).parent.glob("*.ipynb"))
-        raise ValueError(f"NOTEBOOK: expected a notebook, got '{notebook}'; there are {', '.join(others)}")
+        raise InputError(f"NOTEBOOK: expected a notebook, got '{notebook}'; there are {', '.join(others)}")
     if out.suffix != ".ipynb":
-        raise ValueError(f"--out: expected a name that ends in .ipynb, got '{out}'")
+        raise InputError(f"--out: expected a name that ends in .ipynb, got '{out}'")
     if out.resolve() == notebook.resolve():
-        raise ValueError("--out: expected another file than the notebook, which stays without outputs")
+        raise InputError("--out: expected another file than the notebook, which stays without outputs")
 
 
 if __name__ == "__main__":

@@ -63,14 +63,14 @@ def render(folder: Path) -> str:
     """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
     # pandas and matplotlib take a second to import: not before a folder is there
     from analysis.frames import sweep_frame
-    from analysis.report import distillation_sections, sections
+    from analysis.report import distillation_sections, figure_sections, sections, svg
     from analysis.report.markup import element
     from analysis.report.page import page
     from harness.space import SpaceError, load
     from harness.tracking.spool.spooled_sweep import SpooledSweep
 
-    study = sweep_frame.read(SpooledSweep.read(folder))
-    sweep = study.sweep
+    frame = sweep_frame.read(SpooledSweep.read(folder))
+    sweep = frame.sweep
     provenance = Provenance.load_or_none(folder)
     confirmation = Confirmation.load_or_none(folder)
     summary = SweepSummary.load_or_none(folder)
@@ -83,25 +83,30 @@ def render(folder: Path) -> str:
         space = None
     name = "" if sweep.study == sweep.name else f"study {sweep.study}, "
     result = search_sentence(summary) if summary else "the search is not at its end, and nothing is summed up yet."
-    return page(
-        f"{sweep.name}: learned soft labels",
-        element("h1", sweep.name),
-        element("p", f"{name}{sweep.state}, {len(study.trials)} trials, begun {study.begun}", class_="under"),
-        sections.verdict(study, confirmation, result),
-        sections.confirmed(confirmation),
-        distillation_sections.taught(distillation),
-        distillation_sections.alike(Semantics.load_or_none(folder)),
-        sections.arms(study),
-        sections.pareto(study, summary),
-        sections.answers(study),
-        sections.searching(study, space),
-        sections.trials(study),
-        sections.provenance(provenance, study),
-        sections.again(
-            provenance, study, display_name(folder.parent), space_file if space_file.exists() else None, confirmation
-        ),
-        script=True,
-    )
+    with svg.page_style():
+        return page(
+            f"{sweep.name}: learned soft labels",
+            element("h1", sweep.name),
+            element("p", f"{name}{sweep.state}, {len(frame.trials)} trials, begun {frame.begun}", class_="under"),
+            sections.verdict(frame, confirmation, result),
+            sections.confirmed(confirmation),
+            distillation_sections.teachers(distillation),
+            distillation_sections.class_similarity(Semantics.load_or_none(folder)),
+            sections.arms(frame),
+            sections.pareto(frame, summary),
+            figure_sections.accuracy_response(frame),
+            figure_sections.search(frame, space),
+            sections.trials(frame),
+            sections.provenance(provenance, frame),
+            sections.again(
+                provenance,
+                frame,
+                display_name(folder.parent),
+                space_file if space_file.exists() else None,
+                confirmation,
+            ),
+            script=True,
+        )
 
 
 @cli.command()

@@ -1,215 +1,143 @@
-"""What a confirmation measured on the test part: each configuration on each fresh seed, and the pairs of a verdict.
+"""Test accuracy of a confirmation: each configuration on each fresh seed, and the paired differences of the verdict.
 
     d_s = test accuracy of the configuration on seed s - that of the baseline on seed s
 
 A seed draws the split, the noise, the weights and the order, the same for both: what makes a seed easy or hard falls
 out of the difference, which is what the verdict is about. Thick bars are 95 % intervals over the seeds, each by itself;
-thin ones the interval that holds for all configurations that were looked at together (`harness.confirm`).
+thin ones the interval that holds for all configurations that were tested together (`harness.confirm`).
 """
 
 import textwrap
-from dataclasses import dataclass
+from collections.abc import Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
 
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 
 from analysis.figures import style
+from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
 from harness.common.formatting import sentence
 from harness.results import Confirmation, ResultFileError
-from harness.results.measurement import Interval
+from harness.results.confirmation import Comparison
+from harness.results.measurement import ConfigurationResults, Interval
 from harness.tracking.tracking_uri import TrackingError
 
-DOTS: dict[str, Any] = {"s": 13, "alpha": 0.55, "linewidths": 0}
-TABLE = ["configuration", "baseline", "n", "difference", "low", "high", "corrected_low", "corrected_high", "p_value"]
+COLUMNS = ["configuration", "baseline", "n", "difference", "low", "high", "corrected_low", "corrected_high", "p_value"]
 
 
-@dataclass(frozen=True)
-class Pair:
-    """A configuration against a baseline, on the seeds that both completed: accuracies in percent, in their order."""
-
-    name: str
-    baseline: str
-    arm: str
-    baseline_arm: str
-    ours: list[float]
-    theirs: list[float]
-    mean: float
-    interval: tuple[float, float] | None
-    corrected: tuple[float, float] | None
-
-    @property
-    def differences(self) -> list[float]:
-        return [one - other for one, other in zip(self.ours, self.theirs, strict=True)]
-
-
-def load(study: SweepFrame) -> Confirmation | str:
-    """The newest confirmation of the sweep; else why there is none."""
-    name = study.sweep.name
+def load(sweep: SweepFrame) -> Confirmation | str:
+    """The newest confirmation of the sweep; a sentence where there is none."""
+    name = sweep.sweep.name
     with TemporaryDirectory() as folder:
         try:
-            return Confirmation.load(study.sweep.artifact(Confirmation.FILE, Path(folder)))
+            return Confirmation.load(sweep.sweep.artifact(Confirmation.FILE, Path(folder)))
         except (TrackingError, ResultFileError):
             return f"{name} is not confirmed on fresh seeds: python -m harness.confirm {name}"
 
 
-def verdict(found: Confirmation | str) -> str:
-    """The sentence and its notes, in lines that a notebook shows whole."""
-    if isinstance(found, str):
-        return found
-    return "\n".join(textwrap.fill(line, 110) for line in (sentence(found.verdict), *found.notes))
+def verdict(result: Confirmation | str) -> str:
+    """The verdict and its notes, in lines that a notebook shows whole."""
+    if isinstance(result, str):
+        return result
+    return "\n".join(textwrap.fill(line, 110) for line in (sentence(result.verdict), *result.notes))
 
 
-def pairs(found: Confirmation) -> list[Pair]:
-    """The configuration that the verdict is about against every baseline, the closest first; none where it has none."""
-    if found.gain is None:
-        return []
-    results = {name: one for _, name, one in found.ranked()}
-    paired = []
-    for row in found.comparisons:
-        if (row.arm, row.trial) != (found.gain.arm, found.gain.trial):
-            continue
-        ours, theirs = results[row.name], results[row.baseline_name]
-        values = dict(zip(theirs.seeds, theirs.test_accuracy, strict=True))
-        both = [pair for pair in zip(ours.seeds, ours.test_accuracy, strict=True) if pair[0] in values]
-        paired.append(
-            Pair(
-                name=row.name,
-                baseline=row.baseline_name,
-                arm=row.arm,
-                baseline_arm=row.baseline,
-                ours=[100 * value for _, value in both],
-                theirs=[100 * values[seed] for seed, _ in both],
-                mean=100 * row.mean_difference,
-                interval=_percent(row.ci95),
-                corrected=_percent(row.ci95_corrected),
-            )
-        )
-    return sorted(paired, key=lambda pair: pair.mean)
-
-
-def comparisons(found: Confirmation | str) -> pd.DataFrame:
+def comparison_table(result: Confirmation | str) -> pd.DataFrame:
     """Every configuration of every arm against every baseline, in points."""
     rows = []
-    for row in [] if isinstance(found, str) else found.comparisons:
+    for row in [] if isinstance(result, str) else result.comparisons:
         ends = [None if end is None else 100 * end for end in (*row.ci95, *row.ci95_corrected)]
         rows.append([row.name, row.baseline_name, row.n, 100 * row.mean_difference, *ends, row.p_value])
-    return pd.DataFrame(rows, columns=TABLE).round(3)
+    return pd.DataFrame(rows, columns=COLUMNS).round(3)
 
 
-def figure(found: Confirmation | str) -> Figure:
-    """Every configuration on every seed, or why there is none."""
-    drawn = None if isinstance(found, str) else panel(found)
-    if drawn is None:
-        return _saying(found if isinstance(found, str) else found.verdict)
-    drawn.set_size_inches(style.WIDTH, drawn.get_size_inches()[1])
-    return drawn
+def verdict_comparisons(result: Confirmation) -> list[Comparison]:
+    """The configuration of the verdict against each baseline, the closest first; empty without a baseline."""
+    gain = result.gain
+    rows = [row for row in result.comparisons if gain and (row.arm, row.trial) == (gain.arm, gain.trial)]
+    return sorted(rows, key=lambda row: row.mean_difference)
 
 
-def panel(found: Confirmation) -> Figure | None:
-    """One row per configuration: a dot per seed, the mean and its 95 % interval; None where nothing was measured."""
-    rows = [(arm, name, one) for arm, name, one in reversed(found.ranked()) if one.n]
-    if not rows:
-        return None
-    drawn, axes = style.panel(1.1 + 0.4 * len(rows))
-    pens = _pens(found)
-    for place, (arm, _, one) in enumerate(rows):
-        values = [100 * value for value in one.test_accuracy]
-        _draw_row(axes, place, pens[arm], values, sum(values) / len(values), _percent(one.ci95), None)
-    _name_rows(axes, [name for _, name, _ in rows])
+def configuration_plots(result: Confirmation | str) -> Plots:
+    """One row per configuration: a dot for each seed; below, the mean and its 95 % interval."""
+    rows = [] if isinstance(result, str) else [one for _, _, one in reversed(result.ranked()) if one.n]
+    if isinstance(result, str) or not rows:
+        return [result if isinstance(result, str) else result.verdict]
+    return [Plot(lambda axes: _draw_configurations(axes, result, rows), height=1.1 + 0.4 * len(rows))]
+
+
+def paired_plots(result: Confirmation | str) -> Plots:
+    """The seeds of the verdict's configuration and of the closest baseline; the differences from every baseline."""
+    rows = [] if isinstance(result, str) else verdict_comparisons(result)
+    if isinstance(result, str) or not rows:
+        return [result if isinstance(result, str) else result.verdict]
+    return [
+        Plot(lambda axes: _draw_pairs(axes, result, rows[0])),
+        Plot(lambda axes: _draw_differences(axes, result, rows), height=1.2 + 0.5 * len(rows), width=1.25),
+    ]
+
+
+def _draw_configurations(axes: Axes, result: Confirmation, rows: list[ConfigurationResults]) -> None:
+    for height, one in enumerate(rows):
+        arm_style = _arm_styles(result)[one.arm]
+        _draw_row(axes, height, arm_style, one.test_accuracy, one.test_accuracy_mean or 0.0, [(one.ci95, 2.0)])
+    style.name_rows(axes, [one.name for one in rows])
     axes.set_xlabel("test accuracy (%)")
-    return drawn
 
 
-def paired(found: Confirmation | str) -> Figure:
-    """Each seed a line from the baselines to the configuration, beside the differences; or why there are none."""
-    rows = [] if isinstance(found, str) else pairs(found)
-    if isinstance(found, str) or not rows:
-        return _saying(found if isinstance(found, str) else found.verdict)
-    drawn = Figure(figsize=(style.WIDTH, max(3.0, 1.3 + 0.4 * len(rows))))
-    left, right = drawn.subplots(1, 2, width_ratios=(1, 1.25))
-    _draw_lines(left, found, rows[0])
-    _draw_differences(right, found, rows)
-    return drawn
-
-
-def pair_panels(found: Confirmation) -> list[Figure]:
-    """The two plots, each a picture of its own; none without a pair."""
-    rows = pairs(found)
-    if not rows:
-        return []
-    (first, left), (second, right) = style.panel(), style.panel(1.2 + 0.5 * len(rows))
-    _draw_lines(left, found, rows[0])
-    _draw_differences(right, found, rows)
-    return [first, second]
-
-
-def _draw_lines(axes: Axes, found: Confirmation, pair: Pair) -> None:
-    """A line a seed, from the baseline that comes closest to the configuration of the verdict."""
-    pens = _pens(found)
-    for ours, theirs in zip(pair.ours, pair.theirs, strict=True):
-        up = ours >= theirs
-        axes.plot([0, 1], [theirs, ours], color="0.3" if up else "0.55", linestyle="-" if up else "--", linewidth=0.9)
-    for place, (arm, values) in enumerate([(pair.baseline_arm, pair.theirs), (pair.arm, pair.ours)]):
-        pen = pens[arm]
-        axes.scatter([place] * len(values), values, s=22, color=pen.color, marker=pen.marker, zorder=3)
-        aside = place + (0.12 if place else -0.12)
-        axes.plot([aside - 0.06, aside + 0.06], [sum(values) / len(values)] * 2, color=pen.color, linewidth=2.5)
-    axes.set_xticks([0, 1], [pair.baseline, pair.name])
+def _draw_pairs(axes: Axes, result: Confirmation, row: Comparison) -> None:
+    configurations = {name: one for _, name, one in result.ranked()}
+    theirs, ours = configurations[row.baseline_name], configurations[row.name]
+    accuracy = dict(zip(theirs.seeds, theirs.test_accuracy, strict=True))
+    pairs = [
+        (100 * accuracy[seed], 100 * value)
+        for seed, value in zip(ours.seeds, ours.test_accuracy, strict=True)
+        if seed in accuracy
+    ]
+    for pair in pairs:
+        better = pair[1] >= pair[0]
+        axes.plot([0, 1], pair, color="0.3" if better else "0.55", linestyle="-" if better else "--", linewidth=0.9)
+    for x, (one, values) in enumerate(zip((theirs, ours), zip(*pairs, strict=True), strict=True)):
+        arm_style = _arm_styles(result)[one.arm]
+        axes.scatter([x] * len(values), values, s=22, color=arm_style.color, marker=arm_style.marker, zorder=3)
+        beside = x + (0.12 if x else -0.12)
+        axes.plot([beside - 0.06, beside + 0.06], [sum(values) / len(values)] * 2, color=arm_style.color, linewidth=2.5)
+    axes.set_xticks([0, 1], [theirs.name, ours.name])
     axes.set_xlim(-0.35, 1.35)
-    axes.set_ylabel("test accuracy (%), a line a seed")
+    axes.set_ylabel("test accuracy (%), a line per seed")
     axes.grid(axis="x", visible=False)
 
 
-def _draw_differences(axes: Axes, found: Confirmation, rows: list[Pair]) -> None:
-    pens = _pens(found)
+def _draw_differences(axes: Axes, result: Confirmation, rows: list[Comparison]) -> None:
+    configurations = {name: one for _, name, one in result.ranked()}
     axes.axvline(0, color="0.15", linewidth=0.9, zorder=1)
-    for place, pair in enumerate(reversed(rows)):
-        pen = pens[pair.baseline_arm]
-        _draw_row(axes, place, pen, pair.differences, pair.mean, pair.interval, pair.corrected)
-    _name_rows(axes, [pair.baseline for pair in reversed(rows)])
+    for height, row in enumerate(reversed(rows)):
+        differences = configurations[row.name].differences(configurations[row.baseline_name])
+        intervals = [(row.ci95_corrected, 0.8), (row.ci95, 2.0)]
+        _draw_row(axes, height, _arm_styles(result)[row.baseline], differences, row.mean_difference, intervals)
+    style.name_rows(axes, [row.baseline_name for row in reversed(rows)])
     axes.set_xlabel(f"{rows[0].name} minus baseline (points)")
 
 
 def _draw_row(
     axes: Axes,
-    place: int,
-    pen: style.Pen,
+    height: int,
+    arm_style: style.ArmStyle,
     values: list[float],
     mean: float,
-    interval: tuple[float, float] | None,
-    corrected: tuple[float, float] | None,
+    intervals: Sequence[tuple[Interval | None, float]],
 ) -> None:
-    """A dot a value; below, the mean and its intervals."""
-    axes.scatter(values, [place + 0.16] * len(values), color=pen.color, **DOTS)
-    for bounds, width in ((corrected, 0.8), (interval, 2.0)):
-        if bounds is not None:
-            axes.plot(bounds, [place - 0.12] * 2, color=pen.color, linewidth=width)
-    axes.plot([mean], [place - 0.12], marker=pen.marker, color=pen.color, markersize=6)
+    """A dot per value; below, the mean and its intervals, each with a line width. Fractions are drawn in percent."""
+    color = arm_style.color
+    axes.scatter([100 * value for value in values], [height + 0.16] * len(values), 13, color, alpha=0.55, linewidths=0)
+    for interval, width in intervals:
+        if interval is not None and interval.ends is not None:  # an end is not known where seeds are too few
+            axes.plot([100 * end for end in interval.ends], [height - 0.12] * 2, color=color, linewidth=width)
+    axes.plot([100 * mean], [height - 0.12], marker=arm_style.marker, color=color, markersize=6)
 
 
-def _name_rows(axes: Axes, names: list[str]) -> None:
-    axes.set_yticks(range(len(names)), names)
-    axes.set_ylim(-0.6, len(names) - 0.4)
-    axes.grid(axis="y", visible=False)
-
-
-def _pens(found: Confirmation) -> dict[str, style.Pen]:
-    arms = {role: [arm for arm, each in found.arms.items() if each.role == role] for role in ("arm", "baseline")}
-    return style.pens(arms["arm"], arms["baseline"])
-
-
-def _percent(interval: Interval | None) -> tuple[float, float] | None:
-    """None where an end is not known: too few seeds."""
-    ends = interval.ends if interval else None
-    return None if ends is None else (100 * ends[0], 100 * ends[1])
-
-
-def _saying(words: str) -> Figure:
-    drawn = Figure(figsize=(style.WIDTH, 1.0))
-    style.say(drawn.subplots(), words)
-    return drawn
+def _arm_styles(result: Confirmation) -> dict[str, style.ArmStyle]:
+    arms = {role: [arm for arm, each in result.arms.items() if each.role == role] for role in ("arm", "baseline")}
+    return style.arm_styles(arms["arm"], arms["baseline"])

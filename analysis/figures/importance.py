@@ -1,8 +1,8 @@
-"""Which parameters decide, by functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) of a random forest.
+"""Importance of the parameters, by functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) of a random forest.
 
 A parameter's share is its first-order Sobol index over the ranges: V_j / V = Var[ E[ f(X) | X_j ] ] / Var[ f(X) ].
 What no parameter explains by itself, 1 - Σ_j share_j, is due to parameters acting together. Shares are means over the
-trees, which each saw another resample of the trials; their spread tells how little so few trials say.
+trees, which each saw another resample of the trials; their spread is the uncertainty from so few trials.
 
 Trials that were pruned count too, or the shares would be those among the survivors: the accuracy taken is that at the
 last epoch which every trial reached. Ranges are those that the trials span, on a log scale where they span a decade.
@@ -13,13 +13,13 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.figures import style
+from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
 
-FEWEST = 10  # trials below which a forest says nothing
+MIN_TRIALS = 10
 TREES = 48
 POINTS = 1024  # of the Sobol sequence
 SPREAD = (10, 90)  # percentiles over the trees
@@ -41,23 +41,23 @@ class Importance:
     explained: float
 
 
-def importance(study: SweepFrame, arm: str) -> Importance | None:
+def importance(sweep: SweepFrame, arm: str) -> Importance | None:
     """None where there are too few trials, or nothing was searched."""
     # Half a second to import: not for a sweep without such a figure.
     from scipy import stats
     from sklearn.ensemble import RandomForestRegressor
 
-    names = study.varied(arm)
-    measured, epoch = _at_a_common_epoch(study, arm)
-    if len(measured) < FEWEST or not names or np.ptp(measured["value"]) == 0:
+    names = sweep.varied(arm)
+    measured, epoch = _at_a_common_epoch(sweep, arm)
+    if len(measured) < MIN_TRIALS or not names or np.ptp(measured["value"]) == 0:
         return None
-    places = np.stack([_scaled(measured[f"params.{name}"]) for name in names], axis=1)
-    forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(places, measured["value"].to_numpy())
+    points = np.stack([_scaled(measured[f"params.{name}"]) for name in names], axis=1)
+    forest = RandomForestRegressor(TREES, oob_score=True, random_state=0).fit(points, measured["value"].to_numpy())
     trees = [tree for tree in forest.estimators_ if tree.tree_.node_count > 1]  # the others are flat
     if not trees:
         return None
     indices = stats.sobol_indices(
-        func=lambda points: np.stack([tree.predict(points.T) for tree in trees]),
+        func=lambda samples: np.stack([tree.predict(samples.T) for tree in trees]),
         n=POINTS,
         dists=[stats.uniform()] * len(names),
         rng=np.random.default_rng(0),
@@ -78,47 +78,43 @@ def importance(study: SweepFrame, arm: str) -> Importance | None:
     return Importance(arm, ranked, epoch, len(measured), float(forest.oob_score_))
 
 
-def figure(study: SweepFrame) -> Figure:
-    """The shares of every learned arm, or why there are none to show."""
-    arms = study.learned or [""]
-    drawn = Figure(figsize=(style.WIDTH, 2.4 * len(arms)))
-    plots = drawn.subplots(len(arms), 1, squeeze=False)[:, 0]
-    for arm, axes in zip(arms, plots, strict=True):
-        found = importance(study, arm)
-        if found is None:
-            style.say(axes, f"too few trials of {arm or 'learned labels'} to say which parameters decide")
-        elif found.explained <= 0:
-            style.say(axes, f"{arm}: the forest predicts trials it was not fitted to no better than their mean does")
-        else:
-            _draw(axes, found)
-            axes.set_title(f"{arm}: {found.trials} trials at epoch {found.epoch}, R² = {found.explained:.2f}")
-    return drawn
+def plots(sweep: SweepFrame) -> dict[str, Plots]:
+    """By learned arm."""
+    return {arm: _plots_of_arm(sweep, arm) for arm in sweep.learned or [""]}
 
 
-def panel(found: Importance) -> Figure:
-    """The shares as bars, with their spread over the trees."""
-    drawn, axes = style.panel(0.9 + 0.34 * len(found.shares))
-    _draw(axes, found)
-    return drawn
+def _plots_of_arm(sweep: SweepFrame, arm: str) -> Plots:
+    found = importance(sweep, arm)
+    if found is None:
+        return [f"too few trials of {arm or 'learned labels'} to say which parameters decide"]
+    if found.explained <= 0:
+        return [f"{arm}: the forest predicts trials it was not fitted to no better than their mean does"]
+    return [plot(found)]
+
+
+def plot(found: Importance) -> Plot:
+    """Shares as bars, with their spread over the trees."""
+    return Plot(lambda axes: _draw(axes, found), height=1.1 + 0.34 * len(found.shares))
 
 
 def _draw(axes: Axes, found: Importance) -> None:
     rows = found.shares.iloc[::-1]
-    colours = [style.GREY if name == TOGETHER else style.BLUE for name in rows["parameter"]]
-    reach = [100 * (rows["share"] - rows["low"]).clip(lower=0), 100 * (rows["high"] - rows["share"]).clip(lower=0)]
-    axes.barh(rows["parameter"], 100 * rows["share"], color=colours, height=0.62)
+    colors = [style.GREY if name == TOGETHER else style.BLUE for name in rows["parameter"]]
+    lengths = [100 * (rows["share"] - rows["low"]).clip(lower=0), 100 * (rows["high"] - rows["share"]).clip(lower=0)]
+    axes.barh(rows["parameter"], 100 * rows["share"], color=colors, height=0.62)
     axes.errorbar(
-        100 * rows["share"], rows["parameter"], xerr=reach, fmt="none", ecolor="0.15", elinewidth=1, capsize=2.5
+        100 * rows["share"], rows["parameter"], xerr=lengths, fmt="none", ecolor="0.15", elinewidth=1, capsize=2.5
     )
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the variance of validation accuracy (%)")
+    axes.set_title(f"{found.arm}: {found.trials} trials at epoch {found.epoch}, R² = {found.explained:.2f}")
     axes.grid(axis="y", visible=False)
 
 
-def _at_a_common_epoch(study: SweepFrame, arm: str) -> tuple[pd.DataFrame, int]:
+def _at_a_common_epoch(sweep: SweepFrame, arm: str) -> tuple[pd.DataFrame, int]:
     """Complete and pruned trials with their accuracy (`value`) at the last epoch that all of them reached."""
-    chosen = study.trials[(study.trials["arm"] == arm) & study.trials["state"].isin(["complete", "pruned"])]
-    curves = study.curves[(study.curves["metric"] == "val_accuracy") & study.curves["trial"].isin(chosen["trial"])]
+    chosen = sweep.trials[(sweep.trials["arm"] == arm) & sweep.trials["state"].isin(["complete", "pruned"])]
+    curves = sweep.curves[(sweep.curves["metric"] == "val_accuracy") & sweep.curves["trial"].isin(chosen["trial"])]
     if curves.empty:
         return chosen.iloc[:0].assign(value=[]), 0
     epoch = int(curves.groupby("trial")["step"].max().min())

@@ -1,4 +1,4 @@
-"""The studies that speak to the paper's claims: which space file each searches, and which commands follow."""
+"""The studies of the paper's claims: which space file each searches, and which commands follow."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,13 +8,13 @@ Command = tuple[str, ...]
 
 @dataclass(frozen=True)
 class ClaimStudy:
-    """What is asked, and how: the space file of the same name, searched, confirmed, and what follows from that.
+    """A question, and the commands that answer it: the space file of the same name is searched and confirmed.
 
     Args:
-        claim: the number of the claim it speaks to.
+        claim: the number of the claim that it is about.
         confirm: arguments of `harness.confirm`, after the name.
-        then: modules that take the name, with further arguments.
-        full: made for a GPU.
+        then: modules that are run with the name afterwards, and their further arguments.
+        full: needs a GPU.
     """
 
     name: str

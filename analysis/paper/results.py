@@ -1,8 +1,8 @@
-"""RESULTS.md: what the studies of the claims came to, written from the files that their commands left.
+"""RESULTS.md: results of the studies of the claims, written from the files that their commands left.
 
 Every number stands with n, seeds, interval, hardware, command and commit; where a study is missing or still runs, the
-page says so. Nothing here is typed by hand, so nothing here can be better than what was measured. What the page says of
-a study stays there where its runs are not at hand: studies may be measured one by one, and on several machines.
+page says so. The section of a study whose runs are not on this machine stays as it is: studies may be measured one by
+one, and on several machines.
 """
 
 import re
@@ -27,10 +27,10 @@ trials, and the configuration that stands here was chosen on validation images. 
 too. *Labels right*: share of the training labels whose largest entry is the true class at the end.
 """
 
-TEACHING_CLAIM = 3
-"""The claim that follows from class labels that other studies learned."""
+CLASSES_CLAIM = 3
+"""The claim about the class labels that the other claims' studies learned."""
 
-ALIKE, TEACHER = "which classes are alike", "who teaches better"
+SIMILARITY, TEACHERS = "which classes are alike", "who teaches better"
 UNMEASURED = "Not measured yet"
 
 
@@ -45,27 +45,27 @@ def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Pa
             folder = runs_dir / study.name
             confirmed = Confirmation.load_or_none(folder)
             lines = _confirmation(study, confirmed, folder, out.parent / "figures") if confirmed else None
-            # Nothing is said of a study that waits for a GPU.
+            # a study that needs a GPU is not listed before it was measured
             parts += _new_or_before(study.name, lines, before) or ([] if study.full else _unmeasured(study))
-        for study in studies if number == TEACHING_CLAIM else ():
-            alike, taught = f"{study.name}: {ALIKE}", f"{study.name}: {TEACHER}"
+        for study in studies if number == CLASSES_CLAIM else ():
+            similarity, teachers = f"{study.name}: {SIMILARITY}", f"{study.name}: {TEACHERS}"
             semantics = Semantics.load_or_none(runs_dir / study.name)
-            parts += _new_or_before(alike, _semantics(alike, semantics) if semantics else None, before)
+            parts += _new_or_before(similarity, _semantics(similarity, semantics) if semantics else None, before)
             distilled = Distillation.load_or_none(runs_dir / f"{study.name}-distill")
-            parts += _new_or_before(taught, _distillation(taught, distilled) if distilled else None, before)
+            parts += _new_or_before(teachers, _distillation(teachers, distilled) if distilled else None, before)
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts))
 
 
 def _new_or_before(heading: str, lines: Iterator[str] | None, before: Mapping[str, str]) -> list[str]:
-    """The lines; where there is no result, what the page said under the heading before."""
+    """The new lines; without a result the section that the page had before."""
     if lines is not None:
         return list(lines)
     return [before[heading]] if heading in before else []
 
 
 def _sections(page: Path) -> dict[str, str]:
-    """What a page says of each thing that was measured, by its heading."""
+    """The sections of a page, by heading, without those that were not measured."""
     text = page.read_text() if page.exists() else ""
     found = {one[1]: one[0] for one in re.finditer(r"^### (.*)\n(?s:.*?)(?=^##|\Z)", text, re.MULTILINE)}
     return {heading: section.rstrip("\n") + "\n" for heading, section in found.items() if UNMEASURED not in section}
@@ -77,102 +77,103 @@ def _unmeasured(study: ClaimStudy) -> Iterator[str]:
     yield f"{UNMEASURED}: `python -m analysis.paper.claims --only {study.name}`.\n"
 
 
-def _confirmation(study: ClaimStudy, found: Confirmation, folder: Path, figures: Path) -> Iterator[str]:
+def _confirmation(study: ClaimStudy, result: Confirmation, folder: Path, figures: Path) -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
-    yield f"**{sentence(found.verdict)}**\n"
-    yield from _table(found)
-    picture = _picture(found, study.name, figures)
+    yield f"**{sentence(result.verdict)}**\n"
+    yield from _table(result)
+    picture = _picture(result, study.name, figures)
     if picture:
         yield f"![test accuracy of each configuration, a dot a seed](figures/{picture})\n"
-    for note in found.notes:
+    for note in result.notes:
         yield f"- {sentence(note)}"
-    yield from _ran(found, folder)
+    yield from _circumstances(result, folder)
 
 
-def _table(found: Confirmation) -> Iterator[str]:
+def _table(result: Confirmation) -> Iterator[str]:
     """One row per configuration, the arms first, then the best on the validation parts."""
-    rows = [(name, one) for _, name, one in found.ranked() if one.n]
-    noisy = any(one.label_accuracy_mean not in (None, 1.0) for _, one in rows)
+    rows = [one for _, _, one in result.ranked() if one.n]
+    noisy = any(one.label_accuracy_mean not in (None, 1.0) for one in rows)
     yield f"| configuration | n | test accuracy, % |{' labels right, % |' if noisy else ''} parameters |"
     yield f"| --- | ---: | ---: |{' ---: |' if noisy else ''} --- |"
-    for name, one in rows:
-        cells = [name, str(one.n), _percent(one.test_accuracy_mean, one.ci95)]
+    for one in rows:
+        cells = [one.name, str(one.n), _percent(one.test_accuracy_mean, one.ci95)]
         cells += [_percent(one.label_accuracy_mean, one.label_accuracy_ci95)] if noisy else []
         yield f"| {' | '.join([*cells, ', '.join(settings(one.params))])} |"
     yield ""
 
 
-def _semantics(heading: str, found: Semantics) -> Iterator[str]:
-    """Which classes are alike by the labels of each arm, beside the reference."""
+def _semantics(heading: str, result: Semantics) -> Iterator[str]:
+    """Class similarity by the labels of each arm, beside the reference."""
     yield f"### {heading}\n"
-    yield f"**{sentence(found.sentence)}**\n"
+    yield f"**{sentence(result.sentence)}**\n"
     yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
-    for arm, one in found.arms.items():
+    for arm, one in result.arms.items():
         agreement = one.symmetric
-        flat = agreement.rho is None
-        alike = "" if flat else ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:3])
-        rho = MISSING if flat else f"{correlation(agreement.rho)} {interval(agreement.ci95, digits=2)}"
-        mass = f"{100 * one.off_class_mass:.1f}"
+        alike, rho = "", MISSING
+        if agreement.rho is not None:
+            alike = ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:3])
+            rho = f"{correlation(agreement.rho)} {interval(agreement.ci95, digits=2)}"
+        mass = _percent(one.off_class_mass, None)
         yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {p_value(agreement.p_value)} | {alike} |"
-    facts = {"kind": found.reference.kind, **found.reference.facts}
+    facts = {"kind": result.reference.kind, **result.reference.facts}
     yield f"\nReference: {', '.join(settings(facts))}. Intervals are over classes.\n"
 
 
-def _distillation(heading: str, found: Distillation) -> Iterator[str]:
-    """Each arm's best as a teacher, and what its student learned."""
-    student, teacher = found.student, found.teacher
+def _distillation(heading: str, result: Distillation) -> Iterator[str]:
+    """The best of each arm as a teacher, and its student."""
+    student, teacher = result.student, result.teacher
     yield f"### {heading}\n"
-    yield f"**{sentence(found.verdict)}**\n"
+    yield f"**{sentence(result.verdict)}**\n"
     yield (
         f"Teachers: {teacher.model} of width {teacher.width}; students: {student.model} of width "
         f"{student.width}. Test accuracy, %.\n"
     )
     yield "| teacher | n | of the teacher | of its student |"
     yield "| --- | ---: | ---: | ---: |"
-    for arm, one in found.arms.items():
+    for arm, one in result.arms.items():
         own, learned = (
             _percent(each.test_accuracy_mean, each.ci95) if each else MISSING for each in (one.teacher, one.student)
         )
         yield f"| {arm} | {one.student.n if one.student else 0} | {own} | {learned} |"
     yield ""
-    for line in (*(effect.sentence for effect in found.against_one_hot), *found.notes):
+    for line in (*(effect.sentence for effect in result.against_one_hot), *result.notes):
         yield f"- {sentence(line)}"
     yield ""
 
 
-def _picture(found: Confirmation, name: str, figures: Path) -> str | None:
+def _picture(result: Confirmation, name: str, figures: Path) -> str | None:
     import matplotlib as mpl
 
     with mpl.rc_context(style.RC):
-        figure = confirmation.panel(found)
-        if figure is None:
+        (figure,) = style.panels(confirmation.configuration_plots(result))
+        if isinstance(figure, str):
             return None
         figures.mkdir(parents=True, exist_ok=True)
         figure.savefig(figures / f"{name}.png", metadata={"Software": None})
     return f"{name}.png"
 
 
-def _ran(found: Confirmation, folder: Path) -> Iterator[str]:
-    """What ran on what, and how to run it again."""
+def _circumstances(result: Confirmation, folder: Path) -> Iterator[str]:
+    """Trials, seeds, rule, and each command with its machine and code."""
     summary = SweepSummary.load_or_none(folder)
     states = summary.states.model_dump() if summary else {}
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    seeds = {tuple(one.seeds) for _, _, one in found.ranked() if one.n}
+    seeds = {tuple(one.seeds) for _, _, one in result.ranked() if one.n}
     took = duration(summary.wall_seconds) if summary else "unknown time"
     yield ""
     yield "<details><summary>what ran on what</summary>\n"
     yield f"- trials of the search: {trials}; {took} by the clock"
     yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, each)) for each in sorted(seeds))}"
-    yield f"- rule: {found.rule.name}, level {found.rule.alpha}, {found.rule.n_comparisons} looks"
-    for facts in (Provenance.load_or_none(folder), found.provenance):
+    yield f"- rule: {result.rule.name}, level {result.rule.alpha}, {result.rule.n_comparisons} configurations tested"
+    for facts in (Provenance.load_or_none(folder), result.provenance):
         if facts:
-            yield f"- `{as_typed(facts.command)}`: {_circumstances(facts)}"
+            yield f"- `{as_typed(facts.command)}`: {_machine(facts)}"
     yield "\n</details>\n"
 
 
-def _circumstances(facts: Provenance) -> str:
+def _machine(facts: Provenance) -> str:
     commit = (facts.git.commit or "unknown")[:12] + (" with changes" if facts.git.dirty else "")
     where = f"{facts.hardware.cores} cores of {facts.hardware}"
     return f"{where}, torch {facts.versions.get('torch')}, commit {commit}, {facts.time[:10]}"

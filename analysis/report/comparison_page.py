@@ -6,7 +6,7 @@ from typing import Any
 import pandas as pd
 
 from analysis.frames.comparison import ComparedSweep, Relation, parameters_text
-from analysis.report.markup import Content, Markup, element, interval_span, join, table
+from analysis.report.markup import Content, Markup, element, join, lines, small, table, with_interval
 from analysis.report.page import listing, note, page, section
 from harness.common.formatting import accuracy, percent
 
@@ -24,7 +24,7 @@ def comparison_page(
 ) -> str:
     """The HTML of `arms` and `relations`, as `analysis.frames.comparison` gives them."""
     title = " · ".join(sweep.label for sweep in sweeps)
-    whether = [
+    comparable = [
         element(
             "article",
             element("p", element("span", relation.sentence, class_=relation.comparable)),
@@ -33,7 +33,7 @@ def comparison_page(
         )
         for relation in relations
     ]
-    several = [
+    multi_objective = [
         note(f"{sweep.label} searched to {sweep.other_objectives} too: this is each arm's best accuracy alone.")
         for sweep in sweeps
         if sweep.other_objectives
@@ -48,8 +48,8 @@ def comparison_page(
         title,
         element("h1", title),
         note(f"read from {server}"),
-        section("Do they compare?", *whether) if whether else None,
-        section("Arms", table(ARMS, rows, numbers=(3, 4, 5), class_="cards"), note(ARMS_NOTE), several),
+        section("Do they compare?", *comparable) if comparable else None,
+        section("Arms", table(ARMS, rows, numbers=(3, 4, 5), class_="cards"), note(ARMS_NOTE), multi_objective),
         section("Verdicts", verdicts) if verdicts else None,
         section("Sweeps", table(SWEEPS, about)),
     )
@@ -58,17 +58,17 @@ def comparison_page(
 def _arm_row(row: Any) -> list[Content]:
     states = f"{row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed"
     seeds = element("span", f"n = {row['test_seeds']:.0f}", class_="range") if row["test_seeds"] > 0 else None
-    lines = [each.replace(" = ", "\u00a0") for each in parameters_text(row).split(", ")]
+    parameters = [each.replace(" = ", "\u00a0") for each in parameters_text(row).split(", ")]
     return [
         row["arm"],
         row["sweep"],
-        [str(row["trials"]), element("small", element("br"), states)],
+        [str(row["trials"]), small(states)],
         _accuracy(row, "val"),
         join(_accuracy(row, "test"), seeds),
         percent(row["noisy_labels_corrected"]),
-        join(lines[0], *([element("br"), line] for line in lines[1:])),
+        lines(parameters),
     ]
 
 
 def _accuracy(row: Any, part: str) -> Markup:
-    return join(accuracy(row[f"{part}_accuracy"]), interval_span((row[f"{part}_low"], row[f"{part}_high"])))
+    return with_interval(accuracy(row[f"{part}_accuracy"]), (row[f"{part}_low"], row[f"{part}_high"]))

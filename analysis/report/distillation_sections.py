@@ -1,18 +1,15 @@
-"""Sections of a report on the sweep's classifiers as teachers, and on its labels against a reference.
+"""Sections of a report on distillation and class similarity; None where neither was asked for."""
 
-Both are None where `harness.distill` or `harness.semantics` was not run.
-"""
-
-from analysis.report.markup import Content, Markup, element, interval_span, table
+from analysis.report.markup import Content, Markup, element, table, with_interval
 from analysis.report.page import listing, note, section
 from harness.common.formatting import MISSING, accuracy, correlation, p_value, percent, sentence
 from harness.results import Distillation, Semantics
 from harness.results.measurement import ConfigurationResults
 
 
-def taught(found: Distillation | None) -> Markup | None:
+def teachers(result: Distillation | None) -> Markup | None:
     """Teachers beside their students."""
-    if found is None:
+    if result is None:
         return None
     rows: list[list[Content]] = [
         [
@@ -21,34 +18,34 @@ def taught(found: Distillation | None) -> Markup | None:
             _test_accuracy(one.student),
             str(one.student.n if one.student else 0),
         ]
-        for arm, one in found.ranked()
+        for arm, one in result.ranked()
     ]
     return section(
         "As teachers",
-        element("p", sentence(found.verdict)),
+        element("p", sentence(result.verdict)),
         table(["teacher", "its test accuracy", "its student's", "seeds"], rows, numbers=(1, 2, 3), class_="cards"),
-        listing([effect.sentence for effect in found.against_one_hot]),
+        listing([effect.sentence for effect in result.against_one_hot]),
         note(
-            f"The best of each arm taught the same student ({found.student.model}, width {found.student.width}) on "
-            "fresh seeds, 95 % intervals over these; each student was searched with as many trials, one of them "
-            "untaught."
+            f"The best of each arm taught the same student ({result.student.model}, width {result.student.width}) on "
+            "fresh seeds, with 95 % intervals over these; each student was searched with as many trials, one of them "
+            "without a teacher."
         ),
     )
 
 
-def alike(found: Semantics | None) -> Markup | None:
-    """Labels against a reference."""
-    if found is None:
+def class_similarity(result: Semantics | None) -> Markup | None:
+    """Labels beside a reference."""
+    if result is None:
         return None
     rows: list[list[Content]] = []
-    for arm, one in found.arms.items():
+    for arm, one in result.arms.items():
         agreement = one.symmetric
         flat = agreement.rho is None
         rows.append(
             [
                 f"{arm}-{one.trial}",
                 percent(one.off_class_mass, 1),
-                MISSING if flat else [correlation(agreement.rho), interval_span(agreement.ci95, 2)],
+                MISSING if flat else with_interval(correlation(agreement.rho), agreement.ci95, 2),
                 p_value(agreement.p_value),
                 MISSING if flat else ", ".join(f"{i} ~ {j}" for i, j, _ in one.most_alike),
             ]
@@ -56,7 +53,7 @@ def alike(found: Semantics | None) -> Markup | None:
     head = ["labels of", "mass on other classes", "rank correlation", "p", "most alike"]
     return section(
         "Which classes the labels take to be alike",
-        element("p", sentence(found.sentence)),
+        element("p", sentence(result.sentence)),
         table(head, rows, numbers=(1, 2, 3), class_="cards"),
         note(
             "Spearman's correlation over pairs of classes, and Mantel's test, which renames classes, as pairs that "
@@ -68,4 +65,4 @@ def alike(found: Semantics | None) -> Markup | None:
 def _test_accuracy(one: ConfigurationResults | None) -> Content:
     if one is None or one.test_accuracy_mean is None:
         return MISSING
-    return [accuracy(one.test_accuracy_mean), interval_span(one.ci95)]
+    return with_interval(accuracy(one.test_accuracy_mean), one.ci95)

@@ -1,4 +1,4 @@
-"""HTML that cannot be broken into: every text is escaped, unless it was made here.
+"""HTML in which every text is escaped, unless it is `Markup` already.
 
 element("p", "accuracy < 1 & falling", class_="note")  →  <p class="note">accuracy &lt; 1 &amp; falling</p>
 """
@@ -22,13 +22,13 @@ Content = str | Iterable["Content"] | None
 
 def element(tag: str, *content: Content, **attributes: str | int | float | bool | None) -> Markup:
     """One element. Attributes lose a trailing `_`, and `_` within becomes `-`; False and None leave them out."""
-    words = [tag]
+    parts = [tag]
     for name, value in attributes.items():
         if value is None or value is False:
             continue
-        written = name.rstrip("_").replace("_", "-")
-        words.append(written if value is True else f'{written}="{html.escape(str(value))}"')
-    opening = f"<{' '.join(words)}>"
+        key = name.rstrip("_").replace("_", "-")
+        parts.append(key if value is True else f'{key}="{html.escape(str(value))}"')
+    opening = f"<{' '.join(parts)}>"
     return Markup(opening if tag in VOID else f"{opening}{join(*content)}</{tag}>")
 
 
@@ -57,27 +57,32 @@ def table(
     def cells(row: Sequence[Content], header: bool) -> Markup:
         return join(
             element(
-                "th" if header or place == 0 else "td",
+                "th" if header or column == 0 else "td",
                 each,
-                scope="col" if header else "row" if place == 0 else None,
-                data_head=None if header or place == 0 else head[place],
-                class_="number" if place in right else None,
+                scope="col" if header else "row" if column == 0 else None,
+                data_head=None if header or column == 0 else head[column],
+                class_="number" if column in right else None,
             )
-            for place, each in enumerate(row)
+            for column, each in enumerate(row)
         )
 
     heading = element("thead", element("tr", cells(head, True))) if any(head) else None
     body = [element("tr", cells(row, False)) for row in rows]
-    whole = element(
-        "table",
-        heading,
-        element("tbody", body),
-        class_=class_ or None,
-    )
+    whole = element("table", heading, element("tbody", body), class_=class_ or None)
     return element("div", whole, class_="scroll", tabindex=0, role="region", aria_label=", ".join(head[:2]))
 
 
-def interval_span(ends: Sequence[float | None] | None, digits: int = 3) -> Markup | None:
-    """An interval beside its number; nothing where an end is not known."""
+def with_interval(value: str, ends: Sequence[float | None] | None, digits: int = 3) -> Markup:
+    """A number with its interval; without where an end is not known."""
     text = interval(ends, digits=digits, missing="")
-    return element("span", text, class_="range") if text else None
+    return join(value, element("span", text, class_="range") if text else None)
+
+
+def lines(texts: Iterable[str]) -> Markup:
+    """A line each."""
+    return join(*([element("br") if i else None, text] for i, text in enumerate(texts)))
+
+
+def small(text: str) -> Markup | None:
+    """A line of small print below."""
+    return element("small", element("br"), text) if text else None

@@ -1,6 +1,6 @@
 "use strict";
 // Pointing at a trial shows its settings and marks it wherever it is drawn; a picture can be enlarged and zoomed. A
-// range pulled on an axis of parallel coordinates leaves the lines through it.
+// range dragged on an axis of parallel coordinates leaves the lines through it.
 (() => {
   const trials = JSON.parse(document.getElementById("trials").textContent);
   const tip = document.createElement("div");
@@ -8,7 +8,7 @@
   tip.hidden = true;
   document.body.append(tip);
 
-  // A finger is wide and a point is small: look around the place that was pointed at, the nearest first.
+  // A finger is wide and a point is small: search around the pointer, the nearest first.
   const around = [[0, 0]];
   for (const radius of [4, 8, 13]) {
     for (let turn = 0; turn < 8; turn += 1) {
@@ -62,7 +62,7 @@
   document.addEventListener("pointerdown", point);
   document.addEventListener("scroll", () => mark(null), { passive: true });
 
-  // A range on an axis: pulled along it, gone at a press. A line stays where it passes through the range of every axis.
+  // A range on an axis: dragged along it, removed by a press. A line stays where it passes through the range of every axis.
   const toPicture = (svg, clientX, clientY) =>
     new DOMPoint(clientX, clientY).matrixTransform(svg.getScreenCTM().inverse());
   const heightAt = (line, x) => {
@@ -74,7 +74,7 @@
     return null;
   };
   const choose = (svg) => {
-    const ranges = [...svg.querySelectorAll(".chosen")].map((each) => {
+    const ranges = [...svg.querySelectorAll(".range-mark")].map((each) => {
       const box = each.getBBox();
       return { x: box.x + box.width / 2, low: box.y - 1, high: box.y + box.height + 1 };
     });
@@ -86,45 +86,45 @@
       line.parentElement.classList.toggle("off", !ranges.every(passes));
     });
   };
-  let pulled = null;
+  let drag = null;
   document.addEventListener("pointerdown", (event) => {
     const axis = event.target instanceof Element && event.target.closest("[data-axis]");
     if (!axis) return;
     event.stopPropagation();
     const svg = axis.closest("svg");
-    axis.querySelector(".chosen")?.remove();
-    pulled = { svg, axis, from: toPicture(svg, event.clientX, event.clientY).y, range: null };
+    axis.querySelector(".range-mark")?.remove();
+    drag = { svg, axis, from: toPicture(svg, event.clientX, event.clientY).y, range: null };
     choose(svg);
   }, { capture: true });
   document.addEventListener("pointermove", (event) => {
-    if (!pulled) return;
-    const { svg, axis, from } = pulled;
+    if (!drag) return;
+    const { svg, axis, from } = drag;
     const whole = axis.getBBox();
     const to = toPicture(svg, event.clientX, event.clientY).y;
     const [top, bottom] = [Math.min(from, to), Math.max(from, to)]
       .map((y) => Math.min(Math.max(y, whole.y), whole.y + whole.height));
-    if (!pulled.range && bottom - top < 3) return;
-    if (!pulled.range) {
-      pulled.range = document.createElementNS("http://www.w3.org/2000/svg", "rect");
-      pulled.range.setAttribute("class", "chosen");
-      axis.append(pulled.range);
+    if (!drag.range && bottom - top < 3) return;
+    if (!drag.range) {
+      drag.range = document.createElementNS("http://www.w3.org/2000/svg", "rect");
+      drag.range.setAttribute("class", "range-mark");
+      axis.append(drag.range);
     }
     const sizes = { x: whole.x + whole.width / 4, width: whole.width / 2, y: top, height: bottom - top };
-    for (const [key, value] of Object.entries(sizes)) pulled.range.setAttribute(key, value);
+    for (const [key, value] of Object.entries(sizes)) drag.range.setAttribute(key, value);
     choose(svg);
   });
-  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { pulled = null; });
+  for (const end of ["pointerup", "pointercancel"]) document.addEventListener(end, () => { drag = null; });
 
   // Enlarging: wheel or pinch zooms about the pointer, dragging moves, a double click goes back.
   const dialog = document.createElement("dialog");
-  const hold = document.createElement("div");
-  hold.className = "hold";
+  const stage = document.createElement("div");
+  stage.className = "stage";
   const bar = document.createElement("div");
   bar.className = "bar";
   const hint = document.createElement("span");
   hint.textContent = "wheel or pinch to zoom, drag to move";
   bar.append(hint);
-  dialog.append(bar, hold);
+  dialog.append(bar, stage);
   document.body.append(dialog);
   let svg = null;
   let whole = null;
@@ -145,22 +145,22 @@
     bar.append(made);
   };
   const centre = () => {
-    const area = hold.getBoundingClientRect();
+    const area = stage.getBoundingClientRect();
     return [area.left + area.width / 2, area.top + area.height / 2];
   };
   button("+", "zoom in", () => zoom(0.7, ...centre()));
   button("−", "zoom out", () => zoom(1.4, ...centre()));
   button("whole", "show the whole picture", () => show(...whole));
   button("close", "close", () => dialog.close());
-  dialog.addEventListener("close", () => { mark(null); hold.replaceChildren(); });
+  dialog.addEventListener("close", () => { mark(null); stage.replaceChildren(); });
 
   const fingers = new Map();
-  hold.addEventListener("wheel", (event) => {
+  stage.addEventListener("wheel", (event) => {
     event.preventDefault();
     zoom(Math.exp(event.deltaY / 500), event.clientX, event.clientY);
   }, { passive: false });
-  hold.addEventListener("pointerdown", (event) => fingers.set(event.pointerId, event));
-  hold.addEventListener("pointermove", (event) => {
+  stage.addEventListener("pointerdown", (event) => fingers.set(event.pointerId, event));
+  stage.addEventListener("pointermove", (event) => {
     const before = fingers.get(event.pointerId);
     if (!before) return;
     if (fingers.size === 1) {
@@ -176,9 +176,9 @@
     fingers.set(event.pointerId, event);
   });
   for (const end of ["pointerup", "pointercancel", "pointerleave"]) {
-    hold.addEventListener(end, (event) => fingers.delete(event.pointerId));
+    stage.addEventListener(end, (event) => fingers.delete(event.pointerId));
   }
-  hold.addEventListener("dblclick", () => show(...whole));
+  stage.addEventListener("dblclick", () => show(...whole));
 
   document.querySelectorAll("figure.plot").forEach((figure) => {
     const open = document.createElement("button");
@@ -188,7 +188,7 @@
     open.addEventListener("click", () => {
       svg = figure.querySelector("svg").cloneNode(true);
       whole = svg.getAttribute("viewBox").split(" ").map(Number);
-      hold.replaceChildren(svg);
+      stage.replaceChildren(svg);
       dialog.showModal();
     });
     figure.prepend(open);

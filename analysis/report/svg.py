@@ -1,25 +1,27 @@
-"""A matplotlib figure as a piece of a page: SVG whose points know their trials, in the colours of the page.
+"""Matplotlib figures as parts of a page: SVG whose points carry their trials, in the colours of the page.
 
-Artists named by `analysis.figures.style.marks` become elements with `data-trial`, and one named `axis-K` becomes
-`data-axis`; the page's script answers to both. Ink, grid and the arms' colours become the page's own variables, so
-that a figure follows it into the dark and onto paper.
+Artists whose gid is from `analysis.figures.style.trial_id` become elements with `data-trial`, and one with `axis-K`
+becomes `data-axis`; the page's script reads both. Text, grid and the arms' colours become CSS variables of the page, so
+that figures follow its light, dark and print styles.
 """
 
 import io
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import AbstractContextManager
 from xml.etree import ElementTree
 
 import matplotlib as mpl
 from matplotlib.figure import Figure
 
 from analysis.figures import style
-from analysis.report.markup import Markup, element, join
+from analysis.report.markup import Content, Markup, element
 from analysis.report.page import note
+from harness.common.formatting import sentence
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
-INK, GRID = "#010203", "#020304"  # no figure has these: they stand for the page's
+INK, GRID = "#010203", "#020304"  # no figure has these: they are replaced by the page's
 COLOURS = {
     INK: "--ink",
     GRID: "--grid",
@@ -32,7 +34,7 @@ COLOURS = {
     style.GREEN.lower(): "--green",
     style.PURPLE.lower(): "--purple",
 }
-LOOK = {
+RC = {
     **style.RC,
     "font.size": 9.5,
     "legend.fontsize": 8.5,
@@ -51,26 +53,30 @@ LOOK = {
 }
 
 
-def figures(draw: Callable[[], list[Figure]], name: str, caption: str, otherwise: str = "") -> Markup | None:
-    """The figures side by side with one caption; `otherwise` where there are none."""
-    drawn = pictures(draw, name, caption)
-    if not drawn:
-        return note(otherwise) if otherwise else None
-    plots = [element("figure", each, class_="plot") for each in drawn]
-    return join(element("div", plots, class_="figures"), note(caption))
+def page_style() -> AbstractContextManager[None]:
+    """Figures of a report are drawn, and saved, inside this context."""
+    return mpl.rc_context(RC)
 
 
-def some(figure: Figure | None) -> list[Figure]:
-    return [] if figure is None else [figure]
+def figures(name: str, drawn: Iterable[Figure | str], caption: str) -> Content:
+    """Figures side by side with one caption, which is also read out; sentences in place of figures become notes.
+
+    Args:
+        name: sets the ids of these figures apart from others'.
+    """
+    parts = list(drawn)
+    svgs = [_inline(part, f"{name}{k}", caption) for k, part in enumerate(parts) if isinstance(part, Figure)]
+    notes = [note(sentence(part)) for part in parts if isinstance(part, str)]
+    if not svgs:
+        return notes
+    return [
+        element("div", [element("figure", svg, class_="plot") for svg in svgs], class_="figures"),
+        note(caption),
+        notes,
+    ]
 
 
-def pictures(draw: Callable[[], list[Figure]], name: str, describe: str) -> list[Markup]:
-    """What `draw` draws, each as an inline SVG; `name` sets its ids apart from others', `describe` is read out."""
-    with mpl.rc_context(LOOK):
-        return [_inline(figure, f"{name}{place}", describe) for place, figure in enumerate(draw())]
-
-
-def _inline(figure: Figure, name: str, describe: str) -> Markup:
+def _inline(figure: Figure, name: str, description: str) -> Markup:
     buffer = io.BytesIO()
     figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     ElementTree.register_namespace("", SVG)
@@ -80,18 +86,18 @@ def _inline(figure: Figure, name: str, describe: str) -> Markup:
         for sheet in definitions.findall(f"{{{SVG}}}style"):  # its `*` would hold for the whole page
             definitions.remove(sheet)
     for group in root.iter(f"{{{SVG}}}g"):
-        _tell_trials(group)
-    _set_apart(root, name)
+        _mark_trials(group)
+    _prefix_ids(root, name)
     for size in ("width", "height"):
         root.attrib.pop(size, None)
-    root.attrib |= {"role": "img", "aria-label": describe}
+    root.attrib |= {"role": "img", "aria-label": description}
     text = ElementTree.tostring(root, encoding="unicode")
     text = re.sub(r"font-family: [^;\"]*; ?", "", text)  # the page's
     return Markup(re.sub("|".join(COLOURS), lambda found: f"var({COLOURS[found.group()]})", text))
 
 
-def _tell_trials(group: ElementTree.Element) -> None:
-    """Gives the points of a group named `trials-3-7` their trials, in order; a line is its trial's as a whole."""
+def _mark_trials(group: ElementTree.Element) -> None:
+    """Gives the points of a group `trials-3-7` their trials, in order; a line belongs to its trial as a whole."""
     kind, *trials = group.get("id", "").split("-")
     if kind == "axis":
         group.set("data-axis", trials[0])
@@ -113,7 +119,7 @@ def _points(node: ElementTree.Element) -> Iterator[ElementTree.Element]:
             yield from _points(child)
 
 
-def _set_apart(root: ElementTree.Element, name: str) -> None:
+def _prefix_ids(root: ElementTree.Element, name: str) -> None:
     """Puts `name` before every id that something refers to, and drops the others."""
     text = ElementTree.tostring(root, encoding="unicode")
     used = set(re.findall(r"(?:href=\"#|url\(#)([^\")]+)", text))

@@ -1,4 +1,4 @@
-"""Studies to analyse: recorded, sent to a real SQLite store, and read back."""
+"""Sweeps to analyse: recorded in a folder, or also sent to a real SQLite store."""
 
 import pytest
 
@@ -12,15 +12,15 @@ __all__ = ["empty_database", "runs", "store"]
 
 
 @pytest.fixture
-def study(runs, store) -> SweepFrame:  # type: ignore[no-untyped-def]
+def tracked(runs, store) -> SweepFrame:  # type: ignore[no-untyped-def]
+    """Read back from MLflow."""
     sent(store, runs, searched())
-    style.apply()
     return load({"TRACKING_URI": store, "STUDY": "label_lr"})
 
 
 @pytest.fixture(scope="session")
-def as_recorded(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
-    """The same study from its own folder, without a store: quicker, for figures that do not care."""
+def sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
+    """The same sweep, read from its own folder."""
     style.apply()
     folder = tmp_path_factory.mktemp("recorded") / "label_lr"
     recorded(folder, searched())

@@ -83,8 +83,8 @@ def test_a_notebook_runs_on_a_sweep_and_shows_its_tables_and_figures(
     assert capsys.readouterr().out == f"{out}\n"
     kinds = [kind for output in outputs(out) for kind in output.get("data", {}) if kind != "text/plain"]
     assert kinds == expected
-    said = printed(out)
-    assert all(word in said for word in words), said
+    text = printed(out)
+    assert all(word in text for word in words), text
 
 
 @pytest.mark.slow
@@ -93,12 +93,12 @@ def test_a_notebook_says_in_words_what_a_sweep_lacks(name: str, runs: Path, stor
     sent(store, runs, iter([]))
     out = tmp_path / "out" / name
     assert execute.main([str(FOLDER / name), "--out", str(out), "--tracking-uri", store]) == 0
-    said = printed(out)
-    assert all(word in said for word in LACKING[name]), said
+    text = printed(out)
+    assert all(word in text for word in LACKING[name]), text
 
 
 def test_bad_input_is_told_and_nothing_is_written(
-    study: SweepFrame, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    tracked: SweepFrame, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notebook, out = str(FOLDER / "label_lr.ipynb"), tmp_path / "out.ipynb"
     for words, expected in [

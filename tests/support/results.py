@@ -62,6 +62,7 @@ def arm_confirmation(arm: str, one: ConfigurationResults) -> ArmConfirmation:
     """Of an arm with one configuration; learned labels are no baseline."""
     name = f"{arm}-{one.trial}"
     role = "arm" if arm.startswith(("learned", "from_")) else "baseline"
+    one = one.model_copy(update={"arm": arm, "role": role})
     return ArmConfirmation.model_validate({"role": role, "best_name": name, "configurations": {name: one}})
 
 

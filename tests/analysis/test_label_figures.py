@@ -1,4 +1,4 @@
-"""What the learned labels of a trial tell: when mistakes were put right, how well they are found, what moved most."""
+"""Figures of learned labels: when wrong ones were corrected, how well they are detected, which moved most."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,7 +9,8 @@ import pytest
 from scipy.stats import binomtest
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
-from analysis.figures.labels import fates, gallery, mistakes
+from analysis.figures import style
+from analysis.figures.labels import image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import LabelHistory, Labels
 from analysis.frames.sweep_frame import SweepFrame, load, read
@@ -19,7 +20,7 @@ from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files
 
 
 @pytest.fixture(scope="module")
-def swept(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
+def labelled_sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """A sweep whose learned trials left their labels, from its own folder."""
     folder = tmp_path_factory.mktemp("labelled") / "label_lr"
     recorded(folder, labelled(searched(), folder))
@@ -27,14 +28,14 @@ def swept(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
 
 
 @pytest.fixture(scope="module")
-def labels(swept: SweepFrame) -> Labels:
-    found = label_snapshots.best(swept)
+def labels(labelled_sweep: SweepFrame) -> Labels:
+    found = label_snapshots.best(labelled_sweep)
     assert isinstance(found, Labels)
     return found
 
 
-def test_the_labels_are_those_of_the_best_learned_trial(swept: SweepFrame, labels: Labels) -> None:
-    assert labels.name == swept.best("learned").iloc[0]["name"] == "learned-6"
+def test_the_labels_are_those_of_the_best_learned_trial(labelled_sweep: SweepFrame, labels: Labels) -> None:
+    assert labels.name == labelled_sweep.best("learned").iloc[0]["name"] == "learned-6"
     assert labels.labels.shape == (IMAGES, 4)
     assert labels.wrong.sum() == WRONG
     assert labels.followed() is not None
@@ -54,7 +55,7 @@ def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path
 
 
 def test_the_course_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
-    found = fates.course(labels)
+    found = label_outcomes.over_epochs(labels)
     assert found is not None
     assert list(found["epoch"]) == list(EPOCHS)
     assert list(found["put_right"] * WRONG) == pytest.approx([0, 15, 30, 45, 60])
@@ -64,7 +65,7 @@ def test_the_course_counts_what_became_of_the_wrong_labels(labels: Labels) -> No
 
 
 def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None:
-    when = fates.for_good(labels)
+    when = label_outcomes.correction_epochs(labels)
     assert when is not None
     for image in range(60):
         assert when[image] == EPOCHS[1 + image % 4]
@@ -73,7 +74,7 @@ def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None
     back = labels.course["largest"].copy()
     back[3, 0] = labels.given[0]  # right at the first snapshot, given again at the third, right at the end
     once = replace(labels, course=LabelHistory({**labels.course.arrays, "largest": back}))
-    again = fates.for_good(once)
+    again = label_outcomes.correction_epochs(once)
     assert again is not None
     assert again[0] == EPOCHS[4]
 
@@ -87,20 +88,20 @@ def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -
     half = replace(
         labels, course=LabelHistory({**labels.course.arrays, **part, "rows": rows, "shown": shown, "pixels": pixels})
     )
-    found = fates.course(half)
+    found = label_outcomes.over_epochs(half)
     assert found is not None
     assert found["put_right"].iloc[-1] * (WRONG / 2) == pytest.approx(30)
-    when = fates.for_good(half)
+    when = label_outcomes.correction_epochs(half)
     assert when is not None
     assert list(when[:30]) == [EPOCHS[1 + image % 4] for image in range(0, 60, 2)]
     followed = half.followed()
     assert followed is not None
-    moved, _ = gallery.ranked(followed)
+    moved, _ = image_gallery.by_movement(followed)
     assert list(moved) == pytest.approx(list(labels.course["moved"][-1][shown].astype(float)))
 
 
 def test_classes_have_their_share_with_its_interval(labels: Labels) -> None:
-    rows = fates.by_class(labels)
+    rows = label_outcomes.by_class(labels)
     assert rows["wrong"].sum() == WRONG
     assert (rows["wrong"] * rows["put_right"]).sum() == pytest.approx(60)
     assert rows["put_right"].is_monotonic_decreasing
@@ -110,8 +111,8 @@ def test_classes_have_their_share_with_its_interval(labels: Labels) -> None:
 
 
 def test_words_give_the_number_and_the_quartiles_of_the_epochs(labels: Labels) -> None:
-    assert "60 of 80 wrong labels put right (75 % [65, 83]" in fates.words(labels)
-    assert "half of them for good by epoch 6 (a quarter by 3, three by 9)" in fates.words(labels)
+    assert "60 of 80 wrong labels put right (75 % [65, 83]" in label_outcomes.description(labels)
+    assert "half of them for good by epoch 6 (a quarter by 3, three by 9)" in label_outcomes.description(labels)
 
 
 # Finding mistakes
@@ -120,31 +121,31 @@ def test_words_give_the_number_and_the_quartiles_of_the_epochs(labels: Labels) -
 def test_precision_and_recall_are_those_of_scikit_learn(labels: Labels) -> None:
     precision, recall, thresholds = precision_recall_curve(labels.wrong, labels.suspicion)
     chosen = thresholds[:-1]
-    ours = mistakes.at(labels, (chosen + thresholds[1:]) / 2)  # ours flags above, theirs at and above
+    ours = noise_detection.at_thresholds(labels, (chosen + thresholds[1:]) / 2)  # ours flags above, theirs at and above
     np.testing.assert_allclose(ours["precision"], precision[1:-1], atol=1e-12)
     np.testing.assert_allclose(ours["recall"], recall[1:-1], atol=1e-12)
     expected = average_precision_score(labels.wrong, labels.suspicion)
-    assert mistakes.average_precision(labels) == pytest.approx(expected, abs=1e-12)
+    assert noise_detection.average_precision(labels) == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_are_those_of_their_counts(labels: Labels) -> None:
-    row = mistakes.at(labels, [0.5]).iloc[0]
+    row = noise_detection.at_thresholds(labels, [0.5]).iloc[0]
     # 70 of the wrong ones and 5 of the right ones have lost more than half
     assert row["flagged"] == 75
     assert (row["precision"], row["recall"]) == (70 / 75, 70 / 80)
     for name, whole in (("precision", 75), ("recall", 80)):
         expected = binomtest(70, whole).proportion_ci(0.95, "wilson")
         assert (row[f"{name}_low"], row[f"{name}_high"]) == pytest.approx((expected.low, expected.high), abs=1e-6)
-    assert "precision 0.933 [0.853, 0.971], recall 0.875 [0.785, 0.931]" in mistakes.words(labels)
+    assert "precision 0.933 [0.853, 0.971], recall 0.875 [0.785, 0.931]" in noise_detection.description(labels)
 
 
 def test_nothing_flagged_has_no_precision(labels: Labels) -> None:
     still = replace(labels, labels=np.eye(4)[labels.given])
-    row = mistakes.at(still, [0.5]).iloc[0]
+    row = noise_detection.at_thresholds(still, [0.5]).iloc[0]
     assert row["flagged"] == 0
     assert np.isnan(row["precision"])
-    assert "precision of nothing, recall 0.000" in mistakes.words(still)
-    mistakes.figure(still)
+    assert "precision –, recall 0.000" in noise_detection.description(still)
+    style.figure(noise_detection.plots(still))
 
 
 def test_labels_whose_truth_is_not_known_are_left_out(labels: Labels) -> None:
@@ -152,9 +153,9 @@ def test_labels_whose_truth_is_not_known_are_left_out(labels: Labels) -> None:
     truth[::2] = -1
     half = replace(labels, truth=truth)
     assert half.wrong.sum() == WRONG // 2
-    row = mistakes.at(half, [0.5]).iloc[0]
+    row = noise_detection.at_thresholds(half, [0.5]).iloc[0]
     assert row["flagged"] == int((labels.suspicion[1::2] > 0.5).sum())
-    assert mistakes.words(replace(labels, truth=np.full(IMAGES, -1))) == mistakes.NOTHING
+    assert noise_detection.description(replace(labels, truth=np.full(IMAGES, -1))) == noise_detection.NO_WRONG_LABELS
 
 
 def fresh_records(home: Path, seeds: int) -> Iterator[Event]:
@@ -176,8 +177,8 @@ def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Pa
     labels = label_snapshots.best(study)
     others = label_snapshots.fresh(study, labels)
     assert [each.name for each in others] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
-    assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in mistakes.words(labels, others)
-    left = mistakes.figure(labels, others).axes[0]
+    assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in noise_detection.description(labels, others)
+    left = style.figure(noise_detection.plots(labels, others)).axes[0]
     assert sum(line.get_linewidth() == 0.6 for line in left.lines) >= 6
     assert "3 fresh seeds" in label_snapshots.headline(labels, others)
 
@@ -186,9 +187,9 @@ def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Pa
 
 
 def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(labels: Labels) -> None:
-    drawn = gallery.figure(labels)
+    drawn = image_gallery.figure(labels)
     shown = [axes for axes in drawn.axes if axes.images]
-    assert len(shown) == gallery.MOST
+    assert len(shown) == 24
     titles = [axes.get_title(loc="left") for axes in shown]
     moved = [float(title.split()[-1]) for title in titles]
     assert moved == sorted(moved, reverse=True)
@@ -203,7 +204,7 @@ def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(lab
 @pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (3, 8, 6), (8, 6, 3), (8, 6, 1)])
 def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -> None:
     image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
-    drawn = gallery.pixels(image)
+    drawn = image_gallery.as_drawn(image)
     assert drawn.shape in ((8, 6), (8, 6, 3))
     if shape == (3, 8, 6):
         np.testing.assert_array_equal(drawn[2, 4], image[:, 2, 4])
@@ -218,22 +219,25 @@ def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> 
     labels = label_snapshots.best(read(SpooledSweep.read(folder)))
     assert isinstance(labels, Labels)
     assert labels.course is None
-    assert fates.UNKNOWN in fates.figure(labels).axes[0].texts[0].get_text()
-    assert fates.words(labels).startswith("learned-6: 60 of 80 wrong labels put right")
-    assert len(fates.panels(labels)) == 1
-    assert gallery.UNKNOWN in gallery.figure(labels).axes[0].texts[0].get_text()
-    assert gallery.panel(labels) is None
+    assert [isinstance(plot, str) for plot in label_outcomes.plots(labels)] == [True, False]
+    assert label_outcomes.description(labels).startswith("learned-6: 60 of 80 wrong labels put right")
+    assert image_gallery.panel(labels) == image_gallery.NO_IMAGES
 
 
-def test_without_labels_every_part_says_so(as_recorded: SweepFrame) -> None:
-    labels = label_snapshots.best(as_recorded)
+def test_without_labels_every_part_says_so(sweep: SweepFrame) -> None:
+    labels = label_snapshots.best(sweep)
     said = "learned-6 left no labels.npz that can be read"
     assert labels == said
-    assert label_snapshots.fresh(as_recorded, labels) == []
-    for drawn in (fates.figure(labels), mistakes.figure(labels), gallery.figure(labels)):
-        assert drawn.axes[0].texts[0].get_text() == said
-    assert fates.words(labels) == mistakes.words(labels) == label_snapshots.headline(labels, []) == said
-    assert mistakes.table(labels).empty
+    assert label_snapshots.fresh(sweep, labels) == []
+    assert label_outcomes.plots(labels) == noise_detection.plots(labels) == [said]
+    assert image_gallery.figure(labels).axes[0].texts[0].get_text() == said
+    assert (
+        label_outcomes.description(labels)
+        == noise_detection.description(labels)
+        == label_snapshots.headline(labels, [])
+        == said
+    )
+    assert noise_detection.table(labels).empty
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
@@ -248,7 +252,7 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
 
 
 def test_axes_are_named_with_their_units(labels: Labels) -> None:
-    for drawn in [fates.figure(labels), mistakes.figure(labels), *fates.panels(labels), *mistakes.panels(labels)]:
-        for axes in drawn.axes:
+    for plots in (label_outcomes.plots(labels), noise_detection.plots(labels)):
+        for axes in style.figure(plots).axes:
             assert axes.get_xlabel() == "epoch" or axes.get_xlabel().endswith(("(%)", "the given class"))
             assert axes.get_ylabel().endswith(("(%)", "(wrong labels)"))
