@@ -30,9 +30,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.metalabel import InstanceLabels, meta_step, soft_cross_entropy
+from harness.metalabel import EstimatorName, InstanceLabels, meta_step, soft_cross_entropy
+from harness.training.models import build_model
 
 LR = 0.1
+CIFAR = (3, 32, 32)  # shape of an image
 
 
 @dataclass(frozen=True)
@@ -69,54 +71,18 @@ class Workload:
         )
 
 
-class BasicBlock(nn.Module):
-    """Two 3×3 convolutions beside a shortcut (He et al. 2016)."""
-
-    def __init__(self, before: int, after: int, stride: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(before, after, 3, stride, 1, bias=False),
-            nn.BatchNorm2d(after),
-            nn.ReLU(),
-            nn.Conv2d(after, after, 3, 1, 1, bias=False),
-            nn.BatchNorm2d(after),
-        )
-        self.shortcut: nn.Module = nn.Identity()
-        if stride != 1 or before != after:
-            self.shortcut = nn.Sequential(nn.Conv2d(before, after, 1, stride, bias=False), nn.BatchNorm2d(after))
-        self.relu = nn.ReLU()
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.body(x) + self.shortcut(x))
-
-
-def resnet18() -> nn.Module:
-    """ResNet18 in its CIFAR form: a 3×3 stem and no pooling before the blocks; 11.2 million weights, 100 classes."""
-    layers: list[nn.Module] = [nn.Conv2d(3, 64, 3, 1, 1, bias=False), nn.BatchNorm2d(64), nn.ReLU()]
-    before = 64
-    for after, stride in ((64, 1), (64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), (512, 1)):
-        layers.append(BasicBlock(before, after, stride))
-        before = after
-    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(512, 100))
-
-
-def small_cnn() -> nn.Module:
-    """Three 3×3 convolution blocks of 32, 64 and 128 channels with BatchNorm, on 32×32 colour images."""
-    layers: list[nn.Module] = []
-    for before, after in ((3, 32), (32, 64), (64, 128)):
-        layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
-        layers += [nn.MaxPool2d(2) if after < 128 else nn.AdaptiveAvgPool2d(1)]
-    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(128, 10))
-
-
 def mlp() -> nn.Module:
     """64 → 128 → 10, as on the digits of scikit-learn."""
     return nn.Sequential(nn.Linear(64, 128), nn.ReLU(), nn.Linear(128, 10))
 
 
 WORKLOADS = {
-    "resnet18": Workload(resnet18, (3, 32, 32), 100, batch=32, meta_batch=32, calls=1),
-    "cnn": Workload(small_cnn, (3, 32, 32), 10, batch=128, meta_batch=128, calls=2),
+    "resnet18": Workload(
+        lambda: build_model("resnet18", torch.Size(CIFAR), 100, 64), CIFAR, 100, batch=32, meta_batch=32, calls=1
+    ),
+    "cnn": Workload(
+        lambda: build_model("cnn", torch.Size(CIFAR), 10, 32), CIFAR, 10, batch=128, meta_batch=128, calls=2
+    ),
     "mlp": Workload(mlp, (64,), 10, batch=64, meta_batch=150, calls=200),
 }
 
@@ -156,38 +122,25 @@ class Plain(TimedStep):
         return None
 
 
-class Forward(TimedStep):
-    """`harness.metalabel.meta_step`, forward mode."""
+class MetaStep(TimedStep):
+    """`harness.metalabel.meta_step`."""
 
-    label_gradient = "forward"
+    label_gradient: EstimatorName = "forward"
 
     def gradients(self, batch: Batch) -> Tensor | None:
-        return meta_step(
-            self.model,
-            self.optimizer,
-            batch.inputs,
-            batch.labels,
-            batch.meta_inputs,
-            batch.meta_targets,
-            label_gradient=self.label_gradient,  # type: ignore[arg-type]
-        ).gradient
+        batches = batch.inputs, batch.labels, batch.meta_inputs, batch.meta_targets
+        return meta_step(self.model, self.optimizer, *batches, label_gradient=self.label_gradient).gradient
 
 
-class ForwardRecompute(Forward):
-    """`harness.metalabel.meta_step`, forward mode over a graph recorded again."""
-
+class ForwardRecompute(MetaStep):
     label_gradient = "forward_recompute"
 
 
-class DoubleBackward(Forward):
-    """`harness.metalabel.meta_step`, double backward."""
-
+class DoubleBackward(MetaStep):
     label_gradient = "double_backward"
 
 
-class FiniteDifference(Forward):
-    """`harness.metalabel.meta_step`, central differences."""
-
+class FiniteDifference(MetaStep):
     label_gradient = "finite_difference"
 
 
@@ -215,10 +168,10 @@ class PlainCompiled(Plain):
         self.model.compile(dynamic=True)
 
 
-class ForwardCompiled(PlainCompiled, Forward):
+class ForwardCompiled(PlainCompiled, MetaStep):
     """`harness.metalabel.meta_step` of a compiled model: the meta pass is compiled, the training pass is not."""
 
-    gradients = Forward.gradients
+    gradients = MetaStep.gradients
 
 
 class Higher(TimedStep):
@@ -265,7 +218,7 @@ class TorchOpt(TimedStep):
 
 STEPS: dict[str, type[TimedStep]] = {
     "plain": Plain,
-    "forward": Forward,
+    "forward": MetaStep,
     "forward recompute": ForwardRecompute,
     "double backward": DoubleBackward,
     "finite difference": FiniteDifference,

@@ -35,6 +35,7 @@ Array = NDArray[np.float64]
 PERMUTATIONS = 9_999  # of random ones, if there are more in all; the least p-value is then 1e-4
 MIN_INTERVAL_CLASSES = 4  # of three, two are left, whose one pair has no order
 MAX_RHO = 1 - 1e-9  # artanh is finite
+ALPHA = 0.05  # of the interval
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ class MantelResult:
 
 
 def mantel_test(
-    a: Array, b: Array, seed: int, *, symmetric: bool = False, permutations: int = PERMUTATIONS, alpha: float = 0.05
+    a: Array, b: Array, seed: int, *, symmetric: bool = False, permutations: int = PERMUTATIONS
 ) -> MantelResult:
     """Test the agreement of tables `a` and `b` `[C, C]`, whose diagonals are ignored.
 
@@ -82,10 +83,10 @@ def mantel_test(
     # The tolerance is for sums in another order.
     reached = [float(ranks @ other_ranks[order[rows], order[columns]]) >= rho - 1e-12 for order in orders]
     p_value = sum(reached) / len(reached) if exact else (1 + sum(reached)) / (1 + len(reached))
-    return MantelResult(rho, p_value, *_interval(a, b, rho, symmetric, alpha), classes, len(rows))
+    return MantelResult(rho, p_value, *_interval(a, b, rho, symmetric), classes, len(rows))
 
 
-def _interval(a: Array, b: Array, rho: float, symmetric: bool, alpha: float) -> tuple[float, float]:
+def _interval(a: Array, b: Array, rho: float, symmetric: bool) -> tuple[float, float]:
     classes = len(a)
     if classes < MIN_INTERVAL_CLASSES:
         return -1.0, 1.0
@@ -98,7 +99,7 @@ def _interval(a: Array, b: Array, rho: float, symmetric: bool, alpha: float) -> 
     if np.isnan(z).any():  # without one class, a table is constant
         return -1.0, 1.0
     spread = math.sqrt((classes - 1) / classes * float(((np.array(z) - np.mean(z)) ** 2).sum()))
-    half = -float(stdtrit(classes - 1, alpha / 2)) * spread
+    half = -float(stdtrit(classes - 1, ALPHA / 2)) * spread
     return math.tanh(_fisher_z(rho) - half), math.tanh(_fisher_z(rho) + half)
 
 

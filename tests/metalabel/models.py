@@ -97,19 +97,6 @@ def recurrent(kind: type[nn.RNNBase]) -> nn.Module:
     return Custom(lambda m, x: m.out(m.body(x)[0][:, -1]), body=kind(3, 4, batch_first=True), out=nn.Linear(4, 3))
 
 
-def recurrent_cells() -> nn.Module:
-    """Two kinds of cells in a loop written out."""
-
-    def forward(m: Any, x: Tensor) -> Tensor:
-        h = c = x.new_zeros(len(x), 4)
-        for t in range(x.shape[1]):
-            h, c = m.lstm(x[:, t], (h, c))
-            h = m.gru(x[:, t], h)
-        return m.out(h)
-
-    return Custom(forward, lstm=nn.LSTMCell(3, 4), gru=nn.GRUCell(3, 4), out=nn.Linear(4, 3))
-
-
 def tied_embedding() -> nn.Module:
     def forward(m: Any, x: Tensor) -> Tensor:
         words = m.words((3 * x.abs()).long() % 3)
@@ -210,7 +197,6 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "deconvolution and pooling": (deconvolution, (3, 7, 7)),
     "GRU": (lambda: recurrent(nn.GRU), (6, 3)),
     "LSTM": (lambda: recurrent(nn.LSTM), (6, 3)),
-    "cells": (recurrent_cells, (5, 3)),
     "a function of one's own": (lambda: custom_function(Cube), (4,)),
     "1-d convolution": (
         lambda: nn.Sequential(nn.Conv1d(3, 4, 3), nn.BatchNorm1d(4), nn.Flatten(), nn.LazyLinear(3)),

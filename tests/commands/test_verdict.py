@@ -64,7 +64,7 @@ def confirmation(
     return findings(space, results, spec, name="toy", n=max(len(by_seed) for _, by_seed in results))
 
 
-class World:
+class AccuracySimulation:
     """Random accuracies of arms' configurations and baselines, with effects of the seed, of both, and of the images.
 
     The effect of a configuration on a seed is the same on validation and test images. So the choice by validation
@@ -103,19 +103,19 @@ class World:
 @pytest.mark.parametrize(("configurations", "baselines"), [(1, 1), (3, 2)])
 def test_equal_methods_are_called_different_no_more_often_than_stated(configurations: int, baselines: int) -> None:
     """5 % of 1,000 draws has a standard error of 0.7 %, half of it 0.5 %; the bounds leave three."""
-    better, worse = World(1, 0.0, configurations, baselines).error_rates(1000, [10], FixedSample())
+    better, worse = AccuracySimulation(1, 0.0, configurations, baselines).error_rates(1000, [10], FixedSample())
     assert better <= 0.025 + 0.015
     assert better + worse <= 0.05 + 0.021
 
 
 @pytest.mark.slow
 def test_a_sequence_of_verdicts_keeps_the_error_rate() -> None:
-    assert sum(World(2).error_rates(400, range(3, 31), AnytimeValid())) <= 0.05
+    assert sum(AccuracySimulation(2).error_rates(400, range(3, 31), AnytimeValid())) <= 0.05
 
 
 def test_a_real_gain_is_shown_with_its_size() -> None:
-    world = World(4, gain=0.05)
-    found = world.confirmation(*world.draw(10), FixedSample())
+    simulation = AccuracySimulation(4, gain=0.05)
+    found = simulation.confirmation(*simulation.draw(10), FixedSample())
     assert found.outcome == "better"
     low, high = found.gain.ci95
     assert 0 < low < 0.05 < high
@@ -125,8 +125,8 @@ def test_a_real_gain_is_shown_with_its_size() -> None:
 
 
 def test_a_baseline_can_win() -> None:
-    world = World(5, gain=-0.05)
-    found = world.confirmation(*world.draw(10), FixedSample())
+    simulation = AccuracySimulation(5, gain=-0.05)
+    found = simulation.confirmation(*simulation.draw(10), FixedSample())
     assert found.outcome == "worse"
     assert found.verdict.startswith("the best baseline (theirs")
     assert found.gain.mean_difference < 0
