@@ -1,7 +1,7 @@
 """Search spaces: from a YAML file or from Python values to one frozen, validated `Space`.
 
     text ──yaml_file──▶ keys ──document──▶ types ──resolve──▶ arms ──▶ Space
-                          └───────── errors (explain) ──────────┘
+                          └────────────── errors ──────────────┘
 
 `Space(…)` takes the keys of a space file as Python values; `load` and `parse` read them from YAML. Each raises one
 `SpaceError` with all problems. The settings that a space fixes or searches are the fields of `RunConfig`. The package

@@ -1,12 +1,12 @@
 """Base classes of the types of a space, and unions whose members are told apart by `type`."""
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, get_args
+from typing import Annotated, Any, Literal, Self, get_args
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
 from harness.space.errors.problems import KeyPath, nearest, quote
-from harness.space.errors.validation import invalid, raise_all
+from harness.space.errors.validation import invalid, raise_all, validate_in_words
 
 Value = bool | int | float | str
 """A value of a setting."""
@@ -20,6 +20,11 @@ class FrozenModel(BaseModel):
     """Pydantic model that is frozen and strict, and refuses unknown keys and numbers that are not finite."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate_in_words(cls, value: Any, validator: ModelWrapValidatorHandler[Self]) -> Any:
+        return validate_in_words(cls.model_fields, validator, value)
 
 
 def _require_type(schema: dict[str, Any]) -> None:

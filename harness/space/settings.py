@@ -14,13 +14,13 @@ import copy
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
 from pydantic_core import PydanticUndefined
 from typing_extensions import TypedDict
 
 from harness.space.base import Value
 from harness.space.errors.problems import KeyPath, nearest, short
-from harness.space.errors.validation import Errors, describe, invalid, raise_all
+from harness.space.errors.validation import Errors, describe, invalid, raise_all, validate_in_words
 from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter
 from harness.training.config.run_config import RunConfig
 
@@ -102,7 +102,11 @@ else:
         made = TypedDict(title, {name: value_type(name) for name in FIELDS}, total=False)
         made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
         made.__doc__ = doc
-        return made
+
+        def validate(value, validator):
+            return validate_in_words(FIELDS, validator, value)
+
+        return Annotated[made, WrapValidator(validate)]
 
     Settings = _typed_dict("Settings", _field_type, "Settings of a run with one value each.")
     Parameters = _typed_dict("Parameters", _parameter_type, "Settings of a run with values to search.")

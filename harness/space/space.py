@@ -1,43 +1,26 @@
 """Space: the search space of a study, validated and resolved."""
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Annotated, Any, Required
+from collections.abc import Iterable, Iterator
+from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
-from typing_extensions import TypedDict, Unpack
+from pydantic_core import ErrorDetails
 
 from harness.space.arm import Arm
-from harness.space.base import FrozenModel, Value
+from harness.space.base import FrozenModel
 from harness.space.constraints import Constraint
-from harness.space.document import ArmEntry, Document, Name, Objective, Search
-from harness.space.errors.explain import explain
+from harness.space.document import Document, Name, Objective, Search
 from harness.space.errors.problems import KeyPath, Problem, SpaceError
-from harness.space.parameters import AnyParameter
+from harness.space.errors.validation import describe
 from harness.space.resolve import resolve
 
 MAX_INT = 2**63 - 1  # of an int64 tensor and of the study's journal
-
-Keys = Mapping[str, Any]
-
-
-class SpaceKeys(TypedDict, total=False):
-    """Keys of a space, described in docs/space.md."""
-
-    study: Required[str]
-    fixed: Mapping[str, Value]
-    parameters: Mapping[str, AnyParameter | Keys]
-    arms: Required[Mapping[str, ArmEntry | Keys]]
-    baselines: Mapping[str, ArmEntry | Keys]
-    objective: Objective | Keys
-    objectives: Iterable[Objective | Keys]
-    constraints: Iterable[Constraint | str]
-    search: Search | Keys
 
 
 class Space(FrozenModel):
     """A search space: arms with every setting, objectives, constraints, and how to search.
 
-    The constructor takes the keys of a space file as Python values, and makes the same checks:
+    The constructor takes the keys of a space file (docs/space.md) as Python values, and makes the same checks:
 
         Space(
             study="label_lr",
@@ -57,7 +40,7 @@ class Space(FrozenModel):
     constraints: Annotated[tuple[Constraint, ...], Field(strict=False)]
     search: Search
 
-    def __init__(self, /, **keys: Unpack[SpaceKeys]) -> None:
+    def __init__(self, /, **keys: Any) -> None:
         too_large = ("a number of 64 bits", "a larger one", "write a smaller number")
         problems = [Problem(path, *too_large) for path in _large_ints(keys, ())]
         if problems:
@@ -65,7 +48,7 @@ class Space(FrozenModel):
         try:
             fields = resolve(Document.model_validate(keys))
         except ValidationError as error:
-            raise SpaceError(explain(error.errors(), keys)) from None
+            raise SpaceError(map(_problem, error.errors())) from None
         super().__init__(**fields)
 
     @property
@@ -94,6 +77,10 @@ class Space(FrozenModel):
     def with_search(self, **changes: Any) -> "Space":
         """Copy the space with other values of `search`, which are not validated."""
         return self.model_copy(update={"search": self.search.model_copy(update=changes)})
+
+
+def _problem(error: ErrorDetails) -> Problem:
+    return Problem(tuple(part for part in error["loc"] if part != "[key]"), *describe(error))
 
 
 def _large_ints(value: Any, path: KeyPath) -> Iterator[KeyPath]:

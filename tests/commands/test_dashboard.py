@@ -110,4 +110,3 @@ def test_bad_input_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureF
         ]:
             assert dashboard.main(words) == 2
             assert expected in capsys.readouterr().err
-    assert not (folder / "study.journal").exists()

@@ -49,7 +49,7 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
         ("{type: int, low: 1, high: 8}", "{type: categorical, choices: [1, 0]}",
          "small.yaml:12: arms.learned.parameters.meta_interval.choices[1]: expected a number of at least 1, got 0; choose a number of at least 1"),
         ("{type: int, low: 1, high: 8}", "{type: categorical, choices: []}",
-         "small.yaml:12: arms.learned.parameters.meta_interval.choices: expected at least 1 entry, got an empty list; add or remove entries"),
+         "small.yaml:12: arms.learned.parameters.meta_interval.choices: expected at least 1 entry, got a list of 0; add or remove entries"),
         ("{type: int, low: 1, high: 8}", "8",
          "small.yaml:12: arms.learned.parameters.meta_interval: expected a mapping with a type, got the number 8; write {type: …, …}, or move the value to fixed"),
         ("meta_interval:", "meta_intervall:",

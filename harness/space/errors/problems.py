@@ -65,15 +65,13 @@ def quote(value: Any) -> str:
         case None:
             return "nothing"
         case bool():
-            return "true" if value else "false"
-        case str():
-            return f"the string {short(repr(value))}"
-        case int() | float():
-            return f"the number {short(repr(value))}"
+            return str(value).lower()
+        case str() | int() | float():
+            return f"the {'string' if isinstance(value, str) else 'number'} {short(repr(value))}"
         case list() | tuple():
-            return f"a list of {len(value)}" if value else "an empty list"
+            return f"a list of {len(value)}"
         case dict():
-            return f"a mapping of {short(', '.join(map(str, value)))}" if value else "an empty mapping"
+            return f"a mapping of {short(', '.join(map(str, value)) or 'nothing')}"
         case _:
             return f"a {type(value).__name__}"
 
@@ -81,10 +79,8 @@ def quote(value: Any) -> str:
 def nearest(name: Any, choices: Iterable[str]) -> str:
     """Suggest the choice that an unknown name probably means; else list all choices."""
     choices = list(choices)
-    close = difflib.get_close_matches(name, choices, n=1, cutoff=0.5) if isinstance(name, str) else []
-    if close:
-        return f"did you mean {close[0]}?"
-    return f"use one of {', '.join(choices)}" if choices else "remove it"
+    close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
+    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(choices)}"
 
 
 def printable(text: str) -> str:

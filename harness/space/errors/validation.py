@@ -1,19 +1,22 @@
 """Pydantic's validation errors: raise them with an expectation and a remedy, and describe any of them in words."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 import yaml
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
-from harness.space.errors.problems import KeyPath, nearest, quote
+from harness.space.errors.problems import KeyPath, nearest, quote, short
 
 Words = tuple[str, str, str]
 """(expected, got, remedy)"""
 
 Errors = Iterator[tuple[KeyPath, PydanticCustomError]]
 """Errors of one validator, each with its path below the validated value."""
+
+DEPENDENT_DEFAULT = "default_factory_not_called"
+"""Pydantic's error for a default that depends on an invalid value, which has an error of its own."""
 
 _BOUNDS = {
     "greater_than": ("gt", "above"),
@@ -46,11 +49,27 @@ def raise_all(errors: Iterable[tuple[KeyPath, PydanticCustomError]]) -> None:
         raise ValidationError.from_exception_data("Space", details)
 
 
-def describe(error: ErrorDetails) -> Words:
+def validate_in_words(known: Iterable[str], validator: Callable[[Any], Any], value: Any) -> Any:
+    """Call the validator of a model that has the keys `known`, and put its errors in words."""
+    try:
+        return validator(value)
+    except ValidationError as error:
+        errors = [each for each in error.errors() if each["type"] != DEPENDENT_DEFAULT]
+        raise_all((each["loc"], invalid(*describe(each, known))) for each in errors)
+
+
+def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
     """Put one error in words, without its path. An error of an unlisted type keeps pydantic's message."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if context.keys() >= {"expected", "got", "remedy"}:  # of `invalid`, or of RunConfig's own validators
         return context["expected"], context["got"], context["remedy"]
+    key = str(error["loc"][-1]) if error["loc"] else ""
+    if kind == "missing":
+        return f"the key {key}", "nothing", f"add `{key}: …`"
+    if kind == "extra_forbidden" and key == "method":
+        return "a setting", "method, which is an arm's own", "write it beside the arm's fixed and parameters"
+    if kind == "extra_forbidden":
+        return "a known key", f"the unknown key {short(key)}", nearest(key, known)
     if kind in _NUMBERS:
         return _NUMBERS[kind], quote(value), _number_remedy(value, whole=kind == "int_type")
     if kind in _BOUNDS:

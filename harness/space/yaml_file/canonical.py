@@ -34,8 +34,12 @@ def dump(space: Space) -> str:
 def difference(old: Space, new: Space) -> list[str]:
     """List the differences that keep `new` from continuing a sweep of `old`, one line each: `search.seed: 0 → 1`."""
     before, after = dict(_leaves(_document(old))), dict(_leaves(_document(new)))
+
+    def value(leaves: Mapping[KeyPath, Any], path: KeyPath) -> str:
+        return json.dumps(leaves[path], ensure_ascii=False).strip('"') if path in leaves else "nothing"
+
     return [
-        f"{dotted(path)}: {_value_text(before, path)} → {_value_text(after, path)}"
+        f"{dotted(path)}: {value(before, path)} → {value(after, path)}"
         for path in {**before, **after}
         if before.get(path) != after.get(path) and not any(path[: len(key)] == key for key in BUDGET)
     ]
@@ -59,10 +63,6 @@ def _entry(arm: Arm) -> dict[str, Any]:
     }
     points = {"points": [dict(point) for point in arm.points]} if arm.points else {}
     return {"method": arm.method, "fixed": dict(arm.fixed), "parameters": parameters, **points}
-
-
-def _value_text(leaves: Mapping[KeyPath, Any], path: KeyPath) -> str:
-    return json.dumps(leaves[path], ensure_ascii=False).strip('"') if path in leaves else "nothing"
 
 
 def _leaves(node: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Any]]:
