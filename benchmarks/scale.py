@@ -67,7 +67,8 @@ def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
         summary = search(space, runs_dir=name, quiet=True)
         computed = time.process_time() - computed
         ray.shutdown()
-        ends = sorted(update.end_time or 0 for update in SpooledSweep.read(summary.path).updates.values())
+        updates = SpooledSweep.read(summary.path).updates
+        ends = sorted(update.end_time or 0 for trial, update in updates.items() if trial is not None)
         started = len(os.listdir(workers))
         journal = (summary.path / "study.journal").stat().st_size
     assert len(ends) == trials == summary.states.complete, (len(ends), summary.states)

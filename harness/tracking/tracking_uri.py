@@ -38,11 +38,10 @@ def resolve_uri(uri: str | None, runs_dir: Path) -> str:
 
 
 def artifact_root(uri: str, runs_dir: Path) -> str | None:
-    """Where a new experiment keeps its files; None leaves it to the server."""
-    scheme = _scheme(uri)
-    if scheme == "sqlite":
-        return (_sqlite_path(uri).parent / "mlartifacts").as_uri()
-    return (runs_dir.absolute() / "mlartifacts").as_uri() if scheme in DATABASE_PORTS else None
+    """Where a new experiment keeps its files: beside its database; None leaves it to the server."""
+    database = sqlite_path(uri)
+    folder = database.parent if database else runs_dir.absolute() if _scheme(uri) in DATABASE_PORTS else None
+    return (folder / "mlartifacts").as_uri() if folder else None
 
 
 def sqlite_path(uri: str) -> Path | None:

@@ -2,7 +2,6 @@
 
 import json
 import re
-import time
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -11,11 +10,11 @@ import pytest
 
 from harness import report
 from harness.space import dump, load
-from harness.tracking.spool.event_log import EventLog
 from tests.analysis.sweeps import labelled, recorded, searched, trial
 from tests.support.browser import visit
 from tests.support.provenance import provenance
 from tests.support.results import arm_semantics, configuration, confirmation, distillation, semantics
+from tests.tracking.sweeps import write_events
 
 VERDICT = "learned labels (learned-6) beat the best baseline (one_hot-12) by 3.0 points [1.0, 5.0], n = 3"
 CONFIRMATION = confirmation(
@@ -171,9 +170,7 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     folder = swept(tmp_path / "label_lr", confirmed=True)
     CONFIRMATION.model_copy(update={"verdict": evil, "notes": [evil]}).save(folder)
     provenance(**{**FACTS, "command": evil, "host": evil}).save(folder)
-    with EventLog(folder / "spool") as spool:
-        for record in trial(99, evil, _learned()):
-            spool.append(record)
+    write_events(folder / "spool", trial(99, evil, _learned()))
     text = report.render(folder)
     assert "<script>alert" not in text
     assert text.count("<script") == 2
@@ -220,14 +217,6 @@ def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path, monk
     assert report.report(folder) == folder / "report.html"
     assert not (folder / report.TROUBLE).exists()
     assert report.report(tmp_path / "nowhere") is None
-
-
-def test_a_report_takes_less_than_five_seconds(tmp_path: Path) -> None:
-    folder = swept(tmp_path / "label_lr", confirmed=True)
-    assert report.report(folder)  # the libraries that it imports, a driver has mostly imported before
-    began = time.process_time()
-    assert report.report(folder)
-    assert time.process_time() - began < 5
 
 
 def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,10 +15,10 @@ import pytest
 import torch
 
 from harness.space import dump, load
-from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import SweepEnded, SweepStarted
 from harness.tuning.study.sweep_study import SweepStudy
 from tests.conftest import Result
+from tests.tracking.sweeps import write_events
 from tests.tuning.conftest import run_all
 
 SMALL = ("epochs=1", "search.trials=3")
@@ -66,13 +66,10 @@ def malicious_archive(file: Path, trap: Trap) -> None:
 def finished(runs: Path, name: str = "label_lr") -> Path:
     """A sweep at the end of its budget: the same command again runs nothing, and starts no Ray."""
     folder = runs / name
-    (folder / "spool").mkdir(parents=True)
+    write_events(folder / "spool", [SweepStarted(name=name, tags={"study": "label_lr"}), SweepEnded()])
     space = load("label_lr.yaml", SMALL)
     run_all(SweepStudy(folder / "study.journal", space))
     (folder / "space.yaml").write_text(dump(space))
-    with EventLog(folder / "spool") as spool:
-        spool.append(SweepStarted(name=name, tags={"study": "label_lr"}))
-        spool.append(SweepEnded())
     return folder
 
 

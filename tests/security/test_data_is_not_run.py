@@ -11,14 +11,18 @@ import numpy as np
 import pytest
 import torch
 
+from harness import report
 from harness.tracking.mlflow_view import logged_models
-from harness.tracking.spool import event_log, events
+from harness.tracking.spool import event_log
+from harness.tracking.spool.events import ArtifactsAdded
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.teacher_logits import load_teacher_logits
 from harness.tuning.worker.runner import TrialRunner
+from tests.commands.test_report import swept
 from tests.conftest import ROOT
 from tests.security.conftest import Trap, call, finished, malicious_archive, malicious_npz
+from tests.tracking.sweeps import write_events
 
 CONFIG = RunConfig(width=8, epochs=1, train_size=200, noise="symmetric", noise_rate=0.4)
 
@@ -125,16 +129,13 @@ def test_objects_in_a_teacher_s_file_are_refused(tmp_path: Path, trap: Trap) -> 
 
 
 def test_objects_in_the_labels_of_a_sweep_that_was_sent_are_not_run(tmp_path: Path, trap: Trap) -> None:
-    from tests.commands.test_report import swept
-
     folder = swept(tmp_path / "label_lr")
     labels = ("labels", "given", "truth", "index", "steps", "course")
     files = [folder / "trials" / "0" / name for name in ("labels.npz", "label_history.npz")]
     for file in files:
         malicious_npz(file, trap, labels)
-    with event_log.EventLog(folder / "spool") as records:
-        for number in range(12):
-            records.append(events.ArtifactsAdded(trial=number, artifacts=tuple(map(str, files))))
+    paths = tuple(map(str, files))
+    write_events(folder / "spool", [ArtifactsAdded(trial=number, artifacts=paths) for number in range(12)])
     result = call("report", "label_lr", "--runs-dir", str(tmp_path))
     assert "Traceback" not in result.all
     assert call("semantics", "label_lr", "--runs-dir", str(tmp_path)).code != 0
@@ -162,19 +163,13 @@ def line(body: bytes) -> bytes:
     ],
 )
 def test_a_record_that_is_none_is_stepped_over_though_its_checksum_fits(tmp_path: Path, body: bytes) -> None:
-    from tests.commands.test_report import swept
-
-    folder = swept(tmp_path / "label_lr")
-    records = folder / "spool" / event_log.FILE
-    whole = len(list(event_log.read_events(folder / "spool")))
-    records.write_bytes(records.read_bytes() + line(body))
-    assert [record for record, _ in event_log.read_events(folder / "spool")][whole:] == [None]
+    event_log.EventLog(tmp_path).close()
+    with (tmp_path / event_log.FILE).open("ab") as file:
+        file.write(line(body))
+    assert [event for event, _ in event_log.read_events(tmp_path)] == [None, None], "the header and this line"
 
 
 def test_a_sweep_s_json_that_nests_without_end_is_taken_for_damaged(tmp_path: Path) -> None:
-    from harness import report
-    from tests.commands.test_report import swept
-
     folder = swept(tmp_path / "label_lr")
     for name in ("provenance", "confirm", "summary", "distill", "semantics"):
         (folder / f"{name}.json").write_text("[" * 100_000)

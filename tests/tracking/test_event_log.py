@@ -84,7 +84,8 @@ def test_a_log_opened_again_is_the_same_sweep_continues_and_gives_all_events_in_
     write_events(folder, trial_events(2))
     assert read_sweep_id(folder) == identity != read_sweep_id(write_events(tmp_path / "other", sweep_events(1)))
     assert lines(contents(folder)) == lines([*sweep_events(2), *trial_events(2)])
-    assert EventLog(folder).warnings == []
+    with EventLog(folder) as log:
+        assert log.warnings == []
 
 
 def test_an_end_cut_at_any_byte_costs_that_event_alone_and_is_told(tmp_path: Path) -> None:
@@ -135,10 +136,9 @@ def test_a_disk_that_is_full_leaves_the_log_whole(tmp_path: Path) -> None:
 
 
 def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: Path) -> None:
-    with EventLog(tmp_path / "sweep" / "spool") as log:
-        inside, outside = tmp_path / "sweep" / "trials" / "labels.npz", tmp_path / "elsewhere.txt"
-        log.append(TrialEnded(trial=0, state="complete", artifacts=(str(inside), str(outside))))
-    (found,) = contents(tmp_path / "sweep" / "spool")
+    inside, outside = tmp_path / "sweep" / "trials" / "labels.npz", tmp_path / "elsewhere.txt"
+    ended = TrialEnded(trial=0, state="complete", artifacts=(str(inside), str(outside)))
+    (found,) = contents(write_events(tmp_path / "sweep" / "spool", [ended]))
     assert isinstance(found, TrialEnded)
     assert found.artifacts == ("trials/labels.npz", str(outside))
 

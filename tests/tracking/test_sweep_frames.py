@@ -8,7 +8,7 @@ import pytest
 from mlflow import MlflowClient
 
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader, MlflowSweep
-from harness.tracking.spool.event_log import EventLog, EventLogError
+from harness.tracking.spool.event_log import EventLogError
 from harness.tracking.spool.events import SweepEnded, SweepStarted, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
 from harness.tracking.tracking_uri import TrackingError
@@ -81,17 +81,17 @@ def test_both_ways_give_the_same_frames(sent: str, recorded: Path) -> None:
 def test_runs_of_a_confirmation_are_no_trials_of_the_search_and_a_start_must_be_known(
     recorded: Path, log_folder: Path
 ) -> None:
-    with EventLog(log_folder) as log:
-        log.append(TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"}))
-        log.append(TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9}))
-        log.append(TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9}))
+    started = TrialStarted(trial=1_000_000, name="learned-0 seed 1", tags={"harness.kind": "confirmation"})
+    ended = TrialEnded(trial=1_000_000, state="complete", metrics={"test_accuracy": 0.9})
+    lost_start = TrialEnded(trial=9, state="complete", metrics={"val_accuracy": 0.9})
+    write_events(log_folder, [started, ended, lost_start])
     sweep = SpooledSweep.read(log_folder.parent)
     assert list(sweep.trials()["trial"]) == [0, 1, 2, 3]
     assert list(sweep.trials("confirmation")["metrics.test_accuracy"]) == [0.9]
 
 
 def test_a_sweep_without_trials_is_an_empty_frame(log_folder: Path, read: Read) -> None:
-    write_events(log_folder, iter([SweepStarted(name="a study", time=BEGIN), SweepEnded(time=BEGIN)]))
+    write_events(log_folder, [SweepStarted(name="a study", time=BEGIN), SweepEnded(time=BEGIN)])
     sweep = read()
     assert sweep.trials().empty
     assert sweep.curves(["val_accuracy"]).empty
@@ -103,10 +103,9 @@ def test_files_are_found_and_a_missing_one_is_told(recorded: Path, read: Read, t
     labels.parent.mkdir(parents=True)
     labels.write_text("labels")
     space.write_text("label_lr: 0.1\n")
-    with EventLog(recorded) as log:
-        log.append(SweepStarted(name="a study", artifacts=(str(space),)))
-        log.append(TrialStarted(trial=9, name="learned-9"))
-        log.append(TrialEnded(trial=9, state="complete", artifacts=(str(labels),)))
+    ended = TrialEnded(trial=9, state="complete", artifacts=(str(labels),))
+    again = SweepStarted(name="a study", artifacts=(str(space),))
+    write_events(recorded, [again, TrialStarted(trial=9, name="learned-9"), ended])
     sweep = read()
     run_id = str(sweep.trials().set_index("trial").loc[9, "run_id"])
     assert sweep.artifact("labels.npz", tmp_path, run_id).read_text() == "labels"
@@ -118,8 +117,8 @@ def test_files_are_found_and_a_missing_one_is_told(recorded: Path, read: Read, t
 
 def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:
     for name, time in (("old", BEGIN), ("new", BEGIN + 9)):
-        write_events(runs / name / "spool", iter([SweepStarted(name="a study", tags={"which": name}, time=time)]))
-        send(runs / name / "spool", store)
+        started = SweepStarted(name="a study", tags={"which": name}, time=time)
+        send(write_events(runs / name / "spool", [started]), store)
     reader = MlflowReader(store)
     assert reader.sweep("a study").tags["which"] == "new"
     assert [sweep.tags["which"] for sweep in reader.sweeps()] == ["new", "old"]

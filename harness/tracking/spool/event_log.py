@@ -15,9 +15,8 @@ import os
 import threading
 import uuid
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
 from harness.common.checksums import decode_line, encode_line, is_intact
 from harness.common.errors import HarnessError
@@ -31,7 +30,7 @@ class EventLogError(HarnessError):
     """An event log that cannot be read or written."""
 
 
-class EventLog:
+class EventLog(AbstractContextManager["EventLog"]):
     """Event log of the driver, opened for appending; created where `folder` has none.
 
     Paths of artifacts inside the sweep's folder (the parent of `folder`) are stored relative to it, so that the folder
@@ -45,13 +44,13 @@ class EventLog:
         self.folder = Path(folder)
         self.warnings: list[str] = []
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._descriptor = os.open(self.folder / FILE, os.O_RDWR | os.O_CREAT | os.O_APPEND, 0o644)
-        self._repair_end()
-        self._size = os.fstat(self._descriptor).st_size
+        self._path = self.folder / FILE
+        if self._path.exists():
+            self._repair_end()
+        self._file = self._path.open("ab", buffering=0)
         self._lock = threading.Lock()
-        if self._size == 0:
+        if self._path.stat().st_size == 0:
             self._write(encode_line({"kind": "EventLog", "version": VERSION, "id": uuid.uuid4().hex}))
-        read_sweep_id(self.folder)  # refuses another file and another version
 
     def append(self, event: Event) -> None:
         """Append one event, from any thread.
@@ -67,27 +66,22 @@ class EventLog:
 
     def close(self) -> None:
         """Flush to disk and close the file."""
-        os.fsync(self._descriptor)
-        os.close(self._descriptor)
+        os.fsync(self._file.fileno())
+        self._file.close()
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def _write(self, line: bytes) -> None:
+        size = os.fstat(self._file.fileno()).st_size
         try:
-            written = os.write(self._descriptor, line)
+            written = self._file.write(line)
             if written < len(line):
                 message = f"No space left on device: only {written} of {len(line)} bytes were taken"
-                raise OSError(errno.ENOSPC, message, str(self.folder / FILE))
+                raise OSError(errno.ENOSPC, message, str(self._path))
         except OSError:
-            os.ftruncate(self._descriptor, self._size)  # half a line would swallow the next one
+            self._file.truncate(size)  # half a line would swallow the next one
             raise
-        self._size += len(line)
 
     def _relative(self, path: str) -> str:
         home = self.folder.absolute().parent
@@ -96,16 +90,15 @@ class EventLog:
 
     def _repair_end(self) -> None:
         """Cut off a last line without newline; count damaged lines."""
-        path = self.folder / FILE
-        content = path.read_bytes()
+        content = self._path.read_bytes()
         end = content.rfind(b"\n") + 1
+        if end:
+            read_sweep_id(self.folder)  # refuse a file that is no event log before anything is cut off
         if end < len(content):
-            if end:
-                read_sweep_id(self.folder)  # refuse a file that is no event log before anything is cut off
-            os.ftruncate(self._descriptor, end)
-            self.warnings.append(f"{path}: the last event was cut short; the events before it are complete")
+            os.truncate(self._path, end)
+            self.warnings.append(f"{self._path}: the last event was cut short; the events before it are complete")
         if damaged := sum(not is_intact(line) for line in io.BytesIO(content[:end])):
-            self.warnings.append(f"{path}: skipped {damaged} damaged lines")
+            self.warnings.append(f"{self._path}: skipped {damaged} damaged lines")
 
 
 def read_sweep_id(folder: Path) -> str:
