@@ -11,7 +11,7 @@ from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError
 from harness.training.run import Run
-from tests.training.runs import epochs, same_state, through_a_file
+from tests.training.run_helpers import epochs, same_state, through_a_file
 
 MLP = RunConfig(noise="symmetric", noise_rate=0.4, width=16, epochs=4, meta_batch_size=60, meta_interval=3)
 CNN = MLP.model_copy(update={"model": "cnn", "width": 4, "meta_size": 50, "batch_size": 256, "meta_interval": 2})
@@ -130,10 +130,7 @@ def test_a_compiled_run_is_taken_up_bit_for_bit(config: RunConfig, quick_compile
     second.load_state_dict(state)
     assert epochs(second, 2) == curve[2:]
     assert same_state(second.state_dict(), whole.state_dict())
-
-
-def test_the_state_of_a_compiled_model_is_that_of_a_plain_one(quick_compiler: None) -> None:
-    assert Run(changed(MLP, compile=True)).model.state_dict().keys() == Run(MLP).model.state_dict().keys()
+    assert state["model"].keys() == Run(changed(config, compile=False)).model.state_dict().keys()
 
 
 @pytest.mark.slow

@@ -6,7 +6,7 @@ from torch import Tensor
 from harness.training.config.run_config import RunConfig
 from harness.training.data.augment import augment, crop_flip, cutout
 from harness.training.run import Run
-from tests.training.runs import epochs
+from tests.training.run_helpers import epochs
 
 IMAGES = torch.rand(60, 3, 16, 24, generator=torch.Generator().manual_seed(0)) + 0.5  # nowhere zero
 

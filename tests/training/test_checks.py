@@ -13,7 +13,7 @@ from harness.training.config.checks import check_config
 from harness.training.config.registry import TORCHVISION
 from harness.training.config.run_config import RunConfig
 from tests.conftest import ROOT
-from tests.training import files
+from tests.training import data_files as files
 
 
 def problems(dataset: str = "digits", **settings: Any) -> list[str]:
@@ -35,34 +35,22 @@ def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
     assert problems(model="torchvision:resnet18") == []
 
 
+NPZ, FOLDER = {"dataset": "npz:mine.npz"}, {"dataset": "folder:pictures"}
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
         ({"dataset": "npz:absent.npz"}, "dataset: expected an npz file, got nothing at absent.npz; correct the path"),
         ({"dataset": "npz:text.npz"}, "dataset: expected an npz file, got text.npz, which cannot be opened"),
-        ({"dataset": "npz:mine.npz"}, "dataset: expected an array y_train in mine.npz, got x_train; add it"),
-        (
-            {"dataset": "npz:mine.npz", "noise": "given", "given_labels": "z"},
-            "dataset: expected an array z in mine.npz",
-        ),
+        (NPZ, "dataset: expected an array y_train in mine.npz, got x_train; add it"),
+        ({**NPZ, "noise": "given", "given_labels": "z"}, "dataset: expected an array z in mine.npz"),
         ({"dataset": "folder:absent"}, "dataset: expected absent to hold train/CLASS"),
-        (
-            {"dataset": "folder:pictures", "noise": "given"},
-            "noise: expected pictures/given.csv or pictures/trusted, got",
-        ),
-        (
-            {"dataset": "MNIST"},
-            "data_root: expected train-images-idx3-ubyte (or .gz) and its companions in data/MNIST/raw or data, got",
-        ),
-        (
-            {"dataset": "SVHN", "data_root": "nowhere"},
-            "data_root: expected a folder with the files of SVHN, got nowhere",
-        ),
+        ({**FOLDER, "noise": "given"}, "noise: expected pictures/given.csv or pictures/trusted, got"),
+        ({"dataset": "MNIST"}, "data_root: expected train-images-idx3-ubyte (or .gz) and its companions in data/MNIST"),
+        ({"dataset": "SVHN", "data_root": "none"}, "data_root: expected a folder with the files of SVHN, got none"),
         ({"noise": "given"}, "noise: expected noisy labels in digits, got a set without; choose another noise"),
-        (
-            {"model": "no_such_module:f"},
-            "model: expected the function f of a module that can be imported, got no_such_m",
-        ),
+        ({"model": "no_such_module:f"}, "model: expected the function f of a module that can be imported, got no_such"),
     ],
 )
 def test_what_is_missing_is_told_in_words(

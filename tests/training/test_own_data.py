@@ -12,10 +12,10 @@ from PIL import Image
 from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError, load_pool, load_splits, load_test
 from harness.training.run import Run
-from tests.training import files
+from tests.training import data_files as files
 from tests.training.conftest import forget_data
-from tests.training.files import config
-from tests.training.runs import epochs
+from tests.training.data_files import config
+from tests.training.run_helpers import epochs
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
 

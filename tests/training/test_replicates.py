@@ -8,7 +8,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.errors import DivergenceError
 from harness.training.replicates import Replicates, mean_metrics
 from harness.training.run import Run
-from tests.training.runs import epochs, through_a_file
+from tests.training.run_helpers import epochs, through_a_file
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=3, train_size=200, label_lr=0.5, seed=4)
 

@@ -7,7 +7,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data import load_splits
 from harness.training.rng import GlobalStream, generator
 from harness.training.run import Run
-from tests.training.runs import same_state
+from tests.training.run_helpers import same_state
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4)
 
@@ -22,18 +22,15 @@ def test_streams_of_different_purposes_and_seeds_are_unrelated() -> None:
     assert derive_seed(1, "2") != derive_seed(12, "") != derive_seed(0, "12")
 
 
-def test_a_change_of_noise_leaves_split_weights_and_order_as_they_were() -> None:
+def test_a_change_of_noise_or_model_leaves_the_other_draws_as_they_were() -> None:
     noisy, clean = Run(CONFIG), Run(CONFIG.model_copy(update={"noise": "none"}))
+    other = load_splits(CONFIG.model_copy(update={"model": "cnn", "labels": "class"}))
+    assert torch.equal(noisy.splits.train.inputs, other.train.inputs)
+    assert torch.equal(noisy.splits.noisy, other.noisy)
     assert torch.equal(noisy.splits.train.inputs, clean.splits.train.inputs)
     assert same_state(noisy.model.state_dict(), clean.model.state_dict())
     assert torch.equal(noisy.streams["order"].get_state(), clean.streams["order"].get_state())
     assert not torch.equal(noisy.splits.noisy, clean.splits.noisy)
-
-
-def test_a_change_of_model_leaves_split_and_noise_as_they_were() -> None:
-    parts, other = load_splits(CONFIG), load_splits(CONFIG.model_copy(update={"model": "cnn", "labels": "class"}))
-    assert torch.equal(parts.train.inputs, other.train.inputs)
-    assert torch.equal(parts.noisy, other.noisy)
 
 
 def test_a_run_neither_reads_nor_moves_the_process_s_own_random_state() -> None:

@@ -10,7 +10,7 @@ from harness.training.data import Images, load_pool, pool_index
 from harness.training.data.pool import load_test
 from harness.training.label_history import MAX_SIDE, SHOWN_IMAGES, SNAPSHOTS, LabelHistory, snapshot_epochs
 from harness.training.run import Run
-from tests.training.runs import epochs, same_state, through_a_file
+from tests.training.run_helpers import epochs, same_state, through_a_file
 
 QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=4, train_size=200, label_lr=0.5)
 

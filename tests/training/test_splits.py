@@ -8,7 +8,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data import DataError, DataSplits, load_pool, load_splits, load_test, stratified_split
 from harness.training.data.readers import digits
 from harness.training.run import Run
-from tests.training.runs import tensors
+from tests.training.run_helpers import tensors
 
 NOISY = RunConfig(noise="symmetric", noise_rate=0.4)
 
