@@ -16,7 +16,6 @@ above what stood when the model, its optimiser and the data were built and the l
 import argparse
 import importlib.util
 import json
-import platform
 import statistics
 import subprocess
 import sys
@@ -31,6 +30,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.metalabel import EstimatorName, InstanceLabels, meta_step, soft_cross_entropy
+from harness.tracking.provenance import collect
 from harness.training.models import build_model
 
 LR = 0.1
@@ -241,13 +241,13 @@ def available(names: Sequence[str]) -> list[str]:
     return found
 
 
-def built(name: str, workload: Workload, options: argparse.Namespace) -> TimedStep:
+def build_step(name: str, workload: Workload, options: argparse.Namespace) -> TimedStep:
     torch.manual_seed(0)
     model = workload.build().to(options.device).train()
     return (STEPS | COMPILED)[name](model, options.channels_last, options.autocast)
 
 
-def drawn(workload: Workload, options: argparse.Namespace, *, batch: int | None = None) -> Batch:
+def draw_batch(workload: Workload, options: argparse.Namespace, *, batch: int | None = None) -> Batch:
     data = workload.draw(1, torch.device(options.device), batch=batch or options.batch)
     if options.channels_last and data.inputs.dim() == 4:
         return Batch(
@@ -259,7 +259,7 @@ def drawn(workload: Workload, options: argparse.Namespace, *, batch: int | None 
     return data
 
 
-def now(device: str) -> float:
+def clock(device: str) -> float:
     """Seconds: of the wall once the GPU has come to rest, or of this process's computing."""
     if device == "cuda":
         torch.cuda.synchronize()
@@ -269,8 +269,8 @@ def now(device: str) -> float:
 
 def agreement(names: Sequence[str], workload: Workload, options: argparse.Namespace) -> dict[str, float]:
     """Largest difference of each step's ∂M/∂Y from that of functional_call, over the largest entry, at one start."""
-    batch = drawn(workload, options)
-    gradients = {name: built(name, workload, options).step(batch) for name in names}
+    batch = draw_batch(workload, options)
+    gradients = {name: build_step(name, workload, options).step(batch) for name in names}
     reference = gradients["functional_call"]
     assert reference is not None
     top = float(reference.abs().max())
@@ -283,17 +283,17 @@ def agreement(names: Sequence[str], workload: Workload, options: argparse.Namesp
 
 def timings(names: Sequence[str], workload: Workload, options: argparse.Namespace) -> dict[str, list[float]]:
     """Seconds per step, by name, one entry per round."""
-    batch = drawn(workload, options)
-    benches = {name: built(name, workload, options) for name in names}
+    batch = draw_batch(workload, options)
+    benches = {name: build_step(name, workload, options) for name in names}
     seconds: dict[str, list[float]] = {name: [] for name in names}
     for turn in range(options.rounds + 1):  # the first round warms up and is not kept
         order = [*names[turn % len(names) :], *names[: turn % len(names)]]
         for name in order:
-            started = now(options.device)
+            started = clock(options.device)
             for _ in range(workload.calls):
                 benches[name].step(batch)
             if turn:
-                seconds[name].append((now(options.device) - started) / workload.calls)
+                seconds[name].append((clock(options.device) - started) / workload.calls)
     return seconds
 
 
@@ -302,12 +302,12 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
 
     Both gather their labels by rows; the learning one also updates them.
     """
-    batch = drawn(workload, options)
+    batch = draw_batch(workload, options)
     index = torch.arange(len(batch.labels), device=options.device)
     steps = max(interval, workload.calls // interval * interval)
 
     def run(bench: TimedStep, labels: InstanceLabels, learns: bool) -> float:
-        started = now(options.device)
+        started = clock(options.device)
         for step in range(steps):
             rows = labels.rows(index)
             if learns and step % interval == 0:
@@ -319,9 +319,9 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
                 bench.optimizer.step()
             else:
                 bench.step(Batch(batch.inputs, rows, batch.meta_inputs, batch.meta_targets))
-        return now(options.device) - started
+        return clock(options.device) - started
 
-    benches = [built("plain", workload, options) for _ in range(2)]
+    benches = [build_step("plain", workload, options) for _ in range(2)]
     ratios = []
     for turn in range(options.rounds + 1):
         fixed = run(benches[0], InstanceLabels.from_soft(batch.labels), learns=False)
@@ -331,7 +331,7 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
     return ratios
 
 
-def resident(field: str) -> float:
+def resident_mib(field: str) -> float:
     """A line of /proc/self/status in MiB: VmRSS (now) or VmHWM (the peak)."""
     for line in Path("/proc/self/status").read_text().splitlines():
         if line.startswith(field + ":"):
@@ -341,25 +341,25 @@ def resident(field: str) -> float:
 
 def memory_above_model(name: str, workload: Workload, options: argparse.Namespace) -> float:
     """Peak MiB of two steps above the model, its optimiser and the data; call it in a process of its own."""
-    bench = built(name, workload, options)
-    small = built(name, workload, options)
-    small.step(drawn(workload, options, batch=2))  # loads the libraries' code
+    bench = build_step(name, workload, options)
+    small = build_step(name, workload, options)
+    small.step(draw_batch(workload, options, batch=2))  # loads the libraries' code
     del small
     bench.optimizer.zero_grad()
-    batch = drawn(workload, options)
+    batch = draw_batch(workload, options)
     if options.device == "cuda":
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() / 2**20
     else:
         Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
-        before = resident("VmRSS")
+        before = resident_mib("VmRSS")
     for _ in range(2):
         bench.step(batch)
-    peak = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else resident("VmHWM")
+    peak = torch.cuda.max_memory_allocated() / 2**20 if options.device == "cuda" else resident_mib("VmHWM")
     return peak - before
 
 
-def memories(names: Sequence[str], workload: str, arguments: Sequence[str]) -> dict[str, float]:
+def memory_by_step(names: Sequence[str], workload: str, arguments: Sequence[str]) -> dict[str, float]:
     """`memory_above_model` of each step, each in a fresh process."""
     found = {}
     for name in names:
@@ -386,7 +386,7 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
         if value > allowed.get(method, float("inf")):
             raise SystemExit(f"{name}: {method} differs from functional_call by {value:.1e} of the largest entry")
     seconds = timings(timed, workload, options)
-    memory = memories(names, name, arguments)
+    memory = memory_by_step(names, name, arguments)
     peers = [peer for peer in PEERS if peer in names]
     leanest = min(memory[peer] for peer in peers)
     plain = seconds["plain"]
@@ -437,23 +437,11 @@ def table(results: dict[str, dict[str, Any]]) -> str:
 
 def provenance(options: argparse.Namespace) -> dict[str, Any]:
     """Where and with what the numbers were taken."""
-    commit = subprocess.run(["git", "rev-parse", "HEAD"], cwd=Path(__file__).parent, capture_output=True, text=True)
-    cpu = next((x for x in Path("/proc/cpuinfo").read_text().splitlines() if x.startswith("model name")), "")
-    return {
-        "command": " ".join(["python", *sys.argv]),
-        "commit": commit.stdout.strip(),
-        "torch": torch.__version__,
-        "python": platform.python_version(),
-        "device": torch.cuda.get_device_name() if options.device == "cuda" else cpu.partition(": ")[2],
-        "threads": options.threads,
-        "rounds": options.rounds,
-        "channels_last": options.channels_last,
-        "autocast": options.autocast,
-        "compile": options.compile,
-    }
+    settings = ("device", "threads", "rounds", "channels_last", "autocast", "compile")
+    return collect().model_dump() | {name: getattr(options, name) for name in settings}
 
 
-def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
+def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="What a meta-step costs, beside its peers.")
     parser.add_argument("--workload", choices=WORKLOADS, action="append", help="default: all")
     parser.add_argument("--rounds", type=int, default=11, help="interleaved rounds, at least 2")
@@ -469,7 +457,7 @@ def parsed(arguments: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main() -> None:
-    options = parsed()
+    options = parse_arguments()
     torch.set_num_threads(options.threads)
     if options.memory_of:
         print(memory_above_model(options.memory_of, WORKLOADS[options.workload[-1]], options))

@@ -18,9 +18,6 @@ the unpruned search's epochs after which the median search has the unpruned one'
 import argparse
 import itertools
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import Executor, ProcessPoolExecutor
@@ -36,6 +33,7 @@ from benchmarks import tables
 from benchmarks.simulation import EndedTrial, OptunaSearch, Search, run, sweep_study
 from benchmarks.tables import Table
 from harness.statistics import holm
+from harness.tracking.provenance import collect
 
 Array = NDArray[np.float64]
 
@@ -303,22 +301,6 @@ def _reach(found: dict[str, Any]) -> list[str]:
     return lines
 
 
-def provenance(options: argparse.Namespace, seconds: float) -> dict[str, Any]:
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], capture_output=True, text=True, cwd=Path(__file__).parent
-    ).stdout.strip()
-    cpu = next((line for line in Path("/proc/cpuinfo").read_text().splitlines() if "model name" in line), "")
-    return {
-        "commit": commit,
-        "optuna": optuna.__version__,
-        "python": platform.python_version(),
-        "cpu": f"{os.cpu_count()} × {cpu.partition(': ')[2]}",
-        "seeds": options.seeds,
-        "workers": WORKERS,
-        "seconds": round(seconds),
-    }
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description="How well a sweep spends its budget.")
     parser.add_argument(
@@ -344,7 +326,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
             "pruners": compare_pruners(curves, ["none", *(options.pruner or ["default"])], seeds, pool),
         }
     print(report(results))
-    made = {"provenance": provenance(options, time.monotonic() - started), **results}
+    facts = {"seeds": options.seeds, "workers": WORKERS, "seconds": round(time.monotonic() - started)}
+    made = {"provenance": collect().model_dump() | facts, **results}
     options.json.write_text(json.dumps(made, indent=1) + "\n")
 
 

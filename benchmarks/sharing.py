@@ -35,7 +35,7 @@ ARMS: dict[str, dict[str, Any]] = {
 }
 
 
-def parts(count: int) -> DataSplits:
+def random_data(count: int) -> DataSplits:
     """So many random images, labels and all."""
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randn(count, 3, 32, 32, generator=draws)
@@ -61,10 +61,10 @@ def config(arm: str, options: argparse.Namespace) -> RunConfig:
     )
 
 
-def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[dict[str, float]]") -> None:
+def trial(arm: str, options: argparse.Namespace, start: Barrier, results: "Queue[dict[str, float]]") -> None:
     """One process: what it did in the window."""
     torch.set_num_threads(1)
-    run = Run(config(arm, options), parts(options.images))
+    run = Run(config(arm, options), random_data(options.images))
     run.train_epoch()
     held = torch.cuda.max_memory_reserved() if torch.cuda.is_available() else 0
     start.wait()
@@ -79,17 +79,17 @@ def trial(arm: str, options: argparse.Namespace, start: Barrier, told: "Queue[di
         free, whole = torch.cuda.mem_get_info()
         outside = whole - free
     start.wait()
-    told.put({"images": passes * options.images / elapsed, "reserved": held / MIB, "device": outside / MIB})
+    results.put({"images": passes * options.images / elapsed, "reserved": held / MIB, "device": outside / MIB})
 
 
-def beside(arm: str, count: int, options: argparse.Namespace) -> dict[str, float]:
+def run_side_by_side(arm: str, count: int, options: argparse.Namespace) -> dict[str, float]:
     """Images a second of `count` trials together, and the memory of one in MiB."""
     spawn = multiprocessing.get_context("spawn")
-    start, told = spawn.Barrier(count), spawn.Queue()
-    processes = [spawn.Process(target=trial, args=(arm, options, start, told)) for _ in range(count)]
+    start, results = spawn.Barrier(count), spawn.Queue()
+    processes = [spawn.Process(target=trial, args=(arm, options, start, results)) for _ in range(count)]
     for process in processes:
         process.start()
-    found = [told.get(timeout=600) for _ in processes]
+    found = [results.get(timeout=600) for _ in processes]
     for process in processes:
         process.join()
     reserved = sum(one["reserved"] for one in found)
@@ -129,7 +129,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=4.0, help="length of the window")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     options = parser.parse_args(arguments)
-    found = {arm: {count: beside(arm, count, options) for count in options.beside} for arm in options.arm or ARMS}
+    found = {
+        arm: {count: run_side_by_side(arm, count, options) for count in options.beside} for arm in options.arm or ARMS
+    }
     print(table(found))
     facts = {**collect().model_dump(), "deterministic": not options.fast}
     options.json.write_text(json.dumps({"provenance": facts, "arms": found}, indent=2) + "\n")

@@ -6,7 +6,7 @@
     python -m benchmarks.tracking --rounds 0 --set search.concurrency=1    # on two cores, one is left
 
 Against a real MLflow server over HTTP on this machine, its store SQLite. *Per result*: the wall-clock time of the
-driver's loop for one result of METRICS metrics. Rounds interleave the ways, in an order that rotates; each
+driver's loop for one result of METRICS metrics. Rounds interleave the loggers, in an order that rotates; each
 reports the median and the 99th percentile over its results, and the medians over rounds are given with their range.
 
 *A sweep* is the space `label_lr` with small runs, on one Ray cluster in this process, with its tracker, or with one
@@ -39,12 +39,12 @@ os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
 os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")
 
 import psutil
-from scipy import stats
 
 from harness import session
 from harness.results.tracking_status import TrackingStatus
 from harness.search import search
 from harness.space import load
+from harness.statistics import FixedSample, estimate_mean
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import EpochMetrics, Event, SweepStarted, TrialStarted
 from harness.tracking.tracker import Tracker
@@ -54,7 +54,7 @@ OURS, CALLBACK = 200, 12  # results of a round; one of the callback takes a thou
 PACE = 0.005  # seconds between two results, so that the writer process gets its share of the machine
 SWEEP = ("epochs=12", "width=64", "search.trials=18", "search.pruner=none", "search.concurrency=2")
 
-Way = Callable[[str, Path], list[float]]
+Measurement = Callable[[str, Path], list[float]]
 
 
 @dataclass(frozen=True)
@@ -71,7 +71,7 @@ class Server:
 
 
 @contextmanager
-def server(folder: Path) -> Iterator[Server]:
+def run_server(folder: Path) -> Iterator[Server]:
     """Run a tracking server on a free port with its store in `folder`."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -152,7 +152,7 @@ def callback(url: str, folder: Path) -> list[float]:
     return seconds
 
 
-WAYS: dict[str, Way] = {
+LOGGERS: dict[str, Measurement] = {
     "event log, server up": event_log,
     "event log, server unreachable": unreachable,
     "Ray's callback": callback,
@@ -160,12 +160,12 @@ WAYS: dict[str, Way] = {
 
 
 def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
-    """Milliseconds by way and round: the median and the 99th percentile."""
-    found: dict[str, Any] = {name: {"median_ms": [], "p99_ms": []} for name in WAYS}
-    names = list(WAYS)
+    """Milliseconds by logger and round: the median and the 99th percentile."""
+    found: dict[str, Any] = {name: {"median_ms": [], "p99_ms": []} for name in LOGGERS}
+    names = list(LOGGERS)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
-            seconds = sorted(1e3 * second for second in WAYS[name](url, folder))
+            seconds = sorted(1e3 * second for second in LOGGERS[name](url, folder))
             found[name]["median_ms"].append(round(statistics.median(seconds), 4))
             found[name]["p99_ms"].append(round(seconds[int(0.99 * (len(seconds) - 1))], 4))
             print(f"round {number + 1}: {name}: median {found[name]['median_ms'][-1]:.3f} ms", flush=True)
@@ -210,7 +210,7 @@ def sweep(url: str, folder: Path, address: str, overrides: Sequence[str], tracke
     return summary.wall_seconds
 
 
-def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
+def sweeps(server: Server, folder: Path, pairs: int, overrides: Sequence[str]) -> dict[str, Any]:
     """Wall-clock seconds with and without tracking; CPU seconds of the server and of the writer process."""
     import ray
 
@@ -219,7 +219,7 @@ def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) ->
     harness.report.report = lambda *_: None  # type: ignore[assignment, misc]
     context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     address = context.address_info["gcs_address"]
-    sweep(there.url, folder, address, overrides, tracked=True)  # imports, caches
+    sweep(server.url, folder, address, overrides, tracked=True)  # imports, caches
     found: dict[str, Any] = {
         "set": list(overrides),
         "with_s": [],
@@ -229,12 +229,12 @@ def sweeps(there: Server, folder: Path, pairs: int, overrides: Sequence[str]) ->
     }
     for number in range(pairs):
         for tracked in (True, False) if number % 2 else (False, True):
-            writer, serving = children_cpu_seconds(), there.cpu_seconds()
-            seconds = sweep(there.url, folder, address, overrides, tracked)
+            writer, serving = children_cpu_seconds(), server.cpu_seconds()
+            seconds = sweep(server.url, folder, address, overrides, tracked)
             found["with_s" if tracked else "without_s"].append(seconds)
             if tracked:
                 found["writer_cpu_s"].append(round(children_cpu_seconds() - writer, 2))
-                found["server_cpu_s"].append(round(there.cpu_seconds() - serving, 2))
+                found["server_cpu_s"].append(round(server.cpu_seconds() - serving, 2))
         print(
             f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s; CPU time: "
             f"writer {found['writer_cpu_s'][-1]:.1f} s, server {found['server_cpu_s'][-1]:.1f} s",
@@ -252,11 +252,8 @@ def children_cpu_seconds() -> float:
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
     """The geometric mean of `ratios` and its 95 % interval."""
-    logs = [math.log(ratio) for ratio in ratios]
-    mean, half = statistics.mean(logs), 0.0
-    if len(logs) > 1:
-        half = float(stats.t.ppf(0.975, len(logs) - 1)) * statistics.stdev(logs) / math.sqrt(len(logs))
-    return math.exp(mean), math.exp(mean - half), math.exp(mean + half)
+    found = estimate_mean([math.log(ratio) for ratio in ratios], FixedSample(), 0.05)
+    return math.exp(found.mean), math.exp(found.low), math.exp(found.high)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -268,18 +265,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     options = parser.parse_args(arguments)
     found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
-    with tempfile.TemporaryDirectory() as name, server(Path(name)) as there:
+    with tempfile.TemporaryDirectory() as name, run_server(Path(name)) as server:
         folder = Path(name)
-        found["per_result"] = per_result(there.url, folder, options.rounds) if options.rounds else {}
-        found["sweeps"] = sweeps(there, folder, options.pairs, options.set) if options.pairs else {}
+        found["per_result"] = per_result(server.url, folder, options.rounds) if options.rounds else {}
+        found["sweeps"] = sweeps(server, folder, options.pairs, options.set) if options.pairs else {}
     if options.pairs:
         ratios = [a / b for a, b in zip(found["sweeps"]["with_s"], found["sweeps"]["without_s"], strict=True)]
         mean, low, high = interval(ratios)
         found["sweeps"] |= {"ratio": mean, "ratio_ci95": [low, high]}
         print(f"with over without: {mean:.3f} [{low:.3f}, {high:.3f}], n = {len(ratios)} pairs")
-    for way, times in found["per_result"].items():
+    for logger, times in found["per_result"].items():
         medians = times["median_ms"]
-        print(f"{way:<20} {statistics.median(medians):9.3f} ms [{min(medians):.3f}, {max(medians):.3f}]")
+        print(f"{logger:<20} {statistics.median(medians):9.3f} ms [{min(medians):.3f}, {max(medians):.3f}]")
     found["load_after"] = os.getloadavg()
     Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
     return 0

@@ -41,7 +41,7 @@ class Problem:
         return compute_label_gradient(self.model, *self.batches, lookahead_lr=lr, label_gradient=estimator)
 
 
-def drawn(
+def make_problem(
     build: Callable[[], nn.Module],
     shape: tuple[int, ...],
     classes: int,
@@ -103,7 +103,7 @@ def perceptrons(draw: st.DrawFn, activations: Sequence[str] = tuple(ACTIVATIONS)
             before = size
         return nn.Sequential(*layers, nn.Linear(before, classes))
 
-    return drawn(build, (features,), classes, **_sizes(draw))
+    return make_problem(build, (features,), classes, **_sizes(draw))
 
 
 @st.composite
@@ -132,7 +132,7 @@ def convolutional(draw: st.DrawFn) -> Problem:
         model(torch.randn(2, 3, 6, 6))
         return model.to(memory_format=torch.channels_last) if channels_last else model
 
-    return drawn(build, (3, 6, 6), classes, **_sizes(draw))
+    return make_problem(build, (3, 6, 6), classes, **_sizes(draw))
 
 
 def _sizes(draw: st.DrawFn) -> dict[str, int]:

@@ -10,13 +10,13 @@ from torch import nn
 
 from harness.metalabel import compute_label_gradient, meta_step
 
-from .problems import ESTIMATORS, drawn
+from .problems import ESTIMATORS, make_problem
 
 NAMES = ("inputs", "labels", "meta_inputs", "meta_targets")
 
 
-def called(**changes: Any) -> None:
-    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), (4,), 3)
+def compute(**changes: Any) -> None:
+    problem = make_problem(lambda: nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3)), (4,), 3)
     arguments: dict[str, Any] = dict(zip(NAMES, problem.batches, strict=True)) | {"lookahead_lr": 0.1} | changes
     compute_label_gradient(arguments.pop("model", problem.model), **arguments)
 
@@ -55,7 +55,7 @@ def nan_at_start(*shape: int) -> torch.Tensor:
 )
 def test_label_gradient_says_what_to_pass_instead(changes: dict[str, Any], message: str) -> None:
     with pytest.raises(ValueError, match=re.compile(message, re.DOTALL)):
-        called(**changes)
+        compute(**changes)
 
 
 class Twice(nn.Linear):
@@ -72,19 +72,19 @@ class Twice(nn.Linear):
 def test_a_model_that_gives_no_plain_logits_is_told_so(
     estimator: Any, model: nn.Module, shape: tuple[int, ...], got: str
 ) -> None:
-    problem = drawn(lambda: nn.Flatten(), shape, 3)
+    problem = make_problem(lambda: nn.Flatten(), shape, 3)
     with pytest.raises(ValueError, match=rf"model: expected logits \[batch, classes\], got {got}; wrap the model"):
         replace(problem, model=model.double().to(problem.inputs.device)).gradient(estimator=estimator)
 
 
 def test_meta_step_refuses_an_optimiser_whose_step_it_cannot_foresee() -> None:
-    problem = drawn(lambda: nn.Linear(4, 3), (4,), 3)
+    problem = make_problem(lambda: nn.Linear(4, 3), (4,), 3)
     with pytest.raises(ValueError, match=r"expected torch.optim.SGD, Adam or AdamW, got RMSprop"):
         meta_step(problem.model, torch.optim.RMSprop(problem.model.parameters()), *problem.batches)
 
 
 def test_meta_step_refuses_class_indices() -> None:
-    problem = drawn(lambda: nn.Linear(4, 3), (4,), 3)
+    problem = make_problem(lambda: nn.Linear(4, 3), (4,), 3)
     optimizer = torch.optim.SGD(problem.model.parameters(), lr=0.1)
     with pytest.raises(ValueError, match=r"labels: expected floating soft labels.*one_hot"):
         meta_step(problem.model, optimizer, problem.inputs, torch.arange(6) % 3, *problem.batches[2:])

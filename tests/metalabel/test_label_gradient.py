@@ -23,7 +23,7 @@ from .problems import (
     Problem,
     by_double_backward,
     convolutional,
-    drawn,
+    make_problem,
     meta_loss_after_step,
     perceptrons,
     random_state,
@@ -67,7 +67,7 @@ def test_forward_equals_the_closed_form_on_a_linear_softmax_model(
     features: int, classes: int, batch: int, meta_batch: int, seed: int, lr: float
 ) -> None:
     """With f = W x + b: ⟨∇ log p_c(x), (V, u)⟩ = (e_c - p)ᵀ (V x + u), and ∇M is the mean of (p' - t)(x', 1)ᵀ."""
-    problem = drawn(
+    problem = make_problem(
         lambda: nn.Linear(features, classes), (features,), classes, batch=batch, meta_batch=meta_batch, seed=seed
     )
     x, y, mx, mt = problem.batches
@@ -112,7 +112,7 @@ def test_any_model_that_autograd_can_follow_has_an_exact_gradient(name: str) -> 
         model(torch.randn(2, *shape))  # lazy layers take their shapes
         return model
 
-    problem = drawn(initialised, shape, initialised()(torch.randn(2, *shape)).shape[-1])
+    problem = make_problem(initialised, shape, initialised()(torch.randn(2, *shape)).shape[-1])
     with torch.backends.cudnn.flags(enabled=False):  # cuDNN's recurrent layers have no double backward to compare with
         assert_exact(problem, by_double_backward(problem, 0.2), 0.2)
 
@@ -125,7 +125,7 @@ def test_checkpointing_changes_nothing() -> None:
             body = nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Dropout(0.4), nn.Linear(6, 5))
             return nn.Sequential(Custom(lambda m, x: call(m.body, x), body=body), nn.Linear(5, 3))
 
-        return drawn(build, (4,), 3).gradient()
+        return make_problem(build, (4,), 3).gradient()
 
     checkpointed = gradient(lambda body, x: checkpoint(body, x, use_reentrant=False))
     assert torch.equal(checkpointed, gradient(lambda body, x: body(x)))
@@ -137,7 +137,7 @@ def noisy_problem() -> Problem:
             nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Dropout(0.5), nn.Flatten(), nn.Linear(36, 5)
         )
 
-    return drawn(build, (3, 5, 5), 5)
+    return make_problem(build, (3, 5, 5), 5)
 
 
 @pytest.mark.parametrize("estimator", ESTIMATORS)
@@ -204,7 +204,7 @@ def test_a_pass_repeated_starts_from_the_buffers_of_the_training_pass() -> None:
         spectral = torch.nn.utils.parametrizations.spectral_norm(nn.Linear(4, 6))
         return nn.Sequential(spectral, nn.Tanh(), nn.Linear(6, 3))
 
-    problem = drawn(build, (4,), 3)
+    problem = make_problem(build, (4,), 3)
     before = [buffer.clone() for buffer in problem.model.buffers()]
     assert_exact(problem, problem.gradient(estimator="double_backward"))
     assert all(torch.equal(b, a) for b, a in zip(before, problem.model.buffers(), strict=True))
@@ -226,7 +226,7 @@ def test_under_autocast_the_meta_set_is_read_at_the_lookahead(estimator: str, de
         head = nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 5)
         return nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.GELU(), *head)
 
-    problem = drawn(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
+    problem = make_problem(build, (3, 8, 8), 5, batch=16, meta_batch=16, dtype=torch.float32)
     lr = 10.0
     exact = problem.gradient(lr)
     assert relative_error(problem.gradient(1e-4) * (lr / 1e-4), exact) > 0.5
@@ -264,7 +264,7 @@ def test_fused_attention_has_a_rule_where_it_has_no_double_backward(
 ) -> None:
     if device != "cpu":
         pytest.skip("fused attention takes float64 on a CPU alone")
-    problem = drawn(build, shape, 3)
+    problem = make_problem(build, shape, 3)
     with sdpa_kernel(SDPBackend.MATH):
         reference = problem.gradient(estimator="double_backward")
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
@@ -275,7 +275,7 @@ def test_fused_attention_has_a_rule_where_it_has_no_double_backward(
 
 
 def test_an_operation_without_a_rule_is_named_with_the_estimator_to_use() -> None:
-    problem = drawn(lambda: custom_function(OnceDifferentiable), (4,), 3)
+    problem = make_problem(lambda: custom_function(OnceDifferentiable), (4,), 3)
     with pytest.raises(ValueError, match=r"OnceDifferentiableBackward has no forward-mode rule.*finite_difference"):
         problem.gradient()
     assert problem.gradient(estimator="finite_difference").abs().max() > 0

@@ -14,7 +14,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from harness.metalabel import meta_step, soft_cross_entropy
 from harness.metalabel.lookahead import Lookahead
 
-from .problems import ESTIMATORS, EXACT, EXACT_ESTIMATORS, Problem, drawn, meta_loss_after_step, relative_error
+from .problems import ESTIMATORS, EXACT, EXACT_ESTIMATORS, Problem, make_problem, meta_loss_after_step, relative_error
 
 sgd = st.fixed_dictionaries(
     {
@@ -46,7 +46,7 @@ def network() -> nn.Module:
     )
 
 
-def trained(problem: Problem, kind: type[Optimizer], options: dict[str, Any], steps: int) -> Optimizer:
+def train_steps(problem: Problem, kind: type[Optimizer], options: dict[str, Any], steps: int) -> Optimizer:
     """The problem's model a few steps on, under an optimiser with two groups, the second at a third of the rate."""
     first, *rest = problem.model.parameters()
     optimizer = kind([{"params": [first]}, {"params": rest, "lr": options["lr"] / 3}], **options)
@@ -62,8 +62,8 @@ def trained(problem: Problem, kind: type[Optimizer], options: dict[str, Any], st
 def test_the_lookahead_is_the_step_that_the_optimiser_then_takes(
     choice: tuple[type[Optimizer], dict[str, Any]], steps: int
 ) -> None:
-    problem = drawn(network, (4,), 3)
-    optimizer = trained(problem, *choice, steps)
+    problem = make_problem(network, (4,), 3)
+    optimizer = train_steps(problem, *choice, steps)
     meta_step(problem.model, optimizer, *problem.batches)
     lookahead = Lookahead(optimizer)
     with torch.no_grad():
@@ -79,8 +79,8 @@ def test_the_lookahead_is_the_step_that_the_optimiser_then_takes(
 def test_the_gradient_is_double_backward_through_that_step(
     choice: tuple[type[Optimizer], dict[str, Any]], steps: int
 ) -> None:
-    problem = drawn(network, (4,), 3)
-    optimizer = trained(problem, *choice, steps)
+    problem = make_problem(network, (4,), 3)
+    optimizer = train_steps(problem, *choice, steps)
     other, other_optimizer = deepcopy((problem.model, optimizer))
     with torch.random.fork_rng():
         found = meta_step(problem.model, optimizer, *problem.batches)
@@ -93,8 +93,8 @@ def test_the_gradient_is_double_backward_through_that_step(
 @given(sgd, st.integers(0, 2))
 def test_the_gradient_is_the_derivative_of_the_meta_loss_after_a_real_step(options: dict[str, Any], steps: int) -> None:
     """M(Y + hD) - M(Y - hD) over 2h, where each M is read after `torch.optim.SGD` has really stepped."""
-    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), (4,), 3)
-    optimizer = trained(problem, SGD, options, steps)
+    problem = make_problem(lambda: nn.Sequential(nn.Linear(4, 5), nn.Tanh(), nn.Linear(5, 3)), (4,), 3)
+    optimizer = train_steps(problem, SGD, options, steps)
     direction, h = torch.randn_like(problem.labels), 1e-5
 
     above, below = (meta_loss_after_step(problem, problem.labels + side * h * direction, optimizer) for side in (1, -1))
@@ -111,7 +111,7 @@ def test_gradients_loss_and_statistics_are_those_of_a_plain_step(estimator: Any,
     def build() -> nn.Module:
         return nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(36, 3))
 
-    problem = drawn(build, (3, 5, 5), 3, dtype=dtype)
+    problem = make_problem(build, (3, 5, 5), 3, dtype=dtype)
     plain = deepcopy(problem.model)
     loss = soft_cross_entropy(plain(problem.inputs), problem.labels)
     loss.backward()
@@ -134,7 +134,7 @@ def test_gradients_loss_and_statistics_are_those_of_a_plain_step(estimator: Any,
 @pytest.mark.parametrize("kind", [SGD, Adam])
 def test_parameters_that_the_optimiser_does_not_hold_stay_where_they_are(kind: Callable[..., Optimizer]) -> None:
     """Only the last layer steps, so only its share of the derivative counts; the others' gradients are still filled."""
-    problem = drawn(network, (4,), 3)
+    problem = make_problem(network, (4,), 3)
     alone = deepcopy(problem.model)
     for parameter in alone[:-1].parameters():
         parameter.requires_grad_(False)
@@ -146,14 +146,14 @@ def test_parameters_that_the_optimiser_does_not_hold_stay_where_they_are(kind: C
 
 
 def test_a_rate_of_zero_gives_a_gradient_of_zero_and_a_scale_of_zero() -> None:
-    problem = drawn(network, (4,), 3)
+    problem = make_problem(network, (4,), 3)
     step = meta_step(problem.model, SGD(problem.model.parameters(), lr=0.0, momentum=0.9), *problem.batches)
     assert step.scale == 0
     assert torch.equal(step.gradient, torch.zeros_like(step.gradient))
 
 
 def test_a_diverged_model_gives_a_loss_that_is_not_finite_and_no_exception() -> None:
-    problem = drawn(network, (4,), 3)
+    problem = make_problem(network, (4,), 3)
     with torch.no_grad():
         problem.model[0].weight.fill_(float("nan"))
     step = meta_step(problem.model, SGD(problem.model.parameters(), lr=0.1), *problem.batches)
@@ -164,7 +164,7 @@ def test_a_diverged_model_gives_a_loss_that_is_not_finite_and_no_exception() -> 
 def test_the_scaled_gradient_does_not_depend_on_batch_size_or_model_rate(momentum: float, nesterov: bool) -> None:
     """(B/s) ∂M/∂y_i = ⟨∇ log p(x_i), v⟩: doubling the batch by repeating it changes nothing, nor does the rate, as it
     goes to zero and θ' to θ."""
-    problem = drawn(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3)
+    problem = make_problem(lambda: nn.Sequential(nn.Linear(4, 6), nn.Tanh(), nn.Linear(6, 3)), (4,), 3)
 
     def scaled(lr: float, times: int) -> Tensor:
         model = deepcopy(problem.model)
