@@ -1,13 +1,13 @@
-"""Which classes learned labels take to be alike, and whether others agree: people, another model, a taxonomy.
+"""Which classes are alike by the learned labels, and whether people, another model or a taxonomy agree.
 
     Y_cd = mean over the images of class c of what their labels give to class d        (a class label is its row)
 
 What lies off the diagonal says which classes c is like. Its ranks are held against those of a reference R, a table of
 the same form, by Mantel's test (`harness.statistics.mantel_test`): which classes are alike, not by how much.
 
-Likeness goes both ways, and so do taxonomies: the first answer is over the C(C-1)/2 pairs of (Y + Yᵀ)/2. Labels, votes
-and confusions need not: a boot may pass for a sneaker more often than a sneaker for a boot. The second, `directed`,
-is over all C(C-1) entries as they are; it also asks whether the same classes are doubtful at all.
+Taxonomies are symmetric: `symmetric` is over the C(C-1)/2 pairs of (Y + Yᵀ)/2. Labels, votes and confusions need not
+be: a boot may pass for a sneaker more often than a sneaker for a boot. `directed` is over all C(C-1) entries as they
+are; it also asks whether the same classes are doubtful at all.
 """
 
 from collections.abc import Mapping, Sequence
@@ -22,8 +22,8 @@ Table = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
-class Likeness:
-    """How a table of labels agrees with a reference. `directed`: None where the reference knows no direction."""
+class Agreement:
+    """How a table of labels agrees with a reference. `directed`: None where the reference is symmetric."""
 
     mass: float
     symmetric: MantelResult
@@ -74,7 +74,7 @@ def superclass_table(groups: Mapping[str, Sequence[int]], count: int) -> Table:
     return table
 
 
-def likeness(labels: Table, reference: Table, seed: int) -> Likeness:
+def agreement(labels: Table, reference: Table, seed: int) -> Agreement:
     """How the table `labels` agrees with `reference`, both [C, C].
 
     Args:
@@ -82,7 +82,7 @@ def likeness(labels: Table, reference: Table, seed: int) -> Likeness:
     """
     mutual = mantel_test(symmetrised(labels), symmetrised(reference), seed, symmetric=True)
     one_way = None if np.array_equal(reference, reference.T) else mantel_test(labels, reference, seed)
-    return Likeness(off_diagonal_mass(labels), mutual, one_way)
+    return Agreement(off_diagonal_mass(labels), mutual, one_way)
 
 
 def most_alike(table: Table, few: int) -> list[tuple[int, int, float]]:

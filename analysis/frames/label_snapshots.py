@@ -1,12 +1,12 @@
-"""The labels that a learned trial left behind: where they ended, and the course they took, read from its artifacts.
+"""Labels that a learned trial left: where they ended, and their history over the epochs, read from its artifacts.
 
     labels.npz          labels [N, C], given [N], truth [N] (-1: not known)
-    label_history.npz    epochs [S], rows [n] (which of the N are followed), largest [S, n] (the class with the largest
+    label_history.npz   epochs [S], rows [n] (which of the N are followed), largest [S, n] (the class with the largest
                         entry), moved [S, n] (total variation from the start); shown [K] (places among the N of the
                         images whose label moved most), pixels [K, …]; for class labels class_labels [S, C, C]
 
-A sweep of an earlier version lacks the second file, a sweep on a server that keeps no files lacks both: what is missing
-is a sentence, and what can be shown without it is shown.
+A trial on a server that keeps no files lacks both: what is missing is a sentence, and what can be shown without it is
+shown.
 """
 
 from collections.abc import Mapping, Sequence
@@ -31,40 +31,17 @@ Arrays = Mapping[str, NDArray[Any]]
 
 
 @dataclass(frozen=True)
-class LabelHistory:
-    """What is known of the way: `epochs` [S], and with it `largest` and `moved` [S, n] or `class_labels` [S, C, C]."""
-
-    arrays: Arrays
-
-    @property
-    def epochs(self) -> NDArray[Any]:
-        return self.arrays["epochs"]
-
-    @property
-    def rows(self) -> NDArray[np.int64]:
-        """Which labels are followed [n], ascending."""
-        rows: NDArray[np.int64] = self.arrays["rows"].astype(np.int64)
-        return rows
-
-    def __contains__(self, name: str) -> bool:
-        return name in self.arrays
-
-    def __getitem__(self, name: str) -> NDArray[Any]:
-        return self.arrays[name]
-
-
-@dataclass(frozen=True)
 class Labels:
     """Where the labels [N, C] of the run `name` ended, beside those it was `given` [N] and the `truth` [N].
 
-    `course` is None where it was not kept.
+    `history` holds the arrays of label_history.npz; None where it was not kept.
     """
 
     name: str
     labels: NDArray[np.float64]
     given: NDArray[np.int64]
     truth: NDArray[np.int64]
-    course: LabelHistory | None = None
+    history: Arrays | None = None
 
     @property
     def classes(self) -> int:
@@ -86,22 +63,22 @@ class Labels:
         """How much of each label [N] has left the class it was given."""
         return 1 - self.labels[np.arange(len(self.given)), self.given]
 
-    def followed(self) -> LabelHistory | None:
-        """The course of single labels, where it was kept."""
-        course = self.course
-        return course if course is not None and "largest" in course and "rows" in course else None
+    def followed(self) -> Arrays | None:
+        """The history of single labels, where it was kept."""
+        history = self.history
+        return history if history is not None and {"largest", "rows"} <= history.keys() else None
 
 
-def best(study: SweepFrame, kind: str = "") -> Labels | str:
+def best_labels(study: SweepFrame, kind: str = "") -> Labels | str:
     """The labels of the best complete learned trial, of those with `kind` labels where it says so; else why not."""
     rows = [study.best(arm) for arm in study.learned]
     chosen = [row.iloc[0] for row in rows if len(row) and (not kind or row.iloc[0].get("params.labels") == kind)]
     if not chosen:
         return f"{NO_TRIAL} with {kind} labels" if kind else NO_TRIAL
-    return of(study, max(chosen, key=lambda row: float(row[VALUE])))
+    return labels_of_trial(study, max(chosen, key=lambda row: float(row[VALUE])))
 
 
-def of(study: SweepFrame, trial: "pd.Series[Any]") -> Labels | str:
+def labels_of_trial(study: SweepFrame, trial: "pd.Series[Any]") -> Labels | str:
     """The labels of one run, a row of the study's trials; else why not."""
     with TemporaryDirectory() as folder:
         into = Path(folder)
@@ -111,20 +88,20 @@ def of(study: SweepFrame, trial: "pd.Series[Any]") -> Labels | str:
         except (*UNREADABLE, KeyError):
             return f"{trial['name']} left no labels.npz that can be read"
         try:
-            course = LabelHistory(_arrays(study, "label_history.npz", str(trial["run_id"]), into))
+            history = _arrays(study, "label_history.npz", str(trial["run_id"]), into)
         except UNREADABLE:
-            course = None
+            history = None
     labels, given, truth = final
-    return Labels(str(trial["name"]), labels.astype(np.float64), given.astype(int), truth.astype(int), course)
+    return Labels(str(trial["name"]), labels.astype(np.float64), given.astype(int), truth.astype(int), history)
 
 
-def fresh(study: SweepFrame, labels: Labels | str) -> list[Labels]:
+def fresh_seed_labels(study: SweepFrame, labels: Labels | str) -> list[Labels]:
     """The labels of the runs in which a confirmation trained the same trial anew, each on a seed of its own."""
     runs = study.sweep.trials("confirmation")
     if isinstance(labels, str) or runs.empty:
         return []
     chosen = runs[(runs["state"] == "complete") & runs["name"].str.startswith(f"{labels.name} seed ")]
-    found = [of(study, row) for _, row in chosen.head(FRESH).iterrows()]
+    found = [labels_of_trial(study, row) for _, row in chosen.head(FRESH).iterrows()]
     return [one for one in found if isinstance(one, Labels)]
 
 

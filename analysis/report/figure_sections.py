@@ -76,13 +76,13 @@ def accuracy_response(sweep: SweepFrame) -> Markup:
 
 def _best_labels(sweep: SweepFrame) -> Content:
     """What became of the labels of the best learned trial; nothing where it left none."""
-    labels = label_snapshots.best(sweep)
+    labels = label_snapshots.best_labels(sweep)
     if isinstance(labels, str):
         return None
     gallery = image_gallery.panel(labels)
     parts: list[Content] = []
     if noise_detection.measurable(labels):
-        fresh_seeds = label_snapshots.fresh(sweep, labels)
+        fresh_seeds = label_snapshots.fresh_seed_labels(sweep, labels)
         parts = [
             figures(
                 "outcomes",
@@ -108,8 +108,8 @@ def _best_labels(sweep: SweepFrame) -> Content:
 
 def _class_labels(sweep: SweepFrame) -> Content:
     """The matrix of the best trial with class labels; nothing where there is none."""
-    labels = label_snapshots.best(sweep, "class")
-    found = class_label_matrix.class_labels(labels, label_snapshots.fresh(sweep, labels))
+    labels = label_snapshots.best_labels(sweep, "class")
+    found = class_label_matrix.class_labels(labels, label_snapshots.fresh_seed_labels(sweep, labels))
     if isinstance(found, str):
         return None
     matrix = class_label_matrix.matrix_figure(found, style.PANEL_WIDTH)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from analysis.frames.class_similarity import likeness, most_alike
+from analysis.frames.class_similarity import agreement, most_alike
 from harness.common.formatting import correlation, interval, p_value
 from harness.confirm.configurations import Configuration
 from harness.results import Semantics
@@ -54,9 +54,9 @@ def findings(
 
 def _summarise_arm(one: Configuration, tables: Sequence[np.ndarray], reference: Reference, seed: int) -> ArmSemantics:
     mean = np.mean(tables, axis=0)
-    found = likeness(mean, reference.table, seed)
+    found = agreement(mean, reference.table, seed)
     by_run: list[float | None] = (
-        [likeness(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
+        [agreement(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
     )
     return ArmSemantics(
         role=one.role,

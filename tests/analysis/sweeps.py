@@ -65,7 +65,7 @@ IMAGES, CLASSES, WRONG = 200, 4, 80
 EPOCHS = (0, 3, 6, 9, 12)
 
 
-def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str, ...]:
+def learned_files(folder: Path, seed: int = 0, history: bool = True) -> tuple[str, ...]:
     """What a learned trial leaves of its labels in `folder`, and their paths.
 
     The first 80 of 200 labels are wrong. Of these the first 60 are put right, a quarter of them at each snapshot after
@@ -85,7 +85,7 @@ def learned_files(folder: Path, seed: int = 0, course: bool = True) -> tuple[str
     labels[np.arange(IMAGES), given] += 1 - mass * (largest[-1] != given)
     labels[np.arange(IMAGES), largest[-1]] += mass * (largest[-1] != given)
     np.savez_compressed(folder / "labels.npz", labels=labels.astype(np.float32), given=given, truth=truth)
-    if not course:
+    if not history:
         return (str(folder / "labels.npz"),)
     moved = np.linspace(0, 1, len(EPOCHS))[:, None] * (1 - labels[np.arange(IMAGES), given])
     shown = np.argsort(-moved[-1], kind="stable")[:48]
@@ -116,9 +116,9 @@ def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
     np.fill_diagonal(table, 1 - table.sum(axis=1))
     truth = np.arange(60) % 5
     np.savez_compressed(folder / "labels.npz", labels=table[truth].astype(np.float32), given=truth, truth=truth)
-    course = np.eye(5) + np.linspace(0, 1, 4)[:, None, None] * (table - np.eye(5))
+    history = np.eye(5) + np.linspace(0, 1, 4)[:, None, None] * (table - np.eye(5))
     epochs = np.array([0, 4, 8, 12])
-    np.savez_compressed(folder / "label_history.npz", epochs=epochs, class_labels=course.astype(np.float16))
+    np.savez_compressed(folder / "label_history.npz", epochs=epochs, class_labels=history.astype(np.float16))
     return (str(folder / "labels.npz"), str(folder / "label_history.npz"))
 
 
@@ -160,14 +160,14 @@ def confirmed_results(seeds: int = 4) -> Confirmation:
     return confirmation(arms, comparisons=rows, gain=gain(rows[1]), verdict=said)
 
 
-def labelled(records: Iterable[Event], home: Path, course: bool = True) -> Iterator[Event]:
+def labelled(records: Iterable[Event], home: Path, history: bool = True) -> Iterator[Event]:
     """The same `records`, where every complete learned trial leaves the files of its labels under `home`."""
     learned = set()
     for record in records:
         if isinstance(record, TrialStarted) and record.params["method"] == "learned":
             learned.add(record.trial)
         if isinstance(record, TrialEnded) and record.state == "complete" and record.trial in learned:
-            files = learned_files(home / "trials" / str(record.trial), record.trial, course)
+            files = learned_files(home / "trials" / str(record.trial), record.trial, history)
             record = replace(record, artifacts=files)
         yield record
 

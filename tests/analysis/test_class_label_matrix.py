@@ -28,8 +28,8 @@ def sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
 
 @pytest.fixture(scope="module")
 def found(sweep: SweepFrame) -> ClassLabels:
-    labels = label_snapshots.best(sweep, "class")
-    labels_and_seeds = class_label_matrix.class_labels(labels, label_snapshots.fresh(sweep, labels))
+    labels = label_snapshots.best_labels(sweep, "class")
+    labels_and_seeds = class_label_matrix.class_labels(labels, label_snapshots.fresh_seed_labels(sweep, labels))
     assert isinstance(labels_and_seeds, ClassLabels)
     return labels_and_seeds
 
@@ -126,7 +126,7 @@ def test_without_class_labels_every_part_says_so(found: ClassLabels) -> None:
     assert "2 classes" in str(class_label_matrix.class_labels(two))
     lacking = replace(labels, given=np.where(labels.given == 2, 1, labels.given))
     assert "got none of class 2" in str(class_label_matrix.class_labels(lacking))
-    alone = class_label_matrix.class_labels(replace(labels, course=None))
+    alone = class_label_matrix.class_labels(replace(labels, history=None))
     assert not isinstance(alone, str)
     assert class_label_matrix.agreement_plots(alone) == [class_label_matrix.NO_COMPARISON]
     assert class_label_matrix.history_plots(alone) == [class_label_matrix.NO_HISTORY]

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from analysis.frames.class_similarity import (
+    agreement,
     class_table,
-    likeness,
     most_alike,
     off_diagonal_mass,
     superclass_table,
@@ -38,7 +38,7 @@ def test_a_class_is_the_mean_of_its_images_and_unknown_ones_are_left_out() -> No
 
 def test_labels_that_follow_groups_agree_with_them() -> None:
     table = class_table(*soft_labels(60), 6)
-    found = likeness(table, superclass_table(GROUPS, 6), 0)
+    found = agreement(table, superclass_table(GROUPS, 6), 0)
     assert found.symmetric.rho > 0.6
     assert found.symmetric.p_value < 0.05
     assert found.directed is None, "a group has no direction"
@@ -51,7 +51,7 @@ def test_labels_that_follow_groups_agree_with_them() -> None:
 def test_one_way_likeness_shows_in_the_directed_answer_alone() -> None:
     generator = np.random.default_rng(7)
     table = generator.random((8, 8))
-    found = likeness(table, table.T, 0)
+    found = agreement(table, table.T, 0)
     assert found.symmetric.rho == pytest.approx(1)
     assert found.directed is not None
     assert found.directed.rho < 0.5

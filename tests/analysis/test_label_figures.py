@@ -12,7 +12,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from analysis.figures import style
 from analysis.figures.labels import image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
-from analysis.frames.label_snapshots import LabelHistory, Labels
+from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import SweepFrame, load, read
 from harness.tracking.spool.events import Event, TrialEnded, TrialStarted
 from harness.tracking.spool.spooled_sweep import SpooledSweep
@@ -29,7 +29,7 @@ def labelled_sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
 
 @pytest.fixture(scope="module")
 def labels(labelled_sweep: SweepFrame) -> Labels:
-    found = label_snapshots.best(labelled_sweep)
+    found = label_snapshots.best_labels(labelled_sweep)
     assert isinstance(found, Labels)
     return found
 
@@ -43,18 +43,18 @@ def test_the_labels_are_those_of_the_best_learned_trial(labelled_sweep: SweepFra
 
 def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path, store: str) -> None:
     sent(store, runs, labelled(searched(), runs / "label_lr"))
-    told = label_snapshots.best(load({"TRACKING_URI": store}))
+    told = label_snapshots.best_labels(load({"TRACKING_URI": store}))
     assert isinstance(told, Labels)
     np.testing.assert_array_equal(told.labels, labels.labels)
-    assert told.course is not None
-    assert labels.course is not None
-    np.testing.assert_array_equal(told.course["largest"], labels.course["largest"])
+    assert told.history is not None
+    assert labels.history is not None
+    np.testing.assert_array_equal(told.history["largest"], labels.history["largest"])
 
 
 # What became of them
 
 
-def test_the_course_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
+def test_the_history_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
     found = label_outcomes.over_epochs(labels)
     assert found is not None
     assert list(found["epoch"]) == list(EPOCHS)
@@ -70,24 +70,22 @@ def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None
     for image in range(60):
         assert when[image] == EPOCHS[1 + image % 4]
     assert np.isnan(when[60:]).all()
-    assert labels.course is not None
-    back = labels.course["largest"].copy()
+    assert labels.history is not None
+    back = labels.history["largest"].copy()
     back[3, 0] = labels.given[0]  # right at the first snapshot, given again at the third, right at the end
-    once = replace(labels, course=LabelHistory({**labels.course.arrays, "largest": back}))
+    once = replace(labels, history={**labels.history, "largest": back})
     again = label_outcomes.correction_epochs(once)
     assert again is not None
     assert again[0] == EPOCHS[4]
 
 
 def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -> None:
-    assert labels.course is not None
+    assert labels.history is not None
     rows = np.arange(0, IMAGES, 2)
     shown = np.array([4, 8, 60])
-    part = {name: labels.course[name][:, rows] for name in ("largest", "moved")}
-    pixels = labels.course["pixels"][:3]
-    half = replace(
-        labels, course=LabelHistory({**labels.course.arrays, **part, "rows": rows, "shown": shown, "pixels": pixels})
-    )
+    part = {name: labels.history[name][:, rows] for name in ("largest", "moved")}
+    pixels = labels.history["pixels"][:3]
+    half = replace(labels, history={**labels.history, **part, "rows": rows, "shown": shown, "pixels": pixels})
     found = label_outcomes.over_epochs(half)
     assert found is not None
     assert found["put_right"].iloc[-1] * (WRONG / 2) == pytest.approx(30)
@@ -97,7 +95,7 @@ def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -
     followed = half.followed()
     assert followed is not None
     moved, _ = image_gallery.by_movement(followed)
-    assert list(moved) == pytest.approx(list(labels.course["moved"][-1][shown].astype(float)))
+    assert list(moved) == pytest.approx(list(labels.history["moved"][-1][shown].astype(float)))
 
 
 def test_classes_have_their_share_with_its_interval(labels: Labels) -> None:
@@ -174,8 +172,8 @@ def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Pa
     folder = tmp_path / "label_lr"
     recorded(folder, iter([*labelled(searched(), folder), *fresh_records(folder, 3)]))
     study = read(SpooledSweep.read(folder))
-    labels = label_snapshots.best(study)
-    others = label_snapshots.fresh(study, labels)
+    labels = label_snapshots.best_labels(study)
+    others = label_snapshots.fresh_seed_labels(study, labels)
     assert [each.name for each in others] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
     assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in noise_detection.description(labels, others)
     left = style.figure(noise_detection.plots(labels, others)).axes[0]
@@ -193,9 +191,9 @@ def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(lab
     titles = [axes.get_title(loc="left") for axes in shown]
     moved = [float(title.split()[-1]) for title in titles]
     assert moved == sorted(moved, reverse=True)
-    course = labels.followed()
-    assert course is not None
-    first = int(course["shown"][0])
+    followed = labels.followed()
+    assert followed is not None
+    first = int(followed["shown"][0])
     assert titles[0].startswith(f"{labels.given[first]}→{labels.labels[first].argmax()} ")
     marked = [(" ✓" in title, "✗" in title) for title in titles]
     assert all(right != wrong for right, wrong in marked)
@@ -213,22 +211,22 @@ def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -
 # What is missing
 
 
-def test_without_a_course_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> None:
+def test_without_a_history_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> None:
     folder = tmp_path / "older"
-    recorded(folder, labelled(searched(), folder, course=False))
-    labels = label_snapshots.best(read(SpooledSweep.read(folder)))
+    recorded(folder, labelled(searched(), folder, history=False))
+    labels = label_snapshots.best_labels(read(SpooledSweep.read(folder)))
     assert isinstance(labels, Labels)
-    assert labels.course is None
+    assert labels.history is None
     assert [isinstance(plot, str) for plot in label_outcomes.plots(labels)] == [True, False]
     assert label_outcomes.description(labels).startswith("learned-6: 60 of 80 wrong labels put right")
     assert image_gallery.panel(labels) == image_gallery.NO_IMAGES
 
 
 def test_without_labels_every_part_says_so(sweep: SweepFrame) -> None:
-    labels = label_snapshots.best(sweep)
+    labels = label_snapshots.best_labels(sweep)
     said = "learned-6 left no labels.npz that can be read"
     assert labels == said
-    assert label_snapshots.fresh(sweep, labels) == []
+    assert label_snapshots.fresh_seed_labels(sweep, labels) == []
     assert label_outcomes.plots(labels) == noise_detection.plots(labels) == [said]
     assert image_gallery.figure(labels).axes[0].texts[0].get_text() == said
     assert (
@@ -244,11 +242,11 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     recorded(folder, labelled(searched(), folder))
     (folder / "trials" / "6" / "label_history.npz").write_bytes(b"PK cut off")
-    found = label_snapshots.best(read(SpooledSweep.read(folder)))
+    found = label_snapshots.best_labels(read(SpooledSweep.read(folder)))
     assert isinstance(found, Labels)
-    assert found.course is None
+    assert found.history is None
     (folder / "trials" / "6" / "labels.npz").write_bytes(b"")
-    assert isinstance(label_snapshots.best(read(SpooledSweep.read(folder))), str)
+    assert isinstance(label_snapshots.best_labels(read(SpooledSweep.read(folder))), str)
 
 
 def test_axes_are_named_with_their_units(labels: Labels) -> None:

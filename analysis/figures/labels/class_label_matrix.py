@@ -155,11 +155,11 @@ def history_plots(found: ClassLabels | str) -> Plots:
     """The mass on other classes over the epochs, a line per class."""
     if isinstance(found, str):
         return [found]
-    history = found.labels.course
+    history = found.labels.history
     if history is None or "class_labels" not in history:
         return [NO_HISTORY]
     mass = 100 * (1 - np.diagonal(history["class_labels"].astype(np.float64), axis1=1, axis2=2))
-    return [Plot(lambda axes: _draw_history(axes, history.epochs, mass), height=2.8)]
+    return [Plot(lambda axes: _draw_history(axes, history["epochs"], mass), height=2.8)]
 
 
 def agreement_plots(found: ClassLabels | str, references: Mapping[str, Table] | None = None) -> Plots:

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from numpy.typing import NDArray
 
 from analysis.figures import style
-from analysis.frames.label_snapshots import LabelHistory, Labels
+from analysis.frames.label_snapshots import Arrays, Labels
 
 NO_IMAGES = "no images were kept of this sweep (no label_history.npz)"
 NOTHING_MOVED = "no label moved"
@@ -45,9 +45,9 @@ def _draw(labels: Labels | str, count: int, columns: int, width: float) -> Figur
     return whole
 
 
-def by_movement(history: LabelHistory) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
+def by_movement(history: Arrays) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """How far the label of each kept image moved [K], and the indices of those that moved, the farthest first."""
-    moved = history["moved"][-1].astype(np.float64)[np.searchsorted(history.rows, history["shown"])]
+    moved = history["moved"][-1].astype(np.float64)[np.searchsorted(history["rows"], history["shown"])]
     order = np.argsort(-moved, kind="stable")
     return moved, order[moved[order] > 0]
 

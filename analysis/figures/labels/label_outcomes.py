@@ -34,14 +34,14 @@ LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
 def over_epochs(labels: Labels) -> pd.DataFrame | None:
     """A row per snapshot: shares of the wrong labels, and `lost` of the correct ones; None without a history."""
     history = labels.followed()
-    if history is None or not labels.wrong[history.rows].any():
+    if history is None or not labels.wrong[history["rows"]].any():
         return None
-    rows, largest = history.rows, history["largest"].astype(int)
+    rows, largest = history["rows"], history["largest"].astype(int)
     wrong, correct = labels.wrong[rows], (labels.known & ~labels.wrong)[rows]
     true, given = largest == labels.truth[rows], largest == labels.given[rows]
     return pd.DataFrame(
         {
-            "epoch": history.epochs.astype(int),
+            "epoch": history["epochs"].astype(int),
             "put_right": true[:, wrong].mean(axis=1),
             "elsewhere": (~true & ~given)[:, wrong].mean(axis=1),
             "as_given": given[:, wrong].mean(axis=1),
@@ -55,9 +55,9 @@ def correction_epochs(labels: Labels) -> NDArray[np.float64] | None:
     history = labels.followed()
     if history is None:
         return None
-    true = (history["largest"].astype(int) == labels.truth[history.rows])[:, labels.wrong[history.rows]]
+    true = (history["largest"].astype(int) == labels.truth[history["rows"]])[:, labels.wrong[history["rows"]]]
     stays = np.logical_and.accumulate(true[::-1], axis=0)[::-1]
-    return np.where(stays.any(axis=0), history.epochs[stays.argmax(axis=0)].astype(float), np.nan)
+    return np.where(stays.any(axis=0), history["epochs"][stays.argmax(axis=0)].astype(float), np.nan)
 
 
 def by_class(labels: Labels) -> pd.DataFrame:
