@@ -19,11 +19,8 @@ from harness.space.base import Count, Positive, TypedModel, Value, member_by_typ
 from harness.space.errors.problems import quote
 from harness.space.errors.validation import Errors, invalid, raise_all
 
-STEP_TOLERANCE = 1e-8
-"""Distance of `high` from a whole number of steps, in steps: decimal steps are not exact in binary."""
-
-MAX_STEPS = 1_000_000
-"""Steps between two bounds; a range of more needs none."""
+STEP_TOLERANCE = 1e-8  # of a number of steps, from a whole one: decimal steps are not exact in binary
+MAX_STEPS = 1_000_000  # between two bounds; a range of more needs none
 
 
 def _check_scalar(value: Any) -> Value:

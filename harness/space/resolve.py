@@ -1,11 +1,7 @@
 """Resolution of a document: shared settings and parameters reach every arm, and checks across keys are made.
 
-The first of these that names a setting decides on it in an arm:
-
-    the arm's own fixed or parameters  ·  the shared parameters  ·  the shared fixed  ·
-    train_on_meta: true in a baseline  ·  the default of `RunConfig`
-
-A condition (`when`) on a setting that the arm fixes is decided here: the parameter is then always active, or dropped.
+The first of these that names a setting decides on it in an arm: the arm's own fixed or parameters; the shared
+parameters; the shared fixed; `train_on_meta: true` in a baseline; the default of `RunConfig`.
 """
 
 import math
@@ -31,21 +27,15 @@ AnyParameters = Mapping[str, AnyParameter]
 
 
 def resolve(document: Document) -> dict[str, Any]:
-    """Make the fields of a `Space`.
-
-    Raises:
-        ValidationError: with every error, each at its path in the document.
-    """
+    """Make the fields of a `Space`, else raise ValidationError with every error at its path in the document."""
     raise_all(_contradictions(document))
     search = document.search
     if document.objectives and "pruner" not in search.model_fields_set:  # several cannot be pruned
         search = search.model_copy(update={"pruner": NoPruner()})
     arms, errors = [], [*_objective_errors(document, search)]
-    roles: tuple[tuple[Role, Mapping[str, ArmEntry]], ...] = (("arm", document.arms), ("baseline", document.baselines))
-    for role, entries in roles:
-        for name, entry in entries.items():
-            arms.append(_arm(document, role, name, entry))
-            errors += _arm_errors(arms[-1], entry, search.sampler.type)
+    for role, name, entry in _entries(document):
+        arms.append(_arm(document, role, name, entry))
+        errors += _arm_errors(arms[-1], entry, search.sampler.type)
     raise_all(errors)
     return {
         "study": document.study,
@@ -56,13 +46,15 @@ def resolve(document: Document) -> dict[str, Any]:
     }
 
 
+def _entries(document: Document) -> Iterator[tuple[Role, str, ArmEntry]]:
+    yield from (("arm", name, entry) for name, entry in document.arms.items())
+    yield from (("baseline", name, entry) for name, entry in document.baselines.items())
+
+
 def _contradictions(document: Document) -> Errors:
     """What a document gives twice."""
-    sections: list[tuple[KeyPath, Document | ArmEntry]] = [
-        ((), document),
-        *((("arms", name), arm) for name, arm in document.arms.items()),
-        *((("baselines", name), arm) for name, arm in document.baselines.items()),
-    ]
+    sections: list[tuple[KeyPath, Document | ArmEntry]] = [((), document)]
+    sections += [((f"{role}s", name), entry) for role, name, entry in _entries(document)]
     for path, section in sections:
         for name, parameter in section.parameters.items():
             if name in section.fixed and not parameter.when:  # otherwise fixed while it is inactive
@@ -131,7 +123,7 @@ def _arm(document: Document, role: Role, name: str, entry: ArmEntry) -> Arm:
 
 
 def _decide_conditions(parameters: AnyParameters, fixed: Mapping[str, Value]) -> AnyParameters:
-    """Drop parameters that are never active, and conditions that always hold."""
+    """Decide conditions on what the arm fixes: drop parameters that are never active, and conditions that hold."""
 
     def is_possible(other: str, values: tuple[Value, ...]) -> bool:
         if other not in parameters:

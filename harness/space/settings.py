@@ -2,12 +2,6 @@
 
 `Settings` and `Parameters` are made from `RunConfig`: their keys are its fields, and a fixed value, a bound or a choice
 must be one that the field allows. A new field of `RunConfig` can be searched without a change here.
-
-| type of the field | types of parameter |
-| --- | --- |
-| real number | float, categorical |
-| whole number | int, categorical |
-| other | categorical |
 """
 
 import copy
@@ -33,7 +27,7 @@ PARAMETER_TYPES: dict[Any, tuple[str, tuple[str, ...]]] = {
     float: ("a real number", ("float", "categorical")),
     int: ("a whole number", ("int", "categorical")),
 }
-"""For each type of field: its name, and the types of parameter that may search it."""
+"""For each type of field: its name, and the types of parameter that may search it; others are categorical."""
 
 
 def _field_type(name: str) -> Any:

@@ -1,8 +1,6 @@
-"""Problems of a space: where it is wrong, what was expected, what was given, and what to do next.
+"""Problems of a space. One `SpaceError` holds them all, and prints one line for each:
 
-One `SpaceError` holds every problem of a space, and prints one line for each:
-
-    label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 0.001
+label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 0.001
 """
 
 import difflib

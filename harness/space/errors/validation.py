@@ -26,13 +26,12 @@ _BOUNDS = {
 }
 _LENGTHS = {"too_short": ("min_length", "at least"), "too_long": ("max_length", "at most")}
 _NUMBERS = {"float_type": "a number", "int_type": "a whole number", "finite_number": "a finite number"}
-_A_LIST = ("a list", "write [ … ]")
-_A_MAPPING = ("a mapping", "write `key: value` lines, or remove it")
+_MAPPING_TYPES = ("dict_type", "mapping_type", "model_type", "model_attributes_type")
 _TYPES = {
     "string_type": ("a string", "quote it"),
     "bool_type": ("true or false", "write true or false, without quotes"),
-    **dict.fromkeys(("tuple_type", "list_type"), _A_LIST),
-    **dict.fromkeys(("dict_type", "mapping_type", "model_type", "model_attributes_type"), _A_MAPPING),
+    "tuple_type": ("a list", "write [ … ]"),
+    **dict.fromkeys(_MAPPING_TYPES, ("a mapping", "write `key: value` lines, or remove it")),
 }
 
 

@@ -1,8 +1,4 @@
-"""Canonical form of a space: its dump as YAML, and the differences between two spaces.
-
-A dump holds every resolved value, so that `parse(dump(space)) == space` also after a default changes: a sweep keeps the
-dump of its space.
-"""
+"""Canonical form of a space: its dump as YAML, which holds every resolved value, and the differences of two spaces."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -27,7 +23,7 @@ BUDGET: tuple[KeyPath, ...] = (
 
 
 def dump(space: Space) -> str:
-    """Write the space as the text of a space file. Equal spaces give equal texts."""
+    """Write the space as the text of a space file: `parse(dump(space)) == space`, also after a default changes."""
     return yaml.safe_dump(_document(space), sort_keys=False, allow_unicode=True, width=100)
 
 

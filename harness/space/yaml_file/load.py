@@ -69,11 +69,7 @@ def _position(problem: Problem) -> tuple[bool, str, int]:
 
 
 def find_file(path_or_name: str | Path) -> Path:
-    """Find a space file.
-
-    Raises:
-        SpaceError: there is none; the remedy names the nearest ones.
-    """
+    """Find a space file, else raise SpaceError."""
     given, name = Path(path_or_name), str(path_or_name)
     folders = _folders()
     in_folders = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)

@@ -1,8 +1,4 @@
-"""Points in a file of their own: `points: tried.yaml` is replaced by the list in that file.
-
-The file is YAML or JSON. Its path is relative to the folder of the space file, or to the current folder if `--set`
-gives it. The space keeps the points, not the path.
-"""
+"""Points in a YAML or JSON file of their own: `points: tried.yaml` is replaced by the list in that file."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -16,8 +12,7 @@ from harness.space.yaml_file.text_files import display_path, read_text
 def read_points(source: Source, folder: Path) -> None:
     """Replace the paths of points by the lists in the files, and add the problems of these to `source`.
 
-    Args:
-        folder: folder of the space file.
+    A path is relative to `folder`, that of the space file; one that `--set` gives, to the current folder.
     """
     for arm, section in sections(source.data):
         given, path = section.get("points"), (*arm, "points")

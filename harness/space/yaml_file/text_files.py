@@ -8,11 +8,7 @@ MAX_BYTES = 128 * 1024
 
 
 def read_text(file: Path, what: str = "a space file") -> str:
-    """Read the text of `file`, which should be `what`.
-
-    Raises:
-        SpaceError: it cannot be read, is too large, or is not UTF-8.
-    """
+    """Read the text of `file`, which should be `what`; SpaceError if it cannot be read, is large, or is not UTF-8."""
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)

@@ -9,8 +9,8 @@ the arm has tried them:
     no new suggestion    uniform draws; then the untried combinations, if they can be counted
     all tried            the first suggestion, again
 
-Trials that failed because of their settings have no value. The model sees them as pruned before the first epoch, worse
-than all that measured something; otherwise it would keep suggesting more of the kind.
+The model sees trials that failed because of their settings as pruned before the first epoch, worse than all that
+measured something; otherwise it would keep suggesting more of the kind.
 """
 
 import itertools
@@ -40,29 +40,19 @@ MODELS = {"tpe": (10, (TrialState.COMPLETE, TrialState.PRUNED)), "gp": (1, (Tria
 TPE is random; a Gaussian process finds the same optimum again.
 """
 
-UNIFORM_DRAWS = 10
-"""Uniform draws before the untried combinations are counted."""
-
-MAX_COMBINATIONS = 10_000
-"""Combinations of an arm that are still enumerated to find an untried one."""
+UNIFORM_DRAWS = 10  # before the untried combinations are counted
+MAX_COMBINATIONS = 10_000  # of an arm that are still enumerated to find an untried one
 
 
 @dataclass(eq=False)
 class DeduplicatingSampler(BaseSampler):
-    """Draws all parameters of a trial of `arm` together.
-
-    Attributes:
-        settings: of the space's sampler: how the first trials are drawn, and how many.
-        model: suggests the later trials.
-        sequence_seed: of the arm's Sobol sequence, the same for all its trials.
-        seed: of this trial's uniform draws.
-    """
+    """Draws all parameters of a trial of `arm` together."""
 
     arm: Arm
     settings: Tpe | Gp
     model: BaseSampler
-    sequence_seed: int
-    seed: int
+    sequence_seed: int  # of the arm's Sobol sequence, the same for all its trials
+    seed: int  # of this trial's uniform draws
 
     def infer_relative_search_space(self, study: optuna.Study, trial: FrozenTrial) -> dict[str, BaseDistribution]:
         return {name: distribution(parameter) for name, parameter in self.arm.parameters.items()}

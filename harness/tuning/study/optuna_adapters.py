@@ -1,8 +1,7 @@
-"""A space's parameters, sampler and pruner as Optuna's objects.
+"""A space's sampler and pruner as Optuna's objects.
 
-Bounds are inclusive on both sides, here as in Optuna. Each trial gets a new sampler, which reads all it needs from the
-study. Its seed is derived from the sweep's seed, the arm and the trial's index in the arm, and for parameters that are
-drawn independently from the parameter's name too.
+Each trial gets a new sampler, which reads all it needs from the study. Its seed is derived from the sweep's seed, the
+arm, the trial's index in the arm and, for parameters that are drawn independently, the parameter's name.
 """
 
 import random

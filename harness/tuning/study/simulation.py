@@ -1,8 +1,4 @@
-"""A sweep in simulated time: real decisions, known results, no waiting.
-
-Each worker takes one trial after another. Every epoch ends at a time given beforehand, so that results of different
-trials arrive interleaved, as in a real sweep.
-"""
+"""A sweep in simulated time: real decisions, known results, whose epochs end at times given beforehand."""
 
 import heapq
 import itertools

@@ -16,8 +16,7 @@ from harness.training.config.run_config import RunConfig
 from harness.tuning.study.optuna_adapters import grid
 from harness.tuning.study.pareto import Point, weakly_dominates
 
-MODEL_TRIALS = 20
-"""Complete trials of an arm that the Gaussian process of `expected_improvement_below` needs."""
+MODEL_TRIALS = 20  # complete trials of an arm that the Gaussian process of `expected_improvement_below` needs
 
 END_INDEX = "index"
 """Key in a trial's user attribute `end`: how many trials of its arm had ended before. Clocks may be set back."""

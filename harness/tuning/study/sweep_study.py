@@ -27,7 +27,7 @@ from harness.tuning.study.journal import Journal, JournalError, refusal
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
 from harness.tuning.study.stopping import END_INDEX, ArmStopping, violation
-from harness.tuning.study.trial_record import State, TrialRecord, trial_ended
+from harness.tuning.study.trial_record import State, TrialRecord
 from harness.tuning.trial import Trial
 
 Listener = Callable[[Event], None]
@@ -265,7 +265,7 @@ class SweepStudy:
         end = {"metrics": metrics, "reason": reason, "seconds": running.seconds, "costs": costs}
         running.handle.set_user_attr(END, {**end, END_INDEX: ended_before})
         self._studies[arm].tell(running.handle, list(values.values()) or None, state)
-        self._notify(trial_ended(number, STATES[state], reason, running.epoch, costs))
+        self._notify(_record(self.space.arm(arm), self._storage.get_trial(trial_id(running.handle))).end_event())
 
     def trial_records(self) -> list[TrialRecord]:
         """All trials, by number."""

@@ -16,16 +16,11 @@ LATEST, BEST = 500, 25
 
 
 class TrialIndex:
-    """Configurations, end states and best trials of one study.
-
-    Attributes:
-        trials: all of them, in order, as of the last update.
-        ended: number of trials by end state.
-    """
+    """Configurations, end states and best trials of one study, as of the last update."""
 
     def __init__(self, directions: Sequence[StudyDirection]) -> None:
         self.trials: list[FrozenTrial] = []
-        self.ended: Counter[TrialState] = Counter()
+        self.ended: Counter[TrialState] = Counter()  # number of trials by end state
         self._sign = 1 if directions[0] == StudyDirection.MAXIMIZE else -1
         self._several_objectives = len(directions) > 1
         self._size = 0  # at the last update: Optuna's in-memory storage returns a list that grows
@@ -44,13 +39,9 @@ class TrialIndex:
             self.ended[trials[index].state] += 1
             self._keys.add(configuration_key(trials[index].params))
         for index in {*range(older_before, older), *(index for index in ended if index < older_before)}:
-            self._rank(index)
-
-    def _rank(self, index: int) -> None:
-        trial = self.trials[index]
-        if trial.state == TrialState.COMPLETE:
-            push = heapq.heappush if len(self._best) < BEST else heapq.heappushpop
-            push(self._best, (self._sign * trial.values[0], index))
+            if trials[index].state == TrialState.COMPLETE:
+                push = heapq.heappush if len(self._best) < BEST else heapq.heappushpop
+                push(self._best, (self._sign * trials[index].values[0], index))
 
     def contains(self, params: Mapping[str, Any], except_number: int) -> bool:
         """Whether a trial has these parameters, other than the trial of that number."""

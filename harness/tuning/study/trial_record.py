@@ -1,6 +1,6 @@
 """What the journal holds of one trial; the best trials of several. Needs no Optuna."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -13,29 +13,19 @@ State = Literal["running", "complete", "pruned", "failed"]
 
 @dataclass(frozen=True)
 class TrialRecord:
-    """One trial of a sweep, as the journal holds it.
-
-    Attributes:
-        values: the objectives, in order; empty unless the trial is complete.
-        feasible: whether it satisfies every constraint.
-        metrics: of the last epoch.
-        reason: of a pruned or failed trial.
-        seconds: time computed.
-        curve: the first objective by epoch, from 1.
-        costs: objectives known only at the end, such as `busy_seconds`.
-    """
+    """One trial of a sweep, as the journal holds it."""
 
     number: int
     arm: str
     state: State
     params: dict[str, Any]
-    values: tuple[float, ...]
-    feasible: bool
-    metrics: dict[str, float]
-    reason: str
-    seconds: float
-    curve: dict[int, float]
-    costs: dict[str, float]
+    values: tuple[float, ...]  # the objectives, in order; empty unless the trial is complete
+    feasible: bool  # whether it satisfies every constraint
+    metrics: dict[str, float]  # of the last epoch
+    reason: str  # of a pruned or failed trial
+    seconds: float  # of computing
+    curve: dict[int, float]  # the first objective by epoch, from 1
+    costs: dict[str, float]  # objectives known only at the end, such as `busy_seconds`
 
     @property
     def name(self) -> str:
@@ -48,12 +38,9 @@ class TrialRecord:
 
     def end_event(self) -> TrialEnded:
         """The event of its end."""
-        return trial_ended(self.number, self.state, self.reason, max(self.curve, default=0), self.costs)
-
-
-def trial_ended(number: int, state: State, reason: str, epoch: int, costs: Mapping[str, float]) -> TrialEnded:
-    assert state != "running"
-    return TrialEnded(trial=number, state=state, reason=reason, step=epoch, metrics=costs)
+        assert self.state != "running"
+        step = max(self.curve, default=0)
+        return TrialEnded(trial=self.number, state=self.state, reason=self.reason, step=step, metrics=self.costs)
 
 
 def best_trial(records: Iterable[TrialRecord], space: Space) -> TrialRecord | None:
@@ -61,8 +48,7 @@ def best_trial(records: Iterable[TrialRecord], space: Space) -> TrialRecord | No
 
     Several objectives are compared in order, so that this is the first trial of `pareto_front`.
     """
-    candidates = _candidates(records)
-    return max(candidates, key=lambda record: space.utilities(record.values), default=None)
+    return max(_candidates(records), key=lambda record: space.utilities(record.values), default=None)
 
 
 def pareto_front(records: Iterable[TrialRecord], space: Space) -> list[TrialRecord]:
