@@ -62,11 +62,7 @@ def train(config: RunConfig, after_epoch: AfterEpoch | None = None, seeds: int =
 
 
 def default_config(space: Space, arm_name: str | None) -> RunConfig:
-    """Return the fixed settings of an arm (by default the first), with the run's defaults for searched ones.
-
-    Raises:
-        InputError: there is no such arm.
-    """
+    """Return the fixed settings of an arm (by default the first), with the run's defaults for searched ones."""
     arms = {arm.name: arm for arm in space.arms}
     arm = arms.get(arm_name or space.arms[0].name)
     if arm is None:
@@ -119,12 +115,7 @@ def _repeat_trial(options: argparse.Namespace) -> int:
 
 
 def read_trial(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[str, float]]]:
-    """Return a recorded trial: its settings, its number of seeds, and its metrics by epoch without wall-clock times.
-
-    Raises:
-        InputError: there is no such sweep or trial.
-        EventLogError: the sweep's records cannot be read.
-    """
+    """Return a recorded trial: its settings, its number of seeds, and its metrics by epoch without wall-clock times."""
     if not (sweep / "spool").is_dir():
         raise InputError(f"--from {sweep}: expected a sweep's folder, got one without a spool; try runs/NAME")
     event_log.read_sweep_id(sweep / "spool")

@@ -88,11 +88,7 @@ class Url:
 
 
 def parse_place(text: str) -> Path | Url:
-    """Return the local folder or the address in an object store that `text` is.
-
-    Raises:
-        BadUrl: it is an address that cannot be used.
-    """
+    """Return the local folder or the address in an object store that `text` is; BadUrl if it cannot be used."""
     return Url.parse(text) if is_url(text) else Path(text)
 
 

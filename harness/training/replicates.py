@@ -33,11 +33,7 @@ class Replicates:
         return self.first.done
 
     def train_epoch(self) -> Metrics:
-        """Train one epoch of every run and return means and standard deviations.
-
-        Raises:
-            DivergenceError: a run did; the message names its seed, if there are several.
-        """
+        """Train one epoch of every run and return means and deviations; of several, DivergenceError names the seed."""
         metrics = []
         for run in self.runs:
             try:

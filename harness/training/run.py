@@ -34,13 +34,9 @@ STREAMS = ("order", "meta order", "augment")
 
 
 class Run:
-    """A run in progress.
+    """A run in progress; `splits`, all of one table of pixels, take the place of the data that `config` names.
 
-    Args:
-        splits: the data, all of one table of pixels; by default loaded as `config` says.
-
-    Raises:
-        DataError: data or model cannot be loaded, or do not fit; or settings exclude each other.
+    DataError if data or model cannot be loaded or do not fit, or if settings exclude each other.
     """
 
     def __init__(self, config: RunConfig, splits: DataSplits | None = None) -> None:
@@ -89,11 +85,7 @@ class Run:
         return self.method.soft_labels()[: len(self.splits.train)]
 
     def train_epoch(self) -> Metrics:
-        """Pass over the training images once and return the metrics that `harness.training.metrics` defines.
-
-        Raises:
-            DivergenceError: a metric is no longer finite.
-        """
+        """Pass over the training images once and return their metrics; DivergenceError if one is not finite."""
         started = time.perf_counter()
         with self.global_stream.active():
             metrics = self._pass_over_training_set()

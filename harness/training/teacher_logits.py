@@ -32,13 +32,9 @@ def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) ->
 
 
 def load_teacher_logits(config: RunConfig, images: Tensor, classes: int) -> Tensor:
-    """Return the logits [images, classes] of a student's teacher.
+    """Return the logits [images, classes] of a student's teacher; DataError if they are of other images.
 
-    Args:
-        images: images that the student may train on, as indices in the pool.
-
-    Raises:
-        DataError: they cannot be read, or are of other images.
+    `images` are those that the student may train on, as indices in the pool.
     """
     file = teacher_logits_file(config.teacher, config.seed)
     try:

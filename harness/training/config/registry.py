@@ -42,14 +42,11 @@ MODELS = {
 }
 OWN_MODEL = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 
-METRICS = (
-    "train_loss",
-    *("meta_loss", "meta_accuracy", "meta_calibration_error"),
-    *("val_loss", "val_accuracy", "val_calibration_error"),
-    *("label_accuracy", "noisy_labels_corrected", "clean_labels_kept", "label_entropy"),
-    *("label_moved", "mistakes_auc", "label_gradient_norm", "label_step_norm"),
-    *("lr", "seconds"),
-)
+_METRICS = """
+train_loss meta_loss meta_accuracy meta_calibration_error val_loss val_accuracy val_calibration_error label_accuracy
+noisy_labels_corrected clean_labels_kept label_entropy label_moved mistakes_auc label_gradient_norm label_step_norm lr
+seconds"""
+METRICS = tuple(_METRICS.split())
 """What `harness.training.metrics` computes."""
 
 Keywords = Mapping[str, Any]
@@ -91,11 +88,7 @@ def load_object(location: str) -> Any:
 
 
 def name_type(known: Iterable[str], pattern: str, expected: str) -> Any:
-    """Type of a name, for pydantic: one of the known ones, or one that matches the pattern.
-
-    Args:
-        expected: what an error says was expected.
-    """
+    """Type of a name, for pydantic: one of the known ones, or one that matches the pattern; errors say `expected`."""
     names = list(known)
 
     def validate(name: str) -> str:

@@ -38,11 +38,7 @@ FLOOR = 1e-6
 
 
 def inject_noise(config: RunConfig, images: Images, generator: torch.Generator) -> Tensor:
-    """Return the classes [N] of the images after the noise of `config`.
-
-    Raises:
-        DataError: the class map names a class that does not exist.
-    """
+    """Return the classes [N] of the images after the noise of `config`."""
     if config.noise == "none":
         return images.targets.clone()
     noisy: Tensor = load_object(NOISES[config.noise])(images, config, generator)

@@ -28,11 +28,7 @@ DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "referenc
 
 
 def load_pool(config: RunConfig) -> Images:
-    """Return all images of the data set but the test part.
-
-    Raises:
-        DataError: they cannot be read.
-    """
+    """Return all images of the data set but the test part; DataError if they cannot be read."""
     return _images(_data_config(config), "pool")
 
 

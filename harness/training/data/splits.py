@@ -18,8 +18,7 @@ from harness.training.rng import generator
 def load_splits(config: RunConfig) -> DataSplits:
     """Draw the three parts of the data and corrupt the training labels, as `config` says.
 
-    Raises:
-        DataError: the data cannot be read, or cannot serve the sizes, the classes or the noise asked of them.
+    DataError if the data cannot be read, or cannot serve the sizes, classes or noise asked of them.
     """
     pool = load_pool(config)
     known = (pool.targets >= 0).nonzero().flatten()

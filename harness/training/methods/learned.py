@@ -10,7 +10,6 @@ Images of the meta set, where it is trained on, keep their labels. With `retrain
 model on the labels learned by then, which no longer move.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -29,10 +28,10 @@ from harness.metalabel import (
 )
 from harness.training.methods.method import Batch, Method, Phase, Task
 
-FORMS: dict[str, Callable[[], Parametrisation]] = {
-    "simplex": Simplex,
-    "softmax": Softmax,
-    "exponentiated": ExponentiatedGradient,
+FORMS: dict[str, Parametrisation] = {
+    "simplex": Simplex(),
+    "softmax": Softmax(),
+    "exponentiated": ExponentiatedGradient(),
 }
 
 
@@ -48,7 +47,7 @@ class LearnedLabels(Method):
             torch.arange(task.classes, device=task.given.device) if self.by_class else task.given,
             task.classes,
             smoothing=config.label_smoothing,
-            parametrisation=FORMS[config.label_form](),
+            parametrisation=FORMS[config.label_form],
             momentum=config.label_momentum,
             decay=config.label_decay,
         )
@@ -71,7 +70,7 @@ class LearnedLabels(Method):
         if batch.step >= self.learned_until or not self.schedule.is_due(batch.step):
             return super().step(batch)
         task = self.task
-        batches = (batch.inputs, self._targets(batch), *task.meta.draw())
+        batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
         step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
         if self.config.train_on_meta:
@@ -89,15 +88,14 @@ class LearnedLabels(Method):
         return step.loss
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        return soft_cross_entropy(logits, self._targets(batch))
+        return soft_cross_entropy(logits, self._labels(batch.index))
 
     def epoch_metrics(self) -> dict[str, float]:
         norms, self.norms = self.norms, {}
         return {name: float(norm) for name, norm in norms.items()}
 
     def soft_labels(self) -> Tensor:
-        index = torch.arange(len(self.task.given), device=self.task.given.device)
-        return self._current_labels(index, self.task.given, self.task.trusted)
+        return self._labels(torch.arange(len(self.task.given), device=self.task.given.device))
 
     def class_labels(self) -> Tensor | None:
         return self.table.as_tensor() if self.by_class else None
@@ -108,12 +106,10 @@ class LearnedLabels(Method):
     def load_state_dict(self, state: dict[str, Any]) -> None:
         self.table.load_state_dict(state)
 
-    def _targets(self, batch: Batch) -> Tensor:
-        return self._current_labels(batch.index, batch.given, batch.trusted)
-
-    def _current_labels(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
-        """Labels [n, classes] of images, given index, annotated class and whether they are of the meta set."""
-        learned = self.table.rows(given if self.by_class else index)
+    def _labels(self, index: Tensor) -> Tensor:
+        """Labels [n, classes] of images of the task; those of the meta set do not move."""
+        learned = self.table.rows(self.task.given[index] if self.by_class else index)
         if not self.config.train_on_meta:
             return learned
-        return self.task.smooth_labels(given).where(trusted[:, None], learned)
+        start = self.task.smooth_labels(self.task.given[index])
+        return start.where(self.task.trusted[index, None], learned)

@@ -24,8 +24,7 @@ ModelFunction = Callable[[Shape, int, int], nn.Module]
 def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Module:
     """Build the named network for images [N, *shape], its weights drawn from torch's global random state.
 
-    Raises:
-        DataError: there is none of that name, or it does not give logits [N, classes] for these images.
+    DataError if there is none of that name, or it does not give logits [N, classes] for these images.
     """
     kind, _, rest = name.partition(":")
     make = _torchvision_model(rest) if kind == "torchvision" else _model_function(MODELS.get(name, name))

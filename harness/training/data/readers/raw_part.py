@@ -35,8 +35,7 @@ def checked_part(
 ) -> RawPart:
     """Check the arrays of a file, images [N, height, width] or [N, height, width, channels], and return a `RawPart`.
 
-    Raises:
-        DataError: shapes or values are wrong; begins with `name`.
+    A DataError begins with `name`.
     """
     if images.ndim == 3:
         images = images[..., None]

@@ -22,11 +22,7 @@ class Reader(Protocol):
         ...
 
     def read(self, config: RunConfig) -> tuple[RawPart, RawPart | None]:
-        """Return the training part, and the test part if the set has one. Called if `problems` found none.
-
-        Raises:
-            DataError: the files do not hold what they should.
-        """
+        """Return the training part, and the test part if the set has one; DataError for what `problems` cannot see."""
         ...
 
 
