@@ -4,7 +4,7 @@
     θ'(Y)   = θ - update(∇θ L)                           lookahead: the optimiser's next step
     M(Y)    = cross-entropy of the meta batch at θ'      gradients.passes
     ∂M/∂Y                                                gradients: estimators, by name
-    Y ← Π(Y - β · scaled ∂M/∂Y)                          labels, parametrisation, simplex; schedule
+    Y ← Π(Y - β · scaled ∂M/∂Y)                          labels, parametrisation, simplex
 
 `step` has the two entry points: `meta_step` for a training loop, which also computes the model's own gradients, and the
 pure function `compute_label_gradient`. `model_state` restores what a pass may change, `checks` validates arguments, and
@@ -17,7 +17,6 @@ from harness.metalabel.gradients.tangent_rules import NoForwardRule
 from harness.metalabel.labels import ClassLabels, InstanceLabels
 from harness.metalabel.losses import soft_cross_entropy
 from harness.metalabel.parametrisation import ExponentiatedGradient, Parametrisation, Simplex, Softmax
-from harness.metalabel.schedule import LabelSchedule
 from harness.metalabel.simplex import project_onto_simplex
 from harness.metalabel.step import compute_label_gradient, meta_step
 
@@ -26,7 +25,6 @@ __all__ = [
     "EstimatorName",
     "ExponentiatedGradient",
     "InstanceLabels",
-    "LabelSchedule",
     "MetaStep",
     "NoForwardRule",
     "Parametrisation",

@@ -140,14 +140,7 @@ class InstanceLabels(LabelTable):
 
 
 class ClassLabels(LabelTable):
-    """One soft label per annotated class, `[classes, classes]`."""
-
-    @classmethod
-    def from_smoothing(
-        cls, num_classes: int, smoothing: float = 0.0, *, device: torch.device | str | None = None, **options: Any
-    ) -> Self:
-        """Start from each class's own one-hot or smoothed label."""
-        return cls.from_classes(torch.arange(num_classes, device=device), num_classes, smoothing=smoothing, **options)
+    """One soft label per annotated class, `[classes, classes]`: start from `torch.arange(classes)`."""
 
     def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
         """One label step, as `InstanceLabels.update`; `index` is each sample's annotated class."""

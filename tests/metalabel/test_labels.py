@@ -13,7 +13,6 @@ from harness.metalabel import (
     ClassLabels,
     ExponentiatedGradient,
     InstanceLabels,
-    LabelSchedule,
     Parametrisation,
     Simplex,
     Softmax,
@@ -22,6 +21,10 @@ from harness.metalabel import (
 
 PARAMETRISATIONS = [Simplex(), Softmax(), ExponentiatedGradient()]
 CLASSES = torch.tensor([2, 0, 1, 1, 2, 0, 0, 1])
+
+
+def class_labels(classes: int, smoothing: float, **options: Any) -> ClassLabels:
+    return ClassLabels.from_classes(torch.arange(classes), classes, smoothing=smoothing, **options)
 
 
 def on_the_simplex(labels: Tensor) -> bool:
@@ -54,7 +57,7 @@ def test_labels_start_from_one_hot_smoothed_or_given_ones(parametrisation: Param
             0.7 * one_hot + 0.1,
         ),
         (InstanceLabels.from_soft(given_labels, parametrisation=parametrisation), given_labels),
-        (ClassLabels.from_smoothing(3, 0.6, parametrisation=parametrisation), 0.4 * torch.eye(3) + 0.2),
+        (class_labels(3, 0.6, parametrisation=parametrisation), 0.4 * torch.eye(3) + 0.2),
     ]
     for labels, expected in starts:
         if isinstance(parametrisation, Softmax):
@@ -115,7 +118,7 @@ def test_exponentiated_steps_multiply_each_entry_and_add_up() -> None:
 
 
 def test_class_labels_move_by_the_mean_over_a_class_in_a_balanced_batch() -> None:
-    labels = ClassLabels.from_smoothing(3, 0.5)
+    labels = class_labels(3, 0.5)
     classes = torch.tensor([0, 1, 2, 0, 1, 2])
     gradient = 0.01 * torch.randn(6, 3)
     before, scale = labels.as_tensor(), 6 / 0.1
@@ -125,7 +128,7 @@ def test_class_labels_move_by_the_mean_over_a_class_in_a_balanced_batch() -> Non
 
 
 def test_classes_that_a_batch_lacks_stay_where_they_are() -> None:
-    labels = ClassLabels.from_smoothing(4, 0.5, momentum=0.9)
+    labels = class_labels(4, 0.5, momentum=0.9)
     before = labels.as_tensor()
     labels.update(torch.tensor([1, 3, 1]), torch.randn(3, 4), label_lr=0.1, scale=1.0)
     assert torch.equal(labels.as_tensor()[[0, 2]], before[[0, 2]])
@@ -160,7 +163,7 @@ def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
     with pytest.raises(ValueError, match="velocity: expected none, got"):
         InstanceLabels.from_classes(CLASSES, 3).load_state_dict(saved)
     with pytest.raises(ValueError, match=r"table: expected \[3, 3\], got \[8, 3\]"):
-        ClassLabels.from_smoothing(3).load_state_dict({"table": saved["table"]})
+        class_labels(3, 0.0).load_state_dict({"table": saved["table"]})
 
 
 @pytest.mark.parametrize(
@@ -179,19 +182,3 @@ def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
 def test_a_bad_start_is_refused(start: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         start()
-
-
-def test_a_label_step_is_due_after_warm_up_and_then_every_interval() -> None:
-    schedule = LabelSchedule(label_lr=0.1, interval=3, warmup=2)
-    assert [step for step in range(12) if schedule.is_due(step)] == [2, 5, 8, 11]
-
-
-def test_the_label_rate_is_constant_or_follows_the_model() -> None:
-    assert LabelSchedule(label_lr=0.2).label_lr_at(0.25) == 0.2
-    assert LabelSchedule(label_lr=0.2, follow_model=True).label_lr_at(0.25) == 0.05
-
-
-@pytest.mark.parametrize("options", [{"interval": 0}, {"warmup": -1}, {"label_lr": -0.1}, {"label_lr": float("nan")}])
-def test_a_schedule_out_of_bounds_is_refused(options: dict[str, Any]) -> None:
-    with pytest.raises(ValueError, match=next(iter(options))):
-        LabelSchedule(**({"label_lr": 0.1} | options))

@@ -19,7 +19,6 @@ from harness.metalabel import (
     ClassLabels,
     ExponentiatedGradient,
     InstanceLabels,
-    LabelSchedule,
     Parametrisation,
     Simplex,
     Softmax,
@@ -52,12 +51,7 @@ class LearnedLabels(Method):
             decay=config.label_decay,
         )
         steps_per_epoch = -(-len(task.training_index) // config.batch_size)
-        self.schedule = LabelSchedule(
-            config.label_lr,
-            interval=config.meta_interval,
-            warmup=config.label_warmup_epochs * steps_per_epoch,
-            follow_model=config.label_schedule == "model",
-        )
+        self.first_label_step = config.label_warmup_epochs * steps_per_epoch
         self.retrain_epochs = round(config.retrain_share * config.epochs)
         self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch
         self.norms: dict[str, Tensor] = {}
@@ -67,7 +61,8 @@ class LearnedLabels(Method):
         return [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
 
     def step(self, batch: Batch) -> Tensor:
-        if batch.step >= self.learned_until or not self.schedule.is_due(batch.step):
+        due = (batch.step - self.first_label_step) % self.config.meta_interval == 0
+        if not due or not self.first_label_step <= batch.step < self.learned_until:
             return super().step(batch)
         task = self.task
         batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
@@ -77,7 +72,7 @@ class LearnedLabels(Method):
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
         if len(rows):
             before = None if self.norms else self.table.rows(rows)
-            label_lr = self.schedule.label_lr_at(batch.lr_factor)
+            label_lr = self.config.label_lr * (batch.lr_factor if self.config.label_schedule == "model" else 1)
             self.table.update(rows, gradient, label_lr=label_lr, scale=step.scale)
             if before is not None:  # once an epoch: a norm costs a small model as much as a step
                 moved = self.table.rows(rows) - before
