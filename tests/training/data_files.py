@@ -84,17 +84,3 @@ def write_cifar100(root: Path) -> Array:
         (folder / name).write_bytes(pickle.dumps(batch))
     (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [str(c) for c in range(100)]}))
     return held["train"].transpose(0, 2, 3, 1)
-
-
-def write_svhn(root: Path) -> Array:
-    """Its two Matlab files, zero written as 10; returns training images, [N, 32, 32, 3]."""
-    from scipy.io import savemat
-
-    root.mkdir(parents=True, exist_ok=True)
-    held = {}
-    for seed, (name, count) in enumerate({"train": 60, "test": 30}.items()):
-        held[name] = pictures(count, 32, 32, 3, seed=seed)
-        labels = classes(count).astype(np.int64)
-        labels[labels == 0] = 10
-        savemat(root / f"{name}_32x32.mat", {"X": held[name].transpose(1, 2, 3, 0), "y": labels[:, None]})
-    return held["train"]

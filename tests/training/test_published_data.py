@@ -21,9 +21,8 @@ pytestmark = pytest.mark.usefixtures("empty_cache")
 @pytest.fixture
 def any_sum(monkeypatch: pytest.MonkeyPatch) -> None:
     """Let torchvision take files that are not the published ones."""
-    for module in ("cifar", "svhn"):
-        name = f"torchvision.datasets.{module}.check_integrity"
-        monkeypatch.setattr(name, lambda path, md5=None: Path(path).exists())
+    name = "torchvision.datasets.cifar.check_integrity"
+    monkeypatch.setattr(name, lambda path, md5=None: Path(path).exists())
 
 
 @pytest.mark.parametrize("zipped", [True, False])
@@ -92,15 +91,6 @@ def test_cifar10_and_cifar100(tmp_path: Path) -> None:
     train, of = files.write_cifar100(tmp_path), config("CIFAR100", tmp_path, meta_size=100)
     torch.testing.assert_close(load_pool(of).inputs, standardised(train), rtol=1e-4, atol=1e-5)
     assert torch.bincount(load_splits(of).meta.targets).tolist() == [1] * 100
-
-
-@pytest.mark.usefixtures("any_sum")
-def test_svhn(tmp_path: Path) -> None:
-    train = files.write_svhn(tmp_path)
-    of = config("SVHN", tmp_path)
-    torch.testing.assert_close(load_pool(of).inputs, standardised(train), rtol=1e-4, atol=1e-5)
-    assert load_pool(of).targets.tolist() == [*range(10)] * 6  # 10 stands for zero
-    assert len(load_test(of)) == 30
 
 
 def test_a_set_of_images_of_any_size_is_scaled(tmp_path: Path) -> None:

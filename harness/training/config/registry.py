@@ -51,7 +51,7 @@ METRICS = tuple(_METRICS.split())
 
 Keywords = Mapping[str, Any]
 
-_TORCHVISION: tuple[tuple[Keywords, Keywords | None, str], ...] = (
+_BY_ARGUMENTS: tuple[tuple[Keywords, Keywords | None, str], ...] = (
     ({"train": True}, {"train": False}, "CIFAR10 CIFAR100 FashionMNIST KMNIST MNIST QMNIST USPS"),
     ({"split": "train"}, {"split": "test"}, "Country211 DTD Flowers102 Food101 GTSRB PCAM RenderedSST2 STL10 SVHN"),
     ({"split": "train"}, {"split": "test"}, "StanfordCars"),
@@ -61,7 +61,7 @@ _TORCHVISION: tuple[tuple[Keywords, Keywords | None, str], ...] = (
     ({"split": "balanced", "train": True}, {"split": "balanced", "train": False}, "EMNIST"),
     ({}, None, "Caltech101 Caltech256 EuroSAT SEMEION SUN397"),
 )
-TORCHVISION = {name: (train, test) for train, test, names in _TORCHVISION for name in names.split()}
+TORCHVISION = {name: (train, test) for train, test, names in _BY_ARGUMENTS for name in names.split()}
 """Torchvision's image classification sets: keyword arguments of the class for the training part and for the test part;
 None for a set without a test part of its own."""
 
