@@ -205,12 +205,6 @@ MODELS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
     "embedding that is also the last layer": (tied_embedding, (5,)),
     "scattered rows": (scattered_rows, (4,)),
     "writes in place": (writes_in_place, (4,)),
-    "einsum": (
-        lambda: Custom(
-            lambda m, x: torch.einsum("bi,ijk,bj->bk", x, m.form, x.sin()), form=nn.Parameter(torch.randn(4, 4, 3))
-        ),
-        (4,),
-    ),
     "a parameter without a path": (unused_parameters, (4,)),
     "weight norm": (lambda: nn.utils.parametrizations.weight_norm(nn.Linear(4, 3)), (4,)),
     "channel dropout": (

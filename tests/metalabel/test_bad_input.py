@@ -81,10 +81,3 @@ def test_meta_step_refuses_an_optimiser_whose_step_it_cannot_foresee() -> None:
     problem = make_problem(lambda: nn.Linear(4, 3), (4,), 3)
     with pytest.raises(ValueError, match=r"expected torch.optim.SGD, Adam or AdamW, got RMSprop"):
         meta_step(problem.model, torch.optim.RMSprop(problem.model.parameters()), *problem.batches)
-
-
-def test_meta_step_refuses_class_indices() -> None:
-    problem = make_problem(lambda: nn.Linear(4, 3), (4,), 3)
-    optimizer = torch.optim.SGD(problem.model.parameters(), lr=0.1)
-    with pytest.raises(ValueError, match=r"labels: expected floating soft labels.*one_hot"):
-        meta_step(problem.model, optimizer, problem.inputs, torch.arange(6) % 3, *problem.batches[2:])

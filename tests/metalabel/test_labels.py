@@ -127,14 +127,6 @@ def test_class_labels_move_by_the_mean_over_a_class_in_a_balanced_batch() -> Non
     torch.testing.assert_close(labels.as_tensor(), project_onto_simplex(before - 0.02 * scale * means))
 
 
-def test_classes_that_a_batch_lacks_stay_where_they_are() -> None:
-    labels = class_labels(4, 0.5, momentum=0.9)
-    before = labels.as_tensor()
-    labels.update(torch.tensor([1, 3, 1]), torch.randn(3, 4), label_lr=0.1, scale=1.0)
-    assert torch.equal(labels.as_tensor()[[0, 2]], before[[0, 2]])
-    assert not torch.equal(labels.as_tensor()[[1, 3]], before[[1, 3]])
-
-
 @pytest.mark.parametrize(
     "options", [{}, {"momentum": 0.9, "decay": 0.1}, {"parametrisation": Softmax(), "momentum": 0.5}]
 )
