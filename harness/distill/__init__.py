@@ -5,7 +5,7 @@ nothing of the kind, are known for better classifiers that teach worse (Müller,
 arXiv:1906.02629). The best configuration of every arm of a finished sweep, by the sweep's own objective, teaches the
 same small student; one more student has no teacher.
 
-    1. Train each arm's best configuration on the seed that the students are searched on (`teacher_plan`).
+    1. Train each arm's best configuration on the seed that the students are searched on.
     2. Search the students: a sweep NAME-distill with an arm `from_ARM` per teacher, and `untaught` (`students`). All
        search the same training parameters with as many trials each; taught ones also the temperature and weight of
        distillation (`harness.training.methods.baselines.distillation`).

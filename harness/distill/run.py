@@ -20,8 +20,10 @@ from harness.search.run import check_data, check_name, check_same_question
 from harness.session import RunOptions, checked_tracking_uri, open_session
 from harness.space import Space, load
 from harness.tracking.provenance import collect
+from harness.training.config.teacher_files import LOGITS_FILE
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
+from harness.tuning.trial import EndAction
 
 if TYPE_CHECKING:
     from harness.confirm.plan import SeedPlan
@@ -73,8 +75,8 @@ def distill(
         space = load(path / "space.yaml")
         from harness.confirm.configurations import choose_configurations, fresh_seeds
         from harness.confirm.findings import circumstances
+        from harness.confirm.plan import SeedPlan
         from harness.distill.findings import findings
-        from harness.distill.teachers import teacher_plan
 
         teachers = choose_configurations(space, _records(path, space), 1)
         if not any(one.role == "arm" for one in teachers):
@@ -89,7 +91,8 @@ def distill(
             """Train every teacher on the first n seeds; returns their plan, and the runs without a result."""
             fresh = fresh_seeds(asked, _records(workspace.local / theirs, asked))
             own_seeds = itertools.chain([students_seed(space)], fresh)
-            plan = teacher_plan(teachers, own_seeds, path, evaluate_test=evaluate_test)
+            at_end: tuple[EndAction, ...] = ("export_logits", "evaluate_test") if evaluate_test else ("export_logits",)
+            plan = SeedPlan(teachers, own_seeds, path / "distill", kind="teacher", at_end=at_end, required=LOGITS_FILE)
             if not plan.missing(n):
                 return plan, {}
             with open_session(workspace, name, space, uri, options) as session:

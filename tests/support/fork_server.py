@@ -27,7 +27,7 @@ from pathlib import Path
 
 import matplotlib.backends.backend_svg, matplotlib.pyplot, scipy.stats
 import analysis.report.page, harness.confirm.findings, harness.confirm.plan_source, harness.confirm.terminal
-import harness.distill.run, harness.distill.teachers, harness.report, harness.search.forecast, harness.search.plan
+import harness.distill.run, harness.report, harness.search.forecast, harness.search.plan
 import harness.search.run, harness.search.terminal, harness.session
 import harness.tuning.execution.executor, harness.tuning.execution.gpu_share, harness.tuning.study.sweep_study
 
