@@ -1,9 +1,6 @@
 """Optuna's dashboard for a running or finished sweep, with one study per arm, on this machine only.
 
-    python -m harness.dashboard NAME [--runs-dir runs] [--port 8080]
-
-The dashboard is read-only: a rename, a note or a deletion is refused. Needs the package optuna-dashboard, which `make`
-installs. Exit codes: 0 done, 2 bad input.
+It is read-only: a rename, a note or a deletion is refused. Needs the package optuna-dashboard, which `make` installs.
 """
 
 import argparse

@@ -1,13 +1,9 @@
 """One process's hold on a sweep: its folder, study, event log, progress and MLflow view.
 
-Search, confirm, distill and semantics all work on a sweep in this way:
-
     with open_session(workspace, name, space, uri) as session:    lock the folder, open the study
         session.start_tracking(…)                                 open the event log, add what it lacks
         session.run(source, session.progress(…))                  run trials on Ray Tune
         session.finish(…)                                         last events, wait for the MLflow writer
-
-On an error the sweep is marked as paused, so that no run is left running in MLflow.
 
 Ray and Optuna take seconds to import: they are imported only once the input has been checked.
 """

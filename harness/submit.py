@@ -1,7 +1,5 @@
 """Run a sweep as a job of a Ray cluster: `harness.search` with its driver there and its log shown here.
 
-    python -m harness.submit --space label_lr.yaml --address http://HEAD:8265 --runs-dir /shared/runs
-
 The current folder is sent, without what `.gitignore` names; a user's own space files and modules must be in it. Ctrl-C
 leaves the log, and the sweep runs on. The same command continues a sweep that has stopped.
 """

@@ -13,6 +13,6 @@ Workers import this package too: this file imports nothing that takes time.
 
 import os
 
-from harness.tuning.cluster.address import environment
-
-os.environ |= environment()  # read by Ray when it is imported, which any module of this package may do first
+# Read by Ray when it is imported, which any module of this package may do first; what the user set wins.
+os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")

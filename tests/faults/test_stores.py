@@ -286,7 +286,7 @@ def test_a_store_that_cannot_be_used_is_refused_with_its_reason(
     with socket.create_server(("127.0.0.1", 0)) as server:
         endpoint = f"127.0.0.1:{server.getsockname()[1]}"
     assert "got: no answer: Failed to connect" in refuse(capsys, S3(endpoint).url())
-    monkeypatch.setattr(object_store, "FIRST_REQUEST_SECONDS", 1.0)
+    monkeypatch.setattr(object_store, "REQUEST_SECONDS", 1.0)
     with socket.create_server(("127.0.0.1", 0)) as server:  # which never answers
         assert "got: no answer" in refuse(capsys, S3(f"127.0.0.1:{server.getsockname()[1]}").url())
 

@@ -115,20 +115,10 @@ def growing(folder: Path, *, cpus: int, most: int, idle_seconds: float) -> Itera
     }
     (folder / "grows.json").write_text(json.dumps(grows))
     place = tempfile.mkdtemp(prefix="ray-")
-    ray = [
-        str(Path(sys.executable).parent / "ray"),
-        "start",
-        "--head",
-        "--block",
-        "--num-cpus=0",
-        "--disable-usage-stats",
-    ]
-    ray += [
-        f"--autoscaling-config={folder / 'grows.json'}",
-        f"--port={address.rpartition(':')[2]}",
-        f"--temp-dir={place}",
-    ]
-    ray += ["--include-dashboard=false", "--dashboard-agent-listen-port=0", f"--ray-client-server-port={free_port()}"]
+    ray = [str(Path(sys.executable).parent / "ray"), "start", "--head", "--block", "--num-cpus=0"]
+    ray += ["--disable-usage-stats", f"--autoscaling-config={folder / 'grows.json'}", f"--temp-dir={place}"]
+    ray += [f"--port={address.rpartition(':')[2]}", f"--ray-client-server-port={free_port()}"]
+    ray += ["--include-dashboard=false", "--dashboard-agent-listen-port=0"]
     itself = {"RAY_FAKE_CLUSTER": "1", "AUTOSCALER_UPDATE_INTERVAL_S": "1", "RAY_AUTH_MODE": "disabled"}
     with (folder / "head.log").open("wb") as log:
         process = subprocess.Popen(ray, stdout=log, stderr=log, env={**os.environ, **QUIET, **itself})

@@ -26,12 +26,14 @@ def openings(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 def test_a_run_on_a_fresh_seed_opens_the_test_part_once_after_its_last_epoch(
     tmp_path: Path, openings: list[int]
 ) -> None:
-    trial = TrialRunner(CONFIG, tmp_path, at_end=("evaluate_test",))
+    trial = TrialRunner(CONFIG, tmp_path, at_end=("export_logits", "evaluate_test"))
     for epoch in (1, 2):
         report = trial.run_chunk()
         assert (report.epochs[-1][0], report.test, openings) == (epoch, {}, [])
+        assert not (tmp_path / "logits.npz").exists()
     report = trial.run_chunk()
     assert report.finished
+    assert (tmp_path / "logits.npz").exists()
     assert set(report.test) >= {"test_accuracy", "test_loss"}
     assert report.test_samples == 359, "a fifth of 1,797 images"
     assert openings == [CONFIG["seed"]]

@@ -1,7 +1,6 @@
 """`TrialRunner` without Ray: checkpoints, the files a trial leaves, and failures as results."""
 
 import io
-import time
 import zipfile
 from pathlib import Path
 
@@ -178,40 +177,7 @@ def test_a_checkpoint_of_another_version_is_not_read(lost: Path, monkeypatch: py
     assert f"expected an intact checkpoint, got one of version {checkpoint.VERSION - 1}, not" in warnings[0]
 
 
-def test_the_checksum_costs_next_to_nothing(lost: Path) -> None:
-    """CRC-32 runs at a gigabyte a second and more; a tenth of that is allowed for, on a busy core."""
-    state = {"w": torch.zeros(5_000_000)}
-    checkpoint.save(lost / "checkpoint.pt", state)
-    began = time.process_time()
-    checkpoint.save(lost / "checkpoint.pt", state)
-    assert time.process_time() - began < 0.5
-
-
 # The end of a trial
-
-
-def test_the_test_part_is_opened_after_the_last_epoch_where_it_is_asked_for(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    opened: list[int] = []
-    load_test = runner.load_test
-    monkeypatch.setattr(runner, "load_test", lambda config: opened.append(trial.run.epoch) or load_test(config))  # type: ignore
-    trial = TrialRunner(CONFIG, tmp_path, at_end=("export_logits", "evaluate_test"))
-    assert trial.run is not None
-    while not trial.finished:
-        assert not opened
-        assert not (tmp_path / "logits.npz").exists()
-        with pytest.raises(AssertionError, match="expected a run after its last epoch"):
-            trial.evaluate_test(trial.run)
-        report = trial.run_chunk()
-    assert opened == [6]
-    assert report.failure == ""
-    assert 0 < report.test["test_accuracy"] <= 1
-    assert report.test_samples > 100
-    assert [dataset["context"] for dataset in report.datasets] == ["test"]
-    assert (tmp_path / "logits.npz").exists()
-    assert run_to_end(TrialRunner(CONFIG, tmp_path / "search")).test == {}
-    assert opened == [6], "a trial of a search never opens it"
 
 
 def test_an_error_at_the_end_is_the_trials_failure(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,12 +15,6 @@ class ClusterError(HarnessError):
     """A Ray cluster that cannot be started or reached, or cannot run a trial; the message says what to do."""
 
 
-def environment() -> dict[str, str]:
-    """Environment variables to set before Ray is imported; those that the user set win."""
-    defaults = {"RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0", "RAY_USAGE_STATS_ENABLED": "0"}
-    return defaults | {name: os.environ[name] for name in defaults.keys() & os.environ.keys()}
-
-
 def check_address(address: str, timeout: float = 3.0) -> bool:
     """Check a value of --address and return whether the cluster there wants Ray's token.
 

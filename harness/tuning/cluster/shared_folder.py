@@ -1,8 +1,7 @@
 """Check that all nodes of a cluster see the sweep's folder, before a trial is run there.
 
-Trials write checkpoints and labels where they run, a lost trial goes on on another node, and the driver reads all of
-it. So each node must read what the driver wrote, and the driver what each node wrote; a folder of the same name on a
-disk of its own fails. For an object store, this finds nodes without credentials or without a way there.
+Each node must read what the driver wrote, and the driver what each node wrote. For an object store, this finds nodes
+without credentials or without a way there.
 """
 
 import uuid

@@ -1,8 +1,7 @@
 """The Trainable that Ray Tune starts on a worker and reuses for one trial after another.
 
 A step lasts about half a second and returns the metrics of every epoch trained in it: with short epochs, a message an
-epoch would overload the driver. The driver processes the epochs in order, so that pruning does not depend on how they
-were grouped.
+epoch would overload the driver.
 """
 
 from typing import TYPE_CHECKING, Any

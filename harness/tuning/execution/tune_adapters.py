@@ -1,10 +1,7 @@
 """Ray Tune's search algorithm and scheduler over a `TrialSource`: trials one way, results and lost workers the other.
 
-They keep no state that Ray would have to save. A result carries the metrics of all epochs since the last one. They are
-reported in order; at the first epoch where the source prunes, the trial stops, and later epochs of that result are
-dropped. Completed trials are stopped here too, since Ray swallows exceptions raised in its hook for trials that end by
-themselves. The trial of a lost worker is released to the source: Ray's own restarts count an actor that died before it
-started as the end of its trial.
+They keep no state that Ray would have to save. The epochs of a result are reported in order, so that pruning does not
+depend on how they were grouped; those after the one where the source prunes are dropped.
 """
 
 import json

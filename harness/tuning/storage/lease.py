@@ -2,12 +2,10 @@
 
     driver.lock = {"holder": text for people, "id": of this lease, "copy": id of the holder's working copy}
 
-The holder rewrites the object with every snapshot. A lease expires `EXPIRY_SECONDS` after its last renewal, by the
-store's clock. One from this same working copy has expired already: whoever claims a lease holds the lock of the copy.
-
-Stores have no conditional write here. Two drivers that claim at the same moment both write, wait `SETTLE_SECONDS` and
-read who wrote last. If a write takes longer than that, one of them finds the other at its next renewal and stops, as
-does a driver that was cut off for longer than the expiry.
+A lease expires `EXPIRY_SECONDS` after its last renewal, by the store's clock; one from this same working copy at once,
+since whoever claims a lease holds the lock of the copy. Stores have no conditional write here: two drivers that claim
+at the same moment both write, wait `SETTLE_SECONDS` and read who wrote last. After a slower write, one of them finds
+the other at its next renewal and stops.
 """
 
 import json

@@ -21,9 +21,7 @@ from harness.common.urls import Url
 from harness.tuning.storage.sweep_folder import FolderError
 
 CONNECT_SECONDS = 3.0
-REQUEST_SECONDS, ATTEMPTS = 30.0, 3
-FIRST_REQUEST_SECONDS, FIRST_ATTEMPTS = 5.0, 2
-"""Of the first request, so that a wrong address is reported soon."""
+REQUEST_SECONDS, ATTEMPTS = 10.0, 3
 PARALLEL_REQUESTS = 8
 
 AWS_ERRORS = {
@@ -69,7 +67,7 @@ class Store:
     def __init__(self, url: Url) -> None:
         self.url = url
         with self._request("used"):
-            self._files, self._root = _open_file_system(url, REQUEST_SECONDS, ATTEMPTS)
+            self._files, self._root = _open_file_system(url)
 
     def read(self, name: str) -> bytes:
         with self._request(f"read at {name}"), self._files.open_input_stream(self._path(name)) as stream:
@@ -109,11 +107,10 @@ class Store:
         return FileStat(info.size, info.mtime_ns) if info.type == fs.FileType.File else None
 
     def list_folders(self) -> list[str]:
-        """Names of the folders at the URL itself; the quick first request, which finds a wrong address."""
-        files, root = _open_file_system(self.url, FIRST_REQUEST_SECONDS, FIRST_ATTEMPTS)
+        """Names of the folders at the URL itself."""
         try:
             with self._request("listed"):
-                found = files.get_file_info(fs.FileSelector(root))
+                found = self._files.get_file_info(fs.FileSelector(self._root))
         except FileNotFoundError:
             return []
         return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
@@ -149,15 +146,15 @@ def describe_error(error: BaseException) -> str:
     return AWS_ERRORS.get(kind, f"{kind.lower().replace('_', ' ')}: {detail}")
 
 
-def _open_file_system(url: Url, seconds: float, attempts: int) -> tuple[Any, str]:
+def _open_file_system(url: Url) -> tuple[Any, str]:
     if url.scheme == "s3":
-        return _s3(url.authority, url.query, seconds, attempts), f"{url.authority}{url.path}".rstrip("/")
+        return _s3(url.authority, url.query), f"{url.authority}{url.path}".rstrip("/")
     files, root = fs.FileSystem.from_uri(str(url))
     return files, root.rstrip("/")
 
 
 @cache
-def _s3(bucket: str, query: str, seconds: float, attempts: int) -> Any:
+def _s3(bucket: str, query: str) -> Any:
     options: dict[str, Any] = dict(parse_qsl(query))
     if "force_virtual_addressing" in options:
         options["force_virtual_addressing"] = options["force_virtual_addressing"].lower() in ("true", "1")
@@ -167,6 +164,6 @@ def _s3(bucket: str, query: str, seconds: float, attempts: int) -> Any:
         **options,
         allow_delayed_open=True,  # one request for a small file instead of three
         connect_timeout=CONNECT_SECONDS,
-        request_timeout=seconds,
-        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=attempts),
+        request_timeout=REQUEST_SECONDS,
+        retry_strategy=fs.AwsStandardS3RetryStrategy(max_attempts=ATTEMPTS),
     )

@@ -5,15 +5,11 @@ would lack their epochs for good. Two uploads are never made at once, but both f
 
     1. study.journal    2. spool/events.log    3. snapshot.json    4. every other file that changed
 
-where snapshot.json holds the length of the first two at one moment, and a reader cuts both to these lengths. A kill
-between two uploads leaves them longer than the former snapshot.json says, never shorter. The other files are listed
-before the moment and uploaded after it, so the result of a run is never there without its records.
+where snapshot.json holds the length of the first two at one moment, and a reader cuts both to these lengths. The other
+files are listed before the moment, so the result of a run is never there without its records. Those of a trial are
+uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
 
-Files of a trial are uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
-
-When a command opens its working copy again, the copy wins if its journal and spool continue those of the store. If
-not, another machine went on from the last snapshot, and the store wins. A file that was downloaded has the store's time
-of its last change, by which it is known to be the same.
+A downloaded file gets the store's time of its last change, by which it is known to be the same.
 """
 
 import json
@@ -49,7 +45,9 @@ class ObjectStoreSync:
         self._synced: dict[str, FileStat] = {}  # of the files here when they were uploaded or downloaded
 
     def pull(self) -> None:
-        """Download the latest snapshot, unless the working copy continues it.
+        """Download the latest snapshot, unless journal and spool of the working copy continue it.
+
+        If they do not, another machine went on from the last snapshot, and the working copy is made equal to the store.
 
         Raises:
             FolderError: the store lost what this working copy had uploaded.

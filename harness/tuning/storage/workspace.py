@@ -1,11 +1,7 @@
 """Runs folders in use: `--runs-dir` names a local folder, or an address in an object store.
 
-    with open_workspace(runs_dir, SweepAccess("label_lr")) as workspace:
-        SweepFolder(workspace.local / "label_lr")
-
-A local runs folder is used as it is. Of one in an object store, the sweeps that are needed are downloaded into a
-working copy, and uploaded again while they are driven. A path is a path of this machine everywhere; who needs more (the
-address that workers use, what they left there) holds the `Workspace`.
+with open_workspace(runs_dir, SweepAccess("label_lr")) as workspace:
+    SweepFolder(workspace.local / "label_lr")
 """
 
 import re

@@ -1,8 +1,7 @@
 """Checkpoints of a trial: `checkpoint.pt`, and the one before it, `checkpoint.previous.pt`.
 
-A checkpoint is what torch.save writes and a checksum behind it (`common.checksums`), because torch does not notice a
-flipped bit. `torch.load` ignores what follows its archive, so it reads such a file too. A damaged checkpoint is
-deleted, so that it never replaces the previous, intact one. Files are loaded as data only (`weights_only`).
+A checkpoint is what torch.save writes and a checksum behind it, because torch does not notice a flipped bit. A damaged
+one is deleted, so that it never replaces the previous, intact one. Files are loaded as data only (`weights_only`).
 """
 
 import io

@@ -1,13 +1,8 @@
 """One trial on a worker: its runs (one a seed), its checkpoint, the files it leaves, and failures as results. No Ray.
 
 A trial that a lost worker or a killed driver left unfinished goes on from its checkpoint on any worker. It then reports
-all epochs again, because the earlier reports may have been lost. Where the runs folder is in an object store, the trial
-works in a local scratch folder (`scratch`).
-
-Three kinds of failure are treated apart:
-    time limit      a trial that hangs is ended together with its worker (`time_limit`)
-    out of memory   memory is freed for other trials on the same device; the trial may be tried with half the batch
-    disk error      a full disk is not the trial's fault: the driver has to stop, and the trial is taken up later
+all epochs again, because the earlier reports may have been lost. A full or broken disk is not the trial's fault: the
+driver has to stop, and the trial is taken up later.
 """
 
 import gc

@@ -1,8 +1,7 @@
 """Local folder of a trial whose runs folder is in an object store: downloaded at the start, uploaded as it changes.
 
-The node needs nothing but a disk. Objects are written whole, so the previous checkpoint stays here. `hung.txt`
-(`time_limit`) does too: a process writes it as it is ended. The next worker on the same node reports it; on another
-node the trial hangs again, until it is given up.
+Objects are written whole, so the previous checkpoint stays here. So does `hung.txt` (`time_limit`): a process writes it
+as it is ended. The next worker on this node reports it; on another node the trial hangs again, until it is given up.
 """
 
 import shutil
