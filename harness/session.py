@@ -97,8 +97,6 @@ class Session:
 
         Args:
             started: the event that opens the sweep's run; by default its name and study alone.
-            trial_tags: put on every trial.
-            system_metrics: record the load of this machine.
         """
         from harness.tuning.execution.event_logger import EventLogger
 
@@ -178,11 +176,9 @@ class Session:
         artifacts: Sequence[Path] = (),
         metrics: Mapping[str, float] | None = None,
     ) -> TrackingStatus:
-        """Record the end of the session and wait for the MLflow writer.
+        """Record the end of the session, with what is added to the sweep's run, and wait for the MLflow writer.
 
-        Args:
-            end: the state of the sweep; by default the one that the search left it in.
-            tags, artifacts, metrics: added to the sweep's run.
+        By default the sweep's state is the one that the search left it in.
         """
         if tags or artifacts:
             self.tracker.append(self._sweep_started(tags, artifacts))

@@ -79,7 +79,6 @@ class TrialSlots:
     Args:
         asked: resources of one trial; `resources` has the number of GPUs filled in.
         limit: the most trials at once; None: as many as fit.
-        folder_check: asks the nodes that join.
 
     Raises:
         ClusterError: no trial fits.
@@ -107,10 +106,7 @@ class TrialSlots:
 def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = False) -> Iterator[SharedFolderCheck]:
     """Join the cluster at an address; without one, start one here and shut it down at the end.
 
-    Yields the check that all nodes see the sweep's folder, which was made once.
-
-    Args:
-        folder: the sweep's folder, which every node reads and writes.
+    Yields the check that all nodes see the sweep's folder, for nodes that join later.
 
     Raises:
         ClusterError: the cluster cannot be reached or started, or a node does not see the folder.

@@ -18,9 +18,7 @@ class EventLogger:
     """A listener of trial sources that appends events to the event log, with the label files of completed trials.
 
     Args:
-        workspace: where workers leave label files.
-        folder: the sweep's; its event log exists.
-        append: appends an event to that log.
+        append: appends an event to the log, which exists.
         tags: added to every trial, beside its seed.
     """
 
@@ -76,8 +74,6 @@ class EventLogger:
             case TrialStarted() if event.trial in self._ended:  # run again, from the start
                 self._ended.discard(event.trial)
                 self._last_epoch.pop(event.trial, None)
-            case _:
-                pass
 
 
 def _datasets(event: DatasetUsed) -> set[tuple[int, object]]:

@@ -21,20 +21,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepAccess:
-    """A sweep that a command needs.
-
-    Args:
-        writes: the command drives it, and no other command may meanwhile.
-        follows: it is only read, and downloaded again every few seconds.
-        exists: it has to exist.
-        argument: the command-line argument that names it, for errors.
-    """
+    """A sweep that a command needs."""
 
     name: str
-    writes: bool = True
-    follows: bool = False
-    exists: bool = True
-    argument: str = "NAME"
+    writes: bool = True  # the command drives it, and no other command may meanwhile
+    follows: bool = False  # it is only read, and downloaded again every few seconds
+    exists: bool = True  # it has to exist
+    argument: str = "NAME"  # of the command line, for errors
 
 
 class Workspace:

@@ -23,12 +23,7 @@ class TimeLimitExceeded(Exception):
 
 
 class TimeLimit:
-    """Limit on the compute time of a trial.
-
-    Args:
-        seconds: the limit; None: no limit.
-        folder: the trial's folder.
-    """
+    """Limit on the compute time of a trial in `folder`; None: no limit."""
 
     def __init__(self, seconds: float | None, folder: Path) -> None:
         self.seconds = seconds
