@@ -42,7 +42,7 @@ class SleepingTrainable(executor.TrialTrainable):  # type: ignore[misc]  # ray s
         seconds = float(os.environ[SECONDS])
         time.sleep(seconds)
         epochs = [(1, {"val_accuracy": self.value})]
-        return {"chunk": ChunkReport(epochs=epochs, seconds=seconds)}
+        return {"chunk": ChunkReport(epochs=epochs, finished=True, seconds=seconds)}
 
 
 def one(trials: int, slots: int, seconds: float) -> dict[str, Any]:
