@@ -30,41 +30,37 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     root = output.grad_fn
     if root is None:
         return torch.zeros_like(output)
+    order = _leaves_first(root)
+    last_reader = {child: node for node, edges in order for child, _ in edges}
     results: dict[Node, Sequence[Tangent]] = {}
-    order, n_readers = _topological_order(root)
     for node, edges in order:
         if isinstance(node, AccumulateGrad):
             results[node] = (tangents.get(node.variable),)
             continue
         arguments = [None if child is None else results[child][number] for child, number in edges]
-        for child, _ in edges:  # free a tangent after its last reader
-            if child is not None:
-                n_readers[child] -= 1
-                if not n_readers[child]:
-                    del results[child]
+        for child, _ in edges:
+            if last_reader[child] is node:
+                results.pop(child, None)
         results[node] = _push_through(node, arguments)
     tangent = results[root][output.output_nr]
     return torch.zeros_like(output) if tangent is None else tangent
 
 
-def _topological_order(root: Node) -> tuple[list[tuple[Node, Edges]], dict[Node, int]]:
-    """The graph's nodes with their edges, leaves first, and the number of readers of each node."""
+def _leaves_first(root: Node) -> list[tuple[Node, Edges]]:
+    """The graph's nodes with their edges, each after those that it reads."""
     order: list[tuple[Node, Edges]] = []
-    edges: dict[Node, Edges] = {}
-    n_readers: dict[Node, int] = {}
-    stack: list[tuple[Node, bool]] = [(root, False)]
+    visited: set[Node] = set()
+    stack: list[tuple[Node, Edges | None]] = [(root, None)]
     while stack:
-        node, finished = stack.pop()
-        if finished:
-            order.append((node, edges[node]))
-        elif node not in edges:
-            edges[node] = node.next_functions
-            stack.append((node, True))
-            for child, _ in edges[node]:
-                if child is not None:
-                    n_readers[child] = n_readers.get(child, 0) + 1
-                    stack.append((child, False))
-    return order, n_readers
+        node, edges = stack.pop()
+        if edges is not None:
+            order.append((node, edges))
+        elif node not in visited:
+            visited.add(node)
+            edges = node.next_functions
+            stack.append((node, edges))
+            stack += [(child, None) for child, _ in edges if child is not None]
+    return order
 
 
 def _push_through(node: Node, arguments: Sequence[Tangent]) -> Sequence[Tangent]:
