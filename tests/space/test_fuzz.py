@@ -38,11 +38,6 @@ def insert(text: str, draw: random.Random) -> str:
     return text[:start] + draw.choice(TOKENS) + text[start:]
 
 
-def replace_word(text: str, draw: random.Random) -> str:
-    words = [word for word in text.replace(",", " ").replace("}", " ").split() if len(word) < 30]
-    return text.replace(draw.choice(words), draw.choice(TOKENS), draw.choice([1, -1]))
-
-
 def replace_value(text: str, draw: random.Random) -> str:
     lines = text.splitlines()
     at = draw.choice([number for number, line in enumerate(lines) if ": " in line])
@@ -56,12 +51,6 @@ def shuffle_lines(text: str, draw: random.Random) -> str:
     return "\n".join(lines)
 
 
-def repeat_lines(text: str, draw: random.Random) -> str:
-    lines = text.splitlines()
-    start = draw.randrange(len(lines))
-    return "\n".join(lines[: start + draw.randint(1, 5)] + lines[start:])
-
-
 def indent(text: str, draw: random.Random) -> str:
     lines = text.splitlines()
     at = draw.randrange(len(lines))
@@ -69,9 +58,7 @@ def indent(text: str, draw: random.Random) -> str:
     return "\n".join(lines)
 
 
-DAMAGES: list[Callable[[str, random.Random], str]] = [
-    drop, insert, replace_word, replace_value, shuffle_lines, repeat_lines, indent,
-]  # fmt: skip
+DAMAGES: list[Callable[[str, random.Random], str]] = [drop, insert, replace_value, shuffle_lines, indent]
 
 
 def parsed(text: str, overrides: Sequence[str] = ()) -> Space | list[str]:

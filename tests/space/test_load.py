@@ -39,13 +39,6 @@ def test_what_an_arm_says_goes_before_what_is_shared(loaded: Callable[..., Space
     assert ("lr" in arm.fixed) != ("lr" in arm.parameters)
 
 
-def test_an_arm_may_search_what_is_fixed_for_the_others(loaded: Callable[..., Space]) -> None:
-    searched = "      noise_rate: {type: float, low: 0, high: 0.4}\n      epochs:"
-    space = loaded("      epochs:", searched)
-    assert "noise_rate" in space.arm("one_hot").parameters
-    assert space.arm("learned").fixed["noise_rate"] == 0.4
-
-
 def test_baselines_train_on_the_meta_set_unless_told_otherwise(loaded: Callable[..., Space]) -> None:
     assert [arm.fixed["train_on_meta"] for arm in loaded().arms] == [False, True]
     told = loaded("method: one_hot", "method: one_hot\n    fixed: {train_on_meta: false}")
@@ -75,12 +68,6 @@ def test_trials_are_shared_evenly_with_the_remainder_to_the_first(loaded: Callab
 def test_the_name_of_a_sampler_stands_for_its_mapping(loaded: Callable[..., Space]) -> None:
     by_name = loaded(new="  sampler: random\n")
     assert loaded("sampler: random", "sampler: {type: random}") == by_name
-
-
-def test_a_space_is_frozen(loaded: Callable[..., Space]) -> None:
-    space = loaded()
-    with pytest.raises(ValueError, match="frozen"):
-        space.search.trials = 7
 
 
 @pytest.mark.parametrize("name", ["small", "small.yaml", "search_spaces/small.yaml"])

@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import pytest
 
-from harness.space import FloatParameter, IntParameter, Space, dump, load, parse
+from harness.space import FloatParameter, IntParameter, Space, dump, parse
 from harness.space.strategies import Median, NoPruner, Random, Tpe
 
 Loaded = Callable[..., Space]
@@ -44,7 +44,7 @@ def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded
     assert [str(each) for each in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
 
 
-@pytest.mark.parametrize("override", ["label_lr=0.3", "label_lr= 0.3", " label_lr =0.3", "lr=0.3"])
+@pytest.mark.parametrize("override", ["label_lr=0.3", " label_lr = 0.3", "lr=0.3", "weight_decay=0.3"])
 def test_a_bare_setting_is_fixed_for_every_arm_and_searched_in_none(loaded: Loaded, override: str) -> None:
     name = override.partition("=")[0].strip()
     for arm in loaded(overrides=[override]).arms:
@@ -57,22 +57,14 @@ def test_a_bare_setting_goes_before_an_arms_own_fixed(loaded: Loaded) -> None:
     assert [arm.fixed["epochs"] for arm in space.arms] == [3, 3]
 
 
-def test_a_setting_neither_fixed_nor_searched_may_be_set(loaded: Loaded) -> None:
-    assert all(arm.fixed["batch_size"] == 32 for arm in loaded(overrides=["batch_size=32"]).arms)
-
-
 def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: Loaded) -> None:
     file = "method: learned\n    points: [{label_lr: 1.0, meta_interval: 2}]"
     assert loaded("method: learned", file, ["label_lr=0.3"]).arm("learned").points == ({"meta_interval": 2},)
 
 
-def test_a_key_of_search_needs_no_path(loaded: Loaded) -> None:
-    assert loaded(overrides=["trials=7", "sampler=random"]).search.sampler == Random()
-
-
-def test_a_bare_seed_is_the_runs_own(loaded: Loaded) -> None:
-    space = loaded(overrides=["seed=3"])
-    assert (space.search.seed, space.arms[0].fixed["seed"]) == (0, 3)
+def test_a_key_of_search_needs_no_path_where_it_is_no_setting(loaded: Loaded) -> None:
+    space = loaded(overrides=["trials=7", "sampler=random", "seed=3"])
+    assert (space.search.sampler, space.search.seed, space.arms[0].fixed["seed"]) == (Random(), 0, 3)
 
 
 def test_another_type_of_pruner_drops_the_options_of_the_first(loaded: Loaded) -> None:
@@ -120,8 +112,3 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
 )  # fmt: skip
 def test_a_wrong_override_is_told_as_it_was_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
     assert problems(overrides=[override]) == [line]
-
-
-def test_the_default_space_takes_any_setting_for_one_run() -> None:
-    space = load("label_lr", ["label_lr=0.3", "meta_interval=2", "lr=0.1"])
-    assert space.arms[0].config({}).label_lr == 0.3
