@@ -7,7 +7,7 @@ from pydantic import Field, field_validator
 
 from harness.space.base import FrozenModel, Value
 from harness.space.document import ArmName
-from harness.space.parameters import AnyParameter, CategoricalParameter, IntParameter
+from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.space.settings import Parameters, Settings
 from harness.training.config.run_config import MethodName, RunConfig
 
@@ -56,20 +56,12 @@ class Arm(FrozenModel):
     @property
     def max_epochs(self) -> int:
         """Epochs of the longest run of the arm."""
-        epochs = [self.fixed["epochs"]] if "epochs" in self.fixed else []
-        match self.parameters.get("epochs"):
-            case CategoricalParameter() as parameter:
-                epochs += parameter.choices
-            case IntParameter() as parameter:
-                epochs.append(parameter.high)
-        return max(map(int, epochs))
+        parameter = self.parameters.get("epochs")
+        searched = parameter.choices if isinstance(parameter, CategoricalParameter) else parameter and parameter.ends
+        return max(map(int, (self.fixed.get("epochs", 0), *(searched or ()))))
 
     def config(self, params: Mapping[str, Value]) -> RunConfig:
-        """Make the configuration of a trial from the values of its active parameters.
-
-        Raises:
-            ValueError: a value is missing, belongs to no active parameter, or does not fit the others.
-        """
+        """The configuration of a trial by the values of its active parameters; ValueError if these do not fit."""
         missing = object()
         active = self.sample(lambda name, parameter: params.get(name, missing))  # type: ignore[arg-type]
         if missing in active.values() or active.keys() != params.keys():

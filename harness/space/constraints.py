@@ -23,8 +23,7 @@ from harness.training.config.registry import METRICS
 from harness.training.config.run_config import RunConfig
 
 _NUMERIC_SETTINGS = [name for name, field in RunConfig.model_fields.items() if field.annotation in (int, float)]
-NAMES = tuple(dict.fromkeys([*_NUMERIC_SETTINGS, *METRICS]))
-"""Names in a constraint: numeric settings, and metrics. `lr` is the setting."""
+NAMES = tuple(dict.fromkeys([*_NUMERIC_SETTINGS, *METRICS]))  # `lr` is the setting
 
 MAX_LENGTH = 200  # characters; it also limits the nesting
 
@@ -72,11 +71,7 @@ class Constraint(RootModel[str]):
         return _parse(self.root)[0]
 
     def violation(self, values: Values) -> float:
-        """Violation by `values`: at most 0 if satisfied, infinite if undefined (such as 1 / 0).
-
-        Raises:
-            KeyError: a name of the constraint is not among `values`.
-        """
+        """Violation by `values` of the names: at most 0 if satisfied, infinite if undefined (such as 1 / 0)."""
         _, links = _parse(self.root)
         try:
             gaps = [link(values) for link in links]

@@ -155,7 +155,7 @@ class Search(FrozenModel):
 Points = Annotated[
     tuple[Settings, ...],
     Field(strict=False),
-    # A file may give a path instead: `harness.space.yaml_file.points` replaces it by the list before validation.
+    # In a file, the path of another one: `harness.space.yaml_file.points` replaces it before validation.
     BeforeValidator(lambda value: value, json_schema_input_type=tuple[Settings, ...] | str),
 ]
 

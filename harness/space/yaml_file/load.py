@@ -1,12 +1,11 @@
 """Load a space from a YAML file, found by path or by bare name."""
 
-import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 import harness
-from harness.space.errors.problems import Origin, Problem, SpaceError, quote
+from harness.space.errors.problems import Origin, Problem, SpaceError, nearest, quote
 from harness.space.space import Space
 from harness.space.yaml_file.overrides import override
 from harness.space.yaml_file.points import read_points
@@ -62,16 +61,15 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder:
 
 
 def _position(problem: Problem) -> tuple[bool, str, int]:
-    """Sort key: by file and line, overrides last."""
-    if problem.origin is None or problem.origin.line is None:
-        return True, "", 0
-    return False, problem.origin.file, problem.origin.line
+    """Sort key: by file and line, overrides last and in their order."""
+    line = problem.origin and problem.origin.line
+    return (False, problem.origin.file, line) if problem.origin and line else (True, "", 0)
 
 
 def find_file(path_or_name: str | Path) -> Path:
     """Find a space file, else raise SpaceError."""
     given, name = Path(path_or_name), str(path_or_name)
-    folders = _folders()
+    folders = (Path(FOLDER), Path(harness.__file__).resolve().parent.parent / FOLDER)
     in_folders = (folder / f"{name}{suffix}" for folder in folders for suffix in SUFFIXES)
     try:
         if not given.is_file() and given.name == name:
@@ -81,12 +79,4 @@ def find_file(path_or_name: str | Path) -> Path:
     except (OSError, ValueError) as error:
         raise file_error(name, reason(error), "name another file") from None
     known = sorted({file.stem for folder in folders for file in folder.glob("*.y*ml")})
-    close = difflib.get_close_matches(given.stem, known, n=3, cutoff=0.4)
-    remedy = f"did you mean {' or '.join(close)}?" if close else f"give a path, or one of {', '.join(known)}"
-    raise file_error(name, "nothing of that name", remedy)
-
-
-def _folders() -> list[Path]:
-    """Folders to search for bare names, in order."""
-    beside_package = Path(harness.__file__).resolve().parent.parent / FOLDER
-    return [folder for folder in (Path(FOLDER), beside_package) if folder.is_dir()]
+    raise file_error(name, "nothing of that name", nearest(given.stem, known))

@@ -18,9 +18,7 @@ from harness.space.yaml_file.reader import Source, read
 
 SEARCH_KEYS = tuple(name for name in Search.model_fields if name not in FIELDS)
 ARM_SECTIONS = ("arms", "baselines")
-STRATEGIES = (("search", "sampler"), ("search", "pruner"))
-"""Paths at which the name of a type may stand for a mapping."""
-
+STRATEGIES = (("search", "sampler"), ("search", "pruner"))  # the name of a type may stand for a mapping there
 EXCLUDED_BY: dict[KeyPath, str] = {("objective",): "objectives", ("objectives",): "objective"}
 
 

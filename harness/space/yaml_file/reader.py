@@ -23,8 +23,7 @@ SCALARS = {TAG + name for name in ("str", "int", "float", "bool", "null")}
 class Source:
     """Plain data, the origin of each value in it, and the problems of the text; None stands for what has a problem."""
 
-    locate: Callable[[int], Origin]
-    """Gives the origin of a line, counted from 1."""
+    locate: Callable[[int], Origin]  # gives the origin of a line, counted from 1
     data: Any = None
     origins: dict[KeyPath, Origin] = field(default_factory=dict)
     problems: list[Problem] = field(default_factory=list)
@@ -46,11 +45,7 @@ class Source:
 
 
 def read(text: str, locate: Callable[[int], Origin], json: bool = False) -> Source:
-    """Read one YAML document.
-
-    Args:
-        json: whether to read numbers as JSON does: YAML reads `1e-05` as a string.
-    """
+    """Read one YAML document; `json`: with numbers as JSON has them, since YAML reads `1e-05` as a string."""
     source = Source(locate, origins={(): locate(1)})
     try:
         loader = (_JsonLoader if json else _Loader)(text)
@@ -117,7 +112,7 @@ class _Loader(yaml.SafeLoader):
 
 
 class _JsonLoader(_Loader):
-    """Loader that also reads JSON's numbers with an exponent and without a point."""
+    pass
 
 
 _JsonLoader.add_implicit_resolver(

@@ -35,10 +35,7 @@ def refusal(where: object, expected: str, got: object, remedy: str) -> JournalEr
 
 
 class Journal(JournalStorage):
-    """Optuna's journal storage for the only process that writes the file.
-
-    Args:
-        path: created if missing.
+    """Optuna's journal storage for the only process that writes the file, which is created if missing.
 
     Attributes:
         warnings: what was damaged and moved away.
@@ -170,11 +167,7 @@ class JournalFile(BaseJournalBackend):
 
 
 class ReadOnlyStorage(JournalStorage):
-    """The studies of a journal, one per arm, for readers beside the driver that writes it.
-
-    Raises:
-        FileNotFoundError: there is no such file.
-    """
+    """The studies of a journal, one per arm, for readers beside the driver that writes it."""
 
     def __init__(self, path: Path) -> None:
         if not path.is_file():

@@ -55,7 +55,7 @@ class ArmStopping:
         return limit is not None and self._expected_improvement(arm, trials) < limit
 
     def _expected_improvement(self, arm: Arm, trials: Sequence[FrozenTrial]) -> float:
-        """Upper bound (90 % confidence) on the remaining gain, in the objective's unit; infinite for too few trials.
+        """Upper bound (90 % confidence) on the remaining gain; infinite for too few trials.
 
         From a Gaussian process on the better half of the complete trials (Makarova et al., Automatic Termination for
         Hyperparameter Optimization, 2022). Cached, since it costs up to a second.
