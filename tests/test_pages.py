@@ -1,4 +1,4 @@
-"""Real sweeps, confirmed, in all that a person opens them with: the notebooks, MLflow's pages, Optuna's dashboard."""
+"""Real sweeps, confirmed, as the notebooks, MLflow's pages and Optuna's dashboard show them."""
 
 import json
 import os
@@ -24,12 +24,12 @@ from tests.tracking.conftest import free_port
 
 pytestmark = pytest.mark.slow
 
-OF_ITS_OWN = "/ajax-api/2.0/mlflow/users/current"
-"""What MLflow's pages ask any server for, and note as an error where it has no users."""
+CURRENT_USER = "/ajax-api/2.0/mlflow/users/current"
+"""MLflow's pages ask any server for this, and log an error where it has no users."""
 
 
 @dataclass(frozen=True)
-class Swept:
+class RealSweeps:
     """A runs folder with two confirmed sweeps: `label_lr` of noisy instance labels, and `classes` of class labels."""
 
     runs: Path
@@ -43,7 +43,7 @@ class Swept:
 
 
 @pytest.fixture(scope="module")
-def swept(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Swept:
+def real_sweeps(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> RealSweeps:
     runs = tmp_path_factory.mktemp("pages") / "runs"
     shared = ("--runs-dir", str(runs), "--address", ray_address)
     small = ("--space", "label_lr.yaml", "--set", "width=32", "--set", "epochs=6", "--set", "search.pruner=none")
@@ -52,35 +52,47 @@ def swept(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> Swept:
         assert searched.code == 0, searched.all
         confirmed = run("harness.confirm", name, "--top", "1", "--seeds", "3", *shared)
         assert confirmed.code == 0, confirmed.all
-    return Swept(runs)
+    return RealSweeps(runs)
 
 
 # Notebooks
 
 
+TABLE, PICTURE = "text/html", "image/png"
+
+
 @pytest.mark.parametrize(
-    ("notebook", "study", "expected"),
+    ("notebook", "study", "expected", "kinds"),
     [
-        ("label_lr", "label_lr", ["label_lr: complete, 12 trials"]),
-        ("noise_correction", "label_lr", ["wrong labels put right", "Over 3 fresh seeds: precision from"]),
-        ("label_semantics", "classes", ["% of a class label lies on other classes", "over 3 fresh seeds"]),
-        ("label_semantics", "label_lr", ["this sweep has no class labels"]),
-        ("confirm", "label_lr", ["n = 3"]),
+        ("label_lr", "label_lr", ["label_lr: complete, 12 trials"], [TABLE, *[PICTURE] * 6, *[TABLE] * 2, PICTURE]),
+        (
+            "noise_correction",
+            "label_lr",
+            ["wrong labels put right", "Average precision", "Over 3 fresh seeds: precision from"],
+            [PICTURE, PICTURE, TABLE, PICTURE],
+        ),
+        (
+            "label_semantics",
+            "classes",
+            ["% of a class label lies on other classes", "over 3 fresh seeds"],
+            [PICTURE, TABLE, PICTURE, PICTURE, TABLE],
+        ),
+        ("confirm", "label_lr", ["n = 3"], [PICTURE, PICTURE, TABLE]),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
 )
-def test_a_notebook_runs_on_a_real_sweep(
-    notebook: str, study: str, expected: list[str], swept: Swept, tmp_path: Path
+def test_a_notebook_shows_its_tables_and_figures_of_a_real_sweep(
+    notebook: str, study: str, expected: list[str], kinds: list[str], real_sweeps: RealSweeps, tmp_path: Path
 ) -> None:
     out = tmp_path / f"{notebook}.ipynb"
     done = run(
         "analysis.execute", str(FOLDER / f"{notebook}.ipynb"), "--out", str(out),
-        TRACKING_URI=swept.uri, STUDY=study,
+        TRACKING_URI=real_sweeps.uri, STUDY=study,
     )  # fmt: skip
     assert done.code == 0, done.all
-    said = printed(out)
-    assert all(words in said for words in expected), said
-    assert any("image/png" in output.get("data", {}) for output in outputs(out))
+    text = printed(out)
+    assert all(words in text for words in expected), text
+    assert [kind for each in outputs(out) for kind in each.get("data", {}) if kind != "text/plain"] == kinds
 
 
 # MLflow
@@ -113,16 +125,16 @@ def _wait_for(address: str, process: "subprocess.Popen[bytes] | subprocess.Popen
 
 
 @pytest.fixture(scope="module")
-def ui(swept: Swept) -> Iterator[str]:
+def ui(real_sweeps: RealSweeps) -> Iterator[str]:
     """MLflow's pages, by the very command of `make ui`."""
     port = free_port()
-    told = subprocess.run(
+    dry_run = subprocess.run(
         ["make", "--dry-run", "--old-file=.venv/installed", "--no-print-directory", "ui", f"PORT={port}",
-         f"CURDIR={swept.runs.parent}"],
+         f"CURDIR={real_sweeps.runs.parent}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert str(swept.runs / "mlflow.db") in told.stdout
-    words = shlex.split(told.stdout)
+    assert str(real_sweeps.runs / "mlflow.db") in dry_run.stdout
+    words = shlex.split(dry_run.stdout)
     settings = dict(word.split("=", 1) for word in words if word.startswith("MLFLOW_"))
     command = [sys.executable, *words[words.index(".venv/bin/python") + 1 :]]
     address = f"http://127.0.0.1:{port}"
@@ -130,8 +142,8 @@ def ui(swept: Swept) -> Iterator[str]:
         yield address
 
 
-def errors(told: list[str]) -> list[str]:
-    return [line for line in told if OF_ITS_OWN not in line]
+def errors(console: list[str]) -> list[str]:
+    return [line for line in console if CURRENT_USER not in line]
 
 
 COMPARE = """
@@ -147,8 +159,8 @@ return points ? { points, text: document.body.innerText } : null;
 """
 
 
-def test_mlflow_compares_the_trials_of_a_sweep(swept: Swept, ui: str, tmp_path: Path) -> None:
-    sweep = swept.sweep()
+def test_mlflow_compares_the_trials_of_a_sweep(real_sweeps: RealSweeps, ui: str, tmp_path: Path) -> None:
+    sweep = real_sweeps.sweep()
     trials = sweep.trials()
     runs, experiments = (quote(json.dumps(ids)) for ids in (list(trials["run_id"]), [sweep.experiment_id]))
     seen = visit(f"{ui}/#/compare-runs?runs={runs}&experiments={experiments}", COMPARE, tmp_path / "compare.png")
@@ -161,8 +173,8 @@ def test_mlflow_compares_the_trials_of_a_sweep(swept: Swept, ui: str, tmp_path: 
         assert words in text
 
 
-def test_mlflow_shows_the_sweep_where_the_search_said(swept: Swept, ui: str, tmp_path: Path) -> None:
-    sweep = swept.sweep()
+def test_mlflow_shows_the_sweep_where_the_search_said(real_sweeps: RealSweeps, ui: str, tmp_path: Path) -> None:
+    sweep = real_sweeps.sweep()
     wait = "const text = document.body.innerText; return text.includes('confirm_gain') ? text : null;"
     page = f"{ui}/#/experiments/{sweep.experiment_id}/runs/{sweep.run_id}"
     seen = visit(page, wait, tmp_path / "sweep.png")
@@ -175,8 +187,8 @@ def test_mlflow_shows_the_sweep_where_the_search_said(swept: Swept, ui: str, tmp
 CHARTS = "return document.querySelectorAll('.js-plotly-plot').length > 3 ? document.body.innerText : null;"
 
 
-def test_mlflow_draws_the_metrics_of_its_runs(swept: Swept, ui: str, tmp_path: Path) -> None:
-    page = f"{ui}/#/experiments/{swept.sweep().experiment_id}/runs?compareRunsMode=CHART"
+def test_mlflow_draws_the_metrics_of_its_runs(real_sweeps: RealSweeps, ui: str, tmp_path: Path) -> None:
+    page = f"{ui}/#/experiments/{real_sweeps.sweep().experiment_id}/runs?compareRunsMode=CHART"
     seen = visit(page, CHARTS, tmp_path / "charts.png")
     assert seen.found, "the page came to show no charts"
     assert errors(seen.errors) == []
@@ -186,10 +198,10 @@ def test_mlflow_draws_the_metrics_of_its_runs(swept: Swept, ui: str, tmp_path: P
 # Optuna
 
 
-def test_optunas_dashboard_shows_every_arm_and_its_trials(swept: Swept, tmp_path: Path) -> None:
-    journal = swept.runs / "label_lr" / "study.journal"
+def test_optunas_dashboard_shows_every_arm_and_its_trials(real_sweeps: RealSweeps, tmp_path: Path) -> None:
+    journal = real_sweeps.runs / "label_lr" / "study.journal"
     before, port = journal.read_bytes(), free_port()
-    dashboard = start("harness.dashboard", "label_lr", "--runs-dir", str(swept.runs), "--port", str(port))
+    dashboard = start("harness.dashboard", "label_lr", "--runs-dir", str(real_sweeps.runs), "--port", str(port))
     address = f"http://127.0.0.1:{port}/dashboard"
     try:
         _wait_for(f"{address}/", dashboard)

@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
+from harness.common.formatting import percent
 
 MIN_TRIALS = 10
 TREES = 48
@@ -76,6 +77,22 @@ def importance(sweep: SweepFrame, arm: str) -> Importance | None:
     alone = found.iloc[:-1].sort_values("share", ascending=False, kind="stable")
     ranked = pd.concat([alone, found.iloc[-1:]], ignore_index=True)
     return Importance(arm, ranked, epoch, len(measured), float(forest.oob_score_))
+
+
+def description(found: Importance) -> str:
+    """The parameter that decides most, and how well the forest predicts."""
+    where = f"{found.trials} trials at epoch {found.epoch}, the last that all of them reached"
+    if found.explained <= 0:
+        return (
+            f"{found.arm}: which parameters decide cannot be told. A random forest fitted to {where}, predicts trials "
+            "that it was not fitted to no better than their mean does."
+        )
+    top = found.shares[found.shares["parameter"] != TOGETHER].iloc[0]
+    return (
+        f"{found.arm}: {top['parameter']} decides {percent(top['share'])} of the variance over the searched ranges, "
+        f"by functional ANOVA of a random forest fitted to {where}. Whiskers span {SPREAD[1] - SPREAD[0]} % of its "
+        f"trees; it explains {percent(found.explained)} of the variance of trials it was not fitted to."
+    )
 
 
 def plots(sweep: SweepFrame) -> dict[str, Plots]:

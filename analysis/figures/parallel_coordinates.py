@@ -94,12 +94,12 @@ def _draw(axes: Axes, sweep: SweepFrame, arm: str) -> None:
     scales.append(Scale.of("val. accuracy (%)", accuracy))
     best = best_fifth(sweep, arm)
     groups = [rows["trial"].isin(best), complete & ~rows["trial"].isin(best), ~complete]
-    for (label, look), group in zip(LINES.items(), groups, strict=True):
+    for (label, options), group in zip(LINES.items(), groups, strict=True):
         for i in rows.index[group]:
             positions = np.array([scale.positions[i] for scale in scales])
             if math.isnan(positions[-1]):
                 positions = positions[:-1]
-            axes.plot(range(len(positions)), positions, gid=style.trial_id([rows["trial"][i]]), label=label, **look)
+            axes.plot(range(len(positions)), positions, gid=style.trial_id([rows["trial"][i]]), label=label, **options)
     for x, scale in enumerate(scales):
         _draw_axis(axes, x, scale)
     winner = rows.loc[rows["trial"] == best[0]].iloc[0]

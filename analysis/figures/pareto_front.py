@@ -44,11 +44,11 @@ def _draw(axes: Axes, sweep: SweepFrame, summary: SweepSummary, other: Objective
     complete = sweep.trials[sweep.trials["state"] == "complete"].dropna(subset=[x, y])
     on_front = complete["trial"].isin([member.trial for member in summary.front])
     for arm, arm_style in style.arm_styles(sweep.learned, sweep.baselines).items():
-        for chosen, look in ((on_front, ON_FRONT | {"label": arm}), (~on_front, OFF_FRONT)):
+        for chosen, options in ((on_front, ON_FRONT | {"label": arm}), (~on_front, OFF_FRONT)):
             rows = complete[(complete["arm"] == arm) & chosen]
             gid = style.trial_id(rows["trial"]) if len(rows) else None
             points = (x_scale * rows[x], y_scale * rows[y])
-            axes.scatter(*points, marker=arm_style.marker, color=arm_style.color, gid=gid, **look)
+            axes.scatter(*points, marker=arm_style.marker, color=arm_style.color, gid=gid, **options)
     if len(summary.objectives) == 2:
         _draw_front(axes, summary, (x_scale, y_scale))
     axes.set_xlabel(f"{x_label}, {_direction(other)}")

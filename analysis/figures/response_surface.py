@@ -194,9 +194,9 @@ def _draw_mean(axes: Axes, surface: Surface) -> None:
         edge = (surface.rates, surface.intervals, surface.near_best.astype(float), [0.5])
         axes.contour(*edge, colors="white", linewidths=2.6, zorder=2)
         axes.contour(*edge, colors="0.1", linewidths=1.3, linestyles="dashed", zorder=2)
-    look: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.9, "zorder": 3, "clip_on": False}
+    options: dict[str, Any] = {"edgecolors": "white", "linewidths": 0.9, "zorder": 3, "clip_on": False}
     vmin, *_, vmax = shades.levels
-    axes.scatter(rates, intervals, 22, accuracy, vmin=vmin, vmax=vmax, cmap=style.COLOR_MAP, **look)
+    axes.scatter(rates, intervals, 22, accuracy, vmin=vmin, vmax=vmax, cmap=style.COLOR_MAP, **options)
     row, column = surface.best
     star: dict[str, Any] = {"markersize": 12, "markeredgecolor": "0.1", "markerfacecolor": "white", "zorder": 4}
     axes.plot(surface.rates[column], surface.intervals[row], marker="*", linestyle="none", clip_on=False, **star)

@@ -94,9 +94,11 @@ def _draw_epochs(axes: Axes, epochs: pd.DataFrame) -> None:
         "saved by pruning": (rows["saved_epochs"], {"color": "none", "linestyle": "--"}),
     }
     left = np.zeros(len(rows))
-    for label, (count, look) in bars.items():
+    for label, (count, options) in bars.items():
         if count.sum():
-            axes.barh(rows["arm"], count, left=left, label=label, height=0.6, edgecolor="0.15", linewidth=0.8, **look)
+            axes.barh(
+                rows["arm"], count, left=left, label=label, height=0.6, edgecolor="0.15", linewidth=0.8, **options
+            )
         left = left + count.to_numpy()
     axes.set_xlabel("epochs")
     axes.grid(axis="y", visible=False)

@@ -139,10 +139,10 @@ def _legend_entries(axes: Axes) -> dict[str, Any]:
     return entries
 
 
-def _draw_legend(legend: Callable[..., object], plot: Plot, entries: Mapping[str, Any], **place: Any) -> None:
+def _draw_legend(legend: Callable[..., object], plot: Plot, entries: Mapping[str, Any], **position: Any) -> None:
     if entries:
         title = plot.legend_title or None
-        legend(entries.values(), entries.keys(), ncols=plot.legend_columns, title=title, **place)
+        legend(entries.values(), entries.keys(), ncols=plot.legend_columns, title=title, **position)
 
 
 def trial_id(trials: Iterable[object]) -> str:

@@ -14,7 +14,8 @@ from analysis.figures import (
     search_progress,
     style,
 )
-from analysis.figures.importance import SPREAD, TOGETHER, Importance, importance
+from analysis.figures.importance import description as importance_description
+from analysis.figures.importance import importance
 from analysis.figures.importance import plot as importance_plot
 from analysis.figures.labels import class_label_matrix, image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
@@ -145,7 +146,7 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
             "The best accuracy found so far, over the trials of each arm, with the last one's 95 % interval; what the "
             "epochs went into" + ("; and which parameters decide." if telling else "."),
         ),
-        [note(_importance_text(each)) for each in found],
+        [note(importance_description(each)) for each in found],
         None if found else note("Too few trials of the learned arms to say which parameters decide."),
     )
 
@@ -163,18 +164,3 @@ def _settings_text(part: BaseModel) -> str:
     settings = part.model_dump(mode="json", exclude_none=True)
     rest = ", ".join(f"{name} {value}" for name, value in settings.items() if name != "type")
     return f"{settings['type']} ({rest})" if rest else str(settings["type"])
-
-
-def _importance_text(found: Importance) -> str:
-    where = f"{found.trials} trials at epoch {found.epoch}, the last that all of them reached"
-    if found.explained <= 0:
-        return (
-            f"{found.arm}: which parameters decide cannot be told. A random forest fitted to {where}, predicts trials "
-            "that it was not fitted to no better than their mean does."
-        )
-    top = found.shares[found.shares["parameter"] != TOGETHER].iloc[0]
-    return (
-        f"{found.arm}: {top['parameter']} decides {percent(top['share'])} of the variance over the searched ranges, "
-        f"by functional ANOVA of a random forest fitted to {where}. Whiskers span {SPREAD[1] - SPREAD[0]} % of its "
-        f"trees; it explains {percent(found.explained)} of the variance of trials it was not fitted to."
-    )

@@ -3,9 +3,8 @@
 import pytest
 
 from analysis.figures import style
-from analysis.frames.sweep_frame import SweepFrame, load, read
-from harness.tracking.spool.spooled_sweep import SpooledSweep
-from tests.analysis.sweeps import recorded, searched, sent
+from analysis.frames.sweep_frame import SweepFrame, load
+from tests.analysis.sweeps import record, record_and_send, search_events
 from tests.tracking.conftest import empty_database, runs, store
 
 __all__ = ["empty_database", "runs", "store"]
@@ -14,7 +13,7 @@ __all__ = ["empty_database", "runs", "store"]
 @pytest.fixture
 def tracked(runs, store) -> SweepFrame:  # type: ignore[no-untyped-def]
     """Read back from MLflow."""
-    sent(store, runs, searched())
+    record_and_send(store, runs, search_events())
     return load({"TRACKING_URI": store, "STUDY": "label_lr"})
 
 
@@ -22,6 +21,4 @@ def tracked(runs, store) -> SweepFrame:  # type: ignore[no-untyped-def]
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """The same sweep, read from its own folder."""
     style.apply()
-    folder = tmp_path_factory.mktemp("recorded") / "label_lr"
-    recorded(folder, searched())
-    return read(SpooledSweep.read(folder))
+    return record(tmp_path_factory.mktemp("recorded") / "label_lr", search_events())

@@ -1,14 +1,16 @@
 """A sweep of learned labels and two baselines, as the driver records it, with curves of known shape."""
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
+from analysis.frames.sweep_frame import SweepFrame, read
 from harness.results import Confirmation
 from harness.tracking.spool.events import EpochMetrics, Event, SweepEnded, SweepStarted, TrialEnded, TrialStarted
+from harness.tracking.spool.spooled_sweep import SpooledSweep
 from harness.training.config.run_config import RunConfig
 from tests.support.results import comparison, configuration, confirmation, gain
 from tests.tracking.sweeps import send, write_events
@@ -16,7 +18,7 @@ from tests.tracking.sweeps import send, write_events
 BEGIN = 1_700_000_000_000  # milliseconds since the epoch
 
 
-def trial(
+def trial_events(
     number: int, arm: str, config: RunConfig, state: str = "complete", stop: int | None = None
 ) -> Iterator[Event]:
     """A trial of `arm` that ends in `state` after epoch `stop` (default: its last).
@@ -47,18 +49,18 @@ def trial(
     yield TrialEnded(trial=number, state=state, reason=reason, time=time + 1)  # type: ignore[arg-type]
 
 
-def searched(noise: bool = True) -> Iterator[Event]:
+def search_events(noise: bool = True) -> Iterator[Event]:
     """Twelve learned trials (a third of them pruned, one failed) and three of each baseline."""
     common = RunConfig(noise="symmetric", noise_rate=0.4, epochs=12) if noise else RunConfig(epochs=12)
     for number in range(12):
         settings = {"label_lr": 10 ** (number / 4 - 2), "meta_interval": 1 + number % 5}
         state, stop = ("failed", 2) if number == 11 else ("pruned", 4) if number % 3 == 1 else ("complete", None)
-        yield from trial(number, "learned", common.model_copy(update=settings), state, stop)
+        yield from trial_events(number, "learned", common.model_copy(update=settings), state, stop)
     for number, epochs in enumerate((4, 8, 12), start=12):
-        yield from trial(number, "one_hot", common.model_copy(update={"method": "one_hot", "epochs": epochs}))
+        yield from trial_events(number, "one_hot", common.model_copy(update={"method": "one_hot", "epochs": epochs}))
     for number, smoothing in enumerate((0.1, 0.3, 0.5), start=15):
         settings = {"method": "label_smoothing", "label_smoothing": smoothing, "epochs": 5}
-        yield from trial(number, "label_smoothing", common.model_copy(update=settings))
+        yield from trial_events(number, "label_smoothing", common.model_copy(update=settings))
 
 
 IMAGES, CLASSES, WRONG = 200, 4, 80
@@ -102,7 +104,7 @@ def learned_files(folder: Path, seed: int = 0, history: bool = True) -> tuple[st
 
 
 ALIKE = ((0, 3, 0.2), (1, 4, 0.1))
-"""Classes that lend each other mass, and how much."""
+"""Classes that give each other mass, and how much."""
 
 
 def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
@@ -122,64 +124,71 @@ def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
     return (str(folder / "labels.npz"), str(folder / "label_history.npz"))
 
 
-def class_labelled(records: Iterable[Event], home: Path) -> Iterator[Event]:
+def with_labels(records: Iterable[Event], home: Path, history: bool = True) -> Iterator[Event]:
+    """The same `records`, where every complete learned trial leaves the files of its labels under `home`."""
+    return _with_files(records, home, lambda folder, seed: learned_files(folder, seed, history))
+
+
+def with_class_labels(records: Iterable[Event], home: Path) -> Iterator[Event]:
     """The same `records`, where every learned trial has class labels."""
+    return _with_files(records, home, class_files, {"labels": "class"})
+
+
+def _with_files(
+    records: Iterable[Event],
+    home: Path,
+    write_files: Callable[[Path, int], tuple[str, ...]],
+    params: Mapping[str, str] = {},
+) -> Iterator[Event]:
     learned = set()
     for record in records:
         if isinstance(record, TrialStarted) and record.params["method"] == "learned":
             learned.add(record.trial)
-            record = replace(record, params={**record.params, "labels": "class"})
+            record = replace(record, params={**record.params, **params})
         if isinstance(record, TrialEnded) and record.state == "complete" and record.trial in learned:
-            record = replace(record, artifacts=class_files(home / "trials" / str(record.trial), record.trial))
+            record = replace(record, artifacts=write_files(home / "trials" / str(record.trial), record.trial))
         yield record
 
 
-def confirmed(home: Path, seeds: int = 4) -> Iterator[Event]:
-    """A confirmation of the sweep in `home`: its numbers as a file of the sweep, and a run a seed with class labels."""
+def confirmation_events(
+    home: Path, seeds: int = 4, write_files: Callable[[Path, int], tuple[str, ...]] = class_files
+) -> Iterator[Event]:
+    """A confirmation of the sweep in `home`: its result as a file, and a run per seed that leaves labels.
+
+    Another configuration of the arm, whose name begins alike, has a run too.
+    """
     home.mkdir(parents=True, exist_ok=True)
-    confirmed_results(seeds).save(home)
+    confirmation_result(seeds).save(home)
     yield SweepStarted(name=home.name, tags={"verdict": "…"}, artifacts=(str(home / "confirm.json"),), time=BEGIN)
-    for seed in range(1, seeds + 1):
-        number, time = 1_000_000 * seed + 6, BEGIN + seed
-        tags = {"harness.kind": "confirmation", "arm": "learned", "state": "running"}
-        name = f"learned-6 seed {seed}"
-        yield TrialStarted(trial=number, name=name, params={"method": "learned"}, tags=tags, time=time)
-        files = class_files(home / "confirm" / str(seed), 100 + seed)
-        yield TrialEnded(trial=number, state="complete", artifacts=files, time=time)
+    tags = {"harness.kind": "confirmation", "arm": "learned", "state": "running"}
+    runs = [(1_000_000 * seed + 6, f"learned-6 seed {seed}") for seed in range(1, seeds + 1)]
+    for number, name in [*runs, (1_000_060, "learned-60 seed 1")]:
+        yield TrialStarted(trial=number, name=name, params={"method": "learned"}, tags=tags, time=BEGIN + 1)
+        files = write_files(home / "confirm" / str(number), number)
+        yield TrialEnded(trial=number, state="complete", artifacts=files, time=BEGIN + 2)
 
 
-def confirmed_results(seeds: int = 4) -> Confirmation:
+def confirmation_result(seeds: int = 4) -> Confirmation:
     """One learned configuration, two points above one baseline and four above another."""
     easy = [0.01 * (seed % 3) for seed in range(seeds)]
     baselines = {("one_hot", 12): 0.88, ("label_smoothing", 15): 0.90}
-    learned = [0.92 + each + 0.001 * (-1) ** place for place, each in enumerate(easy)]
+    learned = [0.92 + each + 0.001 * (-1) ** i for i, each in enumerate(easy)]
     arms = {"learned": configuration(6, learned)}
     arms |= {arm: configuration(trial, [level + each for each in easy]) for (arm, trial), level in baselines.items()}
     rows = [comparison(("learned", 6), baseline, 0.92 - level, seeds) for baseline, level in baselines.items()]
-    said = "learned labels (learned-6) beat the best baseline (label_smoothing-15) by 2.0 points [1.8, 2.2], n = 4"
-    return confirmation(arms, comparisons=rows, gain=gain(rows[1]), verdict=said)
+    verdict = "learned labels (learned-6) beat the best baseline (label_smoothing-15) by 2.0 points [1.8, 2.2], n = 4"
+    return confirmation(arms, comparisons=rows, gain=gain(rows[1]), verdict=verdict)
 
 
-def labelled(records: Iterable[Event], home: Path, history: bool = True) -> Iterator[Event]:
-    """The same `records`, where every complete learned trial leaves the files of its labels under `home`."""
-    learned = set()
-    for record in records:
-        if isinstance(record, TrialStarted) and record.params["method"] == "learned":
-            learned.add(record.trial)
-        if isinstance(record, TrialEnded) and record.state == "complete" and record.trial in learned:
-            files = learned_files(home / "trials" / str(record.trial), record.trial, history)
-            record = replace(record, artifacts=files)
-        yield record
-
-
-def recorded(folder: Path, trials: Iterator[Event]) -> None:
-    """Records a sweep of `trials` in `folder`, named as it is."""
+def record(folder: Path, events: Iterable[Event]) -> SweepFrame:
+    """Record a sweep of `events` in `folder`, named as it is, and read it back."""
     tags = {"study": "label_lr", "commit": "0123456789abcdef"}
     start = SweepStarted(name=folder.name, tags=tags, time=BEGIN)
-    write_events(folder / "spool", [start, *trials, SweepEnded(time=BEGIN + 10_000_000)])
+    write_events(folder / "spool", [start, *events, SweepEnded(time=BEGIN + 10_000_000)])
+    return read(SpooledSweep.read(folder))
 
 
-def sent(uri: str, runs: Path, trials: Iterator[Event], name: str = "label_lr") -> None:
-    """Records a sweep of `trials` and sends it to `uri`, as a sweep's driver and writer do."""
-    recorded(runs / name, trials)
+def record_and_send(uri: str, runs: Path, events: Iterable[Event], name: str = "label_lr") -> None:
+    """Record a sweep of `events` and send it to `uri`, as a sweep's driver and writer do."""
+    record(runs / name, events)
     send(runs / name / "spool", uri)

@@ -11,10 +11,9 @@ from analysis.figures.labels import class_label_matrix
 from analysis.figures.labels.class_label_matrix import ClassLabels
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
-from analysis.frames.sweep_frame import SweepFrame, read
+from analysis.frames.sweep_frame import SweepFrame
 from harness.tracking.spool.events import SweepStarted
-from harness.tracking.spool.spooled_sweep import SpooledSweep
-from tests.analysis.sweeps import ALIKE, class_labelled, confirmed, recorded, searched
+from tests.analysis.sweeps import ALIKE, confirmation_events, record, search_events, with_class_labels
 from tests.support.results import semantics
 
 
@@ -22,8 +21,7 @@ from tests.support.results import semantics
 def sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """A confirmed sweep with class labels, from its own folder."""
     folder = tmp_path_factory.mktemp("classes") / "label_lr"
-    recorded(folder, iter([*class_labelled(searched(), folder), *confirmed(folder)]))
-    return read(SpooledSweep.read(folder))
+    return record(folder, [*with_class_labels(search_events(), folder), *confirmation_events(folder)])
 
 
 @pytest.fixture(scope="module")
@@ -95,8 +93,7 @@ def test_the_reference_is_the_one_that_was_asked_for(found: ClassLabels, tmp_pat
     reference = {"kind": "votes", "images": 60, "table": found.table.tolist()}
     semantics(reference).save(folder)
     event = SweepStarted(name="label_lr", tags={}, artifacts=(str(folder / "semantics.json"),))
-    recorded(folder, iter([*class_labelled(searched(), folder), event]))
-    sweep = read(SpooledSweep.read(folder))
+    sweep = record(folder, [*with_class_labels(search_events(), folder), event])
     rows = class_label_matrix.agreement_table(found, class_label_matrix.references(sweep)).set_index("with")
     assert rows.loc["people's votes", "rho"] == pytest.approx(1)
     (folder / "semantics.json").write_text("{cut")

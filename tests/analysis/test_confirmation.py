@@ -11,13 +11,13 @@ from analysis.figures.style import Plots
 from analysis.frames.sweep_frame import SweepFrame, load
 from harness.results import Confirmation
 from harness.results.measurement import Interval
-from tests.analysis.sweeps import confirmed, confirmed_results, searched, sent
+from tests.analysis.sweeps import confirmation_events, confirmation_result, record_and_send, search_events
 
 BOTH = (confirmation.configuration_plots, confirmation.paired_plots)
 
 
 def test_the_server_gives_what_confirm_wrote(runs: Path, store: str) -> None:
-    sent(store, runs, iter([*searched(), *confirmed(runs / "label_lr")]))
+    record_and_send(store, runs, [*search_events(), *confirmation_events(runs / "label_lr")])
     sweep = load({"TRACKING_URI": store})
     loaded = confirmation.load(sweep)
     assert not isinstance(loaded, str)
@@ -26,7 +26,7 @@ def test_the_server_gives_what_confirm_wrote(runs: Path, store: str) -> None:
 
 
 def test_the_verdict_is_compared_with_each_baseline_the_closest_first() -> None:
-    rows = confirmation.verdict_comparisons(confirmed_results())
+    rows = confirmation.verdict_comparisons(confirmation_result())
     assert [(row.name, row.baseline_name) for row in rows] == [
         ("learned-6", "label_smoothing-15"),
         ("learned-6", "one_hot-12"),
@@ -34,7 +34,7 @@ def test_the_verdict_is_compared_with_each_baseline_the_closest_first() -> None:
 
 
 def test_each_seed_that_both_completed_is_a_line_and_a_dot_beside_zero() -> None:
-    result = confirmed_results()
+    result = confirmation_result()
     lost = result.arms["label_smoothing"].configurations["label_smoothing-15"]
     del lost.seeds[1], lost.test_accuracy[1]
     ours = result.arms["learned"].configurations["learned-6"].test_accuracy
@@ -54,7 +54,7 @@ def test_each_seed_that_both_completed_is_a_line_and_a_dot_beside_zero() -> None
 
 
 def test_one_seed_has_no_interval_and_is_drawn_without() -> None:
-    result = confirmed_results(1)
+    result = confirmation_result(1)
     unknown = {"ci95": Interval(None, None), "ci95_corrected": Interval(None, None)}
     result = result.model_copy(update={"comparisons": [row.model_copy(update=unknown) for row in result.comparisons]})
     for arm in result.arms.values():
@@ -66,7 +66,7 @@ def test_one_seed_has_no_interval_and_is_drawn_without() -> None:
 
 
 def test_comparisons_are_in_points() -> None:
-    rows = confirmation.comparison_table(confirmed_results())
+    rows = confirmation.comparison_table(confirmation_result())
     assert list(rows["configuration"]) == ["learned-6", "learned-6"]
     assert list(rows["difference"]) == [4.0, 2.0]
     assert list(rows["corrected_low"]) == [3.8, 1.8]
@@ -84,4 +84,4 @@ def test_without_a_confirmation_every_part_says_so(
 
 def test_a_verdict_without_a_baseline_has_no_pairs() -> None:
     nothing = {"gain": None, "comparisons": [], "verdict": "there is no baseline to compare with"}
-    assert confirmation.paired_plots(confirmed_results().model_copy(update=nothing)) == [nothing["verdict"]]
+    assert confirmation.paired_plots(confirmation_result().model_copy(update=nothing)) == [nothing["verdict"]]

@@ -1,6 +1,6 @@
 """Each figure draws what is in the sweep, names its axes with units, and holds in grey."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from itertools import combinations
 from pathlib import Path
 
@@ -20,11 +20,7 @@ from analysis.figures import (
     style,
 )
 from analysis.figures.style import Plot, Plots
-from analysis.frames.sweep_frame import SweepFrame, read
-from harness.tracking.spool.events import Event
-from harness.tracking.spool.spooled_sweep import SpooledSweep
-from harness.training.config.run_config import RunConfig
-from tests.analysis.sweeps import recorded, searched, trial
+from analysis.frames.sweep_frame import SweepFrame
 
 NAMED = (response.plots, learning_curves.plots, correction_curves.plots)
 
@@ -126,27 +122,3 @@ def test_arms_differ_by_line_and_marker_and_not_by_colour_alone() -> None:
     for one, other in combinations(styles.values(), 2):
         assert one.linestyle != other.linestyle or one.marker != other.marker
         assert to_rgb(one.color) != to_rgb(other.color)
-
-
-def odd_sweeps() -> Iterable[tuple[str, list[Event], list[str]]]:
-    config = RunConfig(noise="symmetric", noise_rate=0.4, epochs=6)
-    one_hot = config.model_copy(update={"method": "one_hot"})
-    unmeasured = "no learned trial was measured"
-    yield "no trials", [], [unmeasured, "no trial ran to its end"]
-    yield "no noise", list(searched(noise=False)), ["no label was made wrong in this sweep"]
-    yield "all pruned", list(trial(0, "learned", config, "pruned", 2)), ["no trial ran to its end"]
-    yield "one trial", list(trial(0, "learned", config)), ["complete (1)"]
-    yield "no learned arm", list(trial(0, "one_hot", one_hot)), [unmeasured]
-    yield "all failed at once", list(trial(0, "learned", config, "failed", 1))[::2], [unmeasured]
-
-
-@pytest.mark.parametrize(("records", "expected"), [each[1:] for each in odd_sweeps()], ids=[s[0] for s in odd_sweeps()])
-def test_an_odd_sweep_has_figures_or_sentences_why_not(
-    records: list[Event], expected: list[str], tmp_path: Path
-) -> None:
-    recorded(tmp_path / "odd", iter(records))
-    figures = all_figures(read(SpooledSweep.read(tmp_path / "odd")))
-    for figure in figures:
-        figure.savefig(tmp_path / "figure.png")
-    found = " ".join(map(words, figures))
-    assert all(sentence in found for sentence in expected)

@@ -1,30 +1,36 @@
 """Figures of learned labels: when wrong ones were corrected, how well they are detected, which moved most."""
 
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from scipy.stats import binomtest
-from sklearn.metrics import average_precision_score, precision_recall_curve
+from sklearn.metrics import precision_recall_curve
 
 from analysis.figures import style
 from analysis.figures.labels import image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
-from analysis.frames.sweep_frame import SweepFrame, load, read
-from harness.tracking.spool.events import Event, TrialEnded, TrialStarted
-from harness.tracking.spool.spooled_sweep import SpooledSweep
-from tests.analysis.sweeps import EPOCHS, IMAGES, WRONG, labelled, learned_files, recorded, searched, sent
+from analysis.frames.sweep_frame import SweepFrame, load
+from tests.analysis.sweeps import (
+    EPOCHS,
+    IMAGES,
+    WRONG,
+    confirmation_events,
+    learned_files,
+    record,
+    record_and_send,
+    search_events,
+    with_labels,
+)
 
 
 @pytest.fixture(scope="module")
 def labelled_sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
     """A sweep whose learned trials left their labels, from its own folder."""
     folder = tmp_path_factory.mktemp("labelled") / "label_lr"
-    recorded(folder, labelled(searched(), folder))
-    return read(SpooledSweep.read(folder))
+    return record(folder, with_labels(search_events(), folder))
 
 
 @pytest.fixture(scope="module")
@@ -42,16 +48,16 @@ def test_the_labels_are_those_of_the_best_learned_trial(labelled_sweep: SweepFra
 
 
 def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path, store: str) -> None:
-    sent(store, runs, labelled(searched(), runs / "label_lr"))
-    told = label_snapshots.best_labels(load({"TRACKING_URI": store}))
-    assert isinstance(told, Labels)
-    np.testing.assert_array_equal(told.labels, labels.labels)
-    assert told.history is not None
+    record_and_send(store, runs, with_labels(search_events(), runs / "label_lr"))
+    read_back = label_snapshots.best_labels(load({"TRACKING_URI": store}))
+    assert isinstance(read_back, Labels)
+    np.testing.assert_array_equal(read_back.labels, labels.labels)
+    assert read_back.history is not None
     assert labels.history is not None
-    np.testing.assert_array_equal(told.history["largest"], labels.history["largest"])
+    np.testing.assert_array_equal(read_back.history["largest"], labels.history["largest"])
 
 
-# What became of them
+# Outcomes
 
 
 def test_the_history_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
@@ -113,7 +119,7 @@ def test_words_give_the_number_and_the_quartiles_of_the_epochs(labels: Labels) -
     assert "half of them for good by epoch 6 (a quarter by 3, three by 9)" in label_outcomes.description(labels)
 
 
-# Finding mistakes
+# Detection
 
 
 def test_precision_and_recall_are_those_of_scikit_learn(labels: Labels) -> None:
@@ -122,8 +128,6 @@ def test_precision_and_recall_are_those_of_scikit_learn(labels: Labels) -> None:
     ours = noise_detection.at_thresholds(labels, (chosen + thresholds[1:]) / 2)  # ours flags above, theirs at and above
     np.testing.assert_allclose(ours["precision"], precision[1:-1], atol=1e-12)
     np.testing.assert_allclose(ours["recall"], recall[1:-1], atol=1e-12)
-    expected = average_precision_score(labels.wrong, labels.suspicion)
-    assert noise_detection.average_precision(labels) == pytest.approx(expected, abs=1e-12)
 
 
 def test_intervals_are_those_of_their_counts(labels: Labels) -> None:
@@ -156,32 +160,19 @@ def test_labels_whose_truth_is_not_known_are_left_out(labels: Labels) -> None:
     assert noise_detection.description(replace(labels, truth=np.full(IMAGES, -1))) == noise_detection.NO_WRONG_LABELS
 
 
-def fresh_records(home: Path, seeds: int) -> Iterator[Event]:
-    config = {"method": "learned", "label_lr": 0.3, "val_size": 250}
-    for seed in range(1, seeds + 1):
-        number = 1_000_000 * seed + 6
-        name = f"learned-6 seed {seed}"
-        yield TrialStarted(trial=number, name=name, params=config, tags={"harness.kind": "confirmation"})
-        files = learned_files(home / "confirm" / str(seed), seed)
-        yield TrialEnded(trial=number, state="complete", artifacts=files)
-    yield TrialStarted(trial=2_000_007, name="learned-60 seed 1", tags={"harness.kind": "confirmation"})
-    yield TrialEnded(trial=2_000_007, state="complete")
-
-
 def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Path) -> None:
     folder = tmp_path / "label_lr"
-    recorded(folder, iter([*labelled(searched(), folder), *fresh_records(folder, 3)]))
-    study = read(SpooledSweep.read(folder))
-    labels = label_snapshots.best_labels(study)
-    others = label_snapshots.fresh_seed_labels(study, labels)
-    assert [each.name for each in others] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
-    assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in noise_detection.description(labels, others)
-    left = style.figure(noise_detection.plots(labels, others)).axes[0]
+    sweep = record(folder, [*with_labels(search_events(), folder), *confirmation_events(folder, 3, learned_files)])
+    labels = label_snapshots.best_labels(sweep)
+    fresh_seeds = label_snapshots.fresh_seed_labels(sweep, labels)
+    assert [each.name for each in fresh_seeds] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
+    assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in noise_detection.description(labels, fresh_seeds)
+    left = style.figure(noise_detection.plots(labels, fresh_seeds)).axes[0]
     assert sum(line.get_linewidth() == 0.6 for line in left.lines) >= 6
-    assert "3 fresh seeds" in label_snapshots.headline(labels, others)
+    assert "3 fresh seeds" in label_snapshots.headline(labels, fresh_seeds)
 
 
-# What moved
+# Images
 
 
 def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(labels: Labels) -> None:
@@ -208,13 +199,12 @@ def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -
         np.testing.assert_array_equal(drawn[2, 4], image[:, 2, 4])
 
 
-# What is missing
+# Missing files
 
 
-def test_without_a_history_the_end_is_shown_and_the_rest_said(tmp_path: Path) -> None:
+def test_without_a_history_the_end_is_shown_and_the_rest_in_words(tmp_path: Path) -> None:
     folder = tmp_path / "older"
-    recorded(folder, labelled(searched(), folder, history=False))
-    labels = label_snapshots.best_labels(read(SpooledSweep.read(folder)))
+    labels = label_snapshots.best_labels(record(folder, with_labels(search_events(), folder, history=False)))
     assert isinstance(labels, Labels)
     assert labels.history is None
     assert [isinstance(plot, str) for plot in label_outcomes.plots(labels)] == [True, False]
@@ -224,29 +214,29 @@ def test_without_a_history_the_end_is_shown_and_the_rest_said(tmp_path: Path) ->
 
 def test_without_labels_every_part_says_so(sweep: SweepFrame) -> None:
     labels = label_snapshots.best_labels(sweep)
-    said = "learned-6 left no labels.npz that can be read"
-    assert labels == said
+    sentence = "learned-6 left no labels.npz that can be read"
+    assert labels == sentence
     assert label_snapshots.fresh_seed_labels(sweep, labels) == []
-    assert label_outcomes.plots(labels) == noise_detection.plots(labels) == [said]
-    assert image_gallery.figure(labels).axes[0].texts[0].get_text() == said
+    assert label_outcomes.plots(labels) == noise_detection.plots(labels) == [sentence]
+    assert image_gallery.figure(labels).axes[0].texts[0].get_text() == sentence
     assert (
         label_outcomes.description(labels)
         == noise_detection.description(labels)
         == label_snapshots.headline(labels, [])
-        == said
+        == sentence
     )
     assert noise_detection.table(labels).empty
 
 
 def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
-    recorded(folder, labelled(searched(), folder))
+    sweep = record(folder, with_labels(search_events(), folder))
     (folder / "trials" / "6" / "label_history.npz").write_bytes(b"PK cut off")
-    found = label_snapshots.best_labels(read(SpooledSweep.read(folder)))
+    found = label_snapshots.best_labels(sweep)
     assert isinstance(found, Labels)
     assert found.history is None
     (folder / "trials" / "6" / "labels.npz").write_bytes(b"")
-    assert isinstance(label_snapshots.best_labels(read(SpooledSweep.read(folder))), str)
+    assert isinstance(label_snapshots.best_labels(sweep), str)
 
 
 def test_axes_are_named_with_their_units(labels: Labels) -> None:

@@ -15,7 +15,7 @@ from analysis.report import sections
 from harness.common import formatting
 from harness.tracking.spool.events import SEEDS_TAG
 from harness.tracking.tracking_uri import TrackingError
-from tests.analysis.sweeps import searched, sent
+from tests.analysis.sweeps import record_and_send, search_events
 
 
 def test_a_server_gives_the_same_frame_as_the_folder(tracked: SweepFrame, sweep: SweepFrame) -> None:
@@ -77,7 +77,7 @@ def test_the_headline_says_which_sweep_and_which_code(sweep: SweepFrame) -> None
 
 
 def test_the_newest_sweep_is_read_where_none_is_named(runs: Path, store: str) -> None:
-    sent(store, runs, searched(), name="mine")
+    record_and_send(store, runs, search_events(), name="mine")
     assert load({"TRACKING_URI": store}).sweep.name == "mine"
     assert load({"TRACKING_URI": store, "STUDY": ""}).sweep.name == "mine"
     assert load({"TRACKING_URI": store, "STUDY": "mine"}).sweep.name == "mine"
@@ -86,7 +86,7 @@ def test_the_newest_sweep_is_read_where_none_is_named(runs: Path, store: str) ->
 def test_sqlite_in_the_runs_folder_is_read_where_no_server_is_named(
     runs: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    sent(store, runs, searched())
+    record_and_send(store, runs, search_events())
     monkeypatch.chdir(runs.parent)
     assert len(load({}).trials) == 18
 
@@ -97,7 +97,7 @@ def test_an_unknown_study_is_refused_with_the_nearest_names(tracked: SweepFrame,
 
 
 def test_a_sweep_without_trials_has_an_empty_summary(runs: Path, store: str) -> None:
-    sent(store, runs, iter([]))
+    record_and_send(store, runs, [])
     sweep = load({"TRACKING_URI": store})
     assert summary(sweep).empty
     assert sweep.learned == sweep.baselines == []

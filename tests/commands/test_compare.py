@@ -11,7 +11,7 @@ import pytest
 from harness import compare
 from harness.space import dump, load
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted
-from tests.analysis.sweeps import BEGIN, trial
+from tests.analysis.sweeps import BEGIN, trial_events
 from tests.support.provenance import provenance
 from tests.support.results import configuration, confirmation
 from tests.tracking.conftest import empty_database, free_port, other_store, runs, server, store
@@ -48,9 +48,9 @@ def swept(
     learned = space.arm("learned")
     for number, rate in enumerate(rates):
         config = learned.config({"label_lr": rate, "meta_interval": 2, "lr": 0.1})
-        records += trial(number, "learned", config.model_copy(update={"epochs": 3}))
+        records += trial_events(number, "learned", config.model_copy(update={"epochs": 3}))
     config = space.arm("one_hot").config({"epochs": 4, "lr": 0.1})
-    records += trial(9, "one_hot", config)
+    records += trial_events(9, "one_hot", config)
     send(write_events(home / "spool", [*records, SweepEnded(time=BEGIN + 10_000_000)]), uri)
 
 

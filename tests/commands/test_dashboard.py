@@ -16,7 +16,7 @@ from optuna.storages.journal import JournalFileBackend
 
 from harness import dashboard
 from harness.tuning.study.journal import ReadOnlyStorage
-from tests.analysis.sweeps import recorded, searched
+from tests.analysis.sweeps import record, search_events
 
 
 def tried(folder: Path, trials: int) -> None:
@@ -30,7 +30,7 @@ def tried(folder: Path, trials: int) -> None:
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    recorded(tmp_path / "label_lr", searched())
+    record(tmp_path / "label_lr", search_events())
     tried(tmp_path / "label_lr", 3)
     return tmp_path / "label_lr"
 

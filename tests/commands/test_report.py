@@ -10,7 +10,7 @@ import pytest
 
 from harness import report
 from harness.space import dump, load
-from tests.analysis.sweeps import labelled, recorded, searched, trial
+from tests.analysis.sweeps import record, search_events, trial_events, with_labels
 from tests.support.browser import visit
 from tests.support.provenance import provenance
 from tests.support.results import arm_semantics, configuration, confirmation, distillation, semantics
@@ -36,7 +36,7 @@ def swept(folder: Path, records: Any = None, *, confirmed: bool = False, noise: 
     """The folder of a sweep that ended."""
     folder.mkdir()
     (folder / "study.journal").touch()
-    recorded(folder, searched(noise) if records is None else records)
+    record(folder, search_events(noise) if records is None else records)
     (folder / "space.yaml").write_text(dump(load("label_lr.yaml")))
     provenance(**FACTS).save(folder)
     if confirmed:
@@ -155,7 +155,7 @@ def test_every_trial_is_in_the_table_and_every_point_of_a_figure_has_its_trial(t
 
 def test_labels_that_were_kept_are_shown(tmp_path: Path) -> None:
     folder = tmp_path / "label_lr"
-    text = report.render(swept(folder, labelled(searched(), folder)))
+    text = report.render(swept(folder, with_labels(search_events(), folder)))
     words = Words(text).all
     assert "The labels of learned-6, the best learned trial" in words
     assert "60 of 80 wrong labels put right (75 % [65, 83], over images)" in words
@@ -170,7 +170,7 @@ def test_text_from_outside_cannot_become_markup(tmp_path: Path) -> None:
     folder = swept(tmp_path / "label_lr", confirmed=True)
     CONFIRMATION.model_copy(update={"verdict": evil, "notes": [evil]}).save(folder)
     provenance(**{**FACTS, "command": evil, "host": evil}).save(folder)
-    write_events(folder / "spool", trial(99, evil, _learned()))
+    write_events(folder / "spool", trial_events(99, evil, _learned()))
     text = report.render(folder)
     assert "<script>alert" not in text
     assert text.count("<script") == 2
@@ -181,19 +181,25 @@ def _learned() -> Any:
     return space.arm("learned").config({"label_lr": 0.1, "meta_interval": 1, "lr": 0.1})
 
 
+def _one_hot() -> Any:
+    return _learned().model_copy(update={"method": "one_hot", "epochs": 6})
+
+
 @pytest.mark.parametrize(
-    ("records", "noise", "said"),
+    ("records", "noise", "text"),
     [
         ([], True, "No learned trial was measured."),
         (None, False, "No label was made wrong in this sweep."),
-        ([*trial(0, "learned", _learned(), "failed", 1)], True, "no trial completed"),
-        ([*trial(0, "learned", _learned(), "pruned", 3)], True, "no trial completed"),
-        ([*trial(0, "learned", _learned())], True, "Too few trials"),
+        ([*trial_events(0, "learned", _learned(), "failed", 1)], True, "no trial completed"),
+        ([*trial_events(0, "learned", _learned(), "failed", 1)][::2], True, "No learned trial was measured."),
+        ([*trial_events(0, "learned", _learned(), "pruned", 3)], True, "No trial ran to its end."),
+        ([*trial_events(0, "learned", _learned())], True, "Too few trials"),
+        ([*trial_events(0, "one_hot", _one_hot())], True, "No learned trial was measured."),
     ],
-    ids=["no trials", "no noise", "all failed", "all pruned", "one trial"],
+    ids=["no trials", "no noise", "all failed", "failed at once", "all pruned", "one trial", "no learned arm"],
 )
-def test_an_odd_sweep_has_a_report_too(records: Any, noise: bool, said: str, tmp_path: Path) -> None:
-    assert said in page_of(swept(tmp_path / "odd", records, noise=noise)).all
+def test_an_odd_sweep_has_a_report_too(records: Any, noise: bool, text: str, tmp_path: Path) -> None:
+    assert text in page_of(swept(tmp_path / "odd", records, noise=noise)).all
 
 
 def test_a_sweep_that_lacks_files_or_has_broken_ones_has_a_report_too(tmp_path: Path) -> None:

@@ -188,8 +188,8 @@ def _draw_agreement(axes: Axes, rows: pd.DataFrame) -> None:
 def _draw_tree(axes: Axes, found: ClassLabels) -> None:
     from scipy.cluster.hierarchy import dendrogram
 
-    look = {"orientation": "left", "no_labels": True, "color_threshold": 0, "above_threshold_color": "0.3"}
-    dendrogram(found.tree, ax=axes, **look)
+    options = {"orientation": "left", "no_labels": True, "color_threshold": 0, "above_threshold_color": "0.3"}
+    dendrogram(found.tree, ax=axes, **options)
     axes.invert_yaxis()
     axes.set_axis_off()
 

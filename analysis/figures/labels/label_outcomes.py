@@ -101,12 +101,12 @@ def plots(labels: Labels | str) -> Plots:
 
 def _draw_history(axes: Axes, history: pd.DataFrame) -> None:
     lower = np.zeros(len(history))
-    for column, (label, look) in LAYERS.items():
+    for column, (label, options) in LAYERS.items():
         upper = lower + 100 * history[column].to_numpy()
-        axes.fill_between(history["epoch"], lower, upper, label=label, edgecolor="0.35", linewidth=0.5, **look)
+        axes.fill_between(history["epoch"], lower, upper, label=label, edgecolor="0.35", linewidth=0.5, **options)
         lower = upper
-    look = {"color": "0.15", "linestyle": "--", "marker": "o", "markersize": 2.5, "label": "right ones lost"}
-    axes.plot(history["epoch"], 100 * history["lost"], **look)
+    options = {"color": "0.15", "linestyle": "--", "marker": "o", "markersize": 2.5, "label": "right ones lost"}
+    axes.plot(history["epoch"], 100 * history["lost"], **options)
     style.epoch_axis(axes)
     axes.set_ylabel("of the wrong labels; of the right ones (%)")
     axes.set_xlim(history["epoch"].min(), history["epoch"].max())

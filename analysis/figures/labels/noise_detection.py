@@ -58,19 +58,12 @@ def _share(part: int, whole: int) -> tuple[float, float, float]:
     return (part / whole, *wilson_interval(part / whole, whole)) if whole else (math.nan, math.nan, math.nan)
 
 
-def precision_recall_curve(labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Recall and precision as labels are flagged, the most suspicious first; equal ones at once."""
-    suspicion, wrong = labels.suspicion[labels.known], labels.wrong[labels.known]
-    order = np.argsort(-suspicion, kind="stable")
-    hits = np.cumsum(wrong[order])
-    last = np.append(np.diff(suspicion[order]) != 0, True)
-    counts = np.arange(1, len(order) + 1)
-    return hits[last] / max(int(wrong.sum()), 1), hits[last] / counts[last]
+def curve(labels: Labels) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Recall and precision over all thresholds."""
+    from sklearn.metrics import precision_recall_curve  # half a second: not for a sweep without such a figure
 
-
-def average_precision(labels: Labels) -> float:
-    recall, precision = precision_recall_curve(labels)
-    return float(np.sum(np.diff(recall, prepend=0.0) * precision))
+    precision, recall, _ = precision_recall_curve(labels.wrong[labels.known], labels.suspicion[labels.known])
+    return recall[:-1], precision[:-1]  # the last point, of recall 0, is of no threshold
 
 
 def table(labels: Labels | str) -> pd.DataFrame:
@@ -84,12 +77,16 @@ def description(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> str
     """The numbers at `THRESHOLD`, and their range over the fresh seeds."""
     if isinstance(labels, str) or not measurable(labels):
         return labels if isinstance(labels, str) else NO_WRONG_LABELS
+    from sklearn.metrics import average_precision_score
+
     row = at_thresholds(labels, [THRESHOLD]).iloc[0]
+    average_precision = average_precision_score(labels.wrong[labels.known], labels.suspicion[labels.known])
     text = (
         f"{labels.name}: of {labels.known.sum()} labels {labels.wrong.sum()} are wrong. {row['flagged']:.0f} lost more "
         f"than {THRESHOLD:g} of their mass: {_with_interval(row, 'precision')}, {_with_interval(row, 'recall')}. "
-        f"Average precision {accuracy(average_precision(labels))}, of a guess {accuracy(_share_wrong(labels))}."
+        f"Average precision {accuracy(average_precision)}, of a guess {accuracy(_share_wrong(labels))}."
     )
+    fresh_seeds = list(filter(measurable, fresh_seeds))
     if fresh_seeds:
         rows = pd.concat([at_thresholds(each, [THRESHOLD]) for each in fresh_seeds])
         ranges = (f"{name} from {accuracy(rows[name].min())} to {accuracy(rows[name].max())}" for name in LINES)
@@ -108,6 +105,7 @@ def _with_interval(row: "pd.Series[float]", name: str) -> str:
 def plots(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Plots:
     if isinstance(labels, str) or not measurable(labels):
         return [labels if isinstance(labels, str) else NO_WRONG_LABELS]
+    fresh_seeds = list(filter(measurable, fresh_seeds))
     return [
         Plot(lambda axes: _draw_thresholds(axes, labels, fresh_seeds)),
         Plot(lambda axes: _draw_precision_recall(axes, labels, fresh_seeds)),
@@ -136,9 +134,9 @@ def _draw_thresholds(axes: Axes, labels: Labels, fresh_seeds: Sequence[Labels]) 
 
 def _draw_precision_recall(axes: Axes, labels: Labels, fresh_seeds: Sequence[Labels]) -> None:
     for each in fresh_seeds:
-        recall, precision = precision_recall_curve(each)
+        recall, precision = curve(each)
         axes.plot(100 * recall, 100 * precision, color=style.BLUE, **FRESH_SEED)
-    recall, precision = precision_recall_curve(labels)
+    recall, precision = curve(labels)
     axes.plot(100 * recall, 100 * precision, color=style.BLUE, label=labels.name, zorder=3)
     stated = 100 * at_thresholds(labels, [THRESHOLD]).iloc[0]
     if not math.isnan(stated["precision"]):
