@@ -33,6 +33,9 @@ def test_a_float_range_contains_its_bounds_and_nothing_beyond() -> None:
     assert not parameter.contains(10.000001)
     assert not parameter.contains(True)
     assert parameter.size is None
+    choices = CategoricalParameter(choices=(1, "1"))
+    assert choices.contains(1)
+    assert not choices.contains(True)
 
 
 SHARES = st.floats(0, 1, exclude_max=True)
@@ -69,12 +72,6 @@ def test_a_logarithm_is_even_in_the_logarithm() -> None:
     # 1 stands for 0.5 to 1.5, 8 for 7.5 to 8.5, of 0.5 to 8.5.
     assert drawn.count(1) == pytest.approx(1000 * math.log(3) / math.log(17), abs=1)
     assert drawn.count(8) == pytest.approx(1000 * math.log(8.5 / 7.5) / math.log(17), abs=1)
-
-
-def test_true_is_not_the_choice_one() -> None:
-    parameter = CategoricalParameter(choices=(1, "1"))
-    assert parameter.contains(1)
-    assert not parameter.contains(True)
 
 
 @pytest.mark.parametrize(

@@ -35,13 +35,10 @@ def test_the_front_comes_best_first_and_of_equals_in_their_order(points: list[Po
     assert all(a < b for a, b in itertools.pairwise(places) if points[a] == points[b])
 
 
-def test_with_one_coordinate_the_front_is_the_best_and_its_equals() -> None:
-    assert front_indices([(1.0,), (3.0,), (2.0,), (3.0,)]) == [1, 3]
-
-
 def test_dominance_is_strict_and_weak_dominance_is_not() -> None:
     assert weakly_dominates((1.0, 2.0), (1.0, 2.0))
     assert not dominates((1.0, 2.0), (1.0, 2.0))
     assert dominates((1.0, 2.0), (1.0, 1.0))
     assert not weakly_dominates((1.0, 2.0), (0.0, 3.0))
     assert front_indices([]) == []
+    assert front_indices([(1.0,), (3.0,), (2.0,), (3.0,)]) == [1, 3], "equal points are all on the front"

@@ -1,6 +1,5 @@
 """The study of a sweep: no trial is lost and none runs twice, whatever happens to the driver."""
 
-import math
 from pathlib import Path
 
 import optuna
@@ -152,12 +151,6 @@ def test_a_trial_that_violates_a_constraint_cannot_win(journal: Path) -> None:
     assert best_of(study).value == max(record.value or 0 for record in feasible)
 
 
-def test_minimising_takes_the_smallest(journal: Path) -> None:
-    study = searched(journal, "objective={metric: val_loss, direction: minimize}")
-    values = [record.value if record.value is not None else math.inf for record in records_of(study)]
-    assert best_of(study).value == min(values)
-
-
 # Pruners
 
 
@@ -255,13 +248,3 @@ def test_the_grid_tries_every_combination_once(journal: Path) -> None:
     study = searched(journal, parameters, "baselines={}", "search.sampler=grid", "search.trials=4")
     tried = [tuple(sorted(record.params.items())) for record in study.trial_records()]
     assert len(set(tried)) == len(tried) == 4
-
-
-def test_a_conditional_parameter_exists_only_under_its_condition(journal: Path) -> None:
-    conditional = [
-        "arms.learned.parameters.labels={type: categorical, choices: [instance, class]}",
-        "arms.learned.parameters.label_smoothing={type: float, low: 0.1, high: 0.2, when: {labels: class}}",
-    ]
-    learned = [record.params for record in records_of(searched(journal, *conditional, "search.trials=30"))]
-    assert {params["labels"] for params in learned} == {"instance", "class"}
-    assert all(("label_smoothing" in params) == (params["labels"] == "class") for params in learned)
