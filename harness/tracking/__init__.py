@@ -6,6 +6,7 @@
 
 - `spool`         the event log on disk, and what is computed from it without MLflow
 - `mlflow_view`   writing to MLflow and reading back; the only package that imports mlflow
+- `tracked_sweep` a sweep read back as data frames, from its event log or from MLflow
 - `tracker`       the driver's side: append, start the writer process, wait for it at the end
 - `tracking_uri`  which tracking server, whether it answers, how to name it without its password
 - `provenance`    commit, versions and hardware
