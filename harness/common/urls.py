@@ -77,10 +77,6 @@ class Url:
         return self.path.name
 
     @property
-    def parent(self) -> Self:
-        return replace(self, path=self.path.parent)
-
-    @property
     def copy(self) -> Path:
         """Where the copy of what is there belongs on this machine."""
         store = hashlib.sha256(f"{self.scheme}://{self.authority}?{self.query}".encode()).hexdigest()[:12]
