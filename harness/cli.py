@@ -1,4 +1,4 @@
-"""What the command lines share: the arguments that name a space, and how bad input ends."""
+"""Shared parts of the command lines: common arguments, exit codes, and how errors are printed."""
 
 import argparse
 import sys
@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from harness.common.errors import HarnessError
-from harness.common.redaction import scrub
-from harness.common.urls import BadUrl, Url, parse_place
+from harness.common.redaction import redact
+from harness.common.urls import BadUrl, Url, parse_location
 from harness.space.errors.problems import printable
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -33,7 +33,7 @@ def command(interrupted: str = "nothing was changed") -> Callable[[Main], Main]:
             try:
                 return main(arguments)
             except HarnessError as error:
-                return refuse(error)
+                return print_error(error)
             except KeyboardInterrupt:
                 print(f"\ninterrupted: {interrupted}", file=sys.stderr)
                 return INTERRUPTED
@@ -69,7 +69,10 @@ def add_space_arguments(
 def add_run_arguments(
     arguments: argparse.ArgumentParser, *, concurrency: str = "the search's", tracking: str = "the search's"
 ) -> None:
-    """Where the runs of a command are run, tracked and kept, with two defaults in words; `run_options` reads them."""
+    """Options for where runs are computed, tracked and saved; `run_options` reads them.
+
+    `concurrency` and `tracking` are the defaults of two of them, as the help describes them.
+    """
     add_count(arguments, "--concurrency", f"runs at once (default: {concurrency})")
     arguments.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
     arguments.add_argument("--tracking-uri", metavar="URI", help=f"of MLflow (default: {tracking})")
@@ -102,13 +105,13 @@ def add_runs_dir(arguments: argparse.ArgumentParser | argparse._MutuallyExclusiv
         type=runs_dir,
         default=Path("runs"),
         metavar="DIR",
-        help="a folder, or a place in an object store, s3://BUCKET/PREFIX (default: runs)",
+        help="a folder, or an address in an object store, s3://BUCKET/PREFIX (default: runs)",
     )
 
 
 def runs_dir(text: str) -> Path | Url:
     try:
-        return parse_place(text)
+        return parse_location(text)
     except BadUrl as error:
         raise argparse.ArgumentTypeError(str(error)) from error
 
@@ -136,13 +139,13 @@ def positive_number(what: str, most: float = sys.float_info.max) -> Callable[[st
     return convert
 
 
-def refuse(error: Exception) -> int:
-    """Say what was wrong, a problem a line, and nothing else."""
-    say(str(error))
+def print_error(error: Exception) -> int:
+    """Print the problems of an error, one per line; return the exit code."""
+    print_to_stderr(str(error))
     return error.exit_code if isinstance(error, HarnessError) else BAD_INPUT
 
 
-def say(text: str) -> None:
-    """Lines to standard error, as a terminal shows them and without passwords: they may quote files and addresses."""
+def print_to_stderr(text: str) -> None:
+    """Print lines to standard error, with control characters escaped and passwords removed."""
     for line in text.splitlines():
-        print(printable(scrub(line)), file=sys.stderr)
+        print(printable(redact(line)), file=sys.stderr)

@@ -15,8 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from harness import cli
 from harness.common.callable_module import make_callable
-from harness.common.formatting import accuracy, interval, percent
-from harness.common.urls import Url, parse_place
+from harness.common.formatting import format_accuracy, format_interval, format_percent
+from harness.common.urls import Url, parse_location
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, resolve_uri
 from harness.tuning.storage.workspace import local_runs_dir
 
@@ -125,12 +125,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
             server = redact_uri(_resolve_uri(options.runs_dir, options.tracking_uri))
             options.html.write_text(comparison_page(compared.sweeps, compared.table, compared.relations, server))
     except OSError as error:
-        return cli.refuse(error)
+        return cli.print_error(error)
     return cli.DONE
 
 
 def _resolve_uri(runs_dir: Path | Url | str, tracking_uri: str | None) -> str:
-    return resolve_uri(tracking_uri, local_runs_dir(parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir))
+    return resolve_uri(
+        tracking_uri, local_runs_dir(parse_location(runs_dir) if isinstance(runs_dir, str) else runs_dir)
+    )
 
 
 def _print(compared: SweepComparison) -> None:
@@ -154,7 +156,7 @@ def _print(compared: SweepComparison) -> None:
         "trials": lambda row: str(row["trials"]),
         "validation\naccuracy": lambda row: _accuracy_lines(row, "val"),
         **({"test\naccuracy": lambda row: _accuracy_lines(row, "test")} if confirmed else {}),
-        "labels\nput right": lambda row: percent(row["noisy_labels_corrected"]),
+        "labels\nput right": lambda row: format_percent(row["noisy_labels_corrected"]),
     }
     console.print()
     console.print(_terminal_table(compared.table, results, justify="right", no_wrap=True))
@@ -173,9 +175,9 @@ def _print(compared: SweepComparison) -> None:
 
 
 def _accuracy_lines(row: Any, part: str) -> str:
-    ends = interval((row[f"{part}_low"], row[f"{part}_high"]), missing="")
+    ends = format_interval((row[f"{part}_low"], row[f"{part}_high"]), missing="")
     seeds = f"n = {row['test_seeds']:.0f}" if part == "test" and row["test_seeds"] > 0 else ""
-    return "\n".join(filter(None, [accuracy(row[f"{part}_accuracy"]), ends, seeds]))
+    return "\n".join(filter(None, [format_accuracy(row[f"{part}_accuracy"]), ends, seeds]))
 
 
 def _terminal_table(table: "pd.DataFrame", columns: Mapping[str, Callable[[Any], str]], **style: Any) -> Any:

@@ -21,7 +21,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
-from harness.common.formatting import duration
+from harness.common.formatting import format_duration
 from harness.space.document import Objective
 from harness.tracking.spool.events import EpochMetrics, Event, TrialEnded, TrialStarted, TrialWarning
 from harness.tracking.tracking_uri import redact_uri
@@ -112,7 +112,7 @@ class SweepProgress:
             "running": f"{len(self.running)} running",
             "failed": f"{self.failed} failed",
             "best": f"{prefix} {best[0]:.3f} ({best[1]})" if best else "",
-            "left": f"about {duration(left)} left" if left is not None and self.ended < self.total else "",
+            "left": f"about {format_duration(left)} left" if left is not None and self.ended < self.total else "",
         }
         dispensable = ["running", *([] if self.failed else ["failed"]), "best"]
         width = self.console.width - BAR_WIDTH - 1 if self.console.is_terminal else math.inf

@@ -14,7 +14,7 @@ from collections.abc import Sequence
 from pathlib import Path, PurePosixPath
 
 from harness import cli
-from harness.common.redaction import scrub
+from harness.common.redaction import redact
 from harness.common.urls import Url
 from harness.space import load
 from harness.space.yaml_file.load import find_file
@@ -56,7 +56,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("search", nargs="*", metavar="-- OPTION", help="options of harness.search")
     options = parser.parse_args(arguments)
     if options.address is None:
-        raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; say it")
+        raise ClusterError("--address: expected the dashboard of a Ray cluster, http://HOST:8265, got none; give one")
     _check_secrets(options.search)
     space = load(options.space, options.overrides)
     command = shlex.join(["python", "-m", "harness.search", *_search_arguments(options)])
@@ -72,8 +72,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         end = jobs.print_log(job)
     except KeyboardInterrupt:
-        print("\nleft; the sweep runs on", file=sys.stderr)
-        print(f"stop it: ray job stop --address {scrub(options.address)} {job}", file=sys.stderr)
+        print("\nno longer showing the log; the sweep runs on", file=sys.stderr)
+        print(f"stop it: ray job stop --address {redact(options.address)} {job}", file=sys.stderr)
         return cli.INTERRUPTED
     if end.driver_exit_code is None and end.status != "SUCCEEDED":
         print(f"{job}: {end.status.lower()}: {end.message}; submit it again to go on", file=sys.stderr)
@@ -89,7 +89,7 @@ def _search_arguments(options: argparse.Namespace) -> list[str]:
         space = file.resolve().relative_to(Path.cwd()).as_posix()
     elif Path(options.space).name != options.space:  # a bare name is found beside the package there
         raise ClusterError(
-            f"--space: expected a file in the current folder, which is what travels, got {file}; copy it here"
+            f"--space: expected a file in the current folder, which is sent to the cluster, got {file}; copy it here"
         )
     arguments = ["--space", space, "--address", "auto", "--runs-dir", str(options.runs_dir)]
     for change in options.overrides:
@@ -102,18 +102,18 @@ def _search_arguments(options: argparse.Namespace) -> list[str]:
 def _check_secrets(arguments: Sequence[str]) -> None:
     """Refuse passwords: a job's command is shown on the cluster's dashboard and by `ps`."""
     for argument in arguments:
-        if scrub(argument) != argument:
+        if redact(argument) != argument:
             raise ClusterError(
-                f"-- {scrub(argument)}: expected an address without user and password, got one with them, which the "
+                f"-- {redact(argument)}: expected an address without user and password, got one with them, which the "
                 "cluster would show to all; leave them out, set MLFLOW_TRACKING_USERNAME and MLFLOW_TRACKING_PASSWORD "
                 "here (PGUSER and PGPASSWORD for PostgreSQL), and pass them on with --env NAME"
             )
 
 
 def _shared_runs_dir(text: str) -> PurePosixPath | Url:
-    place = cli.runs_dir(text)
-    if isinstance(place, Url):
-        return place
+    location = cli.runs_dir(text)
+    if isinstance(location, Url):
+        return location
     path = PurePosixPath(text)
     if not path.is_absolute():
         raise argparse.ArgumentTypeError(f"expected an absolute path, the same on every node, got '{text}'")

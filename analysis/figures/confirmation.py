@@ -18,7 +18,7 @@ from matplotlib.axes import Axes
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
-from harness.common.formatting import sentence
+from harness.common.formatting import as_sentence
 from harness.results import Confirmation, ResultFileError
 from harness.results.confirmation import Comparison
 from harness.results.measurement import ConfigurationResults, Interval
@@ -41,7 +41,7 @@ def verdict(result: Confirmation | str) -> str:
     """The verdict and its notes, in lines that a notebook shows whole."""
     if isinstance(result, str):
         return result
-    return "\n".join(textwrap.fill(line, 110) for line in (sentence(result.verdict), *result.notes))
+    return "\n".join(textwrap.fill(line, 110) for line in (as_sentence(result.verdict), *result.notes))
 
 
 def comparison_table(result: Confirmation | str) -> pd.DataFrame:

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
-from harness.common.formatting import setting
+from harness.common.formatting import format_setting
 
 N_BEST = 3  # learned trials that stand out
 Y_LABELS = {
@@ -57,7 +57,7 @@ def _draw(axes: Axes, sweep: SweepFrame, metric: str) -> None:
                 alpha=1 - 0.2 * rank,
                 color=style.BLUE,
                 zorder=3,
-                label=f"{row['name']} (label_lr {setting(row['params.label_lr'])}, "
+                label=f"{row['name']} (label_lr {format_setting(row['params.label_lr'])}, "
                 f"interval {row['params.meta_interval']:.0f})",
                 gid=style.trial_id([row["trial"]]),
             )

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import SweepFrame
-from harness.common.formatting import percent
+from harness.common.formatting import format_percent
 
 MIN_TRIALS = 10
 TREES = 48
@@ -89,9 +89,9 @@ def description(found: Importance) -> str:
         )
     top = found.shares[found.shares["parameter"] != TOGETHER].iloc[0]
     return (
-        f"{found.arm}: {top['parameter']} decides {percent(top['share'])} of the variance over the searched ranges, "
-        f"by functional ANOVA of a random forest fitted to {where}. Whiskers span {SPREAD[1] - SPREAD[0]} % of its "
-        f"trees; it explains {percent(found.explained)} of the variance of trials it was not fitted to."
+        f"{found.arm}: {top['parameter']} decides {format_percent(top['share'])} of the variance over the searched "
+        f"ranges, by functional ANOVA of a random forest fitted to {where}. Whiskers span {SPREAD[1] - SPREAD[0]} % of "
+        f"its trees; it explains {format_percent(found.explained)} of the variance of trials it was not fitted to."
     )
 
 

@@ -16,7 +16,7 @@ from matplotlib.ticker import FixedLocator, NullLocator, ScalarFormatter
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import VALUE, SweepFrame
-from harness.common.formatting import percent
+from harness.common.formatting import format_percent
 
 N_BEST = 3  # learned trials shown
 TICKS = [1, 2, 3, 5, 10, 20, 40, 100, 200, 400, 1000]
@@ -66,6 +66,6 @@ def _draw_curve(axes: Axes, sweep: SweepFrame, trial: "pd.Series[Any]", name: st
         markersize=3 + 1.3 * width,
         linewidth=width,
         alpha=alpha,
-        label=f"{name}: {percent(trial[VALUE], 1)}",
+        label=f"{name}: {format_percent(trial[VALUE], 1)}",
         gid=style.trial_id([trial["trial"]]),
     )

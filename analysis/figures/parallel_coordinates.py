@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
-from harness.common.formatting import setting
+from harness.common.formatting import format_setting
 
 MIN_BEST = 3  # that stand out, where there are as many
 DECADE = 10.0
@@ -66,7 +66,7 @@ class Scale:
 
 def _visible_ticks(positions: NDArray[np.float64], values: NDArray[np.float64]) -> list[tuple[float, str]]:
     ticks = zip(positions, values, strict=True)
-    return [(float(position), setting(float(value))) for position, value in ticks if -0.01 <= position <= 1.01]
+    return [(float(position), format_setting(float(value))) for position, value in ticks if -0.01 <= position <= 1.01]
 
 
 def best_fifth(sweep: SweepFrame, arm: str) -> list[int]:

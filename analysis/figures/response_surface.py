@@ -30,7 +30,7 @@ from analysis.figures import style
 from analysis.figures.response import COLOR_BAR, interval_ticks, label_rate_axis, lowest_shown
 from analysis.figures.style import Plot, Plots
 from analysis.frames.sweep_frame import VALUE, SweepFrame, Z
-from harness.common.formatting import percent, settings
+from harness.common.formatting import format_percent, format_settings
 
 MIN_TRIALS = 8  # complete ones
 MAX_TRIALS = 300  # the cost of a fit is their number cubed
@@ -163,13 +163,13 @@ def description(surfaces: Mapping[str, Surface]) -> str:
 
 
 def _describe(arm: str, surface: Surface) -> str:
-    fixed, near_best = ", ".join(settings(surface.fixed)), percent(float(surface.near_best.mean()))
+    fixed, near_best = ", ".join(format_settings(surface.fixed)), format_percent(float(surface.near_best.mean()))
     best = {"label_lr": surface.rates[surface.best[1]], "meta_interval": round(surface.intervals[surface.best[0]])}
     return (
         f"{arm}: a Gaussian process fitted to {len(surface.trials)} complete trials"
         + (f", at the best trial's {fixed}" if fixed else "")
         + (f", over all values of {', '.join(surface.left_out)}" if surface.left_out else "")
-        + f". Its best point is {', '.join(settings(best))}: {surface.mean[surface.best]:.1f} ± "
+        + f". Its best point is {', '.join(format_settings(best))}: {surface.mean[surface.best]:.1f} ± "
         f"{surface.half_width[surface.best]:.1f} %. {near_best} of the area (log scales) may be "
         f"as good, up to {100 * MARGIN:g} points; a single trial has a standard deviation of "
         f"{surface.noise:.1f} points."

@@ -14,7 +14,7 @@ from typing import Any
 
 import pandas as pd
 
-from harness.common.formatting import settings
+from harness.common.formatting import format_settings
 from harness.tracking.spool.events import SEEDS_TAG
 from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import resolve_uri
@@ -104,7 +104,7 @@ def summary(study: SweepFrame) -> pd.DataFrame:
         row |= {state: int(states.get(state, 0)) for state in ("complete", "pruned", "failed")}
         if len(best):
             winner = best.iloc[0]
-            parameters = settings({name: winner[f"params.{name}"] for name in study.varied(str(arm))}, " = ")
+            parameters = format_settings({name: winner[f"params.{name}"] for name in study.varied(str(arm))}, " = ")
             row |= {"val_accuracy": winner[VALUE], "label_accuracy": winner["metrics.label_accuracy"]}
             row["parameters"] = ", ".join(parameters)
         rows.append(row)

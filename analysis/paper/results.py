@@ -12,7 +12,15 @@ from pathlib import Path
 from analysis.figures import confirmation, style
 from analysis.paper.claim_study import ClaimStudy
 from analysis.report.sections import as_typed
-from harness.common.formatting import MISSING, correlation, duration, interval, p_value, sentence, settings
+from harness.common.formatting import (
+    MISSING,
+    as_sentence,
+    format_correlation,
+    format_duration,
+    format_interval,
+    format_p_value,
+    format_settings,
+)
 from harness.results import Confirmation, Distillation, Semantics, SweepSummary
 from harness.results.measurement import Interval
 from harness.results.provenance import Provenance
@@ -80,13 +88,13 @@ def _unmeasured(study: ClaimStudy) -> Iterator[str]:
 def _confirmation(study: ClaimStudy, result: Confirmation, folder: Path, figures: Path) -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
-    yield f"**{sentence(result.verdict)}**\n"
+    yield f"**{as_sentence(result.verdict)}**\n"
     yield from _table(result)
     picture = _picture(result, study.name, figures)
     if picture:
         yield f"![test accuracy of each configuration, a dot a seed](figures/{picture})\n"
     for note in result.notes:
-        yield f"- {sentence(note)}"
+        yield f"- {as_sentence(note)}"
     yield from _circumstances(result, folder)
 
 
@@ -99,14 +107,14 @@ def _table(result: Confirmation) -> Iterator[str]:
     for one in rows:
         cells = [one.name, str(one.n), _percent(one.test_accuracy_mean, one.ci95)]
         cells += [_percent(one.label_accuracy_mean, one.label_accuracy_ci95)] if noisy else []
-        yield f"| {' | '.join([*cells, ', '.join(settings(one.params))])} |"
+        yield f"| {' | '.join([*cells, ', '.join(format_settings(one.params))])} |"
     yield ""
 
 
 def _semantics(heading: str, result: Semantics) -> Iterator[str]:
     """Class similarity by the labels of each arm, beside the reference."""
     yield f"### {heading}\n"
-    yield f"**{sentence(result.sentence)}**\n"
+    yield f"**{as_sentence(result.sentence)}**\n"
     yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
     for arm, one in result.arms.items():
@@ -114,18 +122,18 @@ def _semantics(heading: str, result: Semantics) -> Iterator[str]:
         alike, rho = "", MISSING
         if agreement.rho is not None:
             alike = ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:3])
-            rho = f"{correlation(agreement.rho)} {interval(agreement.ci95, digits=2)}"
+            rho = f"{format_correlation(agreement.rho)} {format_interval(agreement.ci95, digits=2)}"
         mass = _percent(one.off_class_mass, None)
-        yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {p_value(agreement.p_value)} | {alike} |"
+        yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {format_p_value(agreement.p_value)} | {alike} |"
     facts = {"kind": result.reference.kind, **result.reference.facts}
-    yield f"\nReference: {', '.join(settings(facts))}. Intervals are over classes.\n"
+    yield f"\nReference: {', '.join(format_settings(facts))}. Intervals are over classes.\n"
 
 
 def _distillation(heading: str, result: Distillation) -> Iterator[str]:
     """The best of each arm as a teacher, and its student."""
     student, teacher = result.student, result.teacher
     yield f"### {heading}\n"
-    yield f"**{sentence(result.verdict)}**\n"
+    yield f"**{as_sentence(result.verdict)}**\n"
     yield (
         f"Teachers: {teacher.model} of width {teacher.width}; students: {student.model} of width "
         f"{student.width}. Test accuracy, %.\n"
@@ -139,7 +147,7 @@ def _distillation(heading: str, result: Distillation) -> Iterator[str]:
         yield f"| {arm} | {one.student.n if one.student else 0} | {own} | {learned} |"
     yield ""
     for line in (*(effect.sentence for effect in result.against_one_hot), *result.notes):
-        yield f"- {sentence(line)}"
+        yield f"- {as_sentence(line)}"
     yield ""
 
 
@@ -161,7 +169,7 @@ def _circumstances(result: Confirmation, folder: Path) -> Iterator[str]:
     states = summary.states.model_dump() if summary else {}
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
     seeds = {tuple(one.seeds) for _, _, one in result.ranked() if one.n}
-    took = duration(summary.wall_seconds) if summary else "unknown time"
+    took = format_duration(summary.wall_seconds) if summary else "unknown time"
     yield ""
     yield "<details><summary>what ran on what</summary>\n"
     yield f"- trials of the search: {trials}; {took} by the clock"
@@ -182,4 +190,4 @@ def _machine(facts: Provenance) -> str:
 def _percent(mean: float | None, ends: Interval | None) -> str:
     if mean is None:
         return MISSING
-    return f"{100 * mean:.1f} {interval(ends, scale=100, digits=1, missing='')}".rstrip()
+    return f"{100 * mean:.1f} {format_interval(ends, scale=100, digits=1, missing='')}".rstrip()

@@ -8,7 +8,7 @@ import pandas as pd
 from analysis.frames.comparison import ComparedSweep, Relation, parameters_text
 from analysis.report.markup import Content, Markup, element, join, lines, small, table, with_interval
 from analysis.report.page import listing, note, page, section
-from harness.common.formatting import accuracy, percent
+from harness.common.formatting import format_accuracy, format_percent
 
 ARMS = ["arm", "sweep", "trials", "validation accuracy", "test accuracy", "labels put right", "parameters"]
 SWEEPS = ["sweep", "study", "state", "begun", "code", "run"]
@@ -65,10 +65,10 @@ def _arm_row(row: Any) -> list[Content]:
         [str(row["trials"]), small(states)],
         _accuracy(row, "val"),
         join(_accuracy(row, "test"), seeds),
-        percent(row["noisy_labels_corrected"]),
+        format_percent(row["noisy_labels_corrected"]),
         lines(parameters),
     ]
 
 
 def _accuracy(row: Any, part: str) -> Markup:
-    return with_interval(accuracy(row[f"{part}_accuracy"]), (row[f"{part}_low"], row[f"{part}_high"]))
+    return with_interval(format_accuracy(row[f"{part}_accuracy"]), (row[f"{part}_low"], row[f"{part}_high"]))

@@ -2,7 +2,14 @@
 
 from analysis.report.markup import Content, Markup, element, table, with_interval
 from analysis.report.page import listing, note, section
-from harness.common.formatting import MISSING, accuracy, correlation, p_value, percent, sentence
+from harness.common.formatting import (
+    MISSING,
+    as_sentence,
+    format_accuracy,
+    format_correlation,
+    format_p_value,
+    format_percent,
+)
 from harness.results import Distillation, Semantics
 from harness.results.measurement import ConfigurationResults
 
@@ -22,7 +29,7 @@ def teachers(result: Distillation | None) -> Markup | None:
     ]
     return section(
         "As teachers",
-        element("p", sentence(result.verdict)),
+        element("p", as_sentence(result.verdict)),
         table(["teacher", "its test accuracy", "its student's", "seeds"], rows, numbers=(1, 2, 3), class_="cards"),
         listing([effect.sentence for effect in result.against_one_hot]),
         note(
@@ -44,16 +51,16 @@ def class_similarity(result: Semantics | None) -> Markup | None:
         rows.append(
             [
                 f"{arm}-{one.trial}",
-                percent(one.off_class_mass, 1),
-                MISSING if flat else with_interval(correlation(agreement.rho), agreement.ci95, 2),
-                p_value(agreement.p_value),
+                format_percent(one.off_class_mass, 1),
+                MISSING if flat else with_interval(format_correlation(agreement.rho), agreement.ci95, 2),
+                format_p_value(agreement.p_value),
                 MISSING if flat else ", ".join(f"{i} ~ {j}" for i, j, _ in one.most_alike),
             ]
         )
     head = ["labels of", "mass on other classes", "rank correlation", "p", "most alike"]
     return section(
         "Which classes the labels take to be alike",
-        element("p", sentence(result.sentence)),
+        element("p", as_sentence(result.sentence)),
         table(head, rows, numbers=(1, 2, 3), class_="cards"),
         note(
             "Spearman's correlation over pairs of classes, and Mantel's test, which renames classes, as pairs that "
@@ -65,4 +72,4 @@ def class_similarity(result: Semantics | None) -> Markup | None:
 def _test_accuracy(one: ConfigurationResults | None) -> Content:
     if one is None or one.test_accuracy_mean is None:
         return MISSING
-    return with_interval(accuracy(one.test_accuracy_mean), one.ci95)
+    return with_interval(format_accuracy(one.test_accuracy_mean), one.ci95)

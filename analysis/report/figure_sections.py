@@ -23,7 +23,7 @@ from analysis.frames.sweep_frame import SweepFrame
 from analysis.report.markup import Content, Markup, element, small, table
 from analysis.report.page import note, section
 from analysis.report.svg import figures
-from harness.common.formatting import accuracy, percent
+from harness.common.formatting import format_accuracy, format_percent
 from harness.space import Space
 
 
@@ -125,11 +125,13 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
         [
             row["arm"],
             str(row["epochs"]),
-            f"{row['pruned_epochs']} ({percent(row['pruned_epochs'] / row['epochs'])})" if row["epochs"] else "0",
+            f"{row['pruned_epochs']} ({format_percent(row['pruned_epochs'] / row['epochs'])})"
+            if row["epochs"]
+            else "0",
             str(row["saved_epochs"]),
             f"{row['minutes']:.1f}",
-            accuracy(row["best_of_half"]),
-            [accuracy(row["best"]), small("" if math.isnan(row["best"]) else f"at trial {row['best_at']:.0f}")],
+            format_accuracy(row["best_of_half"]),
+            [format_accuracy(row["best"]), small("" if math.isnan(row["best"]) else f"at trial {row['best_at']:.0f}")],
         ]
         for _, row in progress.iterrows()
     ]

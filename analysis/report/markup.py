@@ -6,7 +6,7 @@ element("p", "accuracy < 1 & falling", class_="note")  →  <p class="note">accu
 import html
 from collections.abc import Iterable, Sequence
 
-from harness.common.formatting import interval
+from harness.common.formatting import format_interval
 
 VOID = {"br", "meta", "hr", "link"}
 
@@ -74,7 +74,7 @@ def table(
 
 def with_interval(value: str, ends: Sequence[float | None] | None, digits: int = 3) -> Markup:
     """A number with its interval; without where an end is not known."""
-    text = interval(ends, digits=digits, missing="")
+    text = format_interval(ends, digits=digits, missing="")
     return join(value, element("span", text, class_="range") if text else None)
 
 

@@ -11,8 +11,8 @@ from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 from analysis.report.markup import Content, Markup, element, lines, small, table, with_interval
 from analysis.report.page import listing, note, section
 from analysis.report.svg import figures
-from harness.common.formatting import MISSING, accuracy, percent, sentence, settings
-from harness.common.redaction import scrub
+from harness.common.formatting import MISSING, as_sentence, format_accuracy, format_percent, format_settings
+from harness.common.redaction import redact
 from harness.results import Confirmation, SweepSummary
 from harness.results.objectives import format_objective, heading, test_heading
 from harness.results.provenance import Provenance
@@ -37,7 +37,7 @@ def verdict(sweep: SweepFrame, result: Confirmation | None, search_sentence: str
         )
     return element(
         "div",
-        element("p", sentence(result.verdict), class_="headline"),
+        element("p", as_sentence(result.verdict), class_="headline"),
         element(
             "p",
             "Test accuracy on fresh seeds, in points, with a 95 % interval over the seeds. ",
@@ -58,9 +58,9 @@ def confirmed(result: Confirmation | None) -> Markup | None:
         [
             one.name,
             str(one.n),
-            accuracy(one.search_value),
-            accuracy(one.val_accuracy_mean),
-            with_interval(accuracy(one.test_accuracy_mean), one.ci95),
+            format_accuracy(one.search_value),
+            format_accuracy(one.val_accuracy_mean),
+            with_interval(format_accuracy(one.test_accuracy_mean), one.ci95),
             *(format_objective(metric, one.objectives[metric]) for metric in others),
             _parameters(one.params),
         ]
@@ -107,8 +107,8 @@ def arms(sweep: SweepFrame) -> Markup:
                 [
                     [row["arm"], small(str(trial["name"]))],
                     trials,
-                    with_interval(accuracy(trial[VALUE]), ends),
-                    percent(trial.get("metrics.noisy_labels_corrected")),
+                    with_interval(format_accuracy(trial[VALUE]), ends),
+                    format_percent(trial.get("metrics.noisy_labels_corrected")),
                     _parameters({name: trial[f"params.{name}"] for name in sweep.varied(str(row["arm"]))}),
                 ]
             )
@@ -154,10 +154,10 @@ def trials(sweep: SweepFrame) -> Markup:
     epochs_run = sweep.curves[sweep.curves["metric"] == "val_accuracy"].groupby("trial")["step"].max()
     rows, data = [], {}
     for _, row in sweep.trials.iterrows():
-        metrics = {name: accuracy(row.get(f"metrics.{name}")) for name in TRIAL_METRICS}
+        metrics = {name: format_accuracy(row.get(f"metrics.{name}")) for name in TRIAL_METRICS}
         epochs = str(int(epochs_run.get(row["trial"], 0)))
         state = f"{row['state']}: {row['reason']}" if row["state"] == "failed" else str(row["state"])
-        parameters = settings({name: row[f"params.{name}"] for name in sweep.varied(str(row["arm"]))})
+        parameters = format_settings({name: row[f"params.{name}"] for name in sweep.varied(str(row["arm"]))})
         facts = [(name, value) for name, value in metrics.items() if value != MISSING]
         facts += [("epochs run", epochs), *(tuple(each.split(" ", 1)) for each in parameters)]  # type: ignore[list-item]
         data[str(row["trial"])] = {"name": row["name"], "state": state, "facts": facts}
@@ -175,7 +175,7 @@ def provenance(facts: Provenance | None, sweep: SweepFrame) -> Markup:
     """Data, code, libraries and machine."""
     first = sweep.trials.iloc[0] if len(sweep.trials) else {}
     data = {name: first[f"params.{name}"] for name in DATA_SETTINGS if f"params.{name}" in first}
-    rows = {"data": ", ".join(settings(data))}
+    rows = {"data": ", ".join(format_settings(data))}
     if facts is not None:
         dirty = ", with changes that no commit holds" if facts.git.dirty else ""
         machine = facts.hardware
@@ -211,7 +211,7 @@ def again(
             "From what the sweep left behind, as it was resolved. Runs are drawn from their seeds; what is suggested "
             "after the first trials also depends on the order in which trials end side by side."
         ),
-        note(["As typed: ", element("code", as_typed(scrub(facts.command)))]) if facts else None,
+        note(["As typed: ", element("code", as_typed(redact(facts.command)))]) if facts else None,
         note("The code had changes that no commit holds: the commit alone does not bring it back.")
         if facts and facts.git.dirty
         else None,
@@ -226,4 +226,4 @@ def as_typed(command: str) -> str:
 
 
 def _parameters(params: dict[str, object]) -> Content:
-    return lines(settings(params)) or "nothing searched"
+    return lines(format_settings(params)) or "nothing searched"

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from analysis.figures import style
 from analysis.report.markup import Content, Markup, element
 from analysis.report.page import note
-from harness.common.formatting import sentence
+from harness.common.formatting import as_sentence
 
 SVG = "http://www.w3.org/2000/svg"
 LINK = "http://www.w3.org/1999/xlink"
@@ -66,7 +66,7 @@ def figures(name: str, drawn: Iterable[Figure | str], caption: str) -> Content:
     """
     parts = list(drawn)
     svgs = [_inline(part, f"{name}{k}", caption) for k, part in enumerate(parts) if isinstance(part, Figure)]
-    notes = [note(sentence(part)) for part in parts if isinstance(part, str)]
+    notes = [note(as_sentence(part)) for part in parts if isinstance(part, str)]
     if not svgs:
         return notes
     return [

@@ -1,16 +1,16 @@
-"""Files that are there whole or not at all, whatever is killed or full while they are written."""
+"""Atomic writes: a file is replaced as a whole. After a kill or on a full disk, the old file is still there."""
 
 import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
 
-DISK = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE})
-"""What a disk answers that takes nothing more: full, over quota, read-only, broken, gone."""
+DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EIO, errno.ESTALE})
+"""Error numbers of a disk that cannot be written: full, over quota, read-only, broken, gone."""
 
 
 def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
-    """Put in the place of `path` what `write` leaves at the path it is given, which has the same ending."""
+    """Call `write` with a temporary path of the same suffix, then move that file to `path`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     fresh = path.with_name(f".{os.getpid()}.{path.name}")
     try:
@@ -22,7 +22,7 @@ def write_atomically(path: Path, write: Callable[[Path], object]) -> None:
 
 
 def write_text(path: Path, text: str) -> None:
-    """The same for a text."""
+    """Write a text file atomically."""
     write_atomically(path, lambda fresh: fresh.write_text(text))
 
 
@@ -31,10 +31,10 @@ def write_bytes(path: Path, content: bytes) -> None:
 
 
 def disk_error(error: BaseException | None) -> OSError | None:
-    """The disk's own answer among what led to `error`; None where it was something else."""
+    """The OSError of a full or broken disk that caused `error`; None if the cause is something else."""
     seen: set[int] = set()
     while error is not None and id(error) not in seen:
-        if isinstance(error, OSError) and error.errno in DISK:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             return error
         seen.add(id(error))
         error = error.__cause__ or error.__context__

@@ -1,7 +1,7 @@
-"""Base classes of the errors that a command prints in words.
+"""Base classes of the errors whose message is printed without a traceback.
 
-Their messages have the form "expected …, got …; do this" and stand without a traceback. A command line catches
-`HarnessError` alone; anything else is a fault of the harness and shows its traceback.
+Messages have the form "expected …, got …; do this". A command line catches `HarnessError` alone; any other exception is
+a fault of the harness and shows its traceback.
 """
 
 from typing import ClassVar
@@ -19,6 +19,6 @@ class InputError(HarnessError):
 
 
 class NothingCompleted(HarnessError):
-    """What the command builds on has no result yet, or it came to none itself."""
+    """Nothing is complete: neither the trials that a command needs, nor its own runs."""
 
     exit_code = 1

@@ -6,32 +6,34 @@ from collections.abc import Mapping, Sequence
 MISSING = "–"
 
 
-def accuracy(value: float | None) -> str:
+def format_accuracy(value: float | None) -> str:
     """`0.968`"""
     return MISSING if value is None or math.isnan(value) else f"{value:.3f}"
 
 
-def percent(fraction: float | None, digits: int = 0) -> str:
+def format_percent(fraction: float | None, digits: int = 0) -> str:
     """`97 %`"""
     return MISSING if fraction is None or math.isnan(fraction) else f"{100 * fraction:.{digits}f} %"
 
 
-def points(difference: float) -> str:
+def format_points(difference: float) -> str:
     """`2.1 points`, without the sign, of a difference of two fractions."""
     return f"{100 * abs(difference):.1f} points"
 
 
-def p_value(value: float | None) -> str:
+def format_p_value(value: float | None) -> str:
     """`0.012`, two significant digits."""
     return MISSING if value is None or math.isnan(value) else f"{value:.2g}"
 
 
-def correlation(value: float | None) -> str:
+def format_correlation(value: float | None) -> str:
     """`0.45`, with no minus before a zero."""
     return MISSING if value is None or math.isnan(value) else f"{round(value, 2) + 0.0:.2f}"
 
 
-def interval(ends: Sequence[float | None] | None, *, scale: float = 1, digits: int = 3, missing: str = MISSING) -> str:
+def format_interval(
+    ends: Sequence[float | None] | None, *, scale: float = 1, digits: int = 3, missing: str = MISSING
+) -> str:
     """`[0.951, 0.973]`; `missing` where an end is not known or infinite.
 
     Args:
@@ -44,23 +46,23 @@ def interval(ends: Sequence[float | None] | None, *, scale: float = 1, digits: i
     return f"[{low:.{digits}f}, {high:.{digits}f}]"
 
 
-def setting(value: object) -> str:
+def format_setting(value: object) -> str:
     """The value of a parameter: a float to three significant digits, anything else as it is."""
     return f"{value:.3g}" if isinstance(value, float) else str(value)
 
 
-def settings(params: Mapping[str, object], equals: str = " ") -> list[str]:
+def format_settings(params: Mapping[str, object], equals: str = " ") -> list[str]:
     """`label_lr 0.164` for each parameter."""
-    return [f"{name}{equals}{setting(value)}" for name, value in params.items()]
+    return [f"{name}{equals}{format_setting(value)}" for name, value in params.items()]
 
 
-def duration(seconds: float) -> str:
+def format_duration(seconds: float) -> str:
     """`45 s`, `12 min` or `3.4 h`."""
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
 
 
-def sentence(text: str) -> str:
-    """With a capital letter and a full stop."""
+def as_sentence(text: str) -> str:
+    """`text` with a capital letter and a full stop."""
     return text[:1].upper() + text[1:] + ("" if text.endswith(".") else ".")

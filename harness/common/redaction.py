@@ -1,14 +1,14 @@
-"""Text that is shown or kept, without what may be a secret in it. The standard library alone: all that writes uses it.
+"""Redaction: removes possible secrets from text that is printed or saved. Imports the standard library alone.
 
     http://me:pw@lab/x?token=pw  →  http://lab/x?token=***          --set hub_token=pw  →  --set hub_token=***
 
-What is cut off an address goes up to the last `@` of the word it stands in: a password may hold any sign, written as it
-is. A path with an `@` is lost with it, which is the lesser harm; one of this machine (`sqlite:///…`) is left.
+In an address, everything up to the last `@` of the word is removed, because an unescaped password may contain any
+character. This also removes part of a path that contains an `@`. Local paths (`sqlite:///…`) are left alone.
 """
 
 import re
 
-HIDDEN = "***"
+REDACTED = "***"
 NAMES = r"(?:token|password|passwd|secret|credential|api.?key|access.?key)"
 
 _USER = re.compile(r"(?<=://)(?!/)\S*@")
@@ -18,16 +18,16 @@ _ASSIGNED = re.compile(rf"(?is)(.*?{NAMES}[^=]*=).*")
 _NAMED = re.compile(rf"(?i){NAMES}")
 
 
-def scrub(text: str) -> str:
-    """`text` with the user and password cut out of every address in it, and values of its query named like a secret."""
-    return _QUERY.sub(rf"\1{HIDDEN}", _BARE.sub("", _USER.sub("", text)))
+def redact(text: str) -> str:
+    """`text` without user and password in any address, and without values of query options named like a secret."""
+    return _QUERY.sub(rf"\1{REDACTED}", _BARE.sub("", _USER.sub("", text)))
 
 
-def hide(word: str) -> str:
-    """`word`, of a command line: as `scrub`, and where it assigns to what is named like a secret, without its value."""
-    return scrub(_ASSIGNED.sub(rf"\1{HIDDEN}", word))
+def redact_argument(word: str) -> str:
+    """A word of a command line, redacted; of `NAME=VALUE` with a name like a secret, the value too."""
+    return redact(_ASSIGNED.sub(rf"\1{REDACTED}", word))
 
 
 def names_secret(option: str) -> bool:
-    """Whether an option is named like a secret, so that the next word is one."""
+    """Whether an option is named like a secret, such as `--token`; the next word is then the secret."""
     return _NAMED.search(option) is not None

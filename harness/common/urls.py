@@ -1,9 +1,9 @@
-"""An address in an object store, s3://BUCKET/PREFIX?endpoint_override=…, and the local copy of what is there.
+"""Addresses in an object store, s3://BUCKET/PREFIX?endpoint_override=…, and where their local copies lie.
 
     s3://bucket/runs?region=eu-west-1    →    ~/.cache/soft-label-harness/FINGERPRINT/runs
 
-The fingerprint stands for the store alone, so that copies are nested as addresses are. Nothing here asks a store. An
-address that could hold a secret is refused, so a `Url` can be shown anywhere.
+The fingerprint is that of the store alone, so copies are nested as addresses are. Nothing here connects to a store. An
+address that may hold a secret is refused, so a `Url` can be printed anywhere.
 """
 
 import hashlib
@@ -15,21 +15,21 @@ from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
 from harness.common.cache_dir import cache_dir
 from harness.common.errors import HarnessError
-from harness.common.redaction import names_secret, scrub
+from harness.common.redaction import names_secret, redact
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 EXPECTED = "a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, abfs://CONTAINER/PREFIX, file:///PATH"
 S3_OPTIONS = ("region", "scheme", "endpoint_override", "force_virtual_addressing", "tls_ca_file_path")
-"""What may stand behind the `?` of an address of S3; of other stores, what pyarrow takes."""
+"""Options after the `?` of an S3 address. For other stores, those that pyarrow takes."""
 
 
 class BadUrl(HarnessError, ValueError):
-    """No address that files can be kept at; says what was expected, without what may be a secret."""
+    """An address that cannot be used. The message says what was expected, and shows no possible secret."""
 
 
 @dataclass(frozen=True)
 class Url:
-    """`authority`: the bucket; `path`: decoded, from the slash on; `query` as given."""
+    """An address: `authority` is the bucket, `path` the decoded path from its slash on, `query` as given."""
 
     scheme: str
     authority: str
@@ -38,8 +38,8 @@ class Url:
 
     @classmethod
     def parse(cls, text: str) -> Self:
-        """Raises BadUrl: it is none, or holds what may be a secret."""
-        shown = f"'{scrub(text).partition('?')[0]}'"
+        """Parse an address; BadUrl if `text` is none, or may hold a secret."""
+        shown = f"'{redact(text).partition('?')[0]}'"
         try:
             parts = urlsplit(text)
         except ValueError:
@@ -62,7 +62,7 @@ class Url:
         for option, _ in parse_qsl(parts.query, keep_blank_values=True):
             if names_secret(option) or (scheme == "s3" and option not in S3_OPTIONS) or scheme == "file":
                 known = {"s3": f"one of {', '.join(S3_OPTIONS)}", "file": "nothing"}.get(scheme, "no secret")
-                raise BadUrl(f"expected {known} behind the ?, got '{scrub(option)}'; leave it out")
+                raise BadUrl(f"expected {known} behind the ?, got '{redact(option)}'; leave it out")
         return cls(scheme, parts.netloc, PurePosixPath("/", *names), parts.query)
 
     def __str__(self) -> str:
@@ -77,13 +77,13 @@ class Url:
         return self.path.name
 
     @property
-    def copy(self) -> Path:
-        """Where the copy of what is there belongs on this machine."""
+    def local_copy(self) -> Path:
+        """Where the local copy of its files lies on this machine."""
         store = hashlib.sha256(f"{self.scheme}://{self.authority}?{self.query}".encode()).hexdigest()[:12]
         return cache_dir() / store / self.path.relative_to("/")
 
 
-def parse_place(text: str) -> Path | Url:
+def parse_location(text: str) -> Path | Url:
     """Return the local folder or the address in an object store that `text` is; BadUrl if it cannot be used."""
     return Url.parse(text) if is_url(text) else Path(text)
 

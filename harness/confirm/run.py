@@ -81,7 +81,7 @@ def confirm(
     Args:
         name: the sweep, a folder in `runs_dir`.
         extent: how many configurations and seeds.
-        runs_dir: a folder, or the address of a place in an object store.
+        runs_dir: a folder, or an address in an object store.
         address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
         tracking_uri: of MLflow; by default the server that the search used.
         concurrency: the most runs at once; by default as many as the search had, or as fit.

@@ -4,7 +4,7 @@ import argparse
 
 from rich.table import Table
 
-from harness.common.formatting import accuracy, interval, percent
+from harness.common.formatting import format_accuracy, format_interval, format_percent
 from harness.confirm.run import MAX_SEQUENTIAL_SEEDS
 from harness.console import command, follow_up_flags, plain_table, print_result
 from harness.results import Confirmation
@@ -29,10 +29,10 @@ def results_table(found: Confirmation) -> Table:
     columns += [test_heading(metric) for metric in others] + ["labels\nright"] * noisy
     table = plain_table("configuration", *columns)
     for _, name, one in ranked:
-        labels = [percent(one.label_accuracy_mean)] if noisy else []
-        accuracies = accuracy(one.val_accuracy_mean), accuracy(one.test_accuracy_mean)
+        labels = [format_percent(one.label_accuracy_mean)] if noisy else []
+        accuracies = format_accuracy(one.val_accuracy_mean), format_accuracy(one.test_accuracy_mean)
         values = [format_objective(metric, one.objectives[metric]) for metric in others]
-        table.add_row(name, str(one.n), *accuracies, interval(one.ci95), *values, *labels)
+        table.add_row(name, str(one.n), *accuracies, format_interval(one.ci95), *values, *labels)
     return table
 
 

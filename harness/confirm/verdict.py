@@ -3,7 +3,7 @@
 import math
 from collections.abc import Sequence
 
-from harness.common.formatting import points
+from harness.common.formatting import format_points
 from harness.confirm.evidence import POWER, ComparisonSpec, resolution
 from harness.results.confirmation import Gain, Outcome
 from harness.results.measurement import ConfigurationResults, Interval
@@ -54,7 +54,7 @@ def _comparison(
     spec: ComparisonSpec,
 ) -> tuple[Outcome, str]:
     ours, best = _subject(winner), f"the best baseline ({baseline.name})"
-    size = points(gain.mean)
+    size = format_points(gain.mean)
     if gain.low > 0:
         words = f"{ours} {_verb(winner, 'beat')} {best} by {size} {_interval(gain.low, gain.high)}, n = {gain.n}"
         return "better", words

@@ -6,8 +6,7 @@ and beside each difference between students that between their teachers: a bette
 
 from collections.abc import Mapping, Sequence
 
-from harness.common.formatting import interval as format_interval
-from harness.common.formatting import points
+from harness.common.formatting import format_interval, format_points
 from harness.confirm.configurations import Configuration
 from harness.confirm.evidence import ALPHA, interval, resolution, summarise
 from harness.distill.students import UNTAUGHT
@@ -117,4 +116,4 @@ def _words(difference: PairedDifference) -> str:
     above = difference.mean_difference >= 0
     ends = sorted(100 * end if above else -100 * end for end in difference.ci95.ends or ())
     interval = f" {format_interval(ends, digits=1)}" if ends else ""
-    return f"{points(difference.mean_difference)} {'above' if above else 'below'}{interval}"
+    return f"{format_points(difference.mean_difference)} {'above' if above else 'below'}{interval}"

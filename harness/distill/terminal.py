@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from harness.common.formatting import accuracy, interval
+from harness.common.formatting import format_accuracy, format_interval
 from harness.console import plain_table, print_result
 from harness.results import Distillation
 
@@ -22,9 +22,9 @@ def results_table(found: Distillation) -> Table:
         teacher, student = one.teacher, one.student
         table.add_row(
             "none" if teacher is None else f"{arm}-{teacher.trial}",
-            "" if teacher is None else accuracy(teacher.test_accuracy_mean),
-            accuracy(student.test_accuracy_mean if student else None),
-            interval(student.ci95 if student else None),
+            "" if teacher is None else format_accuracy(teacher.test_accuracy_mean),
+            format_accuracy(student.test_accuracy_mean if student else None),
+            format_interval(student.ci95 if student else None),
             str(student.n if student else 0),
         )
     return table

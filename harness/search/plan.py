@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 
-from harness.common.formatting import duration, settings
+from harness.common.formatting import format_duration, format_settings
 from harness.search.forecast import Cost, forecast, measure_cost
 from harness.search.warm_start import describe_range
 from harness.space import Arm, Resources, Space
@@ -67,7 +67,7 @@ def _settings(arm: Arm) -> list[str]:
 
 
 def _values(params: Mapping[str, Any]) -> str:
-    return ", ".join(settings(params))
+    return ", ".join(format_settings(params))
 
 
 def _suggestions(space: Space) -> list[Trial]:
@@ -86,9 +86,9 @@ def _expected_time(space: Space, trials: list[Trial]) -> str:
     expected, unpruned = (
         forecast(each, costs, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
     )
-    saved = "" if isinstance(search.pruner, NoPruner) else f", {duration(unpruned)} if none were stopped"
+    saved = "" if isinstance(search.pruner, NoPruner) else f", {format_duration(unpruned)} if none were stopped"
     what = f"{len(trials)} trials{f' on {search.seeds_per_trial} seeds each' if search.seeds_per_trial > 1 else ''}"
-    return f"{what}, {workers} at a time on {here} here: about {duration(expected)}{saved}"
+    return f"{what}, {workers} at a time on {here} here: about {format_duration(expected)}{saved}"
 
 
 def _costs(space: Space, trials: list[Trial]) -> dict[str, Cost]:

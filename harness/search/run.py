@@ -44,7 +44,7 @@ def search(
     Args:
         space: what is searched, with its budget.
         name: the sweep's folder in `runs_dir`; by default the study's name.
-        runs_dir: a folder, or the address of a place in an object store.
+        runs_dir: a folder, or an address in an object store.
         address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
         tracking_uri: of MLflow; by default a SQLite file in `runs_dir`.
         warm_start: an earlier sweep, as `NAME:K`, whose best configurations are tried first.

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from harness.common.errors import InputError
-from harness.common.formatting import setting
+from harness.common.formatting import format_setting
 from harness.results.provenance import Provenance, WarmStartOrigin, WarmStartPoint
 from harness.space import Arm, CategoricalParameter, IntParameter, Space, SpaceError, load
 from harness.space.base import Value
@@ -143,7 +143,9 @@ def _points(
             value = record.params[name]
             if not parameter.contains(value):
                 range_ = describe_range(parameter)
-                left_out.append(f"{name} {setting(value)} of {record.name} is not in {range_}: left to be suggested")
+                left_out.append(
+                    f"{name} {format_setting(value)} of {record.name} is not in {range_}: left to be suggested"
+                )
             elif parameter.is_active(point):
                 point[name] = int(value) if isinstance(parameter, IntParameter) else value
         if point and point not in points:
@@ -156,7 +158,7 @@ def describe_range(parameter: AnyParameter, *, full: bool = False) -> str:
     if isinstance(parameter, CategoricalParameter):
         values = ("one of " if full else "") + ", ".join(map(str, parameter.choices))
     else:
-        values = f"{setting(parameter.low)} … {setting(parameter.high)}"
+        values = f"{format_setting(parameter.low)} … {format_setting(parameter.high)}"
         values += " (log)" if full and parameter.log else ""
         values += f" in steps of {parameter.step}" if full and parameter.step not in (None, 1) else ""
     return values + (f" when {dict(parameter.when)}" if full and parameter.when else "")

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from analysis.frames.class_similarity import agreement, most_alike
-from harness.common.formatting import correlation, interval, p_value
+from harness.common.formatting import format_correlation, format_interval, format_p_value
 from harness.confirm.configurations import Configuration
 from harness.results import Semantics
 from harness.results.measurement import Interval
@@ -87,8 +87,9 @@ def _sentence(
     if one.rho is None or one.p_value is None:
         return False, f"the labels of {name} take all classes to be equally alike"
     numbers = (
-        f"rank correlation {correlation(one.rho)} {interval(one.ci95, digits=2)} over {one.pairs} pairs of "
-        f"{one.classes} classes, p = {p_value(one.p_value)}, {arms[arm].runs} run{'s' if arms[arm].runs > 1 else ''}"
+        f"rank correlation {format_correlation(one.rho)} {format_interval(one.ci95, digits=2)} over {one.pairs} pairs "
+        f"of {one.classes} classes, p = {format_p_value(one.p_value)}, "
+        f"{arms[arm].runs} run{'s' if arms[arm].runs > 1 else ''}"
     )
     significant = one.p_value <= ALPHA
     who = "learned labels" if chosen[arm].config.method == "learned" else arm

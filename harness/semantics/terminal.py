@@ -2,7 +2,7 @@
 
 from rich.table import Table
 
-from harness.common.formatting import MISSING, correlation, interval, p_value, percent
+from harness.common.formatting import MISSING, format_correlation, format_interval, format_p_value, format_percent
 from harness.console import plain_table, print_result
 from harness.results import Semantics
 
@@ -20,10 +20,10 @@ def results_table(found: Semantics) -> Table:
         table.add_row(
             f"{arm}-{one.trial}",
             str(one.runs),
-            percent(one.off_class_mass, 1),
-            correlation(agreement.rho),
-            MISSING if agreement.rho is None else interval(agreement.ci95, digits=2),
-            p_value(agreement.p_value),
+            format_percent(one.off_class_mass, 1),
+            format_correlation(agreement.rho),
+            MISSING if agreement.rho is None else format_interval(agreement.ci95, digits=2),
+            format_p_value(agreement.p_value),
             "" if agreement.rho is None else ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:2]),
         )
     return table

@@ -18,7 +18,7 @@ from datetime import UTC, datetime
 from importlib import metadata
 from pathlib import Path
 
-from harness.common.redaction import HIDDEN, hide, names_secret
+from harness.common.redaction import REDACTED, names_secret, redact_argument
 from harness.results.provenance import CodeVersion, Hardware, Provenance, WarmStartOrigin
 from harness.tracking.tracking_uri import redact_uri
 
@@ -58,8 +58,8 @@ def redacted_command(argv: Iterable[str]) -> str:
     words: list[str] = []
     hide_next = False
     for word in argv:
-        shown = redact_uri(hide(word)) if "://" in word else hide(word)
-        words.append(HIDDEN if hide_next else shown.replace(home, "~") if len(home) > 1 else shown)
+        shown = redact_uri(redact_argument(word)) if "://" in word else redact_argument(word)
+        words.append(REDACTED if hide_next else shown.replace(home, "~") if len(home) > 1 else shown)
         hide_next = not hide_next and "=" not in word and word.startswith("-") and names_secret(word)
     return shlex.join(words)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from urllib.parse import SplitResult, unquote, urlsplit
 
 from harness.common.errors import HarnessError
-from harness.common.redaction import scrub
+from harness.common.redaction import redact
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
 SQLITE_MAGIC = b"SQLite format 3\x00"
@@ -51,7 +51,7 @@ def sqlite_path(uri: str) -> Path | None:
 
 def redact_uri(uri: str) -> str:
     """`uri` without its user, password and query."""
-    address = scrub(uri) if "://" in uri else uri.rpartition("@")[2]
+    address = redact(uri) if "://" in uri else uri.rpartition("@")[2]
     return address.split("?", 1)[0]
 
 

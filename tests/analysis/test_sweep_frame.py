@@ -45,8 +45,8 @@ def test_intervals_count_the_images_of_every_seed(sweep: SweepFrame) -> None:
     assert (one.images(best), four.images(best)) == (best["params.val_size"], 4 * best["params.val_size"])
     assert list(response.points(four)["images"]) == [4 * images for images in response.points(one)["images"]]
     low, high = interval(float(best[VALUE]), four.images(best))
-    assert formatting.interval((low, high)) in sections.arms(four)
-    assert formatting.interval((low, high)) not in sections.arms(one)
+    assert formatting.format_interval((low, high)) in sections.arms(four)
+    assert formatting.format_interval((low, high)) not in sections.arms(one)
 
 
 def test_a_curve_has_a_point_an_epoch_and_a_metric_that_was_not_measured_has_none(sweep: SweepFrame) -> None:

@@ -35,7 +35,7 @@ def test_a_relative_cache_home_is_ignored_everywhere(
         monkeypatch.setenv("XDG_CACHE_HOME", value)
     folder = tmp_path / "home" / ".cache" / "soft-label-harness"
     assert cache_dir() == folder
-    assert Url.parse("s3://bucket/runs").copy.is_relative_to(folder)
+    assert Url.parse("s3://bucket/runs").local_copy.is_relative_to(folder)
     cached_arrays(["a set"], [], dict)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
 

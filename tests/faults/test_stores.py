@@ -67,7 +67,7 @@ class Swept:
     def copy(self, machine: str) -> Path:
         with pytest.MonkeyPatch.context() as patch:
             patch.setenv("XDG_CACHE_HOME", str(self.machines / machine))
-            return Url.parse(self.url).copy / "label_lr"
+            return Url.parse(self.url).local_copy / "label_lr"
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ import io
 import pytest
 from rich.console import Console
 
-from harness.cli import refuse
+from harness.cli import print_error
 from harness.search.terminal import results_table
 from tests.support.results import arm_summary, summary
 
@@ -21,7 +21,7 @@ def test_values_of_parameters_are_no_markup_in_a_terminal() -> None:
 
 
 def test_an_error_sends_no_codes_to_a_terminal(capsys: pytest.CaptureFixture[str]) -> None:
-    assert refuse(ValueError("own.npz: got \x1b]0;owned\x07\x1b[2J\nnext line → as it is")) == 2
+    assert print_error(ValueError("own.npz: got \x1b]0;owned\x07\x1b[2J\nnext line → as it is")) == 2
     said = capsys.readouterr().err
     assert "\x1b" not in said
     assert "\x07" not in said

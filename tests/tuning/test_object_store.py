@@ -57,7 +57,7 @@ def open_and_close(url: Url, access: SweepAccess = TOY) -> None:
 
 def killed_driver(url: Url, *lines: str) -> ObjectStoreSync:
     """A driver that took a snapshot after each line, and was then killed."""
-    sync = ObjectStoreSync(Store(url / "toy"), url.copy / "toy")
+    sync = ObjectStoreSync(Store(url / "toy"), url.local_copy / "toy")
     for line in lines:
         append(sync.folder, line)
         sync.snapshot()
@@ -252,7 +252,7 @@ def test_a_store_that_is_away_is_tried_again_and_reported_at_the_end(
         drive()
     monkeypatch.setattr(Store, "write", write)
     open_and_close(url)
-    assert content(folder) == content(url.copy / "toy")
+    assert content(folder) == content(url.local_copy / "toy")
 
 
 # The lease
@@ -289,7 +289,7 @@ def test_a_lease_expires(url: Url, foreign_lease: Path) -> None:
 
 def test_a_killed_driver_of_this_machine_is_followed_at_once(url: Url, foreign_lease: Path) -> None:
     open_and_close(url, SweepAccess("other", exists=False))
-    copy = (url.copy / ".copy-id").read_text()
+    copy = (url.local_copy / ".copy-id").read_text()
     foreign_lease.write_text(json.dumps({**json.loads(foreign_lease.read_text()), "copy": copy}))
     open_and_close(url)
 

@@ -28,7 +28,7 @@ from analysis.figures.style import Plot, Plots
 from analysis.frames.class_similarity import Table, class_table, most_alike, off_diagonal_mass, symmetrised
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import SweepFrame
-from harness.common.formatting import correlation, percent
+from harness.common.formatting import format_correlation, format_percent
 from harness.results import ResultFileError, Semantics
 from harness.statistics import mantel_test
 from harness.tracking.tracking_uri import TrackingError
@@ -127,16 +127,16 @@ def description(found: ClassLabels | str) -> str:
     """How much mass lies on other classes, and whether another seed gives the same."""
     if isinstance(found, str):
         return found
-    text = (
-        f"{found.name}: {percent(off_diagonal_mass(found.table), 2)} of a class label lies on other classes, on average"
-    )
+    mass = format_percent(off_diagonal_mass(found.table), 2)
+    text = f"{found.name}: {mass} of a class label lies on other classes, on average"
     if not found.seeds:
         return f"{text}; not confirmed: what another seed gives is not known."
     masses = [off_diagonal_mass(table) for table in found.seeds]
     rhos = agreement_table(found)["rho"]
     return (
-        f"{text} ({percent(min(masses), 2)} to {percent(max(masses), 2)} over {len(masses)} fresh seeds). With theirs, "
-        f"the order of the pairs has a rank correlation of {correlation(rhos.min())} to {correlation(rhos.max())}."
+        f"{text} ({format_percent(min(masses), 2)} to {format_percent(max(masses), 2)} over {len(masses)} fresh "
+        "seeds). With theirs, the order of the pairs has a rank correlation of "
+        f"{format_correlation(rhos.min())} to {format_correlation(rhos.max())}."
     )
 
 

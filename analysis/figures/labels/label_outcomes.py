@@ -20,7 +20,7 @@ from analysis.figures.labels.noise_detection import NO_WRONG_LABELS
 from analysis.figures.style import Plot, Plots
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import interval as wilson_interval
-from harness.common.formatting import interval, percent
+from harness.common.formatting import format_interval, format_percent
 
 NO_HISTORY = "the label history was not kept (no label_history.npz); the other plot shows its end"
 MAX_CLASSES_PER_END = 10  # the best and the worst classes, where there are more than twice as many
@@ -78,10 +78,9 @@ def description(labels: Labels | str) -> str:
         return labels if isinstance(labels, str) else NO_WRONG_LABELS
     wrong = int(labels.wrong.sum())
     correct = int((labels.labels.argmax(axis=1) == labels.truth)[labels.wrong].sum())
-    ends = interval(wilson_interval(correct / wrong, wrong), scale=100, digits=0)
-    text = (
-        f"{labels.name}: {correct} of {wrong} wrong labels put right ({percent(correct / wrong)} {ends}, over images)"
-    )
+    ends = format_interval(wilson_interval(correct / wrong, wrong), scale=100, digits=0)
+    share = format_percent(correct / wrong)
+    text = f"{labels.name}: {correct} of {wrong} wrong labels put right ({share} {ends}, over images)"
     epochs = correction_epochs(labels)
     if epochs is None or np.isnan(epochs).all():
         return f"{text}."

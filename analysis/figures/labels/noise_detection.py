@@ -23,7 +23,7 @@ from analysis.figures import style
 from analysis.figures.style import Plot, Plots
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import interval as wilson_interval
-from harness.common.formatting import accuracy, interval, percent
+from harness.common.formatting import format_accuracy, format_interval, format_percent
 
 THRESHOLD = 0.5
 TABLE_THRESHOLDS = (0.25, THRESHOLD, 0.75)
@@ -84,12 +84,14 @@ def description(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> str
     text = (
         f"{labels.name}: of {labels.known.sum()} labels {labels.wrong.sum()} are wrong. {row['flagged']:.0f} lost more "
         f"than {THRESHOLD:g} of their mass: {_with_interval(row, 'precision')}, {_with_interval(row, 'recall')}. "
-        f"Average precision {accuracy(average_precision)}, of a guess {accuracy(_share_wrong(labels))}."
+        f"Average precision {format_accuracy(average_precision)}, of a guess {format_accuracy(_share_wrong(labels))}."
     )
     fresh_seeds = list(filter(measurable, fresh_seeds))
     if fresh_seeds:
         rows = pd.concat([at_thresholds(each, [THRESHOLD]) for each in fresh_seeds])
-        ranges = (f"{name} from {accuracy(rows[name].min())} to {accuracy(rows[name].max())}" for name in LINES)
+        ranges = (
+            f"{name} from {format_accuracy(rows[name].min())} to {format_accuracy(rows[name].max())}" for name in LINES
+        )
         text += f" Over {len(fresh_seeds)} fresh seeds: {' and '.join(ranges)}."
     return text
 
@@ -99,7 +101,8 @@ def _share_wrong(labels: Labels) -> float:
 
 
 def _with_interval(row: "pd.Series[float]", name: str) -> str:
-    return f"{name} {accuracy(row[name])} {interval((row[f'{name}_low'], row[f'{name}_high']), missing='')}".rstrip()
+    interval = format_interval((row[f"{name}_low"], row[f"{name}_high"]), missing="")
+    return f"{name} {format_accuracy(row[name])} {interval}".rstrip()
 
 
 def plots(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Plots:
@@ -158,7 +161,7 @@ def _draw_precision_recall(axes: Axes, labels: Labels, fresh_seeds: Sequence[Lab
             label=f"at {THRESHOLD:g}",
         )
     guess = _share_wrong(labels)
-    axes.axhline(100 * guess, color="0.55", linestyle=":", label=f"a guess ({percent(guess)})")
+    axes.axhline(100 * guess, color="0.55", linestyle=":", label=f"a guess ({format_percent(guess)})")
     axes.set_xlabel("recall: wrong labels that are flagged (%)")
     axes.set_ylabel("precision: flagged labels that are wrong (%)")
     axes.set_xlim(0, 102)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.common.errors import HarnessError
-from harness.common.redaction import scrub
+from harness.common.redaction import redact
 
 MAX_QUOTE = 60
 
@@ -40,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         words = f"expected {self.expected}, got {self.got}; {self.remedy}"
-        return printable(scrub(": ".join(map(str, filter(None, (self.origin, dotted(self.path), words))))))
+        return printable(redact(": ".join(map(str, filter(None, (self.origin, dotted(self.path), words))))))
 
 
 class SpaceError(HarnessError):

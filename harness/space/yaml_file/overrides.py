@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
-from harness.common.redaction import hide
+from harness.common.redaction import redact_argument
 from harness.space.document import Document, Search
 from harness.space.errors.problems import KeyPath, Origin, nearest, short
 from harness.space.settings import FIELDS, METHOD
@@ -24,7 +24,7 @@ EXCLUDED_BY: dict[KeyPath, str] = {("objective",): "objectives", ("objectives",)
 
 def override(source: Source, text: str) -> None:
     """Apply one override to the data of `source`, and add its problems to those of `source`."""
-    origin = Origin(f"--set {short(hide(text))}")
+    origin = Origin(f"--set {short(redact_argument(text))}")
     key, equals, written = text.partition("=")
     path: KeyPath = tuple(key.strip().split("."))
     value = read(written, lambda line: origin)

@@ -13,7 +13,7 @@ from typing import Any
 from mlflow.entities import Run
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
-from harness.common.redaction import scrub
+from harness.common.redaction import redact
 
 
 def all_pages(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
@@ -30,7 +30,7 @@ def all_pages(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
 def first_line(error: Exception) -> str:
     """First line of an error, without credentials."""
     text = str(error).strip() or type(error).__name__
-    return scrub(text.splitlines()[0])[:400]
+    return redact(text.splitlines()[0])[:400]
 
 
 def http_status(error: MlflowException) -> int:

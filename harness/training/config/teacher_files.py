@@ -8,6 +8,6 @@ LOGITS_FILE = "logits.npz"
 
 
 def teacher_logits_file(teacher: str, seed: int) -> Path:
-    """Return FOLDER/SEED/logits.npz; for a teacher in an object store, the place of its local copy."""
-    folder = Url.parse(teacher).copy if is_url(teacher) else Path(teacher).expanduser()
+    """Return FOLDER/SEED/logits.npz; for a teacher in an object store, the path of its local copy."""
+    folder = Url.parse(teacher).local_copy if is_url(teacher) else Path(teacher).expanduser()
     return folder / str(seed) / LOGITS_FILE

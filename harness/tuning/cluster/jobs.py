@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 from ray.exceptions import RayError
 
-from harness.common.redaction import scrub
+from harness.common.redaction import redact
 from harness.tuning.cluster import ray_internals
 from harness.tuning.cluster.address import ClusterError
 
@@ -47,7 +47,7 @@ class JobClient:
             ) from error
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise ClusterError(
-                f"--address {scrub(address)}: expected the dashboard of a Ray cluster, http://HOST:8265, got: "
+                f"--address {redact(address)}: expected the dashboard of a Ray cluster, http://HOST:8265, got: "
                 f"{_first_line(error)}"
             ) from error
 

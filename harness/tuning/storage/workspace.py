@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING
 
 from harness.common.atomic_files import disk_error
-from harness.common.urls import BadUrl, Url, parse_place
+from harness.common.urls import BadUrl, Url, parse_location
 from harness.tuning.storage.sweep_folder import ADDRESS_FILE, DiskError, FolderError, is_sweep_name, no_such_sweep
 
 if TYPE_CHECKING:
@@ -103,7 +103,7 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
     for access in accesses:
         if access.exists and access.name not in existing:
             raise no_such_sweep(str(location), access.name, existing, access.argument)
-    workspace = Workspace(location.copy, location)
+    workspace = Workspace(location.local_copy, location)
     try:
         workspace.local.mkdir(parents=True, exist_ok=True)
         (workspace.local / ADDRESS_FILE).write_text(f"{location}\n")
@@ -131,11 +131,11 @@ def _parse(runs_dir: Path | Url | str) -> Path | Url:
     if isinstance(runs_dir, Path) and re.match(r"(s3|gs|gcs|abfss?|file):/", str(runs_dir)):
         raise FolderError(f"--runs-dir: expected an address as a string, got Path('{runs_dir}')")
     try:
-        return parse_place(runs_dir) if isinstance(runs_dir, str) else runs_dir
+        return parse_location(runs_dir) if isinstance(runs_dir, str) else runs_dir
     except BadUrl as error:
         raise FolderError(f"--runs-dir: {error}") from error
 
 
 def local_runs_dir(runs_dir: Path | Url) -> Path:
     """The local folder of a runs folder, which need not be open or exist."""
-    return runs_dir if isinstance(runs_dir, Path) else runs_dir.copy
+    return runs_dir if isinstance(runs_dir, Path) else runs_dir.local_copy

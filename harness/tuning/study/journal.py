@@ -30,7 +30,8 @@ class JournalError(FolderError):
     """A journal that cannot be read; the message says where, why and what to do."""
 
 
-def refusal(where: object, expected: str, got: object, remedy: str) -> JournalError:
+def journal_error(where: object, expected: str, got: object, remedy: str) -> JournalError:
+    """The error for a journal that cannot be used."""
     return JournalError(f"{where}: expected {expected}, got {got}; {remedy}, or start a new sweep with another --name")
 
 
@@ -56,7 +57,7 @@ class Journal(JournalStorage):
         except Exception as error:  # whatever Optuna raises for an operation that does not follow from those before it
             expected = f"an operation that Optuna {optuna.__version__} can apply"
             got, remedy = f"{type(error).__name__}: {error}", "continue with the Optuna that wrote it"
-            raise refusal(f"{path}:{self._file.line}", expected, got, remedy) from error
+            raise journal_error(f"{path}:{self._file.line}", expected, got, remedy) from error
         self.warnings = self._file.cut_damaged_end()
         for study in self.get_all_studies():
             study_id = self.get_study_id_from_name(study.study_name)
@@ -108,7 +109,9 @@ class JournalFile(BaseJournalBackend):
             path.open("ab").close()  # fails for a file that can only be read
             lines = list(io.BytesIO(path.read_bytes()))
         except OSError as error:
-            raise refusal(path, "a journal that can be written", error.strerror, "check its permissions") from error
+            raise journal_error(
+                path, "a journal that can be written", error.strerror, "check its permissions"
+            ) from error
         intact = [is_intact(line) for line in lines]
         self._n_intact = sum(intact)
         only_cut_short = len(lines) == 1 and not lines[0].endswith(b"\n")
@@ -151,8 +154,8 @@ class JournalFile(BaseJournalBackend):
         with cut.open("ab") as stream:
             stream.write(self._damaged_end + b"\n")
         os.truncate(self._path, self._path.stat().st_size - size)
-        place = f"the {size} bytes after line {self._n_intact}"
-        return [f"{self._path}: {place} are damaged and were moved to {cut.name}; what they recorded is run again"]
+        where = f"the {size} bytes after line {self._n_intact}"
+        return [f"{self._path}: {where} are damaged and were moved to {cut.name}; what they recorded is run again"]
 
     def _decode(self, lines: Iterable[bytes]) -> Iterator[dict[str, Any]]:
         for self.line, line in enumerate(lines, start=1):
@@ -163,7 +166,7 @@ class JournalFile(BaseJournalBackend):
     def _damaged(self, number: int) -> JournalError:
         expected = "an operation of Optuna's journal with its checksum"
         remedy = "delete it and all lines after it (what they recorded is run again), put a copy of the file back"
-        return refusal(f"{self._path}:{number}", expected, "a damaged line", remedy)
+        return journal_error(f"{self._path}:{number}", expected, "a damaged line", remedy)
 
 
 class ReadOnlyStorage(JournalStorage):

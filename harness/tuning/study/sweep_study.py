@@ -23,7 +23,7 @@ from optuna.trial import FrozenTrial, TrialState
 from harness.space import Arm, Space
 from harness.tracking.spool import events
 from harness.tracking.spool.events import EpochMetrics, Event, TrialStarted
-from harness.tuning.study.journal import Journal, JournalError, refusal
+from harness.tuning.study.journal import Journal, JournalError, journal_error
 from harness.tuning.study.optuna_adapters import ask, make_pruner, make_sampler, suggest_missing
 from harness.tuning.study.optuna_internals import resume_trial, trial_id
 from harness.tuning.study.stopping import END_INDEX, ArmStopping, violation
@@ -286,7 +286,7 @@ class SweepStudy:
             study.set_user_attr("format", FORMAT)
         elif found != FORMAT:
             remedy = "continue with the version of the harness that wrote it"
-            raise refusal(self._journal, f"a journal of format {FORMAT}", f"format {found}", remedy)
+            raise journal_error(self._journal, f"a journal of format {FORMAT}", f"format {found}", remedy)
         return study
 
     def _notify(self, event: Event) -> None:
@@ -306,7 +306,9 @@ def read_trial_records(journal: Path, space: Space) -> list[TrialRecord]:
             shutil.copyfile(journal, copied)
             return SweepStudy(copied, space).trial_records()
         except OSError as error:
-            raise refusal(journal, "a journal that can be read", error.strerror, "check its permissions") from error
+            raise journal_error(
+                journal, "a journal that can be read", error.strerror, "check its permissions"
+            ) from error
         except JournalError as error:
             raise JournalError(str(error).replace(str(copied), str(journal))) from error
 

@@ -22,7 +22,7 @@ class ScratchFolder:
     """Local copy of the trial's folder at `url`. A store that fails is an OSError; the same call may be repeated."""
 
     def __init__(self, url: Url) -> None:
-        self.folder = cache_dir() / "scratch" / url.copy.relative_to(cache_dir())
+        self.folder = cache_dir() / "scratch" / url.local_copy.relative_to(cache_dir())
         self._store = Store(url)
         self._uploaded: dict[str, tuple[int, int]] = {}  # size in bytes, time of the last change in ns
 
