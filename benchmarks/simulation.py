@@ -11,14 +11,14 @@ import optuna
 
 from benchmarks.tables import SETTINGS, Table
 from harness.tuning.study import simulation
-from harness.tuning.study.simulation import Search
+from harness.tuning.study.simulation import SimulatedSearch
 from harness.tuning.study.sweep_study import SweepStudy
 
 SCRATCH = Path("/dev/shm")
 """Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
 
 
-def sweep_study(table: Table, overrides: Sequence[str], folder: Path) -> Search:
+def sweep_study(table: Table, overrides: Sequence[str], folder: Path) -> SimulatedSearch:
     """The project's search: its space language, its samplers and pruners, its journal."""
     return SweepStudy(folder / "study.journal", table.space(overrides))
 
@@ -62,21 +62,21 @@ class EndedTrial:
     value: float | None
 
 
-def simulate(search: Search, table: Table, column: int, workers: int) -> list[EndedTrial]:
+def simulate(search: SimulatedSearch, table: Table, column: int, workers: int) -> list[EndedTrial]:
     """Run the search to its end on one column of the table."""
 
-    def course(trial: Any) -> list[tuple[float, dict[str, float]]]:
+    def epochs_of_trial(trial: Any) -> list[tuple[float, dict[str, float]]]:
         cell = table.cell(trial.params)
         seconds = float(table.cost[column, cell] / table.epochs)
         return [(seconds, {table.metric: float(value)}) for value in table.curve[column, cell]]
 
     return [
         EndedTrial(table.cell(ended.trial.params), ended.epochs, None if ended.pruned else ended.metrics[table.metric])
-        for ended in simulation.simulate(search, workers, course)
+        for ended in simulation.simulate(search, workers, epochs_of_trial)
     ]
 
 
-def run(table: Table, make: Callable[[Path], Search], column: int, workers: int) -> list[EndedTrial]:
+def run(table: Table, make: Callable[[Path], SimulatedSearch], column: int, workers: int) -> list[EndedTrial]:
     """Simulate the search that `make` creates in a folder for its journal."""
     scratch = SCRATCH if SCRATCH.is_dir() else None
     with tempfile.TemporaryDirectory(dir=scratch) as folder, warnings.catch_warnings():

@@ -20,7 +20,7 @@ from harness.tuning.storage.sweep_folder import display_name, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 FILE = "report.html"
-TROUBLE = "report.error.txt"
+ERROR_FILE = "report.error.txt"
 
 EXAMPLES = """\
 examples:
@@ -36,14 +36,14 @@ def report(folder: Path | str) -> Path | None:
     Raises nothing: a report is no reason for a sweep to fail. None where it could not be written, and then
     `report.error.txt` beside it says why.
     """
-    home = Path(folder)
+    sweep_folder = Path(folder)
     with contextlib.suppress(OSError):
-        (home / TROUBLE).unlink(missing_ok=True)
+        (sweep_folder / ERROR_FILE).unlink(missing_ok=True)
     try:
-        return write(home, home / FILE)
+        return write(sweep_folder, sweep_folder / FILE)
     except Exception:
         with contextlib.suppress(OSError):
-            (home / TROUBLE).write_text(traceback.format_exc())
+            (sweep_folder / ERROR_FILE).write_text(traceback.format_exc())
         return None
 
 

@@ -1,4 +1,4 @@
-"""One process's hold on a sweep: its folder, study, event log, progress and MLflow view.
+"""An open sweep: its locked folder, study, event log, progress display and MLflow writer.
 
     with open_session(workspace, name, space, uri) as session:    lock the folder, open the study
         session.start_tracking(…)                                 open the event log, add what it lacks
@@ -22,7 +22,7 @@ from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, Trial
 from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.tuning.cluster.address import check_address
-from harness.tuning.storage.sweep_folder import SweepFolder, tracked_on
+from harness.tuning.storage.sweep_folder import SweepFolder, recorded_tracking_uri
 from harness.tuning.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -44,13 +44,15 @@ class RunOptions:
     quiet: bool = False
 
 
-def checked_tracking_uri(options: RunOptions, runs: Path, sweep: Path | None) -> str:
-    """The URI of the tracking server, by default that of an existing sweep.
+def check_servers(options: RunOptions, runs: Path, sweep: Path | None) -> str:
+    """Check that the tracking server and the Ray cluster answer; return the tracking URI.
+
+    By default it is that of an existing sweep.
 
     Raises:
-        TrackingError, ClusterError: it or the Ray cluster does not answer. Nothing was created.
+        TrackingError, ClusterError: one of them does not answer. Nothing was created.
     """
-    uri = resolve_uri(options.tracking_uri or (tracked_on(sweep) if sweep is not None else None), runs)
+    uri = resolve_uri(options.tracking_uri or (recorded_tracking_uri(sweep) if sweep is not None else None), runs)
     check_server(uri)
     if options.address is not None:
         check_address(options.address)
@@ -59,7 +61,7 @@ def checked_tracking_uri(options: RunOptions, runs: Path, sweep: Path | None) ->
 
 @dataclasses.dataclass
 class Session:
-    """See the module; made by `open_session`.
+    """An open sweep, made by `open_session`.
 
     Attributes:
         workspace: where the runs folder lies.
@@ -215,7 +217,7 @@ def open_session(
     """Lock the folder of the sweep `name` and open its study.
 
     Args:
-        uri: of the tracking server, as `checked_tracking_uri` gives it.
+        uri: of the tracking server, as `check_servers` gives it.
         write_inputs: writes space and provenance, after an existing journal was found readable and before a new one.
 
     Raises:

@@ -36,7 +36,7 @@ class ComparisonSpec:
         return isinstance(self.rule, AnytimeValid)
 
 
-def summarise(
+def summarise_configuration(
     configuration: Configuration, results: Mapping[int, SeedResult], space: Space, rule: DecisionRule
 ) -> ConfigurationResults:
     """Means and intervals of a configuration's results, which are given by seed."""
@@ -66,14 +66,14 @@ def summarise(
         seeds=list(complete),
         test_images=test_images,
         test_accuracy_mean=accuracy.mean if accuracy else None,
-        ci95=interval(accuracy) if accuracy else None,
+        ci95=to_interval(accuracy) if accuracy else None,
         test_accuracy=test,
         val_accuracy_mean=_mean(last_epoch("val_accuracy")),
         val_accuracy=last_epoch("val_accuracy"),
         val_objective_mean=_mean(last_epoch(space.objective.metric)),
         search_value=configuration.value,
         label_accuracy_mean=right.mean if right else None,
-        label_accuracy_ci95=interval(right) if right else None,
+        label_accuracy_ci95=to_interval(right) if right else None,
         failed={seed: result.reason for seed, result in results.items() if result.state == "failed"},
         objectives={one.metric: objective(one.metric) for one in space.objectives if space.is_multi_objective},
     )
@@ -90,7 +90,7 @@ def resolution(several: Sequence[ConfigurationResults]) -> float:
     return max((1 / one.test_images for one in several if one.test_images), default=0.0)
 
 
-def interval(estimate: Estimate) -> Interval:
+def to_interval(estimate: Estimate) -> Interval:
     return Interval(estimate.low, estimate.high)
 
 

@@ -11,9 +11,9 @@ from harness.confirm.evidence import (
     POWER,
     ComparisonSpec,
     best_on_validation,
-    interval,
     resolution,
-    summarise,
+    summarise_configuration,
+    to_interval,
 )
 from harness.confirm.verdict import judge
 from harness.results.confirmation import ArmConfirmation, Comparison, Confirmation, Evaluation, VerdictRule
@@ -24,7 +24,7 @@ from harness.statistics import estimate_mean, holm, p_value
 
 DATA_USED = {
     "search_value": "the validation part of the search's own seed; chose the configurations",
-    "val_accuracy": "the validation part of each fresh seed, after the last epoch; chose whom the verdict is about",
+    "val_accuracy": "the validation part of each fresh seed, after the last epoch; chose the verdict's configuration",
     "test_accuracy": "the test part, the same for every seed, opened once after the last epoch; chose nothing",
     "ci95": "over the seeds, for these test images",
     "p_value": "paired over the seeds on the test part; Holm's correction for the configurations looked at",
@@ -37,7 +37,7 @@ SEVERAL_OBJECTIVES = {
 }
 
 
-def findings(
+def build_confirmation(
     space: Space,
     results: Sequence[tuple[Configuration, Mapping[int, SeedResult]]],
     spec: ComparisonSpec,
@@ -46,7 +46,7 @@ def findings(
     n: int,
 ) -> Confirmation:
     """The confirmation of the sweep `name` on `n` seeds, as far as it follows from the results, which are by seed."""
-    measured = [summarise(configuration, by_seed, space, spec.rule) for configuration, by_seed in results]
+    measured = [summarise_configuration(configuration, by_seed, space, spec.rule) for configuration, by_seed in results]
     ours = [one for one in measured if one.role == "arm"]
     baselines = [one for one in measured if one.role == "baseline"]
     outcome, sentence, gain = judge(best_on_validation(space, ours), baselines, spec)
@@ -91,8 +91,8 @@ def _compare(
                     baseline_trial=baseline.trial,
                     n=len(values),
                     mean_difference=alone.mean,
-                    ci95=interval(alone),
-                    ci95_corrected=interval(estimate_mean(values, spec.rule, spec.alpha, step)),
+                    ci95=to_interval(alone),
+                    ci95_corrected=to_interval(estimate_mean(values, spec.rule, spec.alpha, step)),
                     p_value=p,
                 )
             )
@@ -118,7 +118,7 @@ def _notes(space: Space, measured: Sequence[ConfigurationResults], spec: Compari
     return notes
 
 
-def circumstances(missing: Mapping[str, int], lost: Mapping[str, str], evaluations: Sequence[Evaluation]) -> list[str]:
+def caveats(missing: Mapping[str, int], lost: Mapping[str, str], evaluations: Sequence[Evaluation]) -> list[str]:
     """Notes on what the results do not show.
 
     Args:

@@ -109,7 +109,7 @@ class SeedPlan:
         """The runs on n seeds that have no result yet."""
         return [run for run in self.runs(n) if self.result(run) is None]
 
-    def covered(self) -> int:
+    def n_complete_seeds(self) -> int:
         """The number of first seeds on which every configuration has a result."""
         n = 0
         while not self.missing(n + 1):

@@ -13,7 +13,7 @@ from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation
 from harness.results.confirmation import Evaluation
 from harness.results.provenance import Provenance
-from harness.session import RunOptions, Session, checked_tracking_uri, open_session
+from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import load
 from harness.tracking.provenance import collect
 from harness.tuning.storage.sweep_folder import find_sweep
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 DEFAULT_SEEDS = 10
 MAX_SEQUENTIAL_SEEDS = 50
 """Of a sequential confirmation that nothing else bounds."""
-FIRST_LOOK = 3
+MIN_SEQUENTIAL_SEEDS = 3
 """Seeds before a sequential confirmation is judged for the first time."""
 
 
@@ -101,16 +101,16 @@ def confirm(
     options = RunOptions(address, tracking_uri, concurrency, verbose, quiet)
     with open_workspace(runs_dir, SweepAccess(name)) as workspace:
         path = find_sweep(workspace.local, name)
-        uri = checked_tracking_uri(options, workspace.local, path)
+        uri = check_servers(options, workspace.local, path)
         space = load(path / "space.yaml")
-        from harness.confirm.findings import circumstances
+        from harness.confirm.findings import caveats
 
         with open_session(workspace, name, space, uri, options) as session:
             plan = _plan(session.study, path, extent.top)
             provenance = collect()
-            found, failures = _judged(session, plan, extent, margin / 100, provenance)
+            found, failures = _run_and_judge(session, plan, extent, margin / 100, provenance)
             evaluations = _evaluations(path, found)
-            notes = [*found.notes, *circumstances(session.study.missing_by_arm(), failures, evaluations)]
+            notes = [*found.notes, *caveats(session.study.missing_by_arm(), failures, evaluations)]
             found = found.model_copy(update={"provenance": provenance, "evaluations": evaluations, "notes": notes})
             found.save(path)
             status = session.finish(
@@ -133,7 +133,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
     return SeedPlan(chosen, fresh_seeds(study.space, records), path / "confirm")
 
 
-def _judged(
+def _run_and_judge(
     session: Session, plan: "SeedPlan", extent: Extent, margin: float, provenance: Provenance
 ) -> tuple[Confirmation, dict[str, str]]:
     """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
@@ -143,8 +143,8 @@ def _judged(
     """
     from harness.confirm.verdict import DECIDED
 
-    most = max(extent.max_seeds(len(plan.configurations)), plan.covered())
-    seeds = min(most, max(FIRST_LOOK, plan.covered())) if extent.sequential else most
+    most = max(extent.max_seeds(len(plan.configurations)), plan.n_complete_seeds())
+    seeds = min(most, max(MIN_SEQUENTIAL_SEEDS, plan.n_complete_seeds())) if extent.sequential else most
 
     def more_seeds() -> int:
         """The number of seeds to go on to, once all runs on `seeds` have ended."""
@@ -205,13 +205,15 @@ def run_plan(
 
 def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> Confirmation:
     from harness.confirm.evidence import ComparisonSpec
-    from harness.confirm.findings import findings
+    from harness.confirm.findings import build_confirmation
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
     arms = {one.name for one in plan.configurations if one.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
     spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
-    return findings(session.space, plan.results_by_configuration(seeds), spec, name=session.folder.path.name, n=seeds)
+    return build_confirmation(
+        session.space, plan.results_by_configuration(seeds), spec, name=session.folder.path.name, n=seeds
+    )
 
 
 def _evaluations(path: Path, found: Confirmation) -> list[Evaluation]:

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 from harness.common.formatting import format_interval, format_points
 from harness.confirm.configurations import Configuration
-from harness.confirm.evidence import ALPHA, interval, resolution, summarise
+from harness.confirm.evidence import ALPHA, resolution, summarise_configuration, to_interval
 from harness.distill.students import UNTAUGHT
 from harness.results import Confirmation, Distillation
 from harness.results.distillation import ArmDistillation, ModelSetting, StudentSetting, TeacherEffect
@@ -27,7 +27,7 @@ DATA_USED = {
 }
 
 
-def findings(
+def build_distillation(
     name: str,
     space: Space,
     students: Space,
@@ -43,7 +43,7 @@ def findings(
         confirmed: the students' confirmation.
         lost: teachers' runs without a result, and why.
     """
-    measured = [summarise(configuration, by_seed, space, RULE) for configuration, by_seed in teachers]
+    measured = [summarise_configuration(configuration, by_seed, space, RULE) for configuration, by_seed in teachers]
     arms = {
         one.arm: ArmDistillation(role=one.role, method=one.method, teacher=one, student=_student(confirmed, one))
         for one in measured
@@ -99,7 +99,7 @@ def _effect(
 
 def _difference(values: Sequence[float], step: float) -> PairedDifference:
     found = estimate_mean(values, RULE, ALPHA, step)
-    return PairedDifference(mean_difference=found.mean, ci95=interval(found), n=found.n)
+    return PairedDifference(mean_difference=found.mean, ci95=to_interval(found), n=found.n)
 
 
 def _notes(measured: Sequence[ConfigurationResults], lost: Mapping[str, str]) -> list[str]:

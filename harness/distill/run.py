@@ -16,8 +16,8 @@ from harness.confirm.run import run_plan
 from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
 from harness.search import search
-from harness.search.run import check_data, check_name, check_same_question
-from harness.session import RunOptions, checked_tracking_uri, open_session
+from harness.search.run import check_data, check_name, check_same_space
+from harness.session import RunOptions, check_servers, open_session
 from harness.space import Space, load
 from harness.tracking.provenance import collect
 from harness.training.config.teacher_files import LOGITS_FILE
@@ -64,32 +64,34 @@ def distill(
         KeyboardInterrupt: the results so far are kept; the same call continues.
     """
     options = RunOptions(address, tracking_uri, concurrency, verbose, quiet)
-    theirs = students_name or f"{name}-distill"
-    uses = SweepAccess(name), SweepAccess(theirs, exists=False, argument="--name")
+    students_sweep = students_name or f"{name}-distill"
+    uses = SweepAccess(name), SweepAccess(students_sweep, must_exist=False, argument="--name")
     with open_workspace(runs_dir, *uses) as workspace, ExitStack() as cluster:
         path = find_sweep(workspace.local, name)
-        check_name(theirs)
-        if theirs == name:
+        check_name(students_sweep)
+        if students_sweep == name:
             raise InputError(f"--name: expected another name than the teachers' sweep has, got {name!r}; choose one")
-        uri = checked_tracking_uri(options, workspace.local, path)
+        uri = check_servers(options, workspace.local, path)
         space = load(path / "space.yaml")
         from harness.confirm.configurations import choose_configurations, fresh_seeds
-        from harness.confirm.findings import circumstances
+        from harness.confirm.findings import caveats
         from harness.confirm.plan import SeedPlan
-        from harness.distill.findings import findings
+        from harness.distill.findings import build_distillation
 
         teachers = choose_configurations(space, _records(path, space), 1)
         if not any(one.role == "arm" for one in teachers):
             raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
-        asked = students_of(space, teachers, workspace.worker_location(path / "distill"), students or Students())
+        students_space = students_of(
+            space, teachers, workspace.worker_location(path / "distill"), students or Students()
+        )
         check_data(one.config for one in teachers)
-        check_same_question(asked, workspace.local / theirs)
+        check_same_space(students_space, workspace.local / students_sweep)
         console = Console(highlight=False, quiet=quiet)
         provenance = collect()
 
         def train_teachers(n: int, *, evaluate_test: bool) -> tuple["SeedPlan", dict[str, str]]:
             """Train every teacher on the first n seeds; returns their plan, and the runs without a result."""
-            fresh = fresh_seeds(asked, _records(workspace.local / theirs, asked))
+            fresh = fresh_seeds(students_space, _records(workspace.local / students_sweep, students_space))
             own_seeds = itertools.chain([students_seed(space)], fresh)
             at_end: tuple[EndAction, ...] = ("export_logits", "evaluate_test") if evaluate_test else ("export_logits",)
             plan = SeedPlan(teachers, own_seeds, path / "distill", kind="teacher", at_end=at_end, required=LOGITS_FILE)
@@ -101,7 +103,9 @@ def distill(
         console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)
         _check_teachers(*train_teachers(1, evaluate_test=False))
         console.print(
-            f"students: {asked.search.trials} trials → {workspace.local / theirs}", markup=False, soft_wrap=True
+            f"students: {students_space.search.trials} trials → {workspace.local / students_sweep}",
+            markup=False,
+            soft_wrap=True,
         )
         shared: dict[str, Any] = {
             "runs_dir": workspace,
@@ -110,18 +114,20 @@ def distill(
             "verbose": verbose,
             "quiet": quiet,
         }
-        if search(asked, name=theirs, **shared).interrupted:
+        if search(students_space, name=students_sweep, **shared).interrupted:
             raise KeyboardInterrupt
         console.print(f"teachers again, on {seeds} fresh seeds", markup=False)
         plan, failures = train_teachers(1 + seeds, evaluate_test=True)
         console.print("students again, on the same seeds", markup=False)
-        confirmed = confirm(theirs, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared)
+        confirmed = confirm(
+            students_sweep, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared
+        )
         results = plan.results_by_configuration(1 + confirmed.n, first=1)
-        found = findings(name, space, asked, results, confirmed, failures)
+        found = build_distillation(name, space, students_space, results, confirmed, failures)
         with open_session(workspace, name, space, uri, options) as session:
-            notes = [*found.notes, *circumstances(session.study.missing_by_arm(), {}, [])]
+            notes = [*found.notes, *caveats(session.study.missing_by_arm(), {}, [])]
             found = found.model_copy(update={"notes": notes})
-            found.save(workspace.local / theirs)
+            found.save(workspace.local / students_sweep)
             session.start_tracking()
             session.finish(tags={"distillation": found.verdict}, artifacts=[found.file])
         from harness.report import report  # the figures' libraries take seconds to import

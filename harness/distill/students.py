@@ -1,8 +1,7 @@
-"""The students' sweep, as a space: one arm a teacher, all alike but for what they are taught.
+"""The search space of the students: one arm per teacher, and one student without a teacher.
 
-What is searched of the training itself is searched in every arm, untaught too: the learning rate always, the number of
-epochs where the sweep of the teachers searched it (under noise, when to stop decides). The rest is as the teacher of
-the first arm has it.
+Every arm searches the learning rate, and the number of epochs if the teachers' sweep searched it, since early stopping
+decides under label noise. All other training settings are those of the first arm's teacher.
 """
 
 from collections.abc import Sequence
@@ -33,13 +32,13 @@ TRAINING = (
 )
 """Settings that a student takes from the first teacher, where it does not search them."""
 
-NARROWER = 4
-AROUND = 4.0
+WIDTH_DIVISOR = 4
+LR_RANGE_FACTOR = 4.0
 
 
 @dataclass(frozen=True)
 class Students:
-    """What learns, and how long its settings are searched.
+    """Network of the students, and the budget of their search.
 
     Args:
         model: the teachers' where left out.
@@ -70,19 +69,19 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
     fixed: dict[str, Any] = {
         **{name: getattr(first, name) for name in (*DATA, *TRAINING)},
         "model": model,
-        "width": students.width or max(1, first.width // NARROWER),
+        "width": students.width or max(1, first.width // WIDTH_DIVISOR),
         "epochs": students.epochs or max(one.config.epochs for one in teachers),
         "train_on_meta": True,
         "seed": seed,
     }
-    searched = _searched(space, first, students)
+    searched = _searched_parameters(space, first, students)
     document = {
         "study": f"{space.study}-distill",
         "fixed": {name: value for name, value in fixed.items() if name not in searched},
         "parameters": searched,
-        "arms": {f"from_{one.arm}": _taught(folder, one) for one in teachers if one.role == "arm"},
+        "arms": {f"from_{one.arm}": _taught_arm(folder, one) for one in teachers if one.role == "arm"},
         "baselines": {
-            **{f"from_{one.arm}": _taught(folder, one) for one in teachers if one.role == "baseline"},
+            **{f"from_{one.arm}": _taught_arm(folder, one) for one in teachers if one.role == "baseline"},
             UNTAUGHT: {"method": "one_hot"},
         },
         "objective": space.objective.model_dump(mode="json"),
@@ -94,9 +93,9 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
             "seed": seed,
         },
     }
-    asked = parse(yaml.safe_dump(document, sort_keys=False), "the students' space", students.changes)
-    _check_kept(first.model_copy(update={"seed": seed}), asked)
-    return asked
+    students_space = parse(yaml.safe_dump(document, sort_keys=False), "the students' space", students.changes)
+    _check_data_unchanged(first.model_copy(update={"seed": seed}), students_space)
+    return students_space
 
 
 def students_seed(space: Space) -> int:
@@ -104,7 +103,7 @@ def students_seed(space: Space) -> int:
     return derive_seed(space.search.seed, "distillation") % 2**31
 
 
-def _taught(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
+def _taught_arm(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
     return {
         "method": "distillation",
         "fixed": {"teacher": str(folder / teacher.name)},
@@ -115,17 +114,22 @@ def _taught(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
     }
 
 
-def _searched(space: Space, first: RunConfig, students: Students) -> dict[str, Any]:
+def _searched_parameters(space: Space, first: RunConfig, students: Students) -> dict[str, Any]:
     found = {
-        "lr": _range(space, "lr")
-        or {"type": "float", "low": first.lr / AROUND, "high": min(1e30, first.lr * AROUND), "log": True}
+        "lr": _range_over_arms(space, "lr")
+        or {
+            "type": "float",
+            "low": first.lr / LR_RANGE_FACTOR,
+            "high": min(1e30, first.lr * LR_RANGE_FACTOR),
+            "log": True,
+        }
     }
-    epochs = None if students.epochs else _range(space, "epochs")
+    epochs = None if students.epochs else _range_over_arms(space, "epochs")
     return {**found, **({"epochs": epochs} if epochs else {})}
 
 
-def _range(space: Space, name: str) -> dict[str, Any] | None:
-    """From the lowest to the highest that any arm of the sweep might have; None where none searched it."""
+def _range_over_arms(space: Space, name: str) -> dict[str, Any] | None:
+    """Smallest range that holds every value of the setting in any arm of the sweep; None if no arm searched it."""
     ranges = [
         parameter
         for arm in space.arms
@@ -151,7 +155,7 @@ def _check_same_data(teachers: Sequence[Configuration]) -> None:
             )
 
 
-def _check_kept(first: RunConfig, space: Space) -> None:
+def _check_data_unchanged(first: RunConfig, space: Space) -> None:
     for arm in space.arms:
         kept = (*DATA, "seed")
         changed = [name for name in kept if name in arm.parameters or arm.fixed[name] != getattr(first, name)]

@@ -4,7 +4,7 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.search.run import search, sweep_accesses, warm_started
+from harness.search.run import apply_warm_start, search, sweep_accesses
 from harness.search.terminal import headline, show
 from harness.space import load
 from harness.tuning.storage.workspace import open_workspace
@@ -57,10 +57,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     name = options.name or space.study
     print(headline(space, options.runs_dir / name), flush=True)
     if options.dry_run:
-        from harness.search.plan import plan  # torch and Optuna take seconds to import
+        from harness.search.plan import describe_plan  # torch and Optuna take seconds to import
 
         with open_workspace(options.runs_dir, *sweep_accesses(name, options.warm_start, writes=False)) as workspace:
-            print(plan(warm_started(space, options.warm_start, workspace.local, name)[0]))
+            print(describe_plan(apply_warm_start(space, options.warm_start, workspace.local, name)[0]))
         return cli.DONE
     summary = search(
         space,

@@ -33,15 +33,15 @@ MIN_SECONDS = 0.3
 
 
 @dataclass(frozen=True)
-class Cost:
+class TrialTiming:
     """Seconds of an epoch, and of a trial's set-up before the first."""
 
     epoch: float
     setup: float
 
 
-def measure_cost(config: RunConfig) -> Cost:
-    """The cost of a run of `config` in this process."""
+def measure_timing(config: RunConfig) -> TrialTiming:
+    """The timing of a run of `config` in this process."""
     config = config.model_copy(update={"label_warmup_epochs": 0, "epochs": max(config.epochs, 1000)})
     images = len(Run(config).splits.train)  # reads the data, which trials share
     sizes = [steps * config.batch_size for steps in MODEL_STEPS]
@@ -50,10 +50,10 @@ def measure_cost(config: RunConfig) -> Cost:
     small = _measure(config.model_copy(update={"train_size": sizes[0]}))
     large = _measure(config.model_copy(update={"train_size": sizes[1]}))
     slope = max(0.0, large.epoch - small.epoch) / (sizes[1] - sizes[0])
-    return Cost(large.epoch + slope * (images - sizes[1]), small.setup)
+    return TrialTiming(large.epoch + slope * (images - sizes[1]), small.setup)
 
 
-def _measure(config: RunConfig) -> Cost:
+def _measure(config: RunConfig) -> TrialTiming:
     began = time.perf_counter()
     run = Run(config)
     setup = time.perf_counter() - began
@@ -61,34 +61,34 @@ def _measure(config: RunConfig) -> Cost:
     run.train_epoch()
     first = time.perf_counter() - began
     if first > MIN_SECONDS:
-        return Cost(first, setup)
+        return TrialTiming(first, setup)
     began, epochs = time.perf_counter(), 0
     while time.perf_counter() - began < MIN_SECONDS:
         run.train_epoch()
         epochs += 1
-    return Cost((time.perf_counter() - began) / epochs, setup)
+    return TrialTiming((time.perf_counter() - began) / epochs, setup)
 
 
-def forecast(space: Space, costs: Mapping[str, Cost], workers: int, startup_seconds: float) -> float:
+def forecast(space: Space, timings: Mapping[str, TrialTiming], workers: int, startup_seconds: float) -> float:
     """Seconds that the whole budget takes on `workers` that start at once, after `startup_seconds`.
 
     Args:
-        costs: of every arm that has trials.
+        timings: of every arm that has trials.
     """
     search = space.search
     changes: dict[str, Any] = {} if isinstance(search.sampler, Grid) else {"sampler": Random()}
     drawn = space.with_search(**changes, stop_when=None)
     with TemporaryDirectory() as folder:
         study = SweepStudy(Path(folder) / "study.journal", drawn)
-        ended = simulate(study, workers, lambda trial: _epochs(trial, costs[trial.arm], drawn))
+        ended = simulate(study, workers, lambda trial: _epochs(trial, timings[trial.arm], drawn))
     last = max((trial.ended for trial in ended), default=0.0)
     budget = search.time_budget_seconds
     return startup_seconds + (last if budget is None else min(last, budget))
 
 
-def _epochs(trial: Trial, cost: Cost, space: Space) -> list[tuple[float, dict[str, float]]]:
+def _epochs(trial: Trial, timing: TrialTiming, space: Space) -> list[tuple[float, dict[str, float]]]:
     """Seconds and metrics of a trial's epochs: each metric is the trial's rank."""
     rank = derive_seed(space.search.seed, f"rank:{trial.number}") / 2**63
     metrics: dict[str, float] = {objective.metric: rank for objective in space.objectives}
-    first = cost.epoch + (cost.setup + HANDOVER_SECONDS)
-    return [(cost.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]
+    first = timing.epoch + (timing.setup + HANDOVER_SECONDS)
+    return [(timing.epoch if epoch else first, metrics) for epoch in range(trial.config.epochs)]

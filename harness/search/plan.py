@@ -12,7 +12,7 @@ from typing import Any
 import torch
 
 from harness.common.formatting import format_duration, format_settings
-from harness.search.forecast import Cost, forecast, measure_cost
+from harness.search.forecast import TrialTiming, forecast, measure_timing
 from harness.search.warm_start import describe_range
 from harness.space import Arm, Resources, Space
 from harness.space.strategies import NoPruner, Nsga2
@@ -20,13 +20,13 @@ from harness.training.config.run_config import RunConfig
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 
-SHOWN = 5  # suggestions
-MEASURED = 3  # trials of each arm
+SHOWN_SUGGESTIONS = 5
+MEASURED_TRIALS = 3  # of each arm
 STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 
 
-def room(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
-    """A machine in words, and how many trials fit on it at once; where it has no GPU, trials use none."""
+def machine_capacity(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
+    """A description of the machine, and how many trials fit on it at once. Without a GPU, trials use none."""
     here, fits = f"{cores} core{'s' if cores > 1 else ''}", int(cores / need.cpu + 1e-9)
     gpu = 1.0 if need.gpu is None else need.gpu
     if not gpus or not gpu:
@@ -34,7 +34,7 @@ def room(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
     return f"{here} and {gpus} GPU{'s' if gpus > 1 else ''}", min(fits, int(gpus / gpu + 1e-9))
 
 
-def plan(space: Space) -> str:
+def describe_plan(space: Space) -> str:
     """The plan as text: arms with their settings, the first suggestions, the expected time. Creates nothing."""
     shares = space.trials_per_arm()
     lines = [f"to {', '.join(map(str, space.objectives))}{': the Pareto front' if space.is_multi_objective else ''}"]
@@ -42,7 +42,7 @@ def plan(space: Space) -> str:
         lines += ["", f"{arm.name} ({arm.role}, {arm.method}): {shares[arm.name]} trials", *_settings(arm)]
     trials = _suggestions(space)
     lines += ["", "first suggestions"]
-    lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:SHOWN]]
+    lines += [f"  {trial.name:<20}{_values(trial.params)}" for trial in trials[:SHOWN_SUGGESTIONS]]
     return "\n".join([*lines, *_generation_warning(space), "", _expected_time(space, trials)])
 
 
@@ -80,26 +80,26 @@ def _suggestions(space: Space) -> list[Trial]:
 def _expected_time(space: Space, trials: list[Trial]) -> str:
     """How long the sweep takes on this machine."""
     torch.set_num_threads(1)
-    search, costs = space.search, _costs(space, trials)
-    here, fits = room(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
+    search, timings = space.search, _timings(space, trials)
+    here, fits = machine_capacity(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
     workers = max(1, min(search.concurrency or fits, fits))
     expected, unpruned = (
-        forecast(each, costs, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
+        forecast(each, timings, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
     )
     saved = "" if isinstance(search.pruner, NoPruner) else f", {format_duration(unpruned)} if none were stopped"
     what = f"{len(trials)} trials{f' on {search.seeds_per_trial} seeds each' if search.seeds_per_trial > 1 else ''}"
     return f"{what}, {workers} at a time on {here} here: about {format_duration(expected)}{saved}"
 
 
-def _costs(space: Space, trials: list[Trial]) -> dict[str, Cost]:
-    """Mean cost of the first few trials of each arm."""
-    costs = {}
+def _timings(space: Space, trials: list[Trial]) -> dict[str, TrialTiming]:
+    """Mean timing of the first few trials of each arm."""
+    timings = {}
     for arm in space.arms:
         own = [trial for trial in trials if trial.arm == arm.name]
-        measured = [measure_cost(trial.config) for trial in own[:MEASURED]]
+        measured = [measure_timing(trial.config) for trial in own[:MEASURED_TRIALS]]
         if measured:
             share = space.search.seeds_per_trial / len(measured)
-            costs[arm.name] = Cost(
+            timings[arm.name] = TrialTiming(
                 share * sum(one.epoch for one in measured), share * sum(one.setup for one in measured)
             )
-    return costs
+    return timings

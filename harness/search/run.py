@@ -15,7 +15,7 @@ from harness.results import SweepSummary
 from harness.results.provenance import WarmStartOrigin
 from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
-from harness.session import RunOptions, Session, checked_tracking_uri, open_session
+from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import Space, SpaceError, difference, dump, load
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepStarted
@@ -70,11 +70,11 @@ def search(
     with open_workspace(runs_dir, *sweep_accesses(name, warm_start)) as workspace:
         path = workspace.local / name
         check_inside(workspace.local, name, "--name")
-        uri = checked_tracking_uri(options, workspace.local, None)
-        space, warm_start_origin = warm_started(space, warm_start, workspace.local, name, quiet=quiet)
+        uri = check_servers(options, workspace.local, None)
+        space, warm_start_origin = apply_warm_start(space, warm_start, workspace.local, name, quiet=quiet)
         # each arm at the low end of its parameters
         check_data(arm.config(arm.sample(lambda _, parameter: parameter.ends[0])) for arm in space.arms)
-        check_same_question(space, path)
+        check_same_space(space, path)
         provenance = collect(warm_start=warm_start_origin)
 
         def write_inputs(folder: SweepFolder) -> None:
@@ -88,7 +88,7 @@ def search(
                 system_metrics=system_metrics,
             )
             for number in session.study.retry_failed() if retry_failed else []:
-                session.folder.forget(number, workspace)
+                session.folder.remove_trial_files(number, workspace)
             cut_short = session.study.missing > 0 and session.run(
                 session.study, _progress(session), deadline=deadline, keep_models=log_models, check_memory=True
             )
@@ -108,14 +108,14 @@ def search(
 
 def sweep_accesses(name: str, warm_start: str | None, *, writes: bool = True) -> list[SweepAccess]:
     """The sweeps that a search works on: its own, and the one that it starts from."""
-    uses = [SweepAccess(name, writes=writes, exists=False, argument="--name")]
+    uses = [SweepAccess(name, writes=writes, must_exist=False, argument="--name")]
     earlier = earlier_sweep(warm_start) if warm_start is not None else name
     if earlier != name and Path(earlier).name == earlier:
-        uses.append(SweepAccess(earlier, writes=False, exists=False, argument="--warm-start"))
+        uses.append(SweepAccess(earlier, writes=False, must_exist=False, argument="--warm-start"))
     return uses
 
 
-def warm_started(
+def apply_warm_start(
     space: Space, warm_start: str | None, runs: Path, name: str, *, quiet: bool = False
 ) -> tuple[Space, WarmStartOrigin | None]:
     """The space with the points of its warm start, which are printed, and where they come from."""
@@ -182,7 +182,7 @@ def check_data(configs: Iterable[RunConfig]) -> None:
         raise InputError("\n".join(problems))
 
 
-def check_same_question(space: Space, path: Path) -> None:
+def check_same_space(space: Space, path: Path) -> None:
     """A sweep may get a larger budget, but not another question under the same name."""
     if not (path / "space.yaml").exists():
         return
@@ -226,9 +226,9 @@ def _end_event(summary: SweepSummary, cut_short: bool) -> SweepEnded:
 
 
 def _summarise(session: Session, seconds: float) -> SweepSummary:
-    from harness.tuning.study.summary import summarise
+    from harness.tuning.study.summary import summarise_sweep
 
     earlier = SweepSummary.load_or_none(session.folder.path)
     wall_seconds = seconds + (earlier.wall_seconds if earlier is not None else 0.0)
     records = session.study.trial_records()
-    return summarise(session.space, records, name=session.folder.path.name, wall_seconds=wall_seconds)
+    return summarise_sweep(session.space, records, name=session.folder.path.name, wall_seconds=wall_seconds)

@@ -26,7 +26,7 @@ MEANING = {
 }
 
 
-def findings(
+def build_semantics(
     name: str,
     space: Space,
     chosen: Mapping[str, Configuration],

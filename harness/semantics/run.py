@@ -9,7 +9,7 @@ import numpy as np
 from analysis.frames.class_similarity import class_table
 from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation, Semantics
-from harness.semantics.findings import findings
+from harness.semantics.findings import build_semantics
 from harness.semantics.references import (
     Reference,
     check_reference,
@@ -21,7 +21,7 @@ from harness.session import RunOptions, open_session
 from harness.space import Space, load
 from harness.tracking.spool import event_log
 from harness.tracking.tracking_uri import resolve_uri
-from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, tracked_on
+from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, recorded_tracking_uri
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
 if TYPE_CHECKING:
@@ -56,7 +56,7 @@ def semantics(
     with open_workspace(runs_dir, SweepAccess(name)) as workspace:
         path = find_sweep(workspace.local, name)
         space = load(path / "space.yaml")
-        uri = resolve_uri(tracked_on(path), workspace.local)
+        uri = resolve_uri(recorded_tracking_uri(path), workspace.local)
         from harness.confirm.configurations import choose_configurations
 
         with open_session(workspace, name, space, uri, RunOptions()) as session:
@@ -74,7 +74,7 @@ def semantics(
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             classes = len(next(iter(tables.values()))[0])
             other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, say)
-            found = findings(name, space, chosen, tables, other)
+            found = build_semantics(name, space, chosen, tables, other)
             found.save(path)
             if (folder.spool / event_log.FILE).exists():
                 session.start_tracking()

@@ -10,7 +10,7 @@ import pytest
 from harness.common.errors import InputError
 from harness.confirm.configurations import Configuration
 from harness.distill.__main__ import main
-from harness.distill.findings import findings
+from harness.distill.findings import build_distillation
 from harness.distill.students import DATA, UNTAUGHT, Students, students_of
 from harness.results import Confirmation, Distillation
 from harness.results.seed_result import SeedResult
@@ -132,7 +132,7 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
         }
     )
     students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
-    found = findings("label_lr", space, students, teachers, said, {})
+    found = build_distillation("label_lr", space, students, teachers, said, {})
     assert found.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
     assert found.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
     assert found.arms[UNTAUGHT].teacher is None
@@ -156,7 +156,7 @@ def test_a_teacher_that_diverged_is_told_and_left_out_of_its_pairs(tmp_path: Pat
         {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", UNTAUGHT)}
     )
     students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
-    found = findings("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})
+    found = build_distillation("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})
     learned = found.arms["learned"].teacher
     assert (learned.n, learned.seeds, list(learned.failed)) == (2, [100, 102], [101])
     assert found.against_one_hot[0].teacher.n == 2

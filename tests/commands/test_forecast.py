@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.search.forecast import Cost, forecast
-from harness.search.plan import STARTUP_SECONDS, room
+from harness.search.forecast import TrialTiming, forecast
+from harness.search.plan import STARTUP_SECONDS, machine_capacity
 from harness.space import Resources, Space, load
 from tests.conftest import ROOT, run
 from tests.support.ray_clusters import head
@@ -33,7 +33,7 @@ def space(*overrides: str) -> Space:
     return load("label_lr.yaml", ["epochs=10", "search.trials=12", *overrides])
 
 
-EVEN = {name: Cost(2.0, 1.0) for name in ("learned", "one_hot", "label_smoothing")}
+EVEN = {name: TrialTiming(2.0, 1.0) for name in ("learned", "one_hot", "label_smoothing")}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +52,7 @@ EVEN = {name: Cost(2.0, 1.0) for name in ("learned", "one_hot", "label_smoothing
 def test_a_machine_has_room_by_its_cores_and_its_gpus(
     need: dict[str, float], cores: int, gpus: int, told: tuple[str, int]
 ) -> None:
-    assert room(Resources(**need), cores, gpus) == told
+    assert machine_capacity(Resources(**need), cores, gpus) == told
 
 
 def test_a_worker_alone_takes_the_sum_of_all_trials() -> None:

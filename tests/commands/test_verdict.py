@@ -10,7 +10,7 @@ from rich.console import Console
 
 from harness.confirm.configurations import Configuration
 from harness.confirm.evidence import ComparisonSpec
-from harness.confirm.findings import circumstances, findings
+from harness.confirm.findings import build_confirmation, caveats
 from harness.confirm.terminal import results_table
 from harness.results.confirmation import Confirmation, Evaluation
 from harness.results.seed_result import SeedResult
@@ -61,7 +61,7 @@ def confirmation(
     margin: float = 0.005,
 ) -> Confirmation:
     spec = ComparisonSpec(rule or FixedSample(), n_comparisons, margin)
-    return findings(space, results, spec, name="toy", n=max(len(by_seed) for _, by_seed in results))
+    return build_confirmation(space, results, spec, name="toy", n=max(len(by_seed) for _, by_seed in results))
 
 
 class AccuracySimulation:
@@ -232,13 +232,13 @@ def test_an_arm_without_a_complete_trial_is_named() -> None:
 def test_repeated_verdicts_are_noted_with_the_chance_of_an_error(
     evaluations: list[tuple[int, bool]], note: str
 ) -> None:
-    found = circumstances({}, {}, [Evaluation(n=n, sequential=sequential) for n, sequential in evaluations])
+    found = caveats({}, {}, [Evaluation(n=n, sequential=sequential) for n, sequential in evaluations])
     assert len(found) == bool(note)
     assert "".join(found).startswith(note)
 
 
 def test_lost_runs_and_an_unfinished_search_are_noted() -> None:
-    notes = circumstances({"ours": 5, "theirs": 0, "others": 2}, {"ours-1 seed 3": "worker lost: no memory"}, [])
+    notes = caveats({"ours": 5, "theirs": 0, "others": 2}, {"ours-1 seed 3": "worker lost: no memory"}, [])
     assert notes[0] == "the search is not at its end; trials that are still to be run: 5 of ours, 2 of others"
     assert notes[1].startswith("1 run came to no result (ours-1 seed 3: worker lost: no memory)")
 

@@ -18,7 +18,7 @@ from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL, Ob
 from harness.tuning.storage.sweep_folder import DiskError, FolderError, SweepFolder, display_name
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
-TOY = SweepAccess("toy", exists=False, argument="--name")
+TOY = SweepAccess("toy", must_exist=False, argument="--name")
 READ_TOY = SweepAccess("toy", writes=False)
 
 
@@ -203,7 +203,7 @@ def test_what_a_trial_left_is_fetched_without_checkpoints_and_forgotten_in_the_s
         folder = SweepFolder(opened.local / "toy")
         opened.fetch(folder.trial(3))
         assert [file.name for file in folder.trial(3).iterdir()] == ["error.txt"]
-        folder.forget(3, opened)
+        folder.remove_trial_files(3, opened)
         assert not list(folder.trial(3).iterdir())
     assert not {name for name in stored(url) if name.startswith("trials/")}
 
@@ -288,7 +288,7 @@ def test_a_lease_expires(url: Url, foreign_lease: Path) -> None:
 
 
 def test_a_killed_driver_of_this_machine_is_followed_at_once(url: Url, foreign_lease: Path) -> None:
-    open_and_close(url, SweepAccess("other", exists=False))
+    open_and_close(url, SweepAccess("other", must_exist=False))
     copy = (url.local_copy / ".copy-id").read_text()
     foreign_lease.write_text(json.dumps({**json.loads(foreign_lease.read_text()), "copy": copy}))
     open_and_close(url)

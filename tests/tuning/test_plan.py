@@ -142,7 +142,7 @@ def test_what_was_run_is_not_run_again(plan: SeedPlan) -> None:
     for run in plan.missing(2)[:3]:
         plan.save(run, result_of(run))
     assert [run.name for run in plan.missing(2)] == ["one_hot-7 seed 2"]
-    assert plan.covered() == 1
+    assert plan.n_complete_seeds() == 1
     assert_saved(plan, plan.runs(2)[:3])
 
 
@@ -204,7 +204,7 @@ def test_a_source_runs_what_is_missing_and_its_events_tell_a_confirmation_from_a
         end_well(source, trial)
         assert events[-1].artifacts == (str(labels),)
     assert names == ["one_hot-7 seed 1", "learned-4 seed 2", "one_hot-7 seed 2"]
-    assert (source.missing, plan.covered(), source.failures) == (0, 2, {})
+    assert (source.missing, plan.n_complete_seeds(), source.failures) == (0, 2, {})
     assert_saved(plan, plan.runs(2))
     started, *_, ended = events
     assert (started.tags["kind"], started.tags["harness.kind"]) == ("confirmation", "confirmation")
@@ -240,8 +240,8 @@ def test_seeds_are_added_once_all_runs_ended_until_enough(plan: SeedPlan) -> Non
     asked: list[int] = []
 
     def more_seeds() -> int:
-        asked.append(plan.covered())
-        return min(3, plan.covered() + 1)
+        asked.append(plan.n_complete_seeds())
+        return min(3, plan.n_complete_seeds() + 1)
 
     source, _ = source_of(plan, 1, more_seeds)
     first, second = source.next(), source.next()
@@ -253,7 +253,7 @@ def test_seeds_are_added_once_all_runs_ended_until_enough(plan: SeedPlan) -> Non
     end_well(source, second)
     while (trial := source.next()) is not None:
         end_well(source, trial)
-    assert plan.covered() == 3
+    assert plan.n_complete_seeds() == 3
     assert asked == [1, 2, 3]
 
 

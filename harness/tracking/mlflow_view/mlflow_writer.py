@@ -47,7 +47,7 @@ RETRY_PAUSES = (0.5, 1.0, 2.0)
 
 
 @dataclass(slots=True)
-class Run:
+class ServerRun:
     """What is known of a run on the server: its last point by metric, (step, value), and its data sets by digest."""
 
     id: str
@@ -77,7 +77,7 @@ class MlflowWriter:
         started = next((event for event, _ in read_events(folder) if isinstance(event, SweepStarted)), None)
         self.study = started.tags.get("study", started.name) if started else self.home.name
         self.skipped = 0
-        self._runs: dict[int | None, Run] = {}  # by trial number, the sweep's own under None
+        self._runs: dict[int | None, ServerRun] = {}  # by trial number, the sweep's own under None
         database = sqlite_path(uri)
         # SQLite's first use creates the tables; two processes that do so at once break each other.
         with file_lock(Path(f"{database}.lock")) if database else nullcontext(True) as locked:
@@ -131,7 +131,7 @@ class MlflowWriter:
         )
         for run in sorted(found, key=lambda run: run.info.lifecycle_stage == "active"):
             trial = int(run.data.tags["trial"]) if "trial" in run.data.tags else None
-            self._runs[trial] = Run(run.info.run_id, run.info.status, {} if rebuild else last_points(run))
+            self._runs[trial] = ServerRun(run.info.run_id, run.info.status, {} if rebuild else last_points(run))
 
     def _apply(self, trial: int | None, update: RunUpdate) -> None:
         run = self._runs.get(trial) or self._create_run(trial, update)
@@ -159,7 +159,7 @@ class MlflowWriter:
             self._log_file(run.id, self.home / path)
         self._set_status(run, update)
 
-    def _create_run(self, trial: int | None, update: RunUpdate) -> Run | None:
+    def _create_run(self, trial: int | None, update: RunUpdate) -> ServerRun | None:
         tags = {
             "harness.sweep": self.sweep_id,
             "harness.key": f"{self.sweep_id}/{'sweep' if trial is None else trial}",
@@ -176,7 +176,7 @@ class MlflowWriter:
 
         def create() -> None:
             run = self._client.create_run(self.experiment_id, update.start_time, tags, name)
-            self._runs[trial] = Run(run.info.run_id)
+            self._runs[trial] = ServerRun(run.info.run_id)
 
         self._call_or_skip(f"run {name}", create)
         return self._runs.get(trial)
@@ -203,7 +203,7 @@ class MlflowWriter:
         else:
             self._call_or_skip(what, lambda: self._client.log_artifact(run_id, str(path)))
 
-    def _set_status(self, run: Run, update: RunUpdate) -> None:
+    def _set_status(self, run: ServerRun, update: RunUpdate) -> None:
         status, end_time = update.status, update.end_time
         if status is None or status == run.status == RUNNING:
             return

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from harness.common.urls import BadUrl
-from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, OWN_KINDS
+from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 
@@ -17,7 +17,7 @@ def check_config(config: RunConfig) -> list[str]:
     from harness.training.data.readers.reader import find_reader  # NumPy takes 0.1 s to import
 
     problems = find_reader(config.dataset).problems(config)
-    if config.noise == "given" and config.dataset.partition(":")[0] not in OWN_KINDS:
+    if config.noise == "given" and config.dataset.partition(":")[0] not in USER_DATA_KINDS:
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
     return problems + _check_model(config.model) + _check_teacher(config) + check_acceleration(config)
 

@@ -40,7 +40,7 @@ MODELS = {
     "resnet34": "harness.training.models.residual_networks:resnet34",
     "wrn28": "harness.training.models.residual_networks:wrn28",
 }
-OWN_MODEL = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
+USER_MODEL_PATTERN = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 
 _METRICS = """
 train_loss meta_loss meta_accuracy meta_calibration_error val_loss val_accuracy val_calibration_error label_accuracy
@@ -76,9 +76,9 @@ READERS = {
 }
 """Data set, or kind of a user's own, → module that is its reader; see `harness.training.data.readers.reader`."""
 
-OWN_KINDS = ("npz", "folder")
+USER_DATA_KINDS = ("npz", "folder")
 DATASETS = ("digits", *sorted(TORCHVISION))
-OWN_DATASET = r"^(npz|folder):.+"
+USER_DATASET_PATTERN = r"^(npz|folder):.+"
 
 
 def load_object(location: str) -> Any:

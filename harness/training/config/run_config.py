@@ -19,8 +19,12 @@ if TYPE_CHECKING:
 else:
     MethodName = Literal[tuple(registry.METHODS)]
     NoiseName = Literal[("none", *registry.NOISES, "given")]
-    DatasetName = registry.name_type(registry.DATASETS, registry.OWN_DATASET, "a data set, npz:FILE or folder:DIR")
-    ModelName = registry.name_type(registry.MODELS, registry.OWN_MODEL, "a model, torchvision:NAME or module:function")
+    DatasetName = registry.name_type(
+        registry.DATASETS, registry.USER_DATASET_PATTERN, "a data set, npz:FILE or folder:DIR"
+    )
+    ModelName = registry.name_type(
+        registry.MODELS, registry.USER_MODEL_PATTERN, "a model, torchvision:NAME or module:function"
+    )
 
 
 def _check_noise_map(text: str) -> str:
@@ -31,11 +35,11 @@ def _check_noise_map(text: str) -> str:
 
 
 NoiseMap = Annotated[str, AfterValidator(_check_noise_map)]
-UnitInterval = Annotated[float, Field(ge=0, lt=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
-Rate = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
+FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+PositiveNumber = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
 Count = Annotated[int, Field(ge=1)]
-CountOrNone = Annotated[int, Field(ge=0)]
+NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
 class RunConfig(BaseModel):
@@ -53,14 +57,18 @@ class RunConfig(BaseModel):
     )
     data_root: str = Field(default="data", description="folder that holds the files of torchvision's sets")
     download: bool = Field(default=False, description="whether torchvision may download a set that is not in data_root")
-    image_size: CountOrNone = Field(default=0, description="height and width that images are scaled to; 0: as they are")
-    train_size: CountOrNone = Field(default=0, description="training images; 0: all that meta and validation set leave")
+    image_size: NonNegativeInt = Field(
+        default=0, description="height and width that images are scaled to; 0: as they are"
+    )
+    train_size: NonNegativeInt = Field(
+        default=0, description="training images; 0: all that meta and validation set leave"
+    )
     meta_size: Count = Field(default=150, description="clean images that drive the labels (or train the baselines)")
     val_size: Count = Field(default=250, description="clean images that drive the search")
     noise: NoiseName = Field(
         default="none", description="how training labels are corrupted; given: the data set's own noisy labels"
     )
-    noise_rate: UnitInterval = Field(
+    noise_rate: FractionBelowOne = Field(
         default=0.0,
         description="fraction of training labels made wrong; asymmetric: of those in each class that the map names",
     )
@@ -93,18 +101,18 @@ class RunConfig(BaseModel):
         description="what is learned: the label, projected onto the simplex, or logits whose softmax it is; "
         "exponentiated: the label, by exponentiated-gradient steps",
     )
-    label_lr: Rate = Field(
+    label_lr: PositiveNumber = Field(
         default=0.1, description="label learning rate, in the batch- and rate-free unit of metalabel"
     )
     label_schedule: Literal["constant", "model"] = Field(
         default="constant",
         description="schedule of the label learning rate; model: in proportion to the model's",
     )
-    label_momentum: UnitInterval = Field(default=0.0, description="momentum of the label steps")
-    label_decay: UnitInterval = Field(
+    label_momentum: FractionBelowOne = Field(default=0.0, description="momentum of the label steps")
+    label_decay: FractionBelowOne = Field(
         default=0.0, description="fraction of the way back to its start that a label goes at each label step"
     )
-    label_warmup_epochs: CountOrNone = Field(default=0, description="epochs before the first label step")
+    label_warmup_epochs: NonNegativeInt = Field(default=0, description="epochs before the first label step")
     label_gradient: Literal["forward", "forward_recompute", "double_backward", "finite_difference"] = Field(
         default="forward",
         description="how the label gradient is computed; forward: a Jacobian-vector product; forward_recompute: the "
@@ -113,41 +121,51 @@ class RunConfig(BaseModel):
     meta_interval: Count = Field(default=1, description="model steps between two label updates")
     meta_batch_size: Count = Field(default=150, description="meta images per label update, at most meta_size are used")
     meta_balanced: bool = Field(default=False, description="whether a meta batch holds the classes equally often")
-    retrain_share: UnitInterval = Field(
+    retrain_share: FractionBelowOne = Field(
         default=0.0, description="fraction of the epochs, at the end, that train a fresh model on the learned labels"
     )
     train_on_meta: bool = Field(default=False, description="whether the meta set's images are trained on too")
 
-    label_smoothing: UnitInterval = Field(default=0.0, description="mass spread evenly over all classes")
-    fine_tune_share: UnitInterval = Field(
+    label_smoothing: FractionBelowOne = Field(default=0.0, description="mass spread evenly over all classes")
+    fine_tune_share: FractionBelowOne = Field(
         default=0.25, description="fine_tuning: fraction of the epochs, at the end, that train on the meta set alone"
     )
-    fine_tune_lr: Rate = Field(
+    fine_tune_lr: PositiveNumber = Field(
         default=0.005, description="fine_tuning: model learning rate of those epochs at their start"
     )
-    bootstrap_weight: Share = Field(default=0.95, description="bootstrapping: weight of the given label in the target")
+    bootstrap_weight: Fraction = Field(
+        default=0.95, description="bootstrapping: weight of the given label in the target"
+    )
     gce_q: Annotated[float, Field(gt=0, le=1)] = Field(
         default=0.7, description="gce: from cross-entropy (near 0) to mean absolute error (1)"
     )
-    elr_momentum: UnitInterval = Field(default=0.7, description="elr: momentum of the running target")
+    elr_momentum: FractionBelowOne = Field(default=0.7, description="elr: momentum of the running target")
     elr_weight: Annotated[float, Field(ge=0)] = Field(default=3.0, description="elr: weight of the regulariser")
-    ols_weight: Share = Field(
+    ols_weight: Fraction = Field(
         default=0.5, description="online_label_smoothing: weight of the given label in the target"
     )
-    weight_net_lr: Rate = Field(default=1e-3, description="reweighting: learning rate of the weighting network (Adam)")
+    weight_net_lr: PositiveNumber = Field(
+        default=1e-3, description="reweighting: learning rate of the weighting network (Adam)"
+    )
     weight_net_width: Count = Field(default=100, description="reweighting: hidden units of the weighting network")
     teacher: str = Field(
         default="", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed"
     )
-    distill_temperature: Rate = Field(default=4.0, description="distillation: temperature that divides both logits")
-    distill_weight: Share = Field(default=0.9, description="distillation: weight of the teacher beside the given label")
+    distill_temperature: PositiveNumber = Field(
+        default=4.0, description="distillation: temperature that divides both logits"
+    )
+    distill_weight: Fraction = Field(
+        default=0.9, description="distillation: weight of the teacher beside the given label"
+    )
 
     epochs: Count = Field(default=40, description="passes over the training images")
     batch_size: Count = Field(default=64, description="images per model step")
     optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="optimiser of the model")
-    lr: Rate = Field(default=0.05, description="model learning rate at the start of its schedule")
+    lr: PositiveNumber = Field(default=0.05, description="model learning rate at the start of its schedule")
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="schedule of the model learning rate")
-    momentum: UnitInterval = Field(default=0.9, description="momentum of SGD; first moment's decay of Adam and AdamW")
+    momentum: FractionBelowOne = Field(
+        default=0.9, description="momentum of SGD; first moment's decay of Adam and AdamW"
+    )
     nesterov: bool = Field(default=False, description="Nesterov's form of SGD's momentum")
     weight_decay: Annotated[float, Field(ge=0, le=1e30)] = Field(
         default=5e-4, description="L2 penalty of SGD and Adam, decoupled decay of AdamW"

@@ -1,4 +1,4 @@
-"""Ray Tune's search algorithm and scheduler over a `TrialSource`: trials one way, results and lost workers the other.
+"""Ray Tune's search algorithm and scheduler over a `TrialSource`.
 
 They keep no state that Ray would have to save. The epochs of a result are reported in order, so that pruning does not
 depend on how they were grouped; those after the one where the source prunes are dropped.
@@ -22,18 +22,18 @@ from harness.tuning.trial import Trial
 from harness.tuning.worker.chunk_report import ChunkReport
 
 WORKER_RESTARTS = 3
-"""How often a trial is started again whose worker was lost: that may have been the machine's fault."""
-LOSSES = {
+"""How often a trial is started again after its worker was lost, which may have been the machine's fault."""
+WORKER_LOST_REASONS = {
     r"low on memory|OutOfMemoryError": f"{OUT_OF_MEMORY}: Ray ended it, since its node ran low",
     r"worker process has died|connection error code": "its process died, or was killed as the system does where memory "
     "runs out",
     r"node.*(died|dead)": "its node went away",
 }
-"""What Ray says of a lost worker, a page, and what it means."""
+"""Pattern in Ray's message about a lost worker → reason in plain words."""
 
 
 class NotCopied:
-    """Neither copied nor saved by Ray, which does both to searchers and schedulers."""
+    """Mixin for searchers and schedulers that Ray shall neither copy nor save."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -88,7 +88,7 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
     def __init__(self, source: TrialSource) -> None:
         super().__init__()
         self.source = source
-        self.losses: Counter[int] = Counter()
+        self.workers_lost: Counter[int] = Counter()
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
         """None: Ray gives a free worker to the newest trial, and a trial whose worker is starting waits for that one.
@@ -131,11 +131,11 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
         number = trial.config["number"]
         if not self.source.is_open(number):
             return
-        self.losses[number] += 1
-        if self.losses[number] <= WORKER_RESTARTS:
+        self.workers_lost[number] += 1
+        if self.workers_lost[number] <= WORKER_RESTARTS:
             self.source.release(number)
         else:
-            self.source.fail(number, _loss(_error_text(trial), self.losses[number]))
+            self.source.fail(number, _worker_lost_reason(_error_text(trial), self.workers_lost[number]))
 
     def _emit(self, event: Event) -> None:
         for listener in self.source.listeners:
@@ -150,10 +150,10 @@ def _error_text(trial: RayTrial) -> str:
         return ""
 
 
-def _loss(text: str, losses: int) -> str:
-    """The reason of a trial that was given up after so many losses, of the last of which Ray says `text`."""
+def _worker_lost_reason(text: str, count: int) -> str:
+    """Why a trial failed whose worker was lost `count` times; `text` is Ray's message on the last one."""
     lines = [line.strip() for line in text.splitlines() if line.strip()]
     errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    meanings = [meaning for words, meaning in LOSSES.items() if re.search(words, text, re.DOTALL)]
-    times = "" if losses <= 1 else f", {losses} times in a row"
+    meanings = [meaning for words, meaning in WORKER_LOST_REASONS.items() if re.search(words, text, re.DOTALL)]
+    times = "" if count <= 1 else f", {count} times in a row"
     return f"{WORKER_LOST}{times}: " + next(iter([*meanings, *errors[-1:], *lines]), "Ray did not say why")

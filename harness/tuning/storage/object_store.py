@@ -42,7 +42,7 @@ class StoreError(FolderError):
 
 
 @contextmanager
-def store_as_disk() -> Iterator[None]:
+def store_errors_as_disk_errors() -> Iterator[None]:
     """Raise a store's failure as the OSError of a broken disk, which pauses the sweep."""
     try:
         yield

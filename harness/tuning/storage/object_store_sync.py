@@ -1,12 +1,12 @@
 """Snapshots of a sweep's folder in an object store: whole files, again and again and at the end of a command.
 
-The journal and the spool must agree: a spool ahead of the journal would show trials that are run again, one behind it
-would lack their epochs for good. Two uploads are never made at once, but both files only grow. So a snapshot uploads
+Journal and event log must be of one moment. An event log ahead of the journal would show trials that are run again; one
+behind it would never get their epochs. Two files cannot be uploaded at once, but both only grow. So a snapshot uploads
 
     1. study.journal    2. spool/events.log    3. snapshot.json    4. every other file that changed
 
-where snapshot.json holds the length of the first two at one moment, and a reader cuts both to these lengths. The other
-files are listed before the moment, so the result of a run is never there without its records. Those of a trial are
+where snapshot.json holds the lengths of the first two at one moment, and a reader cuts both to these lengths. The other
+files are listed before that, so the result of a run is never in the store without its records. Those of a trial are
 uploaded by its worker (`worker.scratch`); the driver downloads them when the trial has ended.
 
 A downloaded file gets the store's time of its last change, by which it is known to be the same.
@@ -22,7 +22,7 @@ from pathlib import Path, PurePosixPath
 from harness.common.atomic_files import write_bytes
 from harness.tracking.spool import event_log
 from harness.tuning.storage import lease
-from harness.tuning.storage.object_store import FileStat, Store, in_parallel, store_as_disk
+from harness.tuning.storage.object_store import FileStat, Store, in_parallel, store_errors_as_disk_errors
 from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
 
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
@@ -30,8 +30,8 @@ LENGTHS = "snapshot.json"
 """In the store: of the latest snapshot. In the working copy: of the last one that was uploaded or downloaded."""
 NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, lease.FILE, "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
-Moment = tuple[bytes, bytes]
-"""Content of the journal and of the spool, whole lines, as of one moment."""
+Logs = tuple[bytes, bytes]
+"""Contents of the journal and of the event log at one moment, whole lines only."""
 
 
 class ObjectStoreSync:
@@ -53,7 +53,7 @@ class ObjectStoreSync:
             FolderError: the store lost what this working copy had uploaded.
         """
         listed = self.store.list_files()
-        remote, local = self._remote_moment(), self._local_moment()
+        remote, local = self._remote_logs(), self._local_logs()
         lengths = json.loads(self._content(LENGTHS) or b"{}")
         uploaded = local[0][: lengths.get(JOURNAL, 0)], local[1][: lengths.get(SPOOL, 0)]
         if not _continues(remote, uploaded):
@@ -79,7 +79,7 @@ class ObjectStoreSync:
 
     def fetch(self, folder: str) -> None:
         """Download what workers left in `folder`; a store that fails raises the OSError of a broken disk."""
-        with store_as_disk():
+        with store_errors_as_disk_errors():
             self._download({f"{folder}/{name}": stat for name, stat in self.store.list_files(folder).items()})
 
     def remove(self, name: str) -> None:
@@ -92,12 +92,12 @@ class ObjectStoreSync:
         """Upload what changed; with `trials` also files that the driver left in trial folders."""
         with self._lock:
             files = dict(self._local_files(trials=trials))
-            moment = self._local_moment()
-            lengths = [len(content) for content in moment]
+            logs = self._local_logs()
+            lengths = [len(content) for content in logs]
             if lengths != self._lengths:
                 if not any(self._lengths):
                     self._write_lengths([0, 0])  # else a kill before the third upload would leave no snapshot.json
-                for name, content in zip((JOURNAL, SPOOL), moment, strict=True):
+                for name, content in zip((JOURNAL, SPOOL), logs, strict=True):
                     self.store.write(name, content)
                 self._write_lengths(lengths)
                 self._lengths = lengths
@@ -125,15 +125,15 @@ class ObjectStoreSync:
         here = {name: _stat(self.folder / name) for name in listed if (self.folder / name).is_file()}
         in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and here.get(name) != stat])
 
-    def _remote_moment(self) -> Moment:
+    def _remote_logs(self) -> Logs:
         """The latest snapshot; without snapshot.json (a folder that was copied there) the whole files."""
         lengths: dict[str, int] = {}
         with suppress(FileNotFoundError):  # read first: the files may only get longer meanwhile
             lengths = json.loads(self.store.read(LENGTHS))
-        journal, spool = (self._remote_content(name, lengths.get(name)) for name in (JOURNAL, SPOOL))
+        journal, spool = (self._remote_log(name, lengths.get(name)) for name in (JOURNAL, SPOOL))
         return journal, spool
 
-    def _remote_content(self, name: str, length: int | None) -> bytes:
+    def _remote_log(self, name: str, length: int | None) -> bytes:
         content = b""
         with suppress(FileNotFoundError):
             content = self.store.read(name)
@@ -144,9 +144,8 @@ class ObjectStoreSync:
             )
         return _whole_lines(content[:length])
 
-    def _local_moment(self) -> Moment:
-        """The driver writes journal and spool in turn: a spool that stayed the same while the journal was read is of
-        that moment."""
+    def _local_logs(self) -> Logs:
+        """Journal and event log of one moment: read again until the event log did not change meanwhile."""
         while True:
             spool, journal = self._content(SPOOL), self._content(JOURNAL)
             if self._content(SPOOL) == spool:
@@ -174,7 +173,7 @@ def _encode(lengths: list[int]) -> bytes:
     return json.dumps(dict(zip((JOURNAL, SPOOL), lengths, strict=True))).encode()
 
 
-def _continues(longer: Moment, shorter: Moment) -> bool:
+def _continues(longer: Logs, shorter: Logs) -> bool:
     return longer[0].startswith(shorter[0]) and longer[1].startswith(shorter[1])
 
 

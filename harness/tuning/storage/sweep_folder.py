@@ -61,8 +61,8 @@ class SweepFolder:
     def trial(self, number: int) -> Path:
         return self.trials / str(number)
 
-    def forget(self, number: int, workspace: "Workspace") -> None:
-        """Remove what a trial left, so that it starts from the beginning."""
+    def remove_trial_files(self, number: int, workspace: "Workspace") -> None:
+        """Remove the files of a trial, so that it starts from the beginning."""
         for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, "error.txt", HUNG, HUNG_REPORTED, LABELS, LABEL_HISTORY, MODEL):
             workspace.remove(self.trial(number) / name)
 
@@ -114,7 +114,7 @@ def label_files(trial: Path, workspace: "Workspace") -> tuple[str, ...]:
     return tuple(str(trial / name) for name in (LABELS, LABEL_HISTORY) if (trial / name).exists())
 
 
-def tracked_on(path: Path) -> str | None:
+def recorded_tracking_uri(path: Path) -> str | None:
     """The tracking server of the search in this folder; None for SQLite, whose file may have moved with the folder."""
     summary = SweepSummary.load_or_none(path)
     uri = summary.mlflow.tracking_uri if summary is not None and summary.mlflow is not None else None

@@ -1,4 +1,4 @@
-"""Working copies of sweeps in an object store: downloaded to be read, or driven and uploaded again."""
+"""Working copies of sweeps in an object store, opened for reading or for writing."""
 
 import os
 import signal
@@ -22,8 +22,8 @@ LOCK_WAIT_SECONDS = 5.0
 
 
 @contextmanager
-def driven(sync: ObjectStoreSync) -> Iterator[None]:
-    """Hold the lease of a sweep, and keep the store up to date.
+def open_for_writing(sync: ObjectStoreSync) -> Iterator[None]:
+    """Hold the lease of a sweep, and upload its changes while the block runs.
 
     Raises:
         FolderError: another driver holds the lease, with nothing changed; or has taken the sweep over meanwhile.
@@ -39,16 +39,16 @@ def driven(sync: ObjectStoreSync) -> Iterator[None]:
         lease.claim()
         try:
             sync.pull()
-            with _snapshots(sync, lease):
+            with _regular_snapshots(sync, lease):
                 yield
         finally:
-            with suppress(FolderError):  # the store is away: the lease expires
+            with suppress(FolderError):  # the store is unreachable: the lease expires
                 lease.release()
 
 
 @contextmanager
-def downloaded(sync: ObjectStoreSync, *, follow: bool) -> Iterator[None]:
-    """Download a sweep, again and again with `follow`. A driver on this machine keeps the copy newer itself."""
+def open_for_reading(sync: ObjectStoreSync, *, follow: bool) -> Iterator[None]:
+    """Download a sweep; with `follow` again every few seconds, unless a driver on this machine uses the copy."""
 
     def pull() -> None:
         with file_lock(_lock_file(sync)) as held:
@@ -56,16 +56,16 @@ def downloaded(sync: ObjectStoreSync, *, follow: bool) -> Iterator[None]:
                 sync.pull()
 
     def try_pull() -> None:
-        with suppress(FolderError):  # the store is away for a while
+        with suppress(FolderError):  # the store is unreachable for a while
             pull()
 
     pull()
-    with _repeated(try_pull, FOLLOW_SECONDS) if follow else nullcontext():
+    with _repeat_in_thread(try_pull, FOLLOW_SECONDS) if follow else nullcontext():
         yield
 
 
 @contextmanager
-def _snapshots(sync: ObjectStoreSync, lease: Lease) -> Iterator[None]:
+def _regular_snapshots(sync: ObjectStoreSync, lease: Lease) -> Iterator[None]:
     """Renew the lease and take a snapshot, again and again while the block runs, and once more at its end."""
     failures: list[FolderError] = []
 
@@ -74,14 +74,14 @@ def _snapshots(sync: ObjectStoreSync, lease: Lease) -> Iterator[None]:
             if not failures:
                 lease.renew()
                 sync.snapshot()
-        except (StoreError, OSError):  # away or full: the last snapshot reports it, if it still is then
+        except (StoreError, OSError):  # unreachable or full: the last snapshot reports it, if it still is then
             pass
         except FolderError as error:
             failures.append(error)
             os.kill(os.getpid(), signal.SIGINT)
 
     try:
-        with _repeated(renew, SNAPSHOT_SECONDS):
+        with _repeat_in_thread(renew, SNAPSHOT_SECONDS):
             yield
     finally:
         other_error = sys.exception()
@@ -98,7 +98,7 @@ def _snapshots(sync: ObjectStoreSync, lease: Lease) -> Iterator[None]:
 
 
 @contextmanager
-def _repeated(action: Callable[[], None], seconds: float) -> Iterator[None]:
+def _repeat_in_thread(action: Callable[[], None], seconds: float) -> Iterator[None]:
     """Call `action` every so many seconds, in a thread, while the block runs."""
     ended = threading.Event()
 

@@ -21,12 +21,12 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class SweepAccess:
-    """A sweep that a command needs."""
+    """How a command uses a sweep."""
 
     name: str
-    writes: bool = True  # the command drives it, and no other command may meanwhile
-    follows: bool = False  # it is only read, and downloaded again every few seconds
-    exists: bool = True  # it has to exist
+    writes: bool = True  # exclusive: no other command may write to it at the same time
+    follows: bool = False  # read only, and downloaded again every few seconds
+    must_exist: bool = True
     argument: str = "NAME"  # of the command line, for errors
 
 
@@ -36,13 +36,13 @@ class Workspace:
     Attributes:
         local: the runs folder, or the working copy of one in an object store.
         url: the address of the latter.
-        driven: sweeps of the latter that this process drives.
+        driven_sweeps: sweeps of the latter that this process drives.
     """
 
     def __init__(self, local: Path, url: Url | None = None) -> None:
         self.local = local
         self.url = url
-        self.driven: dict[str, ObjectStoreSync] = {}
+        self.driven_sweeps: dict[str, ObjectStoreSync] = {}
 
     @property
     def display(self) -> str:
@@ -68,7 +68,7 @@ class Workspace:
         """What synchronises a path, and its name there; none for a local runs folder."""
         return [
             (sync, path.relative_to(sync.folder).as_posix())
-            for sync in self.driven.values()
+            for sync in self.driven_sweeps.values()
             if path.is_relative_to(sync.folder)
         ]
 
@@ -101,7 +101,7 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
             )
     existing = Store(location).list_folders()
     for access in accesses:
-        if access.exists and access.name not in existing:
+        if access.must_exist and access.name not in existing:
             raise no_such_sweep(str(location), access.name, existing, access.argument)
     workspace = Workspace(location.local_copy, location)
     try:
@@ -111,10 +111,10 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
             for access in accesses:
                 sync = ObjectStoreSync(Store(location / access.name), workspace.local / access.name)
                 if access.writes:
-                    stack.enter_context(working_copy.driven(sync))
-                    workspace.driven[access.name] = sync
+                    stack.enter_context(working_copy.open_for_writing(sync))
+                    workspace.driven_sweeps[access.name] = sync
                 else:
-                    stack.enter_context(working_copy.downloaded(sync, follow=access.follows))
+                    stack.enter_context(working_copy.open_for_reading(sync, follow=access.follows))
             yield workspace
     except FolderError:
         raise

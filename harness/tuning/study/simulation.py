@@ -1,4 +1,4 @@
-"""A sweep in simulated time: real decisions, known results, whose epochs end at times given beforehand."""
+"""Simulated sweep: the search decides as usual; results and durations of epochs are given."""
 
 import heapq
 import itertools
@@ -9,7 +9,7 @@ from typing import Any, Protocol
 Metrics = dict[str, float]
 
 
-class Search(Protocol):
+class SimulatedSearch(Protocol):
     """What suggests trials and decides which to stop, such as a `SweepStudy`."""
 
     def next(self) -> Any: ...
@@ -31,21 +31,21 @@ class EndedTrial:
 
 
 def simulate(
-    search: Search, workers: int, course: Callable[[Any], Sequence[tuple[float, Metrics]]]
+    search: SimulatedSearch, workers: int, epochs_of_trial: Callable[[Any], Sequence[tuple[float, Metrics]]]
 ) -> list[EndedTrial]:
     """The trials in the order in which they end.
 
     Args:
-        course: of a trial that nobody stops: seconds (with the set-up in the first) and metrics of each epoch.
+        epochs_of_trial: seconds and metrics of each epoch of a trial that is not stopped; the first includes set-up.
     """
     ended: list[EndedTrial] = []
-    # End of the epoch, order of insertion, trial, its course, epoch from 1, start of the trial.
+    # End of the epoch, order of insertion, trial, its epochs, epoch from 1, start of the trial.
     queue: list[tuple[float, int, Any, Sequence[tuple[float, Metrics]], int, float]] = []
     order = itertools.count()
 
     def start_next(now: float) -> None:
         if (trial := search.next()) is not None:
-            epochs = course(trial)
+            epochs = epochs_of_trial(trial)
             heapq.heappush(queue, (now + epochs[0][0], next(order), trial, epochs, 1, now))
 
     for _ in range(workers):

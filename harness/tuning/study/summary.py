@@ -7,7 +7,9 @@ from harness.space import Space
 from harness.tuning.study.trial_record import TrialRecord, best_trial, pareto_front
 
 
-def summarise(space: Space, records: Sequence[TrialRecord], *, name: str, wall_seconds: float = 0.0) -> SweepSummary:
+def summarise_sweep(
+    space: Space, records: Sequence[TrialRecord], *, name: str, wall_seconds: float = 0.0
+) -> SweepSummary:
     """The summary of the sweep `name`, but for how much of it MLflow has.
 
     With several objectives the best trial, of all and of each arm, is the best by the first one.

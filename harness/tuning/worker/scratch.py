@@ -14,7 +14,7 @@ from harness.common.cache_dir import cache_dir
 from harness.common.seeds import consecutive_seeds
 from harness.common.urls import Url, is_url
 from harness.training.config.teacher_files import LOGITS_FILE, teacher_logits_file
-from harness.tuning.storage.object_store import Store, store_as_disk
+from harness.tuning.storage.object_store import Store, store_errors_as_disk_errors
 from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS_CHECKPOINT
 
 
@@ -28,7 +28,7 @@ class ScratchFolder:
 
     def download(self, config: Mapping[str, Any], seeds: int) -> None:
         """Replace the local folder by the trial's checkpoint, and download its teacher's logits."""
-        with store_as_disk():
+        with store_errors_as_disk_errors():
             _download_teacher(config, seeds)
             self.folder.mkdir(parents=True, exist_ok=True)
             for file in self.folder.iterdir():
@@ -41,7 +41,7 @@ class ScratchFolder:
     def upload(self) -> None:
         """Make the store equal to the local folder."""
         files = self._local_files()
-        with store_as_disk():
+        with store_errors_as_disk_errors():
             for name, state in files.items():
                 if self._uploaded.get(name) != state:
                     self._store.write(name, (self.folder / name).read_bytes())

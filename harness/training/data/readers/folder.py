@@ -15,14 +15,14 @@ import numpy as np
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import UNKNOWN, Array, RawPart, checked_part, image_array, stack_images
-from harness.training.data.readers.reader import own_path
+from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
 
 IMAGE_ENDINGS = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp", ".ppm", ".pgm"}
 
 
 def problems(config: RunConfig) -> list[str]:
-    folder = own_path(config)
+    folder = user_path(config)
     parts = _part_folders(folder)
     if not parts:
         return [
@@ -35,11 +35,11 @@ def problems(config: RunConfig) -> list[str]:
 
 
 def files(config: RunConfig) -> Iterable[Path]:
-    return own_path(config).rglob("*")
+    return user_path(config).rglob("*")
 
 
 def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
-    folder = own_path(config)
+    folder = user_path(config)
     parts = _part_folders(folder)
     names = sorted({name for part in parts.values() for name in _class_names(part)})
     given = _read_given(folder / "given.csv", names)

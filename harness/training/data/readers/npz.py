@@ -14,12 +14,12 @@ import numpy as np
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import Array, RawPart, checked_part
-from harness.training.data.readers.reader import own_path
+from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
 
 
 def problems(config: RunConfig) -> list[str]:
-    file = own_path(config)
+    file = user_path(config)
     if not file.is_file():
         return [f"dataset: expected an npz file, got nothing at {file}; correct the path"]
     try:
@@ -33,11 +33,11 @@ def problems(config: RunConfig) -> list[str]:
 
 
 def files(config: RunConfig) -> Iterable[Path]:
-    return (own_path(config),)
+    return (user_path(config),)
 
 
 def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
-    file = own_path(config)
+    file = user_path(config)
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
             arrays: dict[str, Array] = dict(archive)

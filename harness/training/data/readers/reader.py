@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
-from harness.training.config.registry import OWN_KINDS, READERS
+from harness.training.config.registry import READERS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import RawPart
 
@@ -29,10 +29,10 @@ class Reader(Protocol):
 def find_reader(dataset: str) -> Reader:
     """Import the reader of a data set."""
     kind = dataset.partition(":")[0]
-    return cast(Reader, importlib.import_module(READERS[kind if kind in OWN_KINDS else dataset]))
+    return cast(Reader, importlib.import_module(READERS[kind if kind in USER_DATA_KINDS else dataset]))
 
 
-def own_path(config: RunConfig) -> Path:
+def user_path(config: RunConfig) -> Path:
     """Return the file or folder of a user's own data."""
     return Path(config.dataset.partition(":")[2]).expanduser()
 
