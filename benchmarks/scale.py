@@ -4,7 +4,7 @@
     python -m benchmarks.scale --trials 10000 --slots 16 --seconds 1
 
 A sweep of `label_lr` whose trials sleep instead of training, with the project's own searcher, scheduler, journal, event
-log and MLflow writer (a SQLite file), on one machine of which Ray is told that it has `--slots` cores. Each number of
+log and MLflow writer (a SQLite file), on one machine, for which Ray is given `--slots` cores. Each number of
 trials is a sweep in a process of its own. *By the clock* leaves out the first trial of every slot, whose worker has to
 start; *ideal* is the time that the sleeping alone takes; the driver's computing is that of its process, all threads,
 over the whole sweep; its memory is the peak above what it held when all was imported.

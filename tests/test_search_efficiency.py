@@ -133,7 +133,7 @@ def test_the_interval_holds_the_median_and_narrows_with_the_spread() -> None:
     assert interval(values / 2, median) == pytest.approx((low / 2, high / 2))
 
 
-def test_a_difference_is_told_from_none() -> None:
+def test_a_true_difference_is_detected_and_a_null_difference_is_not() -> None:
     values = np.linspace(0.0, 1.0, 20)
     same, less = difference(values, values), difference(values - 0.5, values)
     assert (same["median"], same["p"]) == (0, 1)

@@ -111,7 +111,7 @@ def test_the_history_ends_at_the_mean_mass(found: ClassLabels) -> None:
     assert "over 4 fresh seeds" in class_label_matrix.description(found)
 
 
-def test_without_class_labels_every_part_says_so(found: ClassLabels) -> None:
+def test_without_class_labels_every_part_states_it(found: ClassLabels) -> None:
     none = class_label_matrix.class_labels("no learned trial ran to its end with class labels")
     assert none == class_label_matrix.NO_CLASS_LABELS
     assert class_label_matrix.matrix_figure(none).axes[0].texts[0].get_text() == none

@@ -73,7 +73,7 @@ def test_comparisons_are_in_points() -> None:
 
 
 @pytest.mark.parametrize("plots", BOTH)
-def test_without_a_confirmation_every_part_says_so(
+def test_without_a_confirmation_every_part_states_it(
     plots: Callable[[Confirmation | str], Plots], sweep: SweepFrame
 ) -> None:
     result = confirmation.load(sweep)

@@ -212,7 +212,7 @@ def test_without_a_history_the_end_is_shown_and_the_rest_in_words(tmp_path: Path
     assert image_gallery.panel(labels) == image_gallery.NO_IMAGES
 
 
-def test_without_labels_every_part_says_so(sweep: SweepFrame) -> None:
+def test_without_labels_every_part_states_it(sweep: SweepFrame) -> None:
     labels = label_snapshots.best_labels(sweep)
     sentence = "learned-6 left no labels.npz that can be read"
     assert labels == sentence

@@ -58,7 +58,7 @@ def test_a_notebook_says_in_words_what_a_sweep_lacks(
     assert all(word in text for word in LACKING[name]), text
 
 
-def test_bad_input_is_told_and_nothing_is_written(
+def test_bad_input_is_reported_and_nothing_is_written(
     tracked: SweepFrame, store: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     notebook, out = str(FOLDER / "label_lr.ipynb"), tmp_path / "out.ipynb"

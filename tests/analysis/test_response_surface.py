@@ -53,7 +53,7 @@ def test_the_scatter_of_a_trial_is_what_it_was_made_with(sweep: SweepFrame) -> N
     assert found.noise == pytest.approx(100 * np.hypot(0.01, chance), rel=0.25)
 
 
-def test_where_nothing_decides_no_place_can_be_told_from_the_best(sweep: SweepFrame) -> None:
+def test_without_an_effect_no_point_differs_from_the_best(sweep: SweepFrame) -> None:
     found = fit_arm(made(sweep, 30, 0.01, slope=0.0), "learned")
     assert found is not None
     assert found.near_best.mean() > 0.9
@@ -71,7 +71,7 @@ def test_uncertainty_is_least_where_the_trials_are(sweep: SweepFrame) -> None:
     assert (found.half_width < 100 * Z * changed.trials["metrics.val_accuracy"].std()).mean() > 0.5
 
 
-def test_a_diverged_trial_is_no_cliff(sweep: SweepFrame) -> None:
+def test_a_diverged_trial_does_not_shape_the_surface(sweep: SweepFrame) -> None:
     changed = made(sweep, 40, 0.002)
     values = changed.trials["metrics.val_accuracy"].where(changed.trials["trial"] != 7, 0.1)
     found = fit_arm(replace(changed, trials=changed.trials.assign(**{"metrics.val_accuracy": values})), "learned")

@@ -24,7 +24,7 @@ def test_a_server_gives_the_same_frame_as_the_folder(tracked: SweepFrame, sweep:
         assert tracked.curve(6, metric).to_numpy() == pytest.approx(sweep.curve(6, metric).to_numpy())
 
 
-def test_arms_are_told_apart_by_their_method(sweep: SweepFrame) -> None:
+def test_arms_are_distinguished_by_their_method(sweep: SweepFrame) -> None:
     assert sweep.learned == ["learned"]
     assert sweep.baselines == ["one_hot", "label_smoothing"]
 

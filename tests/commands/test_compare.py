@@ -101,7 +101,7 @@ def test_sweeps_that_differ_in_what_was_asked_alone_are_comparable(
         ("dataset=MNIST", "other data (dataset digits → MNIST)"),
     ],
 )
-def test_sweeps_on_other_data_are_not_comparable_and_no_gap_is_told(
+def test_sweeps_on_other_data_are_not_comparable_and_no_gap_is_printed(
     change: str, reason: str, store: str, runs: Path, compared: Callable[..., str]
 ) -> None:
     swept(store, runs, "one")
@@ -112,7 +112,7 @@ def test_sweeps_on_other_data_are_not_comparable_and_no_gap_is_told(
     assert "chance alone" not in said
 
 
-def test_a_sweep_of_several_objectives_is_set_beside_another_by_accuracy_alone_and_says_so(
+def test_a_sweep_of_several_objectives_is_compared_by_accuracy_alone_and_this_is_stated(
     store: str, runs: Path, compared: Callable[..., str]
 ) -> None:
     swept(store, runs, "one")

@@ -260,11 +260,11 @@ def test_the_same_command_again_runs_nothing_and_says_the_same(confirmed: Confir
     assert again.code == 0, again.all
     assert "first result" not in again.out
     assert sweep.results() == before
-    sitting = "provenance"  # when and how the last sitting was asked for
-    assert sweep.found.model_dump(exclude={sitting}) == found.model_dump(exclude={sitting})
+    per_session = "provenance"  # command and time of the latest session
+    assert sweep.found.model_dump(exclude={per_session}) == found.model_dump(exclude={per_session})
 
 
-def test_more_seeds_extend_what_is_there_and_the_second_look_is_told(confirmed: Confirmed, tmp_path: Path) -> None:
+def test_more_seeds_extend_results_and_a_second_evaluation_is_noted(confirmed: Confirmed, tmp_path: Path) -> None:
     sweep = copied(confirmed, tmp_path, results=True)
     before = sweep.results()
     more = sweep.confirm("--top", "2", "--seeds", "3")
@@ -326,15 +326,15 @@ def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
 @pytest.mark.slow
 def test_a_killed_worker_s_run_ends_as_if_it_had_not_been(tmp_path: Path, ray_address: str) -> None:
     one = ("baselines={}", "epochs=150", "label_lr=0.1", "meta_interval=1", "search.trials=1", "width=64", OFTEN[1])
-    calm, killed = (pretended(tmp_path / name, ray_address, *one) for name in ("calm", "killed"))
-    assert calm.confirm("--seeds", "1").code == 0
+    undisturbed, killed = (pretended(tmp_path / name, ray_address, *one) for name in ("undisturbed", "killed"))
+    assert undisturbed.confirm("--seeds", "1").code == 0
     with ended(start("harness.confirm", *killed.command("--seeds", "1"))) as process:
         wait_for_file(killed.folder / "confirm", "*/*/checkpoint.pt", process)
         (worker,) = workers(r"\w*Trainable")
         worker.kill()
         result = finish(process)
     assert result.code == 0, result.all
-    assert killed.found.arms == calm.found.arms
+    assert killed.found.arms == undisturbed.found.arms
 
 
 def test_a_sequence_ends_as_soon_as_the_difference_is_clear(tmp_path: Path, ray_address: str) -> None:
@@ -421,7 +421,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("option", BAD)
-def test_bad_input_is_told_in_words_and_changes_nothing(tmp_path: Path, ray_address: str, option: str) -> None:
+def test_bad_input_is_reported_in_words_and_changes_nothing(tmp_path: Path, ray_address: str, option: str) -> None:
     value, words = BAD[option]
     sweep = pretended(tmp_path, ray_address)
     before = {path: path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()}

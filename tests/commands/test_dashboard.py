@@ -97,7 +97,7 @@ def test_a_read_only_storage_reads_and_does_not_write(folder: Path) -> None:
     assert len(optuna.load_study(study_name="one_hot", storage=ReadOnlyStorage(folder / "study.journal")).trials) == 3
 
 
-def test_bad_input_is_told(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_reported(folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs = ["--runs-dir", str(tmp_path)]
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))

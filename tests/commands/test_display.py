@@ -25,16 +25,16 @@ BINOMIAL = 0.95 * 0.05 + 0.93 * 0.07
         (4, 0.03, "each of 4 seeds", t.ppf(0.975, 6) * 0.03 * math.sqrt(2 / 4)),  # the seeds do
     ],
 )
-def test_chance_is_told_over_images_and_seeds(seeds: int, spread: float | None, of: str, chance: float) -> None:
+def test_the_effect_of_chance_covers_images_and_seeds(seeds: int, spread: float | None, of: str, chance: float) -> None:
     arms = {
         "learned": arm_summary("arm", val_accuracy=0.95, val_accuracy_std=spread),
         "one_hot": arm_summary("baseline", val_accuracy=0.93, val_accuracy_std=spread),
     }
     said = search_sentence(summary(arms, seeds_per_trial=seeds))
     assert f"learned is 2.0 points above the best baseline, one_hot, on 250 validation images of {of}; " in said
-    told = re.search(r"by up to (\d+\.\d) points", said)
-    assert told is not None
-    assert float(told[1]) == pytest.approx(100 * chance, abs=0.05)
+    shown = re.search(r"by up to (\d+\.\d) points", said)
+    assert shown is not None
+    assert float(shown[1]) == pytest.approx(100 * chance, abs=0.05)
 
 
 def progress(width: int, failed: int = 0) -> SweepProgress:
@@ -48,14 +48,14 @@ def progress(width: int, failed: int = 0) -> SweepProgress:
     return shown
 
 
-def test_all_is_told_where_there_is_room() -> None:
-    told = r"3/6 trials · 1 running · 0 failed · best val_accuracy 0\.900 \(label_smoothing-3\) · about 0 s left"
-    assert re.fullmatch(told, progress(200).line)
+def test_a_wide_terminal_shows_the_whole_progress_line() -> None:
+    shown = r"3/6 trials · 1 running · 0 failed · best val_accuracy 0\.900 \(label_smoothing-3\) · about 0 s left"
+    assert re.fullmatch(shown, progress(200).line)
 
 
 @pytest.mark.parametrize("width", [60, 80, 100])
 @pytest.mark.parametrize("failed", [0, 1])
-def test_a_narrow_terminal_is_told_what_matters(width: int, failed: int) -> None:
+def test_a_narrow_terminal_shows_the_most_important_parts(width: int, failed: int) -> None:
     line = progress(width, failed).line
     assert BAR_WIDTH + 1 + len(line) <= width
     assert line.startswith("3/6 trials")
@@ -63,7 +63,7 @@ def test_a_narrow_terminal_is_told_what_matters(width: int, failed: int) -> None
     assert ("1 failed" in line) == bool(failed)
 
 
-def test_a_pipe_hears_of_what_ended_and_else_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_pipe_gets_a_line_when_a_trial_ends_and_otherwise_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("harness.console.time.monotonic", lambda: now)
     printed = io.StringIO()

@@ -118,7 +118,7 @@ def confirmed(students: dict[str, list[float]]) -> Confirmation:
     return confirmation(arms)
 
 
-def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
+def test_a_better_teacher_with_a_worse_student_is_reported(tmp_path: Path) -> None:
     space = space_of()
     teachers = taught(
         space, {"learned": [0.9, 0.91, 0.92], "one_hot": [0.9, 0.9, 0.9], "label_smoothing": [0.93, 0.94, 0.95]}
@@ -147,7 +147,7 @@ def test_a_better_teacher_with_a_worse_student_is_told(tmp_path: Path) -> None:
     assert words.endswith("2.7 points below [1.2, 4.1]")
 
 
-def test_a_teacher_that_diverged_is_told_and_left_out_of_its_pairs(tmp_path: Path) -> None:
+def test_a_diverged_teacher_is_reported_and_left_out_of_its_pairs(tmp_path: Path) -> None:
     space = space_of()
     teachers = taught(
         space, {"learned": [0.9, float("nan"), 0.92], "one_hot": [0.8, 0.9, 0.9], "label_smoothing": [0.9, 0.9, 0.9]}
@@ -208,10 +208,10 @@ class Distilled(Sweep):
     result: Ended
 
     @property
-    def told(self) -> Distillation:
+    def found(self) -> Distillation:
         return Distillation.load(self.runs / "label_lr-distill")
 
-    def lessons(self) -> dict[str, int]:
+    def logits_times(self) -> dict[str, int]:
         """When each teacher's logits were written."""
         return {str(file): file.stat().st_mtime_ns for file in self.folder.glob("distill/*/*/logits.npz")}
 
@@ -228,22 +228,22 @@ def distilled(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Dis
 def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distilled) -> None:
     out = distilled.result.out
     assert distilled.result.err == ""
-    told = distilled.told
-    assert told.verdict in " ".join(out.split())
-    assert told.verdict.startswith("no difference shown: from_learned ("), "two seeds do not show less than everything"
+    found = distilled.found
+    assert found.verdict in " ".join(out.split())
+    assert found.verdict.startswith("no difference shown: from_learned ("), "two seeds do not show less than everything"
     table = out[out.index("its test") :].split("all numbers:")[0].splitlines()
     assert all(len(line.rstrip()) <= 80 for line in table), out
-    for name in (*(f"{arm}-{one.teacher.trial}" for arm, one in told.arms.items() if one.teacher), "none"):
+    for name in (*(f"{arm}-{one.teacher.trial}" for arm, one in found.arms.items() if one.teacher), "none"):
         assert any(line.startswith(name) for line in table), out
-    assert [pair.arm for pair in told.against_one_hot] == ["learned"]
+    assert [pair.arm for pair in found.against_one_hot] == ["learned"]
     assert "\x1b" not in out
 
 
 @pytest.mark.slow
 def test_each_student_learned_from_the_teacher_of_its_seed_and_tests_stayed_closed_before(distilled: Distilled) -> None:
-    told = distilled.told
-    seeds = {tuple(one.student.seeds) for one in told.arms.values()}
-    assert seeds == {tuple(one.teacher.seeds) for one in told.arms.values() if one.teacher}
+    found = distilled.found
+    seeds = {tuple(one.student.seeds) for one in found.arms.values()}
+    assert seeds == {tuple(one.teacher.seeds) for one in found.arms.values() if one.teacher}
     assert len(next(iter(seeds))) == SEEDS
     results = {file: SeedResult.load(file) for file in distilled.folder.glob("distill/*/*/result.json")}
     assert len(results) == 2 * (1 + SEEDS)
@@ -267,7 +267,7 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
 
     server = MlflowReader(f"sqlite:///{distilled.runs}/mlflow.db")
     sweep = server.sweep("label_lr")
-    assert sweep.tags["distillation"] == distilled.told.verdict
+    assert sweep.tags["distillation"] == distilled.found.verdict
     teachers = sweep.trials("teacher")
     assert len(teachers) == 2 * (1 + SEEDS)
     assert set(teachers["state"]) == {"complete"}
@@ -277,21 +277,21 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
 
 @pytest.mark.slow
 def test_the_same_command_runs_nothing_a_larger_one_what_is_missing(distilled: Distilled) -> None:
-    before, told = distilled.lessons(), distilled.told
+    before, found = distilled.logits_times(), distilled.found
     again = distill(distilled, "--trials", str(TRIALS), "--seeds", str(SEEDS))
     assert again.code == 0, again.all
     assert "first result" not in again.out
-    assert (distilled.lessons(), distilled.told) == (before, told)
+    assert (distilled.logits_times(), distilled.found) == (before, found)
     lost = next(iter(before))
     Path(lost).unlink()  # of a teacher that has students already
     more = distill(distilled, "--trials", str(TRIALS), "--seeds", str(SEEDS + 1))
     assert more.code == 0, more.all
-    after = distilled.lessons()
+    after = distilled.logits_times()
     assert len(after) == len(before) + 2
     assert {file: after[file] for file in before if file != lost} == {f: t for f, t in before.items() if f != lost}
     assert after[lost] > before[lost]
-    assert distilled.told.arms["learned"].student.seeds[:SEEDS] == told.arms["learned"].student.seeds
-    assert distilled.told.n == SEEDS + 1
+    assert distilled.found.arms["learned"].student.seeds[:SEEDS] == found.arms["learned"].student.seeds
+    assert distilled.found.n == SEEDS + 1
     other = distill(distilled, "--trials", str(TRIALS), "--student-width", "4")
     assert (other.code, other.out) == (2, "")
     assert "this name is another space's; choose another --name" in other.err

@@ -37,7 +37,7 @@ EVEN = {name: TrialTiming(2.0, 1.0) for name in ("learned", "one_hot", "label_sm
 
 
 @pytest.mark.parametrize(
-    ("need", "cores", "gpus", "told"),
+    ("need", "cores", "gpus", "expected"),
     [
         ({}, 2, 0, ("2 cores", 2)),
         ({"cpu": 1.5}, 1, 0, ("1 core", 0)),
@@ -50,9 +50,9 @@ EVEN = {name: TrialTiming(2.0, 1.0) for name in ("learned", "one_hot", "label_sm
     ],
 )
 def test_a_machine_has_room_by_its_cores_and_its_gpus(
-    need: dict[str, float], cores: int, gpus: int, told: tuple[str, int]
+    need: dict[str, float], cores: int, gpus: int, expected: tuple[str, int]
 ) -> None:
-    assert machine_capacity(Resources(**need), cores, gpus) == told
+    assert machine_capacity(Resources(**need), cores, gpus) == expected
 
 
 def test_a_worker_alone_takes_the_sum_of_all_trials() -> None:

@@ -225,7 +225,7 @@ def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path, monk
     assert report.report(tmp_path / "nowhere") is None
 
 
-def test_bad_input_is_told(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_bad_input_is_reported(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     swept(tmp_path / "label_lr")
     for words, expected in [
         (["label_rl", "--runs-dir", str(tmp_path)], "did you mean label_lr"),

@@ -91,10 +91,10 @@ def test_the_folder_holds_what_was_promised(swept: Swept) -> None:
     labels = np.load(swept.folder / "trials" / str(number) / "labels.npz")
     assert labels["labels"].shape == (len(labels["truth"]), 10)
     np.testing.assert_allclose(labels["labels"].sum(axis=1), 1, atol=1e-5)
-    course = np.load(swept.folder / "trials" / str(number) / "label_history.npz")
-    assert course["epochs"].tolist() == [0, 1, 2, 3]
-    np.testing.assert_array_equal(course["largest"][0], labels["given"])
-    np.testing.assert_array_equal(course["largest"][-1], labels["labels"].argmax(1))
+    history = np.load(swept.folder / "trials" / str(number) / "label_history.npz")
+    assert history["epochs"].tolist() == [0, 1, 2, 3]
+    np.testing.assert_array_equal(history["largest"][0], labels["given"])
+    np.testing.assert_array_equal(history["largest"][-1], labels["labels"].argmax(1))
     baseline = swept.folder / "trials" / str(swept.summary["arms"]["one_hot"]["trial"])
     assert not (baseline / "label_history.npz").exists(), "a baseline's labels go nowhere"
     leftovers = [path.name for path in (swept.folder / "trials").iterdir() if not path.name.isdecimal()]
@@ -184,7 +184,7 @@ def test_a_warm_start_begins_with_the_best_of_an_earlier_sweep_and_goes_on_with_
     assert json.loads((warmed / "provenance.json").read_text())["warm_start"] == facts
 
 
-def test_a_trial_of_several_seeds_is_their_mean_and_says_so(tmp_path: Path, ray_address: str) -> None:
+def test_a_trial_of_several_seeds_is_their_mean_and_tagged_as_such(tmp_path: Path, ray_address: str) -> None:
     several = ("--trials", "3", "--set", "seeds_per_trial=3", "--address", ray_address, "--runs-dir", str(tmp_path))
     result = run("harness.search", *SMALL, *several)
     assert result.code == 0, result.all
@@ -382,7 +382,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("option", BAD)
-def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: str) -> None:
+def test_bad_input_is_reported_in_words_and_creates_nothing(tmp_path: Path, option: str) -> None:
     value, words = BAD[option]
     space = () if option == "--space" else ("--space", "label_lr.yaml")
     result = run("harness.search", *space, option.strip(), value, "--runs-dir", str(tmp_path / "runs"))
@@ -392,7 +392,7 @@ def test_bad_input_is_told_in_words_and_creates_nothing(tmp_path: Path, option: 
     assert list(tmp_path.iterdir()) == []
 
 
-def test_every_problem_of_a_space_file_is_told_at_once(tmp_path: Path) -> None:
+def test_every_problem_of_a_space_file_is_reported_at_once(tmp_path: Path) -> None:
     text = (ROOT / "search_spaces" / "label_lr.yaml").read_text()
     text = text.replace("noise_rate: 0.4", "noise_rate: '0.4'").replace(
         "low: 0.02, high: 0.3", "low: 0.3, high: 0.02", 1
@@ -425,8 +425,8 @@ def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
     assert first is not None
     assert [line.split()[0] for line in lines(first[1])][:3] == ["learned-0", "one_hot-1", "label_smoothing-2"]
     assert len(lines(first[1])) == 5
-    told = r"60 trials, \d+ at a time on \d+ cores here: about \d+ (s|min), \d+ (s|min) if none were stopped"
-    assert re.search(told, result.out)
+    pattern = r"60 trials, \d+ at a time on \d+ cores here: about \d+ (s|min), \d+ (s|min) if none were stopped"
+    assert re.search(pattern, result.out)
     assert list(tmp_path.iterdir()) == []
 
 

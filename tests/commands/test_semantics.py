@@ -59,7 +59,7 @@ def ask(sweep: Sweep, *arguments: str) -> int:
     return main(["label_lr", "--runs-dir", str(sweep.runs), *arguments])
 
 
-def told(sweep: Sweep) -> Semantics:
+def saved_result(sweep: Sweep) -> Semantics:
     return Semantics.load(sweep.folder)
 
 
@@ -68,7 +68,7 @@ def test_labels_that_follow_the_groups_are_said_to(
 ) -> None:
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
     out = capsys.readouterr().out
-    found = told(sweep)
+    found = saved_result(sweep)
     assert found.significant
     assert found.sentence.startswith(
         "learned labels (learned-0) take the same classes to be alike as the superclasses: rank correlation 0.7"
@@ -93,7 +93,7 @@ def test_labels_of_other_groups_are_not(sweep: Sweep, groups: Path, capsys: pyte
     apart = {"a": [0, 1, 2], "b": [6, 4, 3], "c": [8, 7, 5], "d": [9]}
     leave(sweep.folder / "trials" / "0", rows(apart))
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    assert not told(sweep).significant
+    assert not saved_result(sweep).significant
     assert "not shown that learned labels (learned-0) take" in " ".join(capsys.readouterr().out.split())
 
 
@@ -102,10 +102,10 @@ def test_where_the_sweep_was_confirmed_all_seeds_of_the_preferred_one_are_read(s
     for seed in range(3):
         leave(sweep.folder / "confirm" / "learned-0" / str(seed), rows(GROUPS, 1 + seed))
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    learned = told(sweep).arms["learned"]
+    learned = saved_result(sweep).arms["learned"]
     assert learned.runs == len(learned.rho_by_run) == 3
     assert np.allclose(learned.table, np.mean([rows(GROUPS, 1 + seed) for seed in range(3)], axis=0))
-    assert told(sweep).arms["one_hot"].runs == 1
+    assert saved_result(sweep).arms["one_hot"].runs == 1
 
 
 def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
@@ -116,7 +116,7 @@ def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
         "reference: model 1 of 2, 3 epochs",
         "reference: model 2 of 2, 3 epochs",
     ]
-    first = told(sweep)
+    first = saved_result(sweep)
     files = sorted((sweep.folder / "semantics").glob("model-*/predictions.json"))
     configs = [json.loads(file.read_text())["config"] for file in files]
     assert len({config["seed"] for config in configs} - {0}) == 2
@@ -129,12 +129,12 @@ def test_models_of_the_reference_are_trained_once_on_seeds_of_their_own(
     assert table.sum(1) == pytest.approx(np.ones(10))
     assert first.reference.facts["accuracy"] > 0.3
     assert first.arms["learned"].directed.pairs == 90
-    shutil.rmtree(files[0].parent)  # as if the first sitting had been cut short
+    shutil.rmtree(files[0].parent)  # as if the first session had been cut short
     kept = files[1].stat().st_mtime_ns
     assert ask(sweep, "--reference", "model", "--models", "2") == 0
     assert capsys.readouterr().out.count("reference: model") == 1
     assert files[1].stat().st_mtime_ns == kept
-    assert told(sweep) == first, "a model follows from its seed"
+    assert saved_result(sweep) == first, "a model follows from its seed"
 
 
 @pytest.mark.parametrize("part", ["training", "test"])
@@ -154,7 +154,7 @@ def test_people_s_votes_are_taken_where_the_data_have_them(part: str, tmp_path: 
     sweep = pretended(tmp_path / "runs", "unused", "labels=class", f"dataset=npz:{file}", *sizes)
     leave(sweep.folder / "trials" / "0", rows(groups))
     assert ask(sweep) == 0
-    found = told(sweep)
+    found = saved_result(sweep)
     reference = found.reference
     assert (reference.kind, reference.facts["part"], reference.facts["images"]) == ("votes", part, 300)
     shares = votes / votes.sum(1, keepdims=True)
@@ -196,8 +196,8 @@ def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Pa
         spool.append(SweepStarted(name="label_lr", tags={"study": "label_lr"}))
         spool.append(SweepEnded())
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
-    told_by = MlflowReader(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
-    assert told_by.tags["semantics"] == told(sweep).sentence
-    file = told_by.artifact("semantics.json", sweep.runs.parent)
-    assert Semantics.load(file).model_dump() == told(sweep).model_dump()
-    assert told_by.state in ("complete", "paused")
+    mlflow_sweep = MlflowReader(f"sqlite:///{sweep.runs / 'mlflow.db'}").sweep("label_lr")
+    assert mlflow_sweep.tags["semantics"] == saved_result(sweep).sentence
+    file = mlflow_sweep.artifact("semantics.json", sweep.runs.parent)
+    assert Semantics.load(file).model_dump() == saved_result(sweep).model_dump()
+    assert mlflow_sweep.state in ("complete", "paused")

@@ -45,7 +45,7 @@ def swept(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Swept:
     return Swept(runs, Swept(runs, Result(0, "", ""), ray_address).search("--trials", "6"), ray_address)
 
 
-def test_the_table_is_the_front_and_says_so(swept: Swept) -> None:
+def test_the_table_shows_the_front_under_a_line_that_names_it(swept: Swept) -> None:
     out, summary = swept.result.out, swept.summary
     assert swept.result.code == 0, swept.result.all
     assert swept.result.err == ""
@@ -56,8 +56,8 @@ def test_the_table_is_the_front_and_says_so(swept: Swept) -> None:
     assert [float(row[1]) for row in rows] == sorted((float(row[1]) for row in rows), reverse=True)
     assert "best val_accuracy 0." in out, "a line of progress says of which objective the best is"
     assert "Seconds differ from run to run." in out
-    told = [line for line in out.split("go on:")[0].splitlines() if " running · " not in line]  # but for progress
-    assert all(len(line) <= 80 for line in told if "→" not in line)
+    shown = [line for line in out.split("go on:")[0].splitlines() if " running · " not in line]  # but for progress
+    assert all(len(line) <= 80 for line in shown if "→" not in line)
 
 
 def test_the_summary_holds_the_front_with_its_values(swept: Swept) -> None:
@@ -104,11 +104,11 @@ def test_the_server_holds_every_objective_and_their_names(swept: Swept) -> None:
 
 def test_a_dry_run_names_the_objectives_and_warns_of_a_search_at_random(tmp_path: Path) -> None:
     runs = str(tmp_path / "runs")
-    told = run("harness.search", "--space", "digits_calibration", "--trials", "9", "--dry-run", "--runs-dir", runs)
-    assert told.code == 0, told.all
-    assert "to maximize val_accuracy, minimize val_calibration_error: the Pareto front" in told.out
-    assert "nsga2 draws its first generation at random: 10 complete trials of an arm, of 3 at most" in told.out
-    assert "pruner" not in told.out.splitlines()[-1]
+    shown = run("harness.search", "--space", "digits_calibration", "--trials", "9", "--dry-run", "--runs-dir", runs)
+    assert shown.code == 0, shown.all
+    assert "to maximize val_accuracy, minimize val_calibration_error: the Pareto front" in shown.out
+    assert "nsga2 draws its first generation at random: 10 complete trials of an arm, of 3 at most" in shown.out
+    assert "pruner" not in shown.out.splitlines()[-1]
 
 
 def summarised(front: list[FrontTrial], complete: int = 40) -> SweepSummary:
@@ -130,7 +130,7 @@ def test_the_sentence_says_who_is_on_the_front_and_who_is_not() -> None:
     assert search_sentence(summarised([], complete=0)) == "No trial is complete yet: there is no front."
 
 
-def test_a_long_front_is_cut_and_says_so() -> None:
+def test_a_long_front_is_cut_and_a_line_states_it() -> None:
     found = summarised([member(number, "learned") for number in range(MAX_FRONT_ROWS + 5)])
     assert results_table(found).row_count == MAX_FRONT_ROWS
     assert front_line(found).endswith(f"; the first {MAX_FRONT_ROWS} here, all in summary.json")

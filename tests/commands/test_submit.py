@@ -64,7 +64,7 @@ def test_the_exit_code_is_that_of_the_search(dashboard: str, tmp_path: Path) -> 
 
 
 @pytest.mark.parametrize(
-    ("arguments", "told"),
+    ("arguments", "expected"),
     [
         (("--space", "label_lr.yaml", "--runs-dir", "runs"), "expected an absolute path"),
         (("--space", "label_lr.yaml", "--runs-dir", "/runs"), "--address: expected the dashboard"),
@@ -75,10 +75,10 @@ def test_the_exit_code_is_that_of_the_search(dashboard: str, tmp_path: Path) -> 
         (("--space", "label_lr.yaml", "--runs-dir", "/runs", "--env", "NOT_SET_HERE"), "give NAME=VALUE"),
     ],
 )
-def test_bad_input_is_refused_before_anything_is_sent(arguments: tuple[str, ...], told: str) -> None:
+def test_bad_input_is_refused_before_anything_is_sent(arguments: tuple[str, ...], expected: str) -> None:
     result = run("harness.submit", *arguments)
     assert result.code == 2
-    assert told in result.err
+    assert expected in result.err
 
 
 def test_a_cluster_that_is_not_there_is_named() -> None:

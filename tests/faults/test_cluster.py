@@ -211,7 +211,7 @@ def test_a_cluster_that_wants_a_token_is_refused_without_it(
     assert not runs.exists()
 
 
-def test_a_server_that_is_no_cluster_is_refused(tmp_path: Path) -> None:
+def test_a_server_other_than_a_cluster_is_refused(tmp_path: Path) -> None:
     with ThreadingHTTPServer(("127.0.0.1", 0), BaseHTTPRequestHandler) as server:
         Thread(target=server.serve_forever, daemon=True).start()
         address = f"127.0.0.1:{server.server_port}"
@@ -222,6 +222,6 @@ def test_a_server_that_is_no_cluster_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("address", ["ray://127.0.0.1:10001", "http://127.0.0.1:8265", "127.0.0.1", "a:b", ":1"])
-def test_what_is_no_address_of_a_head_is_refused(address: str) -> None:
+def test_an_invalid_head_address_is_refused(address: str) -> None:
     with pytest.raises(ClusterError, match=f"--address: expected auto or HOST:PORT, got '{address}'"):
         check_address(address)

@@ -79,8 +79,8 @@ def obeying_permissions(*arguments: str) -> Result:
     if lesser and shutil.which("setpriv") is None:
         pytest.skip("expected the program setpriv, got none")
     words = [*lesser, sys.executable, "-m", "harness.search", *arguments]
-    told = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
-    return Result(told.returncode, told.stdout, told.stderr)
+    finished = subprocess.run(words, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    return Result(finished.returncode, finished.stdout, finished.stderr)
 
 
 def contents(folder: Path) -> dict[Path, bytes]:

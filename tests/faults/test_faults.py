@@ -73,7 +73,7 @@ def test_a_trial_that_hangs_in_c_is_ended_at_its_limit_and_says_where_it_was(fau
     assert "faulty_network.py" in (left / "time_limit.txt").read_text(), "who called it"
 
 
-def test_a_trial_that_runs_out_of_the_device_s_memory_says_so(faulty: Faulty) -> None:
+def test_a_trial_that_runs_out_of_device_memory_fails_with_that_reason(faulty: Faulty) -> None:
     assert faulty.reason(GREEDY) == "out of memory: CUDA out of memory. Tried to allocate 20.00 GiB."
 
 

@@ -19,7 +19,7 @@ SWEEP += ("--set", "baselines={}", "--trials", "4")
 
 
 def press_ctrl_c(process: Process) -> None:
-    """As a terminal does: the whole group hears it, Ray's processes too."""
+    """As a terminal does: the signal goes to the whole process group, including Ray's processes."""
     os.killpg(process.pid, signal.SIGINT)
 
 
@@ -55,7 +55,7 @@ def test_twice_ends_the_sweep_now_and_the_same_command_goes_on(tmp_path: Path, r
     assert summary["states"] == {"complete": 4, "pruned": 0, "failed": 0}
 
 
-def test_once_while_ray_still_starts_leaves_no_process_of_it(tmp_path: Path) -> None:
+def test_one_interrupt_while_ray_starts_leaves_no_ray_process(tmp_path: Path) -> None:
     with ended(start("harness.search", *SWEEP, "--runs-dir", str(tmp_path))) as process:
         until = time.monotonic() + 120
         while not any("raylet" in one.name() for one in below(process)):

@@ -39,8 +39,8 @@ def test_kills_of_the_driver_at_random_moments_change_nothing(
     kills: int = pytestconfig.getoption("--kills")
     fixed = ("--space", "label_lr.yaml", "--set", "epochs=25", "--set", "width=32", "--set", "search.sampler=random")
     fixed += ("--trials", str(max(6, kills // 2)), "--concurrency", "1", "--address", ray_address)
-    calm, killed = tmp_path / "calm", tmp_path / "killed"
-    assert run("harness.search", *fixed, "--runs-dir", str(calm)).code == 0
+    undisturbed, killed = tmp_path / "undisturbed", tmp_path / "killed"
+    assert run("harness.search", *fixed, "--runs-dir", str(undisturbed)).code == 0
     moments = random.Random(50)
     ends = []
     for _ in range(kills):
@@ -53,7 +53,7 @@ def test_kills_of_the_driver_at_random_moments_change_nothing(
     last = run("harness.search", *fixed, "--runs-dir", str(killed))
     assert last.code == 0, last.all
 
-    assert comparable_trials(killed / "label_lr") == comparable_trials(calm / "label_lr")
+    assert comparable_trials(killed / "label_lr") == comparable_trials(undisturbed / "label_lr")
     trials = trial_records(killed / "label_lr")
     assert {trial.state for trial in trials} == {"complete", "pruned"}, "the pruner had something to decide"
 
@@ -106,7 +106,7 @@ def test_the_trial_of_a_killed_worker_ends_as_an_undisturbed_one(
 
 
 @pytest.mark.slow
-def test_a_sweep_continues_from_the_last_undamaged_checkpoint_and_says_so(
+def test_a_sweep_continues_from_the_last_undamaged_checkpoint_with_a_warning(
     tmp_path: Path, ray_address: str, undisturbed: Path
 ) -> None:
     command = (*LONG, "--trials", "1", "--address", ray_address, "--runs-dir", str(tmp_path))

@@ -84,4 +84,4 @@ def test_a_sweep_survives_the_loss_of_two_nodes_and_uses_a_node_that_joins(tmp_p
     ends = [record.trial for record in records if isinstance(record, events.TrialEnded)]
     assert sorted(ends) == list(range(40)), "each ends once"
     measured = [(record.trial, record.step) for record in records if isinstance(record, events.EpochMetrics)]
-    assert len(measured) == len(set(measured)), "each epoch is told once"
+    assert len(measured) == len(set(measured)), "each epoch is reported once"

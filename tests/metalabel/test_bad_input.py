@@ -69,7 +69,7 @@ class Twice(nn.Linear):
 @pytest.mark.parametrize(
     ("model", "shape", "got"), [(Twice(4, 3), (4,), "tuple"), (nn.Linear(4, 3), (2, 4), r"\[6, 2, 3\]")]
 )
-def test_a_model_that_gives_no_plain_logits_is_told_so(
+def test_a_model_without_plain_logits_is_refused(
     estimator: Any, model: nn.Module, shape: tuple[int, ...], got: str
 ) -> None:
     problem = make_problem(lambda: nn.Flatten(), shape, 3)

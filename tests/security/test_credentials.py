@@ -81,7 +81,7 @@ def test_a_comparison_on_a_server_with_a_password_shows_it_nowhere(tmp_path: Pat
 
 
 @pytest.mark.parametrize("kind", ["http", "postgresql", "mysql"])
-def test_a_writer_whose_server_is_away_says_so_without_it(tmp_path: Path, kind: str) -> None:
+def test_a_writer_logs_an_unreachable_server_without_the_password(tmp_path: Path, kind: str) -> None:
     folder = finished(tmp_path)
     done = subprocess.run(
         [sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(folder / "spool"), "--drain", "0.1"],
@@ -122,7 +122,7 @@ ADDRESSES = [
 
 
 @pytest.mark.parametrize("uri", ADDRESSES)
-def test_an_address_that_cannot_be_used_is_told_without_it(tmp_path: Path, uri: str) -> None:
+def test_an_unusable_address_is_reported_without_the_password(tmp_path: Path, uri: str) -> None:
     finished(tmp_path)
     with pytest.raises(TrackingError) as caught:
         check_server(uri, timeout=1)
@@ -152,7 +152,7 @@ def test_an_address_that_cannot_be_used_is_told_without_it(tmp_path: Path, uri: 
         "search.password=S3cret",
     ],
 )
-def test_an_override_is_told_without_it(change: str) -> None:
+def test_an_override_is_reported_without_the_password(change: str) -> None:
     result = call("train", "--space", "label_lr.yaml", "--set", change)
     assert result.code == 2
     assert leaks(result.all) == []

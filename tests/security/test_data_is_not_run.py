@@ -92,12 +92,12 @@ def test_a_pickle_in_place_of_a_checkpoint_is_not_run_whoever_summed_it(
     trial = TrialRunner(CONFIG.model_dump(), file.parent)
     (warning,) = trial.warnings
     assert ("torch does not load as data" if summed else "wrong checksum") in warning
-    told = trial.run_chunk()
-    assert (told.failure, len(told.epochs)) == ("", 1)
+    report = trial.run_chunk()
+    assert (report.failure, len(report.epochs)) == ("", 1)
     assert not trap.sprung.exists()
 
 
-def test_what_is_no_state_of_a_run_starts_it_anew(tmp_path: Path) -> None:
+def test_an_invalid_run_state_restarts_the_run(tmp_path: Path) -> None:
     for held in ([1, 2], {"version": "3"}, torch.zeros(3)):
         torch.save(held, tmp_path / "checkpoint.pt")
         file = tmp_path / "checkpoint.pt"
@@ -177,7 +177,7 @@ def test_a_sweep_s_json_that_nests_without_end_is_taken_for_damaged(tmp_path: Pa
 
 
 @pytest.mark.parametrize("name", ["study.journal", "summary.json"])
-def test_a_journal_or_summary_that_nests_without_end_is_told(tmp_path: Path, name: str) -> None:
+def test_a_journal_or_summary_with_endless_nesting_is_reported(tmp_path: Path, name: str) -> None:
     folder = finished(tmp_path)
     with (folder / name).open("ab") as file:
         file.write(b'{"op_code":' * 100_000 + b"\n")
@@ -187,7 +187,7 @@ def test_a_journal_or_summary_that_nests_without_end_is_told(tmp_path: Path, nam
 
 
 def test_metrics_in_a_journal_are_numbers_and_nothing_else(tmp_path: Path) -> None:
-    """Optuna keeps distributions as JSON in JSON; what is none is told, not built."""
+    """Optuna keeps distributions as JSON in JSON; an invalid one is reported, not built."""
     folder = finished(tmp_path)
     lines = (folder / "study.journal").read_bytes().splitlines()
     place = next(at for at, each in enumerate(lines) if b'"distribution"' in each)

@@ -63,7 +63,7 @@ def space_of(tmp_path: Path, constraint: str) -> Path:
 
 
 @pytest.mark.parametrize("constraint", RUN)
-def test_what_is_no_arithmetic_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraint: str) -> None:
+def test_anything_but_arithmetic_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, constraint: str) -> None:
     monkeypatch.chdir(tmp_path)
     with pytest.raises(SpaceError, match=r"own\.yaml:\d+: constraints\[0\]: expected .+, got .+; .+"):
         load(space_of(tmp_path, constraint))

@@ -21,7 +21,7 @@ def inventory(folder: Path) -> dict[str, bytes]:
 
 
 @pytest.mark.parametrize("name", [name for name in ODD if name and "\0" not in name])
-def test_a_name_that_is_no_folder_s_is_refused(tmp_path: Path, name: str) -> None:
+def test_a_name_that_cannot_be_a_folder_is_refused(tmp_path: Path, name: str) -> None:
     result = call("search", "--space", "label_lr.yaml", "--runs-dir", str(tmp_path / "runs"), f"--name={name}")
     assert result.code == 2
     assert "--name: expected letters, digits and ._-" in result.err

@@ -1,4 +1,4 @@
-"""What listens here answers this machine alone, unless told."""
+"""Servers started here listen on this machine alone by default."""
 
 import socket
 import subprocess

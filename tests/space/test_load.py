@@ -39,10 +39,10 @@ def test_what_an_arm_says_goes_before_what_is_shared(loaded: Callable[..., Space
     assert ("lr" in arm.fixed) != ("lr" in arm.parameters)
 
 
-def test_baselines_train_on_the_meta_set_unless_told_otherwise(loaded: Callable[..., Space]) -> None:
+def test_baselines_train_on_the_meta_set_by_default(loaded: Callable[..., Space]) -> None:
     assert [arm.fixed["train_on_meta"] for arm in loaded().arms] == [False, True]
-    told = loaded("method: one_hot", "method: one_hot\n    fixed: {train_on_meta: false}")
-    assert [arm.fixed["train_on_meta"] for arm in told.arms] == [False, False]
+    space = loaded("method: one_hot", "method: one_hot\n    fixed: {train_on_meta: false}")
+    assert [arm.fixed["train_on_meta"] for arm in space.arms] == [False, False]
 
 
 def test_a_config_holds_fixed_and_searched_values(loaded: Callable[..., Space]) -> None:

@@ -62,7 +62,7 @@ def test_a_setting_now_fixed_is_tried_first_in_no_point(loaded: Loaded) -> None:
     assert loaded("method: learned", file, ["label_lr=0.3"]).arm("learned").points == ({"meta_interval": 2},)
 
 
-def test_a_key_of_search_needs_no_path_where_it_is_no_setting(loaded: Loaded) -> None:
+def test_a_key_of_search_needs_no_path_unless_it_is_also_a_setting(loaded: Loaded) -> None:
     space = loaded(overrides=["trials=7", "sampler=random", "seed=3"])
     assert (space.search.sampler, space.search.seed, space.arms[0].fixed["seed"]) == (Random(), 0, 3)
 
@@ -110,5 +110,5 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
          "got the string 'a/../b'; choose another name"),
     ],
 )  # fmt: skip
-def test_a_wrong_override_is_told_as_it_was_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
+def test_a_wrong_override_is_reported_as_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
     assert problems(overrides=[override]) == [line]

@@ -67,11 +67,13 @@ def test_a_setting_fixed_on_the_command_line_leaves_the_points_of_a_file(loaded:
         ("- {label_lr: 1.0\n", "tried.yaml:2: arms.learned.points: expected readable YAML, got expected ',' or '}', but got '<stream end>'; check the quotes, brackets, colons and indentation (spaces, not tabs)"),
     ],
 )  # fmt: skip
-def test_what_is_wrong_in_the_file_is_told_with_its_name_and_line(problems: Problems, text: str, line: str) -> None:
+def test_problems_of_the_points_file_are_reported_with_its_name_and_line(
+    problems: Problems, text: str, line: str
+) -> None:
     assert problems("    method: learned\n", beside(Path("tried.yaml"), text)) == [line]
 
 
-def test_a_file_that_is_not_there_is_told_where_it_was_named(problems: Problems) -> None:
+def test_a_missing_points_file_is_reported_at_the_line_that_names_it(problems: Problems) -> None:
     named = "    method: learned\n    points: nowhere.yaml\n"
     assert problems("    method: learned\n", named) == [
         "nowhere.yaml: arms.learned.points: expected a readable file, got No such file or directory; check the path and its permissions"

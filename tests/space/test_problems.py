@@ -109,7 +109,7 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
          "small.yaml:8: arms.learn.ed: expected letters, digits and _ - only, a letter or digit first, got the string 'learn.ed'; choose another name"),
     ],
 )  # fmt: skip
-def test_a_slip_is_told_with_its_line_and_a_remedy(problems: Problems, old: str, new: str, line: str) -> None:
+def test_a_mistake_is_reported_with_its_line_and_a_remedy(problems: Problems, old: str, new: str, line: str) -> None:
     assert line in problems(old, new)
 
 
@@ -158,7 +158,7 @@ def test_every_problem_comes_at_once_in_the_order_of_the_file(problems: Problems
         ("study: " + "9" * 5000, "small:1: study"),
     ],
 )  # fmt: skip
-def test_what_is_no_space_file_is_refused_in_words(text: str, said: str) -> None:
+def test_an_invalid_space_file_is_refused_in_words(text: str, said: str) -> None:
     with pytest.raises(SpaceError) as refusal:
         parse(text, "small")
     assert said in str(refusal.value)
@@ -173,7 +173,7 @@ def test_what_is_no_space_file_is_refused_in_words(text: str, said: str) -> None
         (b"study: small\n" + b"#" * 200_000, "got more than 128 KiB"),
     ],
 )
-def test_what_is_no_text_is_refused_in_words(space_file: Path, content: bytes, said: str) -> None:
+def test_a_binary_file_is_refused_in_words(space_file: Path, content: bytes, said: str) -> None:
     space_file.write_bytes(content)
     with pytest.raises(SpaceError, match=re.escape(said)):
         load("small.yaml")

@@ -1,4 +1,4 @@
-"""A space as a sweep keeps it: what is written reads back the same, and what differs is told."""
+"""A space as a sweep keeps it: its dump reads back equal, and differences are listed."""
 
 import pickle
 from typing import Any
@@ -96,12 +96,12 @@ def changed(*overrides: str) -> list[str]:
     return difference(load("label_lr", ["label_lr=1.0"]), load("label_lr", ["label_lr=1.0", *overrides]))
 
 
-def test_a_budget_is_no_part_of_the_question() -> None:
+def test_a_changed_budget_is_not_a_difference() -> None:
     assert changed("trials=99", "concurrency=3", "search.resources.gpu=0.5", "study=other", "epoch_budget=9") == []
     assert changed("time_budget_seconds=9", "search.stop_when.no_gain_trials=3") == []
 
 
-def test_another_question_is_told_key_by_key() -> None:
+def test_differences_of_two_spaces_are_listed_key_by_key() -> None:
     assert changed("search.seed=7", "arms.learned.fixed.train_on_meta=true") == [
         "arms.learned.fixed.train_on_meta: false → true",
         "search.seed: 0 → 7",

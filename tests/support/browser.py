@@ -111,13 +111,13 @@ class _Page:
                 return result
             self._note(message.get("method"), message.get("params", {}))
 
-    def _note(self, event: str | None, told: dict[str, Any]) -> None:
+    def _note(self, event: str | None, params: dict[str, Any]) -> None:
         if event == "Runtime.exceptionThrown":
-            self.errors.append(str(told["exceptionDetails"].get("exception", told["exceptionDetails"])))
-        elif event == "Log.entryAdded" and told["entry"]["level"] == "error":
-            self.errors.append(f"{told['entry']['text']} {told['entry'].get('url', '')}")
-        elif event == "Runtime.consoleAPICalled" and told["type"] == "error":
-            self.errors.append(" ".join(str(each.get("value", each)) for each in told["args"]))
+            self.errors.append(str(params["exceptionDetails"].get("exception", params["exceptionDetails"])))
+        elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
+            self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
+        elif event == "Runtime.consoleAPICalled" and params["type"] == "error":
+            self.errors.append(" ".join(str(each.get("value", each)) for each in params["args"]))
 
 
 @contextmanager

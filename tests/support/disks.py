@@ -13,11 +13,11 @@ def mounted(folder: Path, *what: str) -> Iterator[Path]:
     """`mount WHAT FOLDER`, taken off again afterwards."""
     folder.mkdir(exist_ok=True)
     try:
-        told = subprocess.run(["mount", *what, str(folder)], capture_output=True, text=True)
+        finished = subprocess.run(["mount", *what, str(folder)], capture_output=True, text=True)
     except FileNotFoundError:
         pytest.skip("expected the program mount, got none")
-    if told.returncode != 0:
-        pytest.skip(f"expected to be allowed to mount, got: {told.stderr.strip()}")
+    if finished.returncode != 0:
+        pytest.skip(f"expected to be allowed to mount, got: {finished.stderr.strip()}")
     try:
         yield folder
     finally:

@@ -1,4 +1,4 @@
-"""A Ray cluster in a process of its own, as a lab has one: commands find it only where they are told its address."""
+"""A Ray cluster in a process of its own, as a lab has one: commands find it only by its address."""
 
 import json
 import os

@@ -17,7 +17,7 @@ def test_the_interval_of_ratios_is_students_over_their_logarithms() -> None:
 
 
 @pytest.mark.alone
-def test_a_result_holds_the_loop_less_than_a_millisecond_with_the_server_away(
+def test_tracking_a_result_takes_less_than_a_millisecond_while_the_server_is_unreachable(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracking, "OURS", 40)

@@ -88,7 +88,7 @@ def test_a_log_opened_again_is_the_same_sweep_continues_and_gives_all_events_in_
         assert log.warnings == []
 
 
-def test_an_end_cut_at_any_byte_costs_that_event_alone_and_is_told(tmp_path: Path) -> None:
+def test_an_end_cut_at_any_byte_loses_that_event_alone_and_is_reported(tmp_path: Path) -> None:
     folder = write_events(tmp_path / "spool", sweep_events(1))
     whole = (folder / FILE).read_bytes()
     last = len(encode_event(list(sweep_events(1))[-1]))

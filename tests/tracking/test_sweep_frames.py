@@ -97,7 +97,7 @@ def test_a_sweep_without_trials_is_an_empty_frame(log_folder: Path, read: Read) 
     assert sweep.curves(["val_accuracy"]).empty
 
 
-def test_files_are_found_and_a_missing_one_is_told(recorded: Path, read: Read, tmp_path: Path) -> None:
+def test_files_are_found_and_a_missing_one_is_reported(recorded: Path, read: Read, tmp_path: Path) -> None:
     home = recorded.parent
     labels, space = home / "trials" / "9" / "labels.npz", home / "space.yaml"
     labels.parent.mkdir(parents=True)
@@ -125,7 +125,7 @@ def test_the_newest_sweep_of_a_study_is_taken(runs: Path, store: str) -> None:
     assert reader.sweep(reader.sweeps()[1].run_id).tags["which"] == "old"
 
 
-def test_what_is_not_there_is_told_and_not_created(sent: str, recorded: Path, tmp_path: Path, other_store: str) -> None:
+def test_a_missing_sweep_is_reported_not_created(sent: str, recorded: Path, tmp_path: Path, other_store: str) -> None:
     with pytest.raises(TrackingError, match=r"got 'a stuby'; did you mean a study\?"):
         MlflowReader(sent).sweep("a stuby")
     MlflowClient(other_store).create_experiment("somebody else's")

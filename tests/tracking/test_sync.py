@@ -81,7 +81,7 @@ def test_bad_input_is_refused(words: list[str], expected: str, swept: Path, caps
     assert expected.format(runs=swept) in capsys.readouterr().err
 
 
-def test_a_server_that_is_away_is_told_and_nothing_is_lost(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_unreachable_server_is_reported_and_nothing_is_lost(swept: Path, capsys: pytest.CaptureFixture[str]) -> None:
     url = f"http://127.0.0.1:{free_port()}"
     assert command(swept, "a study", "--tracking-uri", url) == 1
     assert "connection refused" in capsys.readouterr().err
@@ -99,13 +99,13 @@ def test_two_never_send_at_once(
     assert command(swept, "a study") == 0
 
 
-def test_what_the_server_refused_is_told(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_the_server_refused_is_reported(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:
     write_events(swept / "a study" / "spool", [EpochMetrics(trial=0, step=1, metrics={"x" * 600: 1.0})])
     assert command(swept, "a study") == 0
     assert "the server did not take 1 values or files, which are listed in" in capsys.readouterr().err
 
 
-def test_bad_input_is_told_before_mlflow_is_imported(tmp_path: Path) -> None:
+def test_bad_input_is_reported_before_mlflow_is_imported(tmp_path: Path) -> None:
     program = (
         "import sys; from harness.sync import main\n"
         f"code = main(['label_lr', '--runs-dir', {str(tmp_path)!r}])\n"

@@ -41,7 +41,7 @@ def other_server() -> Iterator[str]:
     server.server_close()
 
 
-def test_a_port_where_nothing_listens_is_told_with_the_remedy() -> None:
+def test_a_port_where_nothing_listens_is_reported_with_the_remedy() -> None:
     url = f"http://127.0.0.1:{free_port()}"
     with pytest.raises(ServerUnavailable) as caught:
         check_server(url)
@@ -70,7 +70,7 @@ def test_a_server_that_never_answers_is_given_up_in_time() -> None:
         ("postgresql://me:secret@127.0.0.1:{port}/lab", "a database at 127.0.0.1:{port}, got connection refused"),
     ],
 )
-def test_what_is_no_server_is_told_without_a_password(uri: str, found: str, other_server: str) -> None:
+def test_anything_but_a_server_is_reported_without_a_password(uri: str, found: str, other_server: str) -> None:
     port, other = free_port(), other_server.replace("://", "://me:secret@")
     with pytest.raises(ServerUnavailable, match=found.format(port=port)) as caught:
         check_server(uri.format(port=port, other=other))

@@ -236,7 +236,7 @@ def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(
     assert len(shown(store)) == 4
 
 
-def test_a_writer_that_cannot_even_start_is_told(log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_writer_that_cannot_start_is_reported(log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/bin/false")
     tracker = Tracker(log_folder, store)
     tracker.append(SweepStarted(name="a study"))
@@ -342,7 +342,7 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
 
 
 @pytest.mark.slow
-def test_a_sweep_that_ends_while_the_server_is_away_ends_at_once_and_says_what_is_left(
+def test_a_sweep_that_ends_while_the_server_is_unreachable_ends_at_once_and_reports_what_is_left(
     log_folder: Path, proxy: FaultProxy
 ) -> None:
     proxy.fault = "drop"

@@ -151,7 +151,7 @@ def test_finite_differences_in_bfloat16_are_refused_with_what_to_do() -> None:
     assert check_config(changed(config, method="one_hot")) == []
 
 
-def test_compiling_without_a_compiler_is_told_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiling_without_a_compiler_is_reported_before_anything_runs(monkeypatch: pytest.MonkeyPatch) -> None:
     config = changed(MLP, compile=True)
     assert check_config(config) == []
     monkeypatch.setenv("PATH", "")

@@ -1,4 +1,4 @@
-"""What is told of data and model before torch is imported."""
+"""Problems of data and model that are found before torch is imported."""
 
 import subprocess
 import sys
@@ -20,7 +20,7 @@ def problems(dataset: str = "digits", **settings: Any) -> list[str]:
     return check_config(RunConfig(dataset=dataset, **settings))
 
 
-def test_what_is_there_is_no_problem(tmp_path: Path) -> None:
+def test_existing_files_are_not_a_problem(tmp_path: Path) -> None:
     np.savez(tmp_path / "mine.npz", x_train=np.zeros((3, 2, 2)), y_train=np.arange(3), worse=np.arange(3))
     files.write_idx_set(tmp_path / "MNIST", zipped=True)
     (tmp_path / "train" / "cat").mkdir(parents=True)
@@ -53,7 +53,7 @@ NPZ, FOLDER = {"dataset": "npz:mine.npz"}, {"dataset": "folder:pictures"}
         ({"model": "no_such_module:f"}, "model: expected the function f of a module that can be imported, got no_such"),
     ],
 )
-def test_what_is_missing_is_told_in_words(
+def test_missing_files_are_reported_in_words(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, settings: dict[str, Any], words: str
 ) -> None:
     monkeypatch.chdir(tmp_path)
@@ -81,9 +81,9 @@ def test_every_set_listed_is_one_of_torchvision() -> None:
 
 
 def test_neither_settings_nor_checks_import_torch() -> None:
-    told = (
+    script = (
         "import sys, harness.training.config.run_config, harness.training.config.checks; "
         "print(sorted({'torch', 'torchvision', 'numpy', 'sklearn'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", told], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("[]\n", "")

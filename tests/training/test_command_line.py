@@ -48,9 +48,9 @@ def test_one_run_prints_its_curve_where_nothing_of_a_search_is_installed(space: 
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = run("harness.train", "--space", "one.yaml", "--set", "label_lr=0.3", cwd=space.parent, PYTHONPATH=path)
     assert (done.code, done.err) == (0, "")
-    told, header, *curve = done.out.splitlines()
-    assert told.startswith("learned: ")
-    assert "label_lr 0.3" in told
+    summary_line, header, *curve = done.out.splitlines()
+    assert summary_line.startswith("learned: ")
+    assert "label_lr 0.3" in summary_line
     assert re.split(r"\s{2,}", header) == [
         "epoch", "train loss", "meta loss", "val accuracy", "label accuracy", "corrected"
     ]  # fmt: skip
@@ -84,7 +84,7 @@ def test_a_run_that_diverges_says_of_what_and_when(space: Path) -> None:
     assert re.fullmatch(r"diverged: \w+ is (nan|-?inf) after epoch \d\n", done.err)
 
 
-def test_an_interrupt_is_told_in_a_line_and_ends_with_130(space: Path) -> None:
+def test_an_interrupt_is_reported_in_a_line_and_ends_with_130(space: Path) -> None:
     process = start("harness.train", "--space", "one.yaml", "--set", "epochs=100000", cwd=space.parent)
     wait_until(lambda: re.search(r"^ *1 ", process.output(), re.M) is not None)
     process.send_signal(signal.SIGINT)

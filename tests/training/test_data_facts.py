@@ -1,4 +1,4 @@
-"""What is told of a run's data: the same for the same data, another for any other."""
+"""Digests of a run's data: equal for equal data, different for any other."""
 
 from dataclasses import replace
 
@@ -12,23 +12,23 @@ CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
 
 
 def digests(config: RunConfig, parts: DataSplits | None = None) -> dict[str, str]:
-    told = describe_splits(config, load_splits(config) if parts is None else parts)
-    return {each["context"]: each["digest"] for each in told}
+    parts_found = describe_splits(config, load_splits(config) if parts is None else parts)
+    return {each["context"]: each["digest"] for each in parts_found}
 
 
-def test_the_parts_are_told_with_their_sizes() -> None:
-    told = {each.pop("context"): each for each in describe_splits(CONFIG, load_splits(CONFIG))}
-    assert [(name, each["images"]) for name, each in told.items()] == [
+def test_the_parts_are_reported_with_their_sizes() -> None:
+    parts_found = {each.pop("context"): each for each in describe_splits(CONFIG, load_splits(CONFIG))}
+    assert [(name, each["images"]) for name, each in parts_found.items()] == [
         ("train", 200),
         ("meta", 150),
         ("validation", 250),
     ]
-    for each in told.values():
+    for each in parts_found.values():
         assert (each["name"], each["source"], each["shape"]) == ("digits", "scikit-learn", "[1, 8, 8]")
         assert len(each["digest"]) == 16
 
 
-def test_what_is_no_matter_of_data_leaves_the_digests() -> None:
+def test_settings_that_do_not_concern_the_data_leave_the_digests_equal() -> None:
     assert digests(CONFIG) == digests(CONFIG.model_copy(update={"lr": 0.3, "method": "one_hot", "width": 7}))
 
 

@@ -288,7 +288,7 @@ def student_of(folder: Path, **settings: object) -> Run:
     return Run(RunConfig().model_copy(update={"method": "distillation", "teacher": str(folder), **SMALL, **settings}))
 
 
-def test_a_student_hears_its_teacher_on_each_image_that_both_see(tmp_path: Path) -> None:
+def test_a_student_gets_its_teacher_logits_for_the_same_image(tmp_path: Path) -> None:
     teacher = teacher_of(tmp_path, seed=3)
     student = student_of(tmp_path, seed=3, width=8, train_on_meta=True)
     assert torch.equal(student.images.index, teacher.images.index)

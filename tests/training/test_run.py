@@ -95,7 +95,7 @@ def trained_on(run: Run) -> set[bytes]:
 
 
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in ("reweighting", "distillation")])
-def test_the_meta_set_is_trained_on_only_where_the_run_says_so(method: str) -> None:
+def test_the_meta_set_is_trained_on_only_with_train_on_meta(method: str) -> None:
     for train_on_meta in (False, True):
         settings = {"method": method, "train_on_meta": train_on_meta, "label_warmup_epochs": 1}
         run = Run(QUICK.model_copy(update=settings))
@@ -108,11 +108,11 @@ def test_the_meta_set_is_trained_on_only_where_the_run_says_so(method: str) -> N
 
 
 @pytest.mark.parametrize("settings", [{"lr": 1e12}, {"method": "one_hot", "lr": 1e12}, {"label_lr": 1e30}])
-def test_absurd_rates_are_told_as_divergence_of_a_metric_at_an_epoch(settings: dict[str, object]) -> None:
+def test_absurd_rates_are_reported_as_divergence_of_a_metric_at_an_epoch(settings: dict[str, object]) -> None:
     run = Run(QUICK.model_copy(update={"schedule": "constant", **settings}))
-    with pytest.raises(DivergenceError) as told:
+    with pytest.raises(DivergenceError) as raised:
         epochs(run, 4)
-    assert re.fullmatch(r"\w+ is (nan|inf|-inf) after epoch [1-4]", str(told.value))
+    assert re.fullmatch(r"\w+ is (nan|inf|-inf) after epoch [1-4]", str(raised.value))
 
 
 def test_the_cosine_rate_starts_at_lr_and_ends_near_nothing() -> None:

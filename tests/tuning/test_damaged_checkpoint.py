@@ -1,4 +1,4 @@
-"""A warning of a worker, such as one of a damaged checkpoint: where the user is told."""
+"""A warning of a worker, such as one of a damaged checkpoint: where the user sees it."""
 
 import io
 from pathlib import Path

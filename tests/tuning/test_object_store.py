@@ -228,7 +228,7 @@ def wait_until_equal(folder: Path, other: Path) -> None:
         time.sleep(0.01)
 
 
-def test_a_store_that_is_away_is_tried_again_and_reported_at_the_end(
+def test_an_unreachable_store_is_tried_again_and_reported_at_the_end(
     url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(working_copy, "SNAPSHOT_SECONDS", 0.01)

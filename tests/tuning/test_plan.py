@@ -213,7 +213,7 @@ def test_a_source_runs_what_is_missing_and_its_events_tell_a_confirmation_from_a
     assert (ended.state, ended.step, ended.metrics) == ("complete", 9, TEST)
 
 
-def test_a_diverged_run_has_a_result_and_one_that_failed_otherwise_has_none(plan: SeedPlan) -> None:
+def test_a_diverged_run_has_a_result_and_any_other_failed_run_has_none(plan: SeedPlan) -> None:
     source, _ = source_of(plan, 1)
     diverged, out_of_memory = source.next(), source.next()
     assert diverged is not None

@@ -78,7 +78,7 @@ def test_a_hung_trial_is_reported_by_the_next_worker_on_its_node(location: str) 
     assert "time_limit.txt" in file_names(stored(location))
 
 
-def test_a_store_that_is_away_is_a_warning_before_the_end_of_a_trial_and_stops_the_driver_at_its_end(
+def test_an_unreachable_store_is_a_warning_during_a_trial_and_stops_the_driver_at_its_end(
     location: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     trial = lose_after(location, 1)

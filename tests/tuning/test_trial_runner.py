@@ -83,7 +83,7 @@ def test_a_trial_of_several_seeds_goes_on_whole_and_reports_all_epochs_again(tmp
     assert [epoch for epoch, _ in undisturbed] == [1, 2, 3, 4, 5, 6]
     lost = TrialRunner(CONFIG, tmp_path / "lost", seeds=2, resources=OFTEN)
     for _ in range(3):
-        lost.run_chunk()  # the driver is killed before it hears of these
+        lost.run_chunk()  # the driver is killed before it receives these
     assert curve(TrialRunner(CONFIG, tmp_path / "lost", seeds=2)) == undisturbed
     run_to_end(TrialRunner(CONFIG, tmp_path / "first"))
     for name in ("lost", "first"):

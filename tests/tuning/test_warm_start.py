@@ -115,7 +115,7 @@ def test_reading_an_earlier_sweep_leaves_it_as_it_is(runs: Path) -> None:
         ("old", ["arms.learned.parameters={}", "baselines={}"], "--warm-start: expected complete trials in"),
     ],
 )  # fmt: skip
-def test_what_is_no_start_is_refused_in_words(runs: Path, text: str, changes: list[str], said: str) -> None:
+def test_an_invalid_warm_start_is_refused_in_words(runs: Path, text: str, changes: list[str], said: str) -> None:
     with pytest.raises((InputError, FolderError), match=said):
         started(runs, space(*changes), text)
 
