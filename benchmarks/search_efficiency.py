@@ -30,7 +30,7 @@ from numpy.typing import NDArray
 from scipy.stats import wilcoxon
 
 from benchmarks import tables
-from benchmarks.simulation import EndedTrial, OptunaSearch, Search, run, sweep_study
+from benchmarks.simulation import EndedTrial, OptunaSearch, SimulatedSearch, run, sweep_study
 from benchmarks.tables import Table
 from harness.statistics import holm
 from harness.tracking.provenance import collect
@@ -47,20 +47,20 @@ PRUNED_TRIALS = 25
 MOST_TRIALS = 1000
 RESAMPLES = 2000
 
-Make = Callable[[Table, int, Path], Search]
+Make = Callable[[Table, int, Path], SimulatedSearch]
 
 
 def ours(*overrides: str) -> Make:
     """The project's search, with these overrides of its defaults."""
 
-    def make(table: Table, seed: int, folder: Path) -> Search:
+    def make(table: Table, seed: int, folder: Path) -> SimulatedSearch:
         budget = f"search.trials={max(BUDGETS)}"
         return sweep_study(table, [budget, f"search.seed={seed}", "search.pruner=none", *overrides], folder)
 
     return make
 
 
-def optunas(table: Table, seed: int, folder: Path) -> Search:
+def optunas(table: Table, seed: int, folder: Path) -> SimulatedSearch:
     """Optuna's own TPE in Optuna's own study, as `create_study()` gives it."""
     return OptunaSearch(table, max(BUDGETS), optuna.samplers.TPESampler(seed=seed))
 
@@ -129,7 +129,7 @@ def pruned(job: Job) -> list[float]:
     epochs = PRUNED_TRIALS * table.epochs
     overrides = [f"search.trials={MOST_TRIALS}", f"search.epoch_budget={epochs}", f"search.seed={seed}"]
 
-    def make(folder: Path) -> Search:
+    def make(folder: Path) -> SimulatedSearch:
         return sweep_study(table, [*overrides, PRUNERS[pruner]], folder)
 
     ended = run(table, make, column, WORKERS)

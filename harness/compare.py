@@ -1,8 +1,8 @@
-"""Sweeps side by side, read from any tracking server: what their arms came to, what differs, and whether they compare.
+"""Comparison of sweeps on a tracking server: results of their arms, differences, and whether they are comparable.
 
     python -m harness.compare NAME [NAME …] [--tracking-uri URI | --runs-dir runs] [--csv F] [--json F] [--html F]
 
-A name is a sweep's, a study's (its newest sweep) or a run's id. The others are held against the first. Exit codes: 0
+A name is a sweep's, a study's (its newest sweep) or a run's id. The others are compared with the first. Exit codes: 0
 done, 2 the input is wrong or the server is not there.
 """
 
@@ -68,7 +68,7 @@ class SweepComparison:
 def compare_sweeps(
     *names: str, runs_dir: Path | Url | str = "runs", tracking_uri: str | None = None
 ) -> SweepComparison:
-    """Compare sweeps that were tracked; the first is the one that the others are held against.
+    """Compare sweeps that were tracked; the others are compared with the first.
 
     Args:
         names: sweeps, studies (the newest sweep of each) or run ids.

@@ -1,4 +1,4 @@
-"""A sweep as one HTML file: the verdict, the figures, how it was searched, what ran on what, and how to run it again.
+"""Report of a sweep as one HTML file: verdict, figures, search, hardware and versions, and how to run it again.
 
     python -m harness.report NAME [--runs-dir runs] [--out FILE]
 
@@ -54,7 +54,7 @@ def write(folder: Path, out: Path) -> Path:
         EventLogError: the folder holds no records of a sweep.
         OSError: the file cannot be written.
     """
-    out.parent.stat()  # a folder that is not there is a slip in --out, and is not made
+    out.parent.stat()  # a missing folder is a mistake in --out, and is not created
     write_text(out, render(folder))
     return out
 

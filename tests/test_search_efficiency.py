@@ -11,7 +11,7 @@ import pytest
 
 from benchmarks import learning_curves, search_efficiency, tables
 from benchmarks.search_efficiency import best_so_far, difference, economy, interval, median, reached
-from benchmarks.simulation import EndedTrial, Search, run, simulate, sweep_study
+from benchmarks.simulation import EndedTrial, SimulatedSearch, run, simulate, sweep_study
 from benchmarks.tables import ARM, SETTINGS, Axis, Table
 
 EPOCHS = 6
@@ -90,7 +90,7 @@ class ListedCells:
 def test_trials_end_in_the_order_of_their_cost_and_workers_take_the_next_at_once() -> None:
     table = toy(epochs=1)
     cells = [50, 3, 120]
-    search: Search = ListedCells(table, cells)
+    search: SimulatedSearch = ListedCells(table, cells)
     ended = simulate(search, table, 0, workers=2)
     cost = table.cost[0]
     finished = {50: cost[50], 3: cost[3], 120: min(cost[50], cost[3]) + cost[120]}

@@ -1,4 +1,4 @@
-"""Lock between processes, held through an open file."""
+"""Lock between processes: `flock` on an open file."""
 
 import fcntl
 import time

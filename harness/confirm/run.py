@@ -108,18 +108,22 @@ def confirm(
         with open_session(workspace, name, space, uri, options) as session:
             plan = _plan(session.study, path, extent.top)
             provenance = collect()
-            found, failures = _run_and_judge(session, plan, extent, margin / 100, provenance)
-            evaluations = _evaluations(path, found)
-            notes = [*found.notes, *caveats(session.study.missing_by_arm(), failures, evaluations)]
-            found = found.model_copy(update={"provenance": provenance, "evaluations": evaluations, "notes": notes})
-            found.save(path)
+            confirmation, failures = _run_and_judge(session, plan, extent, margin / 100, provenance)
+            evaluations = _evaluations(path, confirmation)
+            notes = [*confirmation.notes, *caveats(session.study.missing_by_arm(), failures, evaluations)]
+            confirmation = confirmation.model_copy(
+                update={"provenance": provenance, "evaluations": evaluations, "notes": notes}
+            )
+            confirmation.save(path)
             status = session.finish(
-                tags={"verdict": found.verdict}, artifacts=[found.file], metrics=_tracked_metrics(found)
+                tags={"verdict": confirmation.verdict},
+                artifacts=[confirmation.file],
+                metrics=_tracked_metrics(confirmation),
             )
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    return found.model_copy(update={"lost": failures, "mlflow": status})
+    return confirmation.model_copy(update={"lost": failures, "mlflow": status})
 
 
 def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
@@ -139,7 +143,7 @@ def _run_and_judge(
     """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
 
     Returns:
-        The findings, and the runs without a result, with the reason.
+        The confirmation, and the runs without a result, with the reason.
     """
     from harness.confirm.verdict import DECIDED
 
@@ -216,19 +220,19 @@ def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int
     )
 
 
-def _evaluations(path: Path, found: Confirmation) -> list[Evaluation]:
+def _evaluations(path: Path, confirmation: Confirmation) -> list[Evaluation]:
     """Every number of seeds at which this sweep was judged, this one last, and by which rule."""
-    now = Evaluation(n=found.n, sequential=found.sequential)
+    now = Evaluation(n=confirmation.n, sequential=confirmation.sequential)
     earlier = Confirmation.load_or_none(path)
     evaluations = earlier.evaluations if earlier is not None else []
     return evaluations if now in evaluations else [*evaluations, now]
 
 
-def _tracked_metrics(found: Confirmation) -> dict[str, float]:
+def _tracked_metrics(confirmation: Confirmation) -> dict[str, float]:
     """The numbers of the verdict, for MLflow; an infinite bound is left out."""
-    numbers = {"confirm_seeds": float(found.n)}
-    if found.gain is not None:
-        low, high = found.gain.ci95
-        bounds = {"confirm_gain": found.gain.mean_difference, "confirm_gain_low": low, "confirm_gain_high": high}
+    numbers = {"confirm_seeds": float(confirmation.n)}
+    if confirmation.gain is not None:
+        low, high = confirmation.gain.ci95
+        bounds = {"confirm_gain": confirmation.gain.mean_difference, "confirm_gain_low": low, "confirm_gain_high": high}
         numbers |= {name: bound for name, bound in bounds.items() if bound is not None}
     return numbers

@@ -11,18 +11,18 @@ from harness.results import Confirmation
 from harness.results.objectives import format_objective, test_heading
 
 
-def show(found: Confirmation, options: argparse.Namespace) -> None:
+def show(confirmation: Confirmation, options: argparse.Namespace) -> None:
     """Print the table, the verdict with its notes, and what a user would type next."""
-    notes = [f"note: {note}" for note in found.notes]
-    if found.mlflow is not None and found.mlflow.pending:
-        send = command("harness.sync", found.name)
-        notes.append(f"MLflow lacks {found.mlflow.pending} records yet; send them with: {send}")
-    print_result(results_table(found), [found.verdict, *notes], next_commands(found, options))
+    notes = [f"note: {note}" for note in confirmation.notes]
+    if confirmation.mlflow is not None and confirmation.mlflow.pending:
+        send = command("harness.sync", confirmation.name)
+        notes.append(f"MLflow lacks {confirmation.mlflow.pending} records yet; send them with: {send}")
+    print_result(results_table(confirmation), [confirmation.verdict, *notes], next_commands(confirmation, options))
 
 
-def results_table(found: Confirmation) -> Table:
+def results_table(confirmation: Confirmation) -> Table:
     """Every configuration, arms before baselines, the best on the validation parts first."""
-    ranked = found.ranked()
+    ranked = confirmation.ranked()
     others = list(dict.fromkeys(metric for _, _, one in ranked for metric in list(one.objectives)[1:]))
     noisy = not others and any(one.label_accuracy_mean not in (None, 1.0) for _, _, one in ranked)
     columns = ["seeds", "validation\naccuracy", "test\naccuracy", "95 % interval\nover seeds"]
@@ -36,16 +36,19 @@ def results_table(found: Confirmation) -> Table:
     return table
 
 
-def next_commands(found: Confirmation, options: argparse.Namespace) -> list[tuple[str, str]]:
+def next_commands(confirmation: Confirmation, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
     top = "" if options.top == 3 else f" --top {options.top}"
     again = command("harness.confirm", options.name) + top + follow_up_flags(options)
-    commands = [("all numbers:", str(found.file))]
-    if found.lost:
-        extent = f"{' --sequential' if found.sequential else ''}{f' --seeds {options.seeds}' if options.seeds else ''}"
-        commands.insert(0, ("go on:", f"{again}{extent}"))
-    elif found.outcome == "undecided":  # who looks again has to allow for it
-        commands.insert(0, ("go on:", f"{again} --sequential --seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * found.n)}"))
-    if found.mlflow is not None and found.mlflow.tracking_uri.startswith("sqlite:"):
-        commands.append(("look at it:", command("mlflow", "ui", "--backend-store-uri", found.mlflow.tracking_uri)))
+    commands = [("all numbers:", str(confirmation.file))]
+    if confirmation.lost:
+        sequential = " --sequential" if confirmation.sequential else ""
+        seeds = f" --seeds {options.seeds}" if options.seeds else ""
+        commands.insert(0, ("go on:", f"{again}{sequential}{seeds}"))
+    elif confirmation.outcome == "undecided":  # who looks again has to allow for it
+        commands.insert(0, ("go on:", f"{again} --sequential --seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * confirmation.n)}"))
+    if confirmation.mlflow is not None and confirmation.mlflow.tracking_uri.startswith("sqlite:"):
+        commands.append(
+            ("look at it:", command("mlflow", "ui", "--backend-store-uri", confirmation.mlflow.tracking_uri))
+        )
     return commands

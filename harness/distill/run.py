@@ -123,18 +123,18 @@ def distill(
             students_sweep, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared
         )
         results = plan.results_by_configuration(1 + confirmed.n, first=1)
-        found = build_distillation(name, space, students_space, results, confirmed, failures)
+        distillation = build_distillation(name, space, students_space, results, confirmed, failures)
         with open_session(workspace, name, space, uri, options) as session:
-            notes = [*found.notes, *caveats(session.study.missing_by_arm(), {}, [])]
-            found = found.model_copy(update={"notes": notes})
-            found.save(workspace.local / students_sweep)
+            notes = [*distillation.notes, *caveats(session.study.missing_by_arm(), {}, [])]
+            distillation = distillation.model_copy(update={"notes": notes})
+            distillation.save(workspace.local / students_sweep)
             session.start_tracking()
-            session.finish(tags={"distillation": found.verdict}, artifacts=[found.file])
+            session.finish(tags={"distillation": distillation.verdict}, artifacts=[distillation.file])
         from harness.report import report  # the figures' libraries take seconds to import
 
-        for each in (path, found.path):
+        for each in (path, distillation.path):
             report(each)
-    return found.model_copy(update={"lost": {**failures, **confirmed.lost}})
+    return distillation.model_copy(update={"lost": {**failures, **confirmed.lost}})
 
 
 def _records(path: Path, space: Space) -> "list[TrialRecord]":

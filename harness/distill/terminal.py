@@ -7,18 +7,18 @@ from harness.console import plain_table, print_result
 from harness.results import Distillation
 
 
-def show(found: Distillation) -> None:
-    sentences = [effect.sentence for effect in found.against_one_hot]
-    notes = [f"note: {note}" for note in found.notes]
-    commands = [("all numbers:", str(found.file)), ("read it:", str(found.path / "report.html"))]
-    print_result(results_table(found), [found.verdict, *sentences, *notes], commands)
+def show(distillation: Distillation) -> None:
+    sentences = [effect.sentence for effect in distillation.against_one_hot]
+    notes = [f"note: {note}" for note in distillation.notes]
+    commands = [("all numbers:", str(distillation.file)), ("read it:", str(distillation.path / "report.html"))]
+    print_result(results_table(distillation), [distillation.verdict, *sentences, *notes], commands)
 
 
-def results_table(found: Distillation) -> Table:
+def results_table(distillation: Distillation) -> Table:
     """Each teacher with its student, the best students first."""
     columns = "its test\naccuracy", "its student's\ntest accuracy", "95 % interval\nover seeds", "seeds"
     table = plain_table("teacher", *columns)
-    for arm, one in found.ranked():
+    for arm, one in distillation.ranked():
         teacher, student = one.teacher, one.student
         table.add_row(
             "none" if teacher is None else f"{arm}-{teacher.trial}",

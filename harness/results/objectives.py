@@ -1,4 +1,4 @@
-"""How an objective is headed and written in a table."""
+"""Column heading and number format of each objective."""
 
 from harness.common.formatting import MISSING
 

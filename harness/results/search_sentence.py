@@ -1,6 +1,6 @@
-"""The sentence under a search's table: which arm is ahead, by how much, and how far chance alone reaches.
+"""The sentence under a search's table: which arm is ahead, by how much, and how large a difference chance explains.
 
-That is the half-width of a 95 % interval for the difference d = p - q of two accuracies on n images and k seeds,
+The latter is the half-width of a 95 % interval for the difference d = p - q of two accuracies on n images and k seeds,
 
     binomial    1.96 √( (p(1-p) + q(1-q)) / (n k) )         an upper bound: both were measured on the same images
     Student     t √( (s_p² + s_q²) / k ),  2(k-1) degrees of freedom,  s the standard deviation over the seeds

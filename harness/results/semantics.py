@@ -1,4 +1,4 @@
-"""Which classes the labels of a sweep take to be alike, and how far a reference agrees."""
+"""Class similarity in the labels of a sweep, and its agreement with a reference."""
 
 from typing import Any, ClassVar
 
@@ -13,7 +13,7 @@ ClassTable = list[list[float]]
 
 
 class RankAgreement(ResultPart):
-    """Rank correlation of two tables of classes; None in place of numbers where one orders nothing."""
+    """Rank correlation of two tables of classes; None in place of numbers where one is constant."""
 
     rho: Finite = Field(description="None where the correlation with a flat table is not defined")
     ci95: Interval = Field(description="over classes, by the jackknife")
@@ -81,7 +81,7 @@ class Semantics(ResultFile):
     meaning: dict[str, str] = Field(description="what the numbers are")
 
     def ranked(self) -> list[tuple[str, ArmSemantics]]:
-        """Arms by their agreement, best first; those whose labels order nothing come last."""
+        """Arms by their agreement, best first; those with a constant table last."""
         return sorted(self.arms.items(), key=lambda item: -(-2.0 if item[1].rho is None else item[1].rho))
 
     def __repr__(self) -> str:

@@ -1,7 +1,7 @@
 """`--warm-start NAME:3`: the best configurations of an earlier sweep are tried first.
 
-They become points of the space, and so part of its space.yaml. provenance.json says where they came from; the same
-command then takes them from there, whatever became of the earlier sweep.
+They become points of the space, and so part of its space.yaml. provenance.json records where they came from. The same
+command later reads them from there, even if the earlier sweep has changed or is gone.
 
 Arms are matched by name and method, parameters by name. Only complete trials that kept their own constraints count,
 ranked by this space's (first) objective after the last epoch. Values that a parameter does not contain are left out,

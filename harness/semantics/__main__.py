@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         reference=options.reference,
         models_of_reference=options.models,
         runs_dir=options.runs_dir,
-        say=lambda text: print(text, flush=True),
+        log=lambda text: print(text, flush=True),
     )
     from harness.semantics.terminal import show
 

@@ -1,4 +1,4 @@
-"""What learned labels are held against: a table of classes, from people, from other models, or from a taxonomy."""
+"""References for learned labels: a table of class similarity from people, other models or a taxonomy."""
 
 import sys
 from collections.abc import Callable
@@ -20,24 +20,24 @@ KINDS = ("votes", "model", "superclasses:FILE")
 
 @dataclass(frozen=True)
 class Reference:
-    """A table [C, C]; `words` says whose it is, as the object of a sentence; `facts` how it was made."""
+    """A table [C, C]; `words` names its source in a sentence; `facts` say how it was made."""
 
     table: Table
     words: str
     facts: dict[str, Any] = field(default_factory=dict)
 
 
-def check_reference(asked: str) -> None:
-    """Raises InputError: what is asked for is none of the kinds, or its file is not there."""
-    kind, _, place = asked.partition(":")
-    if asked not in ("votes", "model") and not (kind == "superclasses" and place):
-        raise InputError(f"--reference: expected one of {', '.join(KINDS)}, got '{asked}'")
-    if place and not Path(place).is_file():
-        raise InputError(f"--reference: expected a YAML file of groups, got nothing at {place}; correct the path")
+def check_reference(requested: str) -> None:
+    """Raise InputError unless `requested` is one of the kinds, and its file exists."""
+    kind, _, file = requested.partition(":")
+    if requested not in ("votes", "model") and not (kind == "superclasses" and file):
+        raise InputError(f"--reference: expected one of {', '.join(KINDS)}, got '{requested}'")
+    if file and not Path(file).is_file():
+        raise InputError(f"--reference: expected a YAML file of groups, got nothing at {file}; correct the path")
 
 
 def votes(config: RunConfig) -> Reference | None:
-    """What people said of images of the data set: those that a run may see, else those of its test part.
+    """Votes of people on images of the data set: of the pool if it has votes, else of the test part.
 
     None where the data set brings no votes. Nothing is trained or chosen by them.
     """
@@ -94,28 +94,28 @@ def model_config(config: RunConfig, epochs: int, seed: int) -> RunConfig:
 
 
 def models(
-    config: RunConfig, epochs: int, count: int, seed: int, folder: Path, say: Callable[[str], None]
+    config: RunConfig, epochs: int, count: int, seed: int, folder: Path, log: Callable[[str], None]
 ) -> Reference:
     """The mean prediction of `count` independent models by the true class of images they did not see.
 
-    Each is kept under `folder`; what is there is not trained again, what was interrupted goes on.
+    Each is saved under `folder`. A saved model is not trained again; an interrupted one continues.
 
     Args:
         seed: the search's, from which those of the models are derived.
-        say: called with a line for each model that is trained.
+        log: called with a line for each model that is trained.
 
     Raises:
         InputError: a model diverged, or its data cannot be had.
     """
     tables, accuracies = [], []
-    for place in range(count):
-        wanted = model_config(config, epochs, derive_seed(seed, f"semantics:{place}") % 2**31)
-        home = folder / f"model-{wanted.seed}"
-        found = ReferenceModel.load_or_none(home)
+    for index in range(count):
+        wanted = model_config(config, epochs, derive_seed(seed, f"semantics:{index}") % 2**31)
+        model_folder = folder / f"model-{wanted.seed}"
+        found = ReferenceModel.load_or_none(model_folder)
         if found is None or found.config != wanted:
-            say(f"reference: model {place + 1} of {count}, {wanted.epochs} epochs")
-            found = _train(wanted, home)
-            found.save(home)
+            log(f"reference: model {index + 1} of {count}, {wanted.epochs} epochs")
+            found = _train(wanted, model_folder)
+            found.save(model_folder)
         tables.append(np.array(found.table))
         accuracies.append(found.accuracy)
     facts = {
@@ -129,23 +129,23 @@ def models(
     return Reference(np.mean(tables, axis=0), words, facts)
 
 
-def _train(config: RunConfig, home: Path) -> ReferenceModel:
+def _train(config: RunConfig, folder: Path) -> ReferenceModel:
     import torch
 
     from harness.tuning.storage.sweep_folder import CHECKPOINT
     from harness.tuning.worker.checkpoint import discard
     from harness.tuning.worker.runner import TrialRunner
 
-    work = TrialRunner(config.model_dump(), home)
-    if work.failure:  # a checkpoint of other settings
-        discard(home / CHECKPOINT)
-        work = TrialRunner(config.model_dump(), home)
-    while not work.finished:
-        for warning in work.run_chunk().warnings:
+    runner = TrialRunner(config.model_dump(), folder)
+    if runner.failure:  # a checkpoint of other settings
+        discard(folder / CHECKPOINT)
+        runner = TrialRunner(config.model_dump(), folder)
+    while not runner.finished:
+        for warning in runner.run_chunk().warnings:
             print(warning, file=sys.stderr)
-    run = work.run
-    if work.failure or run is None:
-        raise InputError(f"reference: expected a model, got a run that failed ({work.failure}); choose another")
+    run = runner.run
+    if runner.failure or run is None:
+        raise InputError(f"reference: expected a model, got a run that failed ({runner.failure}); choose another")
     from harness.training.data import load_pool
     from harness.training.metrics import logits_in_batches
 

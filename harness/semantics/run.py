@@ -34,20 +34,20 @@ def semantics(
     reference: str | None = None,
     models_of_reference: int = 3,
     runs_dir: Workspace | Path | str = "runs",
-    say: Callable[[str], None] = lambda text: None,
+    log: Callable[[str], None] = lambda text: None,
 ) -> Semantics:
-    """Hold the labels that a sweep learned against a reference.
+    """Compare the labels that a sweep learned with a reference.
 
     Args:
         name: the sweep, a folder in `runs_dir`.
-        reference: votes, model or superclasses:FILE; votes where the data set brings them, else model, where left out.
-        models_of_reference: how many models are trained for that.
-        say: called with a line for what takes long.
+        reference: votes, model or superclasses:FILE; votes where the data set brings them, else model, by default.
+        models_of_reference: number of models that are trained for the reference `model`.
+        log: called with a line of text before each step that takes long.
 
     Raises:
-        FolderError: there is no such sweep, or another process is at it.
+        FolderError: there is no such sweep, or another process holds it.
         SpaceError: its space file cannot be read.
-        InputError: there is no such reference.
+        InputError: the reference is not valid.
         NothingCompleted: no arm left labels.
         DataError: the data set cannot be read.
     """
@@ -73,16 +73,16 @@ def semantics(
             if not any(chosen[arm].role == "arm" for arm in tables):
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             classes = len(next(iter(tables.values()))[0])
-            other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, say)
-            found = build_semantics(name, space, chosen, tables, other)
-            found.save(path)
+            other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, log)
+            result = build_semantics(name, space, chosen, tables, other)
+            result.save(path)
             if (folder.spool / event_log.FILE).exists():
                 session.start_tracking()
-                session.finish(tags={"semantics": found.sentence}, artifacts=[found.file])
+                session.finish(tags={"semantics": result.sentence}, artifacts=[result.file])
         from harness.report import report  # the figures' libraries take seconds to import
 
         report(path)
-    return found
+    return result
 
 
 def _confirmed(path: Path) -> dict[str, str | None]:
@@ -104,18 +104,18 @@ def _tables(folder: SweepFolder, one: "Configuration") -> Iterator[np.ndarray]:
 
 
 def _reference(
-    asked: str | None,
+    requested: str | None,
     space: Space,
     chosen: "list[Configuration]",
     classes: int,
     count: int,
     folder: SweepFolder,
-    say: Callable[[str], None],
+    log: Callable[[str], None],
 ) -> Reference:
     one_hot = next((one for one in chosen if one.config.method == "one_hot"), chosen[0])
-    kind, _, place = (asked or "").partition(":")
+    kind, _, file = (requested or "").partition(":")
     if kind == "superclasses":
-        return superclasses(Path(place), classes)
+        return superclasses(Path(file), classes)
     if kind != "model":
         found = votes(one_hot.config)
         if found is not None:
@@ -126,4 +126,4 @@ def _reference(
                 "key in reference_labels (npz), write reference.csv (folder), or choose --reference model"
             )
     epochs = max(one.config.epochs for one in chosen)
-    return models(one_hot.config, epochs, count, space.search.seed, folder.path / "semantics", say)
+    return models(one_hot.config, epochs, count, space.search.seed, folder.path / "semantics", log)

@@ -7,15 +7,15 @@ from harness.console import plain_table, print_result
 from harness.results import Semantics
 
 
-def show(found: Semantics) -> None:
-    print_result(results_table(found), [found.sentence], [("all numbers:", str(found.file))])
+def show(semantics: Semantics) -> None:
+    print_result(results_table(semantics), [semantics.sentence], [("all numbers:", str(semantics.file))])
 
 
-def results_table(found: Semantics) -> Table:
-    """One row per arm, those that agree best first; those whose labels order nothing last."""
+def results_table(semantics: Semantics) -> Table:
+    """One row per arm, by agreement, best first; those with a constant table last."""
     columns = "runs", "mass on\nothers", "rank\ncorr.", "95 % interval\nover classes", "p"
     table = plain_table("labels of", *columns, last="most alike")
-    for arm, one in found.ranked():
+    for arm, one in semantics.ranked():
         agreement = one.symmetric
         table.add_row(
             f"{arm}-{one.trial}",

@@ -1,4 +1,4 @@
-"""Environment of a child process that runs a module of this package."""
+"""Environment variables of a child process that runs a module of this package."""
 
 import os
 from pathlib import Path

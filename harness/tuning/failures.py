@@ -6,4 +6,4 @@ TIME_LIMIT = "time limit"
 WORKER_LOST = "worker lost"
 
 BY_SETTINGS = (DIVERGED, OUT_OF_MEMORY, TIME_LIMIT)
-"""Those that a trial's settings cause."""
+"""Failures that the settings of a trial cause."""

@@ -1,4 +1,4 @@
-"""One configuration to be trained, as every `TrialSource` hands it out and every worker receives it."""
+"""Trial: a configuration to train, as a `TrialSource` gives it to a worker."""
 
 from dataclasses import dataclass
 from typing import Any, Literal

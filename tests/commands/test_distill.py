@@ -208,7 +208,7 @@ class Distilled(Sweep):
     result: Ended
 
     @property
-    def found(self) -> Distillation:
+    def distillation(self) -> Distillation:
         return Distillation.load(self.runs / "label_lr-distill")
 
     def logits_times(self) -> dict[str, int]:
@@ -228,7 +228,7 @@ def distilled(tmp_path_factory: pytest.TempPathFactory, ray_address: str) -> Dis
 def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distilled) -> None:
     out = distilled.result.out
     assert distilled.result.err == ""
-    found = distilled.found
+    found = distilled.distillation
     assert found.verdict in " ".join(out.split())
     assert found.verdict.startswith("no difference shown: from_learned ("), "two seeds do not show less than everything"
     table = out[out.index("its test") :].split("all numbers:")[0].splitlines()
@@ -241,7 +241,7 @@ def test_it_ends_with_teachers_beside_students_and_a_verdict(distilled: Distille
 
 @pytest.mark.slow
 def test_each_student_learned_from_the_teacher_of_its_seed_and_tests_stayed_closed_before(distilled: Distilled) -> None:
-    found = distilled.found
+    found = distilled.distillation
     seeds = {tuple(one.student.seeds) for one in found.arms.values()}
     assert seeds == {tuple(one.teacher.seeds) for one in found.arms.values() if one.teacher}
     assert len(next(iter(seeds))) == SEEDS
@@ -267,7 +267,7 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
 
     server = MlflowReader(f"sqlite:///{distilled.runs}/mlflow.db")
     sweep = server.sweep("label_lr")
-    assert sweep.tags["distillation"] == distilled.found.verdict
+    assert sweep.tags["distillation"] == distilled.distillation.verdict
     teachers = sweep.trials("teacher")
     assert len(teachers) == 2 * (1 + SEEDS)
     assert set(teachers["state"]) == {"complete"}
@@ -277,11 +277,11 @@ def test_mlflow_has_teachers_apart_from_the_trials_and_the_verdict_on_their_swee
 
 @pytest.mark.slow
 def test_the_same_command_runs_nothing_a_larger_one_what_is_missing(distilled: Distilled) -> None:
-    before, found = distilled.logits_times(), distilled.found
+    before, found = distilled.logits_times(), distilled.distillation
     again = distill(distilled, "--trials", str(TRIALS), "--seeds", str(SEEDS))
     assert again.code == 0, again.all
     assert "first result" not in again.out
-    assert (distilled.logits_times(), distilled.found) == (before, found)
+    assert (distilled.logits_times(), distilled.distillation) == (before, found)
     lost = next(iter(before))
     Path(lost).unlink()  # of a teacher that has students already
     more = distill(distilled, "--trials", str(TRIALS), "--seeds", str(SEEDS + 1))
@@ -290,8 +290,8 @@ def test_the_same_command_runs_nothing_a_larger_one_what_is_missing(distilled: D
     assert len(after) == len(before) + 2
     assert {file: after[file] for file in before if file != lost} == {f: t for f, t in before.items() if f != lost}
     assert after[lost] > before[lost]
-    assert distilled.found.arms["learned"].student.seeds[:SEEDS] == found.arms["learned"].student.seeds
-    assert distilled.found.n == SEEDS + 1
+    assert distilled.distillation.arms["learned"].student.seeds[:SEEDS] == found.arms["learned"].student.seeds
+    assert distilled.distillation.n == SEEDS + 1
     other = distill(distilled, "--trials", str(TRIALS), "--student-width", "4")
     assert (other.code, other.out) == (2, "")
     assert "this name is another space's; choose another --name" in other.err

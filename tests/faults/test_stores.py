@@ -140,7 +140,7 @@ def test_a_sweep_killed_on_one_machine_and_cut_off_on_another_ends_as_an_undistu
 @pytest.mark.slow
 def test_a_second_driver_and_a_store_that_becomes_unreachable_are_reported_in_words(swept: Swept) -> None:
     assert swept.refused.code == 2, swept.refused.all
-    assert re.search(rf"being run by process \d+ on {socket.gethostname()}, heard of \d+ s ago", swept.refused.err)
+    assert re.search(rf"being run by process \d+ on {socket.gethostname()}, last seen \d+ s ago", swept.refused.err)
     assert not list((swept.machines / "three").rglob("study.journal"))
     assert swept.stopped.code == 3, swept.stopped.all
     words = r"expected a store that can be \w+ at \S+, got: no answer.*the same command goes on"

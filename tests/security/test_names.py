@@ -59,7 +59,7 @@ def test_a_link_out_of_the_runs_folder_is_not_followed(tmp_path: Path, module: s
     words = again(tmp_path / "runs") if module == "search" else ("label_lr", "--runs-dir", str(tmp_path / "runs"))
     result = call(module, *words)
     assert result.code == 2, result.all
-    assert f"got 'label_lr', a link to {there}; say --runs-dir {there.parent}" in result.err
+    assert f"got 'label_lr', a link to {there}; pass --runs-dir {there.parent}" in result.err
     assert inventory(tmp_path) == before
 
 

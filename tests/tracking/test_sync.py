@@ -72,7 +72,7 @@ def test_a_sweep_whose_driver_died_is_not_left_running(swept: Path, store: str) 
     ("words", "expected"),
     [
         (["the study"], "expected a sweep in {runs}/, got 'the study'; did you mean a study?"),
-        (["a study", "--runs-dir", "{runs}/a study"], "it holds none; run a search, or say --runs-dir"),
+        (["a study", "--runs-dir", "{runs}/a study"], "it holds none; run a search, or pass --runs-dir"),
         (["a study", "--tracking-uri", "gopher://lab"], "expected http(s)://HOST:PORT"),
     ],
 )

@@ -277,7 +277,7 @@ def foreign_lease(url: Url) -> Path:
 
 
 def test_a_lease_expires(url: Url, foreign_lease: Path) -> None:
-    with pytest.raises(FolderError, match=r"process 7 on far, heard of 0 s ago.*taken over in 60 s"):
+    with pytest.raises(FolderError, match=r"process 7 on far, last seen 0 s ago.*taken over in 60 s"):
         open_and_close(url)
     assert json.loads(foreign_lease.read_text())["id"] == "x"
     expired = time.time() - lease.EXPIRY_SECONDS - 1

@@ -39,7 +39,7 @@ def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable
             _write(folder, arrays)
         if not folder.is_dir():
             return arrays
-    # Copy on write: torch wants memory that it may write to, and pages stay shared as nobody does.
+    # Copy on write: torch requires writable memory. Nothing writes to it, so processes share the pages.
     return {file.stem: np.load(file, mmap_mode="c") for file in sorted(folder.glob("*.npy"))}
 
 

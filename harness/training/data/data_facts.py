@@ -1,4 +1,4 @@
-"""What a run was given, in a few words and a digest: equal digests mean equal data.
+"""Description and digest of the data that a run uses; equal digests mean equal data.
 
 The digest covers which images of the data set a part holds, in their order, the classes they are annotated with (so the
 noise too), and the pixels of a thousand of them, spread evenly: another preprocessing gives another digest, and a large

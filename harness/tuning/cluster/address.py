@@ -28,7 +28,7 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
     if location.startswith("ray://"):  # Tuner.fit runs on the cluster then, with a copy of the study, and never ends
         raise ClusterError(
             f"--address: expected auto or HOST:PORT, got '{address}', which is Ray Client; give the head's own port, "
-            "6379 unless told, or submit the sweep with harness.submit"
+            "6379 by default, or submit the sweep with harness.submit"
         )
     try:
         parts = urlsplit(f"//{location}")
@@ -57,7 +57,7 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
     except RayError as error:
         raise _no_cluster(
             address,
-            "something that does not answer as one; a head listens at port 6379 unless told, 8265 is its dashboard",
+            "something that does not answer as one; a head listens at port 6379 by default, its dashboard at 8265",
         ) from error
     return True
 

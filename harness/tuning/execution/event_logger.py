@@ -1,4 +1,4 @@
-"""Writes the events of trial sources into the sweep's event log, each exactly once, whatever was killed in between.
+"""Listener that writes the events of trial sources into the event log, each exactly once even after a kill.
 
 After a restart a source emits some events again, such as epochs that a trial repeats from its checkpoint: these are
 dropped. Ends of trials that the study's journal has and the event log lacks are added when the sweep continues.

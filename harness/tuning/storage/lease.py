@@ -41,7 +41,7 @@ class Lease:
         current = self._read()
         if current and current.get("copy") != self._content["copy"] and (age := self._age()) < EXPIRY_SECONDS:
             raise FolderError(
-                f"{self._store.url}: this sweep is being run by {current.get('holder')}, heard of {age:.0f} s ago; "
+                f"{self._store.url}: this sweep is being run by {current.get('holder')}, last seen {age:.0f} s ago; "
                 "wait for its end, or use another --name (if it was killed, it may be taken over in "
                 f"{EXPIRY_SECONDS - age:.0f} s)"
             )

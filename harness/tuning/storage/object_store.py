@@ -1,7 +1,7 @@
-"""Files in an object store, through `pyarrow.fs`: read, written whole, listed.
+"""Client of an object store, through `pyarrow.fs`: reads, writes and lists whole files.
 
-A write appears whole or not at all: objects do so by themselves; in a folder (file://) a file is renamed into place. A
-reader sees every write that ended before. The harness needs no more of a store, and no less.
+Writes are atomic: object stores guarantee it; in a folder (file://) a file is renamed. A reader sees every write that
+ended before. The harness relies on nothing else.
 """
 
 import errno

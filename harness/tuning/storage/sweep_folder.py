@@ -141,7 +141,7 @@ def find_sweep(runs_dir: Path, name: str, argument: str = "NAME") -> Path:
 def no_such_sweep(runs_dir: str, name: str, names: Sequence[str], argument: str = "NAME") -> FolderError:
     """The error for a sweep that is not among `names`."""
     similar = difflib.get_close_matches(name, names, n=3, cutoff=0.4) or names[:3]
-    remedy = f"did you mean {' or '.join(similar)}?" if similar else "it holds none; run a search, or say --runs-dir"
+    remedy = f"did you mean {' or '.join(similar)}?" if similar else "it holds none; run a search, or pass --runs-dir"
     return FolderError(f"{argument}: expected a sweep in {runs_dir}/, got '{name}'; {remedy}")
 
 
@@ -156,7 +156,7 @@ def check_inside(runs_dir: Path, name: str, argument: str) -> None:
     if path.is_symlink() and path.resolve().parent != runs_dir.resolve():
         raise FolderError(
             f"{argument}: expected a folder in {runs_dir}/, got '{name}', a link to {path.resolve()}; "
-            f"say --runs-dir {path.resolve().parent}"
+            f"pass --runs-dir {path.resolve().parent}"
         )
 
 

@@ -50,7 +50,7 @@ class Workspace:
         return str(self.url or self.local)
 
     def worker_location(self, path: Path) -> Path | Url:
-        """Where workers find what is at `path`, a path below `local`."""
+        """Path or address by which workers reach `path`, which is below `local`."""
         return path if self.url is None else self.url / PurePosixPath(path.relative_to(self.local))
 
     def fetch(self, folder: Path) -> None:
@@ -65,7 +65,7 @@ class Workspace:
         file.unlink(missing_ok=True)
 
     def _sync_of(self, path: Path) -> "list[tuple[ObjectStoreSync, str]]":
-        """What synchronises a path, and its name there; none for a local runs folder."""
+        """The sync of the sweep that `path` belongs to, and its name there; empty for a local runs folder."""
         return [
             (sync, path.relative_to(sync.folder).as_posix())
             for sync in self.driven_sweeps.values()
@@ -80,7 +80,7 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
     Raises:
         FolderError: the address is wrong, the store cannot be used, a sweep does not exist, or another driver holds it.
             Nothing was changed.
-        DiskError: the disk or the store is full or away. What is new is in the working copy; the same command goes on.
+        DiskError: the disk is full or the store unreachable. Changes are in the working copy.
     """
     if isinstance(runs_dir, Workspace):
         yield runs_dir

@@ -1,4 +1,4 @@
-"""One trial on a worker: its runs (one a seed), its checkpoint, the files it leaves, and failures as results. No Ray.
+"""Runner of one trial on a worker: one run per seed, checkpoints, result files, failures. Imports no Ray.
 
 A trial that a lost worker or a killed driver left unfinished goes on from its checkpoint on any worker. It then reports
 all epochs again, because the earlier reports may have been lost. A full or broken disk is not the trial's fault: the
@@ -61,7 +61,7 @@ def configure_process(resources: Resources, working_dir: str) -> None:
 
 
 class TrialRunner:
-    """A trial that is being run.
+    """Runner of one trial, a chunk at a time.
 
     Args:
         config: fields of `RunConfig`.

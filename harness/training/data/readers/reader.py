@@ -1,4 +1,4 @@
-"""What reads a data set from its files."""
+"""Protocol of the readers of data sets, and lookup of the reader of a data set."""
 
 import importlib
 from collections.abc import Iterable

@@ -39,7 +39,7 @@ def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Arra
     import torchvision.datasets  # takes seconds to import
 
     name, root = config.dataset, data_root(config)
-    if config.download or name == "SEMEION":  # the one that downloads unless told not to
+    if config.download or name == "SEMEION":  # the only one that downloads by default
         keywords = {**keywords, "download": config.download}
     images, labels = [], []
     try:
