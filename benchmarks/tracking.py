@@ -114,7 +114,7 @@ def timed(call: Callable[[int], object], count: int) -> list[float]:
 
 def event_log(url: str, folder: Path) -> list[float]:
     """Seconds per event of this package's tracker while its writer process runs."""
-    tracker = Tracker(Path(tempfile.mkdtemp(dir=folder)) / "spool", url, every=0.2, drain=1.0)
+    tracker = Tracker(Path(tempfile.mkdtemp(dir=folder)) / "spool", url, interval=0.2, drain_seconds=1.0)
     tracker.append(SweepStarted(name="benchmark"))
     tracker.append(TrialStarted(trial=0, name="trial"))
     tracker.start()

@@ -1,4 +1,4 @@
-"""What terminals show: the progress of a sweep, tables, and the commands to type next.
+"""Terminal output: the progress of a sweep, tables, and the commands to type next.
 
 On a terminal the progress is a bar that redraws itself. In a pipe or file it is a plain line when a trial has ended,
 and once a minute otherwise.
@@ -45,7 +45,7 @@ class SweepProgress:
         noun: what is counted.
         ranked: whether to show the best so far.
         verbose: print a line for each trial's end.
-        every: least number of seconds between plain lines.
+        line_interval: least number of seconds between plain lines.
     """
 
     total: int
@@ -59,7 +59,7 @@ class SweepProgress:
     ranked: bool = True
     verbose: bool = False
     console: Console = field(default_factory=lambda: Console(highlight=False))
-    every: float = PLAIN_LINE_SECONDS
+    line_interval: float = PLAIN_LINE_SECONDS
 
     def __post_init__(self) -> None:
         self.running: dict[int, str] = {}
@@ -159,7 +159,9 @@ class SweepProgress:
             self.bar.update(self.task, completed=self.ended, description=self.line)
         elif self.first_result is not None:
             silent = time.monotonic() - self.printed_at
-            if silent > (self.every if self.ended > self.printed_ended else max(self.every, SILENT_SECONDS)):
+            if silent > (
+                self.line_interval if self.ended > self.printed_ended else max(self.line_interval, SILENT_SECONDS)
+            ):
                 self.printed_at, self.printed_ended = time.monotonic(), self.ended
                 self.console.print(self.line, soft_wrap=True)
 
@@ -191,7 +193,7 @@ def quoted_flags(values: Mapping[str, object]) -> str:
     return "".join(f" {flag} {shlex.quote(str(value))}" for flag, value in values.items() if value is not None)
 
 
-def command(module: str, *arguments: object) -> str:
+def command_line(module: str, *arguments: object) -> str:
     """`python -m MODULE ARGUMENTS` as the user can call this interpreter from here: by its path, if not as `python`."""
     python, found = sys.executable, shutil.which("python")
     if found is not None and Path(found).parent == Path(python).parent:

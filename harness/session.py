@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 
 @dataclasses.dataclass(frozen=True)
 class RunOptions:
-    """How a command runs its trials; see `harness.confirm.confirm`."""
+    """Options of a command for how its trials are run and shown; see `harness.confirm.confirm`."""
 
     address: str | None = None
     tracking_uri: str | None = None

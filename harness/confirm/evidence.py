@@ -15,7 +15,7 @@ POWER = 0.8
 
 @dataclass(frozen=True)
 class ComparisonSpec:
-    """How differences are judged.
+    """Rule, number of comparisons and margin by which differences are judged.
 
     Args:
         n_comparisons: configurations of the sweep that were ever measured on the test part.

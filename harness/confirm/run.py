@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 
 DEFAULT_SEEDS = 10
 MAX_SEQUENTIAL_SEEDS = 50
-"""Of a sequential confirmation that nothing else bounds."""
+"""Limit of a sequential confirmation without --seeds and --budget."""
 MIN_SEQUENTIAL_SEEDS = 3
 """Seeds before a sequential confirmation is judged for the first time."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """How many runs a confirmation has.
+    """Size of a confirmation: configurations, seeds and runs.
 
     Attributes:
         top: configurations of each arm; of a baseline always one.

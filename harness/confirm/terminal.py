@@ -1,4 +1,4 @@
-"""What the command line of a confirmation prints: the configurations, the verdict, the commands to type next."""
+"""Terminal output of a confirmation: the table of configurations, the verdict, the commands to type next."""
 
 import argparse
 
@@ -6,7 +6,7 @@ from rich.table import Table
 
 from harness.common.formatting import format_accuracy, format_interval, format_percent
 from harness.confirm.run import MAX_SEQUENTIAL_SEEDS
-from harness.console import command, follow_up_flags, plain_table, print_result
+from harness.console import command_line, follow_up_flags, plain_table, print_result
 from harness.results import Confirmation
 from harness.results.objectives import format_objective, test_heading
 
@@ -15,7 +15,7 @@ def show(confirmation: Confirmation, options: argparse.Namespace) -> None:
     """Print the table, the verdict with its notes, and what a user would type next."""
     notes = [f"note: {note}" for note in confirmation.notes]
     if confirmation.mlflow is not None and confirmation.mlflow.pending:
-        send = command("harness.sync", confirmation.name)
+        send = command_line("harness.sync", confirmation.name)
         notes.append(f"MLflow lacks {confirmation.mlflow.pending} records yet; send them with: {send}")
     print_result(results_table(confirmation), [confirmation.verdict, *notes], next_commands(confirmation, options))
 
@@ -39,16 +39,16 @@ def results_table(confirmation: Confirmation) -> Table:
 def next_commands(confirmation: Confirmation, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
     top = "" if options.top == 3 else f" --top {options.top}"
-    again = command("harness.confirm", options.name) + top + follow_up_flags(options)
+    again = command_line("harness.confirm", options.name) + top + follow_up_flags(options)
     commands = [("all numbers:", str(confirmation.file))]
     if confirmation.lost:
         sequential = " --sequential" if confirmation.sequential else ""
         seeds = f" --seeds {options.seeds}" if options.seeds else ""
         commands.insert(0, ("go on:", f"{again}{sequential}{seeds}"))
-    elif confirmation.outcome == "undecided":  # who looks again has to allow for it
+    elif confirmation.outcome == "undecided":  # further looks need the sequential rule
         commands.insert(0, ("go on:", f"{again} --sequential --seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * confirmation.n)}"))
     if confirmation.mlflow is not None and confirmation.mlflow.tracking_uri.startswith("sqlite:"):
         commands.append(
-            ("look at it:", command("mlflow", "ui", "--backend-store-uri", confirmation.mlflow.tracking_uri))
+            ("look at it:", command_line("mlflow", "ui", "--backend-store-uri", confirmation.mlflow.tracking_uri))
         )
     return commands

@@ -98,6 +98,6 @@ def _learned(winner: ConfigurationResults) -> bool:
 
 
 def _interval(low: float, high: float, scale: int = 100, digits: int = 1) -> str:
-    """In points where not said otherwise; unlike a table's, an infinite end is written."""
+    """`[1.2, 4.1]`, by default in points; an infinite end is written as ∞."""
     ends = [f"{scale * end:.{digits}f}" if math.isfinite(end) else "−∞" if end < 0 else "∞" for end in (low, high)]
     return f"[{', '.join(ends)}]"

@@ -1,4 +1,4 @@
-"""What the command line of a distillation prints at its end: teachers beside students, and the verdict."""
+"""Terminal output of a distillation: a table of teachers with their students, and the verdict."""
 
 from rich.table import Table
 

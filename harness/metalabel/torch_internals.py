@@ -44,7 +44,7 @@ def log_softmax_gradient(gradient: Tensor, log_p: Tensor) -> Tensor:
 
 
 def saved(node: Node, *names: str) -> Any:
-    """What an operation kept for its backward pass under this name, or a tuple of it under these names."""
+    """Value that an operation saved for its backward pass under a name; a tuple for several names."""
     if len(names) == 1:
         return getattr(node, "_saved_" + names[0])
     return tuple(getattr(node, "_saved_" + name) for name in names)

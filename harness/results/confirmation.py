@@ -1,4 +1,4 @@
-"""What holds of a search on fresh seeds and the test part: results by configuration, comparisons, the verdict."""
+"""Result of a confirmation: configurations on fresh seeds and the test part, comparisons, the verdict."""
 
 from typing import ClassVar, Literal
 
@@ -55,7 +55,7 @@ class Gain(PairedDifference):
 
 
 class VerdictRule(ResultPart):
-    """How a difference is judged."""
+    """Rule by which a difference is judged."""
 
     name: str
     alpha: float = Field(description="chance of a wrong verdict, at most")

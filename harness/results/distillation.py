@@ -1,4 +1,4 @@
-"""What the classifiers of a sweep teach a student: each teacher beside its student, and how these compare."""
+"""Result of a distillation: each teacher with its student, and the comparison of the students."""
 
 from typing import ClassVar
 

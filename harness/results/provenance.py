@@ -1,4 +1,4 @@
-"""Where a sweep's numbers come from: command, code, library versions, hardware, warm start."""
+"""Provenance of a sweep's numbers: command, code, library versions, hardware, warm start."""
 
 from typing import Any, ClassVar
 

@@ -83,7 +83,7 @@ class ResultFile(ResultPart):
 
     @classmethod
     def load_or_none(cls, path: Path | str) -> Self | None:
-        """The same; None where the file is missing or damaged.
+        """As `load`, but None if the file is missing or damaged.
 
         Raises:
             FormatVersionError: it is of another format version.

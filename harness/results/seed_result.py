@@ -8,7 +8,7 @@ from harness.training.config.run_config import RunConfig
 
 
 class SeedResult(ResultFile):
-    """How a run on a fresh seed ended.
+    """State, settings and metrics of an ended run on a fresh seed.
 
     `metrics` are those of the last epoch, never the best over epochs; `test` was measured once, after it. A run that
     diverged has the state `failed` and a reason.

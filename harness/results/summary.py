@@ -1,4 +1,4 @@
-"""What a search found: its best trials, one summary per arm, how the trials ended, how far MLflow has it."""
+"""Result of a search: its best trials, a summary of each arm, counts of end states, tracking status."""
 
 from typing import TYPE_CHECKING, Any, ClassVar
 

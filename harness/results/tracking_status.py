@@ -1,4 +1,4 @@
-"""How much of a sweep its MLflow server has."""
+"""Tracking status of a sweep: the events that its MLflow server has received."""
 
 from pydantic import Field
 
@@ -6,7 +6,7 @@ from harness.results.result_file import ResultPart
 
 
 class TrackingStatus(ResultPart):
-    """How much of the sweep its MLflow server has."""
+    """Server, run, and number of events that are pending or skipped."""
 
     tracking_uri: str = Field(description="without passwords")
     experiment: str | None

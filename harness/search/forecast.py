@@ -1,4 +1,4 @@
-"""How long a sweep takes: a few epochs are measured, then the sweep runs in simulated time.
+"""Forecast of a sweep's duration: a few epochs are measured, then the sweep is simulated.
 
 Budget, arms and pruner are those of the sweep. Settings are drawn at random, and each trial keeps one rank at all
 epochs. What the pruner saves then depends on its rungs alone, which is what can be known beforehand. With a sampler
@@ -25,11 +25,11 @@ from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 
 HANDOVER_SECONDS = 0.2
-"""Between two trials of a worker, without the set-up of the next: measured on two cores."""
+"""Seconds between two trials of a worker, without the set-up of the next; measured on two cores."""
 MODEL_STEPS = (4, 12)
-"""Of the two small training sets."""
+"""Model steps in an epoch of the two small training sets."""
 MIN_SECONDS = 0.3
-"""Of measured epochs; a shorter first epoch, which warms up, is not counted."""
+"""Least duration of the measured epochs; a shorter first epoch is a warm-up and not counted."""
 
 
 @dataclass(frozen=True)

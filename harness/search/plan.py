@@ -1,4 +1,4 @@
-"""What `--dry-run` shows: arms with their parameters, the first suggestions, and how long the sweep takes here.
+"""Output of `--dry-run`: arms with their parameters, the first suggestions, and how long the sweep takes here.
 
 The suggestions are those that the sweep will start with.
 """
@@ -78,7 +78,7 @@ def _suggestions(space: Space) -> list[Trial]:
 
 
 def _expected_time(space: Space, trials: list[Trial]) -> str:
-    """How long the sweep takes on this machine."""
+    """Expected duration of the sweep on this machine, as text."""
     torch.set_num_threads(1)
     search, timings = space.search, _timings(space, trials)
     here, fits = machine_capacity(search.resources, os.cpu_count() or 1, torch.cuda.device_count())

@@ -1,4 +1,4 @@
-"""What the command line of a search prints before and after: the plan, the results, the commands to type next."""
+"""Terminal output of a search: headline, table of results, the commands to type next."""
 
 import argparse
 import shlex
@@ -46,25 +46,25 @@ def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> No
 
 def next_commands(summary: SweepSummary, space: Space, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
-    from harness.console import command, follow_up_flags, quoted_flags
+    from harness.console import command_line, follow_up_flags, quoted_flags
 
     where = follow_up_flags(options)
     same = quoted_flags({"--seed": options.seed, "--name": options.name, "--warm-start": options.warm_start})
     changes = "".join(f" --set {shlex.quote(change)}" for change in options.overrides)
     more = space.search.trials if summary.cut_short else 2 * space.search.trials
-    search = command("harness.search", "--space", options.space)
+    search = command_line("harness.search", "--space", options.space)
     commands = [("go on:", f"{search}{changes}{same}{where} --trials {more}")]
     if summary.best is not None:
-        commands.append(("confirm it:", command("harness.confirm", summary.name) + where))
+        commands.append(("confirm it:", command_line("harness.confirm", summary.name) + where))
     if summary.mlflow is not None and (summary.mlflow.pending or summary.mlflow.skipped):
-        commands.append(("send it:", command("harness.sync", summary.name) + follow_up_flags(options, runs=False)))
+        commands.append(("send it:", command_line("harness.sync", summary.name) + follow_up_flags(options, runs=False)))
     report = summary.path / "report.html"
     if report.exists():
         commands.append(("read it:", str(report)))
     if summary.mlflow is not None:
         uri = summary.mlflow.tracking_uri
         if uri.startswith("sqlite:"):
-            commands.append(("look at it:", command("mlflow", "ui", "--backend-store-uri", uri)))
+            commands.append(("look at it:", command_line("mlflow", "ui", "--backend-store-uri", uri)))
         if summary.mlflow.run_id is not None:
             commands.append(("  then open", _mlflow_page(summary.mlflow)))
     return commands
@@ -105,7 +105,7 @@ def _spread(arm: ArmSummary) -> str:
 
 
 def front_line(summary: SweepSummary) -> str:
-    """What the table of several objectives shows, in a line."""
+    """A line that describes the table of several objectives."""
     count = len(summary.front)
     more = f"; the first {MAX_FRONT_ROWS} here, all in summary.json" if count > MAX_FRONT_ROWS else ""
     complete = summary.states.complete

@@ -1,4 +1,4 @@
-"""What the command line of `harness.semantics` prints: one table, one sentence."""
+"""Terminal output of `harness.semantics`: one table, one sentence."""
 
 from rich.table import Table
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ModelWrapValidatorHandler, model_validator
 
-from harness.space.errors.problems import KeyPath, nearest, quote
+from harness.space.errors.problems import KeyPath, quote, suggest_name
 from harness.space.errors.validation import invalid, raise_all, validate_in_words
 
 Value = bool | int | float | str
@@ -61,7 +61,7 @@ def member_by_type(union: Any, name_alone: bool = False) -> BeforeValidator:
         if kind is None:
             raise invalid("a type", "none", f"add type: {' | '.join(models)}")
         if not isinstance(kind, str) or kind not in models:
-            raise_all([(path, invalid(f"one of {names}", quote(kind), nearest(kind, models)))])
+            raise_all([(path, invalid(f"one of {names}", quote(kind), suggest_name(kind, models)))])
         return models[kind].model_validate(value)
 
     return BeforeValidator(validate, json_schema_input_type=union | Literal[tuple(models)] if name_alone else union)

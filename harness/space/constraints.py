@@ -17,7 +17,7 @@ from functools import lru_cache
 
 from pydantic import ConfigDict, Field, RootModel, field_validator
 
-from harness.space.errors.problems import nearest, quote, short
+from harness.space.errors.problems import quote, shorten, suggest_name
 from harness.space.errors.validation import invalid
 from harness.training.config.registry import METRICS
 from harness.training.config.run_config import RunConfig
@@ -120,7 +120,7 @@ def _term(node: ast.expr) -> Term:
             return lambda values: float(number)
         case ast.Name(id=name):
             if name not in NAMES:
-                raise invalid("a setting that is a number, or a metric", short(name), nearest(name, NAMES))
+                raise invalid("a setting that is a number, or a metric", shorten(name), suggest_name(name, NAMES))
             return lambda values: float(values[name])
         case ast.BinOp(op=op) if type(op) in _OPERATORS:
             return _call(_OPERATORS[type(op)], node.left, node.right)

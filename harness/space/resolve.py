@@ -52,7 +52,7 @@ def _entries(document: Document) -> Iterator[tuple[Role, str, ArmEntry]]:
 
 
 def _contradictions(document: Document) -> Errors:
-    """What a document gives twice."""
+    """Errors for settings, objectives or names that a document gives twice."""
     sections: list[tuple[KeyPath, Document | ArmEntry]] = [((), document)]
     sections += [((f"{role}s", name), entry) for role, name, entry in _entries(document)]
     for path, section in sections:
@@ -68,7 +68,7 @@ def _contradictions(document: Document) -> Errors:
 
 
 def _objective_errors(document: Document, search: Search) -> Errors:
-    """Objectives that are none, and what several of them exclude."""
+    """Errors for invalid objectives, and for options that exclude several objectives."""
     several = document.objectives
     if not several and "objectives" not in document.model_fields_set:
         yield from _main_metric_errors(document.objective, ("objective", "metric"))

@@ -13,7 +13,7 @@ from pydantic_core import PydanticUndefined
 from typing_extensions import TypedDict
 
 from harness.space.base import Value
-from harness.space.errors.problems import KeyPath, nearest, short
+from harness.space.errors.problems import KeyPath, shorten, suggest_name
 from harness.space.errors.validation import Errors, describe, invalid, raise_all, validate_in_words
 from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter
 from harness.training.config.run_config import RunConfig
@@ -67,8 +67,8 @@ def _parameter_validator(name: str) -> Callable[[AnyParameter], AnyParameter]:
         for other, values in (parameter.when or {}).items():
             path = ("when", other)
             if other == name or other not in ADAPTERS:
-                remedy = nearest(other, [field for field in ADAPTERS if field != name])
-                yield path, invalid("another setting", short(other), remedy)
+                remedy = suggest_name(other, [field for field in ADAPTERS if field != name])
+                yield path, invalid("another setting", shorten(other), remedy)
             else:
                 yield from ((path, error) for value in values for _, error in _value_errors(other, {path: value}))
 

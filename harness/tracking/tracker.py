@@ -34,17 +34,17 @@ class Tracker:
     Args:
         folder: of the event log.
         uri: as `resolve_uri` gives it.
-        every: seconds between two batches.
-        drain: seconds that the writer process may wait for an unavailable server once the driver has ended.
+        interval: seconds between two batches.
+        drain_seconds: seconds that the writer process may wait for an unavailable server once the driver has ended.
         system_metrics: record the load of this machine on the sweep's run.
     """
 
     def __init__(
-        self, folder: Path, uri: str, every: float = 2.0, drain: float = 60.0, system_metrics: bool = False
+        self, folder: Path, uri: str, interval: float = 2.0, drain_seconds: float = 60.0, system_metrics: bool = False
     ) -> None:
         self.event_log = EventLog(folder)
         self.uri = uri
-        self._every, self._drain = every, drain
+        self._interval, self._drain_seconds = interval, drain_seconds
         self._monitor = SystemMonitor(self.event_log) if system_metrics else None
         self._process: subprocess.Popen[bytes] | None = None
         self._started = -RESTART_INTERVAL
@@ -68,7 +68,7 @@ class Tracker:
             self._process = subprocess.Popen(
                 [
                     *(sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(self.event_log.folder)),
-                    *("--every", str(self._every), "--drain", str(self._drain)),
+                    *("--interval", str(self._interval), "--drain-seconds", str(self._drain_seconds)),
                 ],
                 stdin=subprocess.PIPE,
                 stdout=errors,
@@ -80,8 +80,8 @@ class Tracker:
     def finish(self, timeout: float = 30.0) -> TrackingStatus:
         """Close the event log and wait up to `timeout` seconds until the server has everything.
 
-        Returns after a few seconds if the server is unreachable; the writer process then continues for `drain` seconds,
-        and `python -m harness.sync` sends what is left after that.
+        Returns after a few seconds if the server is unreachable; the writer process then continues for
+        `drain_seconds`, and `python -m harness.sync` sends what is left after that.
         """
         if self._monitor is not None:
             self._monitor.stop()
@@ -100,7 +100,7 @@ class Tracker:
         return self.status()
 
     def status(self) -> TrackingStatus:
-        """What the server has received by now."""
+        """Tracking status at this moment."""
         known = dataclasses.asdict(self._cursor())
         del known["offset"]
         pending = count_pending(self.event_log.folder, self.uri)

@@ -38,7 +38,7 @@ def resolve_uri(uri: str | None, runs_dir: Path) -> str:
 
 
 def artifact_root(uri: str, runs_dir: Path) -> str | None:
-    """Where a new experiment keeps its files: beside its database; None leaves it to the server."""
+    """Artifact location of a new experiment: beside its database; None leaves it to the server."""
     database = sqlite_path(uri)
     folder = database.parent if database else runs_dir.absolute() if _scheme(uri) in DATABASE_PORTS else None
     return (folder / "mlartifacts").as_uri() if folder else None
@@ -146,7 +146,7 @@ def _check_sqlite(uri: str) -> None:
 
 
 def _reason(error: object) -> str:
-    """What went wrong, without the number of the error."""
+    """Reason of an error in words, without its number."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, socket.gaierror):

@@ -6,7 +6,7 @@ from typing import Any, Literal
 from harness.training.config.run_config import RunConfig
 
 EndAction = Literal["evaluate_test", "export_logits"]
-"""What a worker does once the last epoch of a trial is over: measure it on the test part, write its logits."""
+"""Action of a worker after the last epoch of a trial: evaluate it on the test part, or write its logits."""
 
 
 @dataclass(frozen=True)

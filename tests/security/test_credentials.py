@@ -84,7 +84,14 @@ def test_a_comparison_on_a_server_with_a_password_shows_it_nowhere(tmp_path: Pat
 def test_a_writer_logs_an_unreachable_server_without_the_password(tmp_path: Path, kind: str) -> None:
     folder = finished(tmp_path)
     done = subprocess.run(
-        [sys.executable, "-m", "harness.tracking.mlflow_view.writer_process", str(folder / "spool"), "--drain", "0.1"],
+        [
+            sys.executable,
+            "-m",
+            "harness.tracking.mlflow_view.writer_process",
+            str(folder / "spool"),
+            "--drain-seconds",
+            "0.1",
+        ],
         stdin=subprocess.DEVNULL,
         env={**os.environ, "MLFLOW_TRACKING_URI": f"{kind}://{USER}127.0.0.1:{free_port()}/lab?password=S3cret"},
         capture_output=True,

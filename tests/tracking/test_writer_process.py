@@ -40,7 +40,7 @@ class Killed(BaseException):
 
 def send_without_driver(folder: Path, uri: str, seconds: float) -> bool:
     sender = EventSender(folder, uri)
-    return send_until_done(sender, ParentProcess(), every=0.01, drain=seconds)
+    return send_until_done(sender, ParentProcess(), interval=0.01, drain_seconds=seconds)
 
 
 def until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -224,7 +224,7 @@ def test_a_server_that_stays_unavailable_is_given_up_when_the_driver_has_ended(
 def test_a_sweep_with_its_tracker_is_on_the_server_when_finish_returns(
     start_at: int | None, log_folder: Path, store: str
 ) -> None:
-    tracker = Tracker(log_folder, store, every=0.2)
+    tracker = Tracker(log_folder, store, interval=0.2)
     for index, event in enumerate(sweep_events(3)):
         tracker.append(event)
         if index == start_at:
@@ -255,7 +255,7 @@ from pathlib import Path
 from harness.tracking.tracker import Tracker
 from tests.tracking.sweeps import sweep_events, trial_events
 
-tracker = Tracker(Path(sys.argv[1]), sys.argv[2], every=0.2)
+tracker = Tracker(Path(sys.argv[1]), sys.argv[2], interval=0.2)
 for each in [*list(sweep_events(1))[:-1], *list(trial_events(3))[:-2]]:
     tracker.append(each)
 tracker.start()
@@ -292,7 +292,7 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
     log_folder: Path, store: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(tracker_module, "RESTART_INTERVAL", 0.5)
-    tracker = Tracker(log_folder, store, every=0.1)
+    tracker = Tracker(log_folder, store, interval=0.1)
     tracker.append(SweepStarted(name="a study", time=BEGIN))
     tracker.start()
     expected = []
@@ -319,7 +319,7 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_TIMEOUT", "2")
     before, *rest = sweep_events(3)
     proxy.fault = fault
-    tracker = Tracker(log_folder, proxy.url, every=0.1)
+    tracker = Tracker(log_folder, proxy.url, interval=0.1)
     tracker.append(before)
     tracker.start()
     until(lambda: bool(tracker.status().unreachable))
@@ -346,7 +346,7 @@ def test_a_sweep_that_ends_while_the_server_is_unreachable_ends_at_once_and_repo
     log_folder: Path, proxy: FaultProxy
 ) -> None:
     proxy.fault = "drop"
-    tracker = Tracker(log_folder, proxy.url, every=0.1, drain=1.0)
+    tracker = Tracker(log_folder, proxy.url, interval=0.1, drain_seconds=1.0)
     for each in sweep_events(2):
         tracker.append(each)
     tracker.start()

@@ -18,7 +18,7 @@ from tests.tuning.conftest import Recorder, measured, next_trial, space
 
 def test_a_warning_of_a_worker_reaches_the_terminal_the_event_log_and_the_run(journal: Path) -> None:
     recorder, printed = Recorder(), io.StringIO()
-    progress = SweepProgress(8, Objective(), console=Console(file=printed, width=200), every=1e9)
+    progress = SweepProgress(8, Objective(), console=Console(file=printed, width=200), line_interval=1e9)
     study = SweepStudy(journal, space(), [recorder, progress])
     number = next_trial(study).number
     text = "trials/0/checkpoint.pt: expected an intact checkpoint [of version 3]"

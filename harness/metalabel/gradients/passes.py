@@ -1,4 +1,4 @@
-"""What every estimator of the label gradient takes and returns, and the training and meta pass that they share."""
+"""Inputs and results of the label gradient estimators, and the training and meta pass that they share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass

@@ -40,7 +40,7 @@ class Problem:
 
     def __str__(self) -> str:
         words = f"expected {self.expected}, got {self.got}; {self.remedy}"
-        return printable(redact(": ".join(map(str, filter(None, (self.origin, dotted(self.path), words))))))
+        return printable(redact(": ".join(map(str, filter(None, (self.origin, format_path(self.path), words))))))
 
 
 class SpaceError(HarnessError):
@@ -51,9 +51,9 @@ class SpaceError(HarnessError):
         super().__init__("\n".join(map(str, self.problems)))
 
 
-def dotted(path: KeyPath) -> str:
+def format_path(path: KeyPath) -> str:
     """Format a path as a user writes it: `("points", 0, "lr")` is `points[0].lr`."""
-    parts = (f"[{part}]" if isinstance(part, int) else f".{short(part)}" for part in path)
+    parts = (f"[{part}]" if isinstance(part, int) else f".{shorten(part)}" for part in path)
     return "".join(parts).removeprefix(".")
 
 
@@ -65,16 +65,16 @@ def quote(value: Any) -> str:
         case bool():
             return str(value).lower()
         case str() | int() | float():
-            return f"the {'string' if isinstance(value, str) else 'number'} {short(repr(value))}"
+            return f"the {'string' if isinstance(value, str) else 'number'} {shorten(repr(value))}"
         case list() | tuple():
             return f"a list of {len(value)}"
         case dict():
-            return f"a mapping of {short(', '.join(map(str, value)) or 'nothing')}"
+            return f"a mapping of {shorten(', '.join(map(str, value)) or 'nothing')}"
         case _:
             return f"a {type(value).__name__}"
 
 
-def nearest(name: Any, choices: Iterable[str]) -> str:
+def suggest_name(name: Any, choices: Iterable[str]) -> str:
     """Suggest the choice that an unknown name probably means; else list all choices."""
     choices = list(choices)
     close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
@@ -86,6 +86,6 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text)
 
 
-def short(text: str) -> str:
+def shorten(text: str) -> str:
     """Cut a text that is too long for an error."""
     return text if len(text) <= MAX_QUOTE else text[: MAX_QUOTE - 1] + "…"

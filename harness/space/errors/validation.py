@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
-from harness.space.errors.problems import KeyPath, nearest, quote, short
+from harness.space.errors.problems import KeyPath, quote, shorten, suggest_name
 
 Words = tuple[str, str, str]
 """(expected, got, remedy)"""
@@ -68,7 +68,7 @@ def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
     if kind == "extra_forbidden" and key == "method":
         return "a setting", "method, which is an arm's own", "write it beside the arm's fixed and parameters"
     if kind == "extra_forbidden":
-        return "a known key", f"the unknown key {short(key)}", nearest(key, known)
+        return "a known key", f"the unknown key {shorten(key)}", suggest_name(key, known)
     if kind in _NUMBERS:
         return _NUMBERS[kind], quote(value), _number_remedy(value, whole=kind == "int_type")
     if kind in _BOUNDS:
@@ -79,7 +79,7 @@ def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
     if kind == "literal_error":
         choices = context["expected"].replace("'", "").replace(" or ", ", ").split(", ")
         expected = f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
-        return expected, quote(value), nearest(value, choices) if isinstance(value, str) else "choose one of these"
+        return expected, quote(value), suggest_name(value, choices) if isinstance(value, str) else "choose one of these"
     if kind == "string_pattern_mismatch":
         marks = ". _ -" if "._" in context["pattern"] else "_ -"
         return f"letters, digits and {marks} only, a letter or digit first", quote(value), "choose another name"
@@ -94,7 +94,7 @@ def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
 
 
 def _number_remedy(value: Any, whole: bool) -> str:
-    """How to write the number that was meant: YAML 1.1 reads `1e-3` as a string, as it lacks a point."""
+    """Remedy with the number that was meant: YAML 1.1 reads `1e-3` as a string, as it lacks a point."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):

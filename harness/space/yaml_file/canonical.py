@@ -7,7 +7,7 @@ from typing import Any
 import yaml
 
 from harness.space.arm import Arm
-from harness.space.errors.problems import KeyPath, dotted
+from harness.space.errors.problems import KeyPath, format_path
 from harness.space.space import Space
 
 BUDGET: tuple[KeyPath, ...] = (
@@ -35,7 +35,7 @@ def difference(old: Space, new: Space) -> list[str]:
         return json.dumps(leaves[path], ensure_ascii=False).strip('"') if path in leaves else "nothing"
 
     return [
-        f"{dotted(path)}: {value(before, path)} → {value(after, path)}"
+        f"{format_path(path)}: {value(before, path)} → {value(after, path)}"
         for path in {**before, **after}
         if before.get(path) != after.get(path) and not any(path[: len(key)] == key for key in BUDGET)
     ]

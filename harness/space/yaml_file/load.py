@@ -5,7 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import harness
-from harness.space.errors.problems import Origin, Problem, SpaceError, nearest, quote
+from harness.space.errors.problems import Origin, Problem, SpaceError, quote, suggest_name
 from harness.space.space import Space
 from harness.space.yaml_file.overrides import override
 from harness.space.yaml_file.points import read_points
@@ -79,4 +79,4 @@ def find_file(path_or_name: str | Path) -> Path:
     except (OSError, ValueError) as error:
         raise file_error(name, reason(error), "name another file") from None
     known = sorted({file.stem for folder in folders for file in folder.glob("*.y*ml")})
-    raise file_error(name, "nothing of that name", nearest(given.stem, known))
+    raise file_error(name, "nothing of that name", suggest_name(given.stem, known))

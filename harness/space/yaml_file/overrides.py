@@ -12,7 +12,7 @@ from typing import Any
 
 from harness.common.redaction import redact_argument
 from harness.space.document import Document, Search
-from harness.space.errors.problems import KeyPath, Origin, nearest, short
+from harness.space.errors.problems import KeyPath, Origin, shorten, suggest_name
 from harness.space.settings import FIELDS, METHOD
 from harness.space.yaml_file.reader import Source, read
 
@@ -24,7 +24,7 @@ EXCLUDED_BY: dict[KeyPath, str] = {("objective",): "objectives", ("objectives",)
 
 def override(source: Source, text: str) -> None:
     """Apply one override to the data of `source`, and add its problems to those of `source`."""
-    origin = Origin(f"--set {short(redact_argument(text))}")
+    origin = Origin(f"--set {shorten(redact_argument(text))}")
     key, equals, written = text.partition("=")
     path: KeyPath = tuple(key.strip().split("."))
     value = read(written, lambda line: origin)
@@ -40,8 +40,8 @@ def override(source: Source, text: str) -> None:
     elif path[0] in Document.model_fields:
         _set_value(source, path, value)
     else:
-        remedy = nearest(key.strip(), [*FIELDS, *SEARCH_KEYS, *Document.model_fields])
-        got = f"the unknown key {short(key.strip())}"
+        remedy = suggest_name(key.strip(), [*FIELDS, *SEARCH_KEYS, *Document.model_fields])
+        got = f"the unknown key {shorten(key.strip())}"
         source.add_problem(path, "a key of the space file or a setting", got, remedy, origin)
 
 
@@ -53,7 +53,7 @@ def _set_value(source: Source, path: KeyPath, value: Source) -> None:
     node = source.data
     for depth, key in enumerate(path[:-1]):
         if depth == 1 and path[0] in ARM_SECTIONS and key not in node:
-            source.add_problem(path, f"one of the {path[0]}", short(str(key)), nearest(key, node), origin)
+            source.add_problem(path, f"one of the {path[0]}", shorten(str(key)), suggest_name(key, node), origin)
             return
         above, below = path[: depth + 1], node.get(key)
         if above in STRATEGIES and isinstance(below, str):

@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from harness.space.errors.problems import KeyPath, Origin, Problem, short
+from harness.space.errors.problems import KeyPath, Origin, Problem, shorten
 
 MAX_VALUES = 20_000  # an alias counts each time it is used, which limits the size of the data
 
@@ -121,4 +121,4 @@ _JsonLoader.add_implicit_resolver(
 
 
 def _type_name(node: yaml.Node) -> str:
-    return short(node.tag.rpartition(":")[2].lstrip("!") or "tag")
+    return shorten(node.tag.rpartition(":")[2].lstrip("!") or "tag")

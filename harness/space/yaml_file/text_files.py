@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from harness.space.errors.problems import Origin, Problem, SpaceError, short
+from harness.space.errors.problems import Origin, Problem, SpaceError, shorten
 
 MAX_BYTES = 128 * 1024
 
@@ -26,7 +26,7 @@ def read_text(file: Path, what: str = "a space file") -> str:
 
 def file_error(name: str, got: str, remedy: str, expected: str = "a readable file") -> SpaceError:
     """Make the error of a file as a whole."""
-    return SpaceError([Problem((), expected, got, remedy, Origin(short(name) or "''"))])
+    return SpaceError([Problem((), expected, got, remedy, Origin(shorten(name) or "''"))])
 
 
 def reason(error: OSError | ValueError) -> str:

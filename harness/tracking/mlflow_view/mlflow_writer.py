@@ -48,7 +48,7 @@ RETRY_PAUSES = (0.5, 1.0, 2.0)
 
 @dataclass(slots=True)
 class ServerRun:
-    """What is known of a run on the server: its last point by metric, (step, value), and its data sets by digest."""
+    """State of a run on the server: its last point (step, value) by metric, and the digests of its data sets."""
 
     id: str
     status: str = RUNNING
@@ -72,10 +72,10 @@ class MlflowWriter:
     """
 
     def __init__(self, folder: Path, uri: str, rebuild: bool) -> None:
-        self.folder, self.home = folder, folder.absolute().parent
+        self.folder, self.sweep_folder = folder, folder.absolute().parent
         self.sweep_id = read_sweep_id(folder)
         started = next((event for event, _ in read_events(folder) if isinstance(event, SweepStarted)), None)
-        self.study = started.tags.get("study", started.name) if started else self.home.name
+        self.study = started.tags.get("study", started.name) if started else self.sweep_folder.name
         self.skipped = 0
         self._runs: dict[int | None, ServerRun] = {}  # by trial number, the sweep's own under None
         database = sqlite_path(uri)
@@ -85,7 +85,7 @@ class MlflowWriter:
                 raise ServerUnavailable(f"another process is opening {database}")
             try:
                 self._client = MlflowClient(uri)
-                self.experiment_id = self._get_or_create_experiment(artifact_root(uri, self.home.parent))
+                self.experiment_id = self._get_or_create_experiment(artifact_root(uri, self.sweep_folder.parent))
                 self._find_runs(rebuild)
             except Exception as error:
                 raise ServerUnavailable(first_line(error)) from error
@@ -156,7 +156,7 @@ class MlflowWriter:
             self._call_or_skip(f"data sets of run {run.id}", lambda: self._client.log_inputs(run.id, datasets=inputs))
             run.datasets |= datasets.keys()
         for path in update.artifacts:
-            self._log_file(run.id, self.home / path)
+            self._log_file(run.id, self.sweep_folder / path)
         self._set_status(run, update)
 
     def _create_run(self, trial: int | None, update: RunUpdate) -> ServerRun | None:
@@ -164,7 +164,7 @@ class MlflowWriter:
             "harness.sweep": self.sweep_id,
             "harness.key": f"{self.sweep_id}/{'sweep' if trial is None else trial}",
             "harness.kind": "sweep" if trial is None else "trial",
-            "sweep": self.home.name,
+            "sweep": self.sweep_folder.name,
             "study": self.study,
         }
         if trial is not None:
@@ -172,7 +172,7 @@ class MlflowWriter:
             if parent is None:
                 return None
             tags |= {"trial": str(trial), "mlflow.parentRunId": parent.id}
-        name = update.name or (self.home.name if trial is None else f"trial {trial}")
+        name = update.name or (self.sweep_folder.name if trial is None else f"trial {trial}")
 
         def create() -> None:
             run = self._client.create_run(self.experiment_id, update.start_time, tags, name)
@@ -194,7 +194,7 @@ class MlflowWriter:
 
     def _log_file(self, run_id: str, path: Path) -> None:
         what = f"{path} of run {run_id}"
-        if not path.resolve().is_relative_to(self.home.resolve().parent):
+        if not path.resolve().is_relative_to(self.sweep_folder.resolve().parent):
             self._skip(what, "it lies outside of the runs folder")
         elif not path.exists():
             self._skip(what, "it is no longer there")

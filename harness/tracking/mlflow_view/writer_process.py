@@ -128,12 +128,12 @@ class ParentProcess:
             self._descriptor = None
 
 
-def send_until_done(sender: EventSender, driver: ParentProcess, every: float, drain: float) -> bool:
+def send_until_done(sender: EventSender, driver: ParentProcess, interval: float, drain_seconds: float) -> bool:
     """Send until the driver has ended and the server has everything; returns whether it has.
 
     Args:
-        every: seconds between two batches while the driver lives; a full batch is followed at once.
-        drain: once the driver has ended, seconds that the server may be unavailable.
+        interval: seconds between two batches while the driver lives; a full batch is followed at once.
+        drain_seconds: once the driver has ended, seconds that the server may be unavailable.
     """
     wait, available = FIRST_WAIT, time.monotonic()
     driver.wait(0)
@@ -144,10 +144,10 @@ def send_until_done(sender: EventSender, driver: ParentProcess, every: float, dr
             if ended and not sent:
                 sender.close()
                 return True
-            driver.wait(0 if ended or sent == BATCH else every)
+            driver.wait(0 if ended or sent == BATCH else interval)
             wait, available = FIRST_WAIT, time.monotonic()
         except ServerUnavailable:
-            left = available + drain - time.monotonic() if ended else LAST_WAIT
+            left = available + drain_seconds - time.monotonic() if ended else LAST_WAIT
             if left <= 0:
                 return False
             driver.wait(min(wait, left))
@@ -157,17 +157,17 @@ def send_until_done(sender: EventSender, driver: ParentProcess, every: float, dr
 
 
 def send_exclusively(
-    folder: Path, uri: str, driver: ParentProcess, every: float, drain: float, rebuild: bool = False
+    folder: Path, uri: str, driver: ParentProcess, interval: float, drain_seconds: float, rebuild: bool = False
 ) -> str:
     """`send_until_done` as the only process that sends this event log to this server.
 
     Returns why the server does not have everything; empty if it has.
     """
-    with file_lock(lock_path(folder, uri), drain) as locked:
+    with file_lock(lock_path(folder, uri), drain_seconds) as locked:
         if not locked:
             return "another process is sending this sweep; try again when it has ended"
         sender = EventSender(folder, uri, rebuild)
-        if send_until_done(sender, driver, every, drain):
+        if send_until_done(sender, driver, interval, drain_seconds):
             return ""
         return f"{redact_uri(uri)} is unavailable: {sender.cursor.unreachable}"
 
@@ -175,8 +175,10 @@ def send_exclusively(
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Send the events of a sweep to the server MLFLOW_TRACKING_URI.")
     parser.add_argument("folder", type=Path, help="folder of the event log, runs/NAME/spool")
-    parser.add_argument("--every", type=float, default=2.0, help="seconds between two batches (default 2)")
-    parser.add_argument("--drain", type=float, default=60.0, help="seconds for an unavailable server at the end")
+    parser.add_argument("--interval", type=float, default=2.0, help="seconds between two batches (default 2)")
+    parser.add_argument(
+        "--drain-seconds", type=float, default=60.0, help="seconds for an unavailable server at the end"
+    )
     options = parser.parse_args(arguments)
     folder: Path = options.folder
     uri = resolve_uri(os.environ.get("MLFLOW_TRACKING_URI"), folder.absolute().parent.parent)
@@ -186,7 +188,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(error, file=sys.stderr)
         return 2
     os.nice(19)  # below Ray's workers, which run at 15
-    reason = send_exclusively(folder, uri, ParentProcess(sys.stdin.fileno()), options.every, options.drain)
+    reason = send_exclusively(folder, uri, ParentProcess(sys.stdin.fileno()), options.interval, options.drain_seconds)
     if reason:
         print(reason, file=sys.stderr)
     return 1 if reason else 0

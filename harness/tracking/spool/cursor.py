@@ -1,4 +1,4 @@
-"""How far a tracking server has received a sweep's events: one small file per server beside the event log.
+"""Cursor: position in the event log up to which a tracking server has the events, in one file per server.
 
 The cursor moves only after the server has taken a batch. A crash in between sends that batch again, which changes
 nothing: runs are found by their key, and every value carries the time of its event.
@@ -18,7 +18,7 @@ from harness.tracking.tracking_uri import redact_uri
 
 @dataclass(frozen=True, slots=True)
 class Cursor:
-    """What the server behind `tracking_uri` (named without credentials) has received.
+    """Position and status of the server behind `tracking_uri`, which is stored without credentials.
 
     Args:
         offset: bytes of the event log that it has.

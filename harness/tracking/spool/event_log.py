@@ -84,9 +84,9 @@ class EventLog(AbstractContextManager["EventLog"]):
             raise
 
     def _relative(self, path: str) -> str:
-        home = self.folder.absolute().parent
+        sweep_folder = self.folder.absolute().parent
         absolute = Path(path).absolute()
-        return str(absolute.relative_to(home)) if absolute.is_relative_to(home) else str(absolute)
+        return str(absolute.relative_to(sweep_folder)) if absolute.is_relative_to(sweep_folder) else str(absolute)
 
     def _repair_end(self) -> None:
         """Cut off a last line without newline; count damaged lines."""

@@ -40,7 +40,7 @@ class MetricPoint(NamedTuple):
 
 @dataclass(slots=True)
 class RunUpdate:
-    """What a batch of events says about one run; times in milliseconds since the epoch."""
+    """Changes of one run from a batch of events; times in milliseconds since the epoch."""
 
     start_time: int
     name: str | None = None

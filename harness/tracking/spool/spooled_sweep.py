@@ -16,9 +16,9 @@ from harness.tracking.tracking_uri import TrackingError
 
 @dataclass(frozen=True)
 class SpooledSweep(TrackedSweep):
-    """One sweep with its files in `home`; `run_id` is that of the event log, a trial's is `RUN_ID/TRIAL`."""
+    """One sweep with its files in `sweep_folder`; `run_id` is that of the event log, a trial's is `RUN_ID/TRIAL`."""
 
-    home: Path
+    sweep_folder: Path
     updates: Mapping[int | None, RunUpdate]
 
     @classmethod
@@ -38,17 +38,17 @@ class SpooledSweep(TrackedSweep):
             state=sweep.tags.get("state", "running"),
             started=sweep.start_time,
             tags=sweep.tags,
-            home=folder,
+            sweep_folder=folder,
             updates=updates,
         )
 
     def artifact(self, name: str, into: Path, run_id: str | None = None) -> Path:
         run = run_id or self.run_id
         files = self._update(run).artifacts
-        for path in (self.home / file for file in reversed(files)):
+        for path in (self.sweep_folder / file for file in reversed(files)):
             if path.name == name and path.is_file():
                 return path
-        raise TrackingError(f"run {run}: expected a file '{name}' in {self.home}, found none")
+        raise TrackingError(f"run {run}: expected a file '{name}' in {self.sweep_folder}, found none")
 
     def _runs(self, kind: str) -> Iterator[tuple[int, str, RunUpdate]]:
         for trial, update in self.updates.items():

@@ -47,7 +47,7 @@ train_loss meta_loss meta_accuracy meta_calibration_error val_loss val_accuracy 
 noisy_labels_corrected clean_labels_kept label_entropy label_moved mistakes_auc label_gradient_norm label_step_norm lr
 seconds"""
 METRICS = tuple(_METRICS.split())
-"""What `harness.training.metrics` computes."""
+"""Names of the metrics that `harness.training.metrics` computes."""
 
 Keywords = Mapping[str, Any]
 

@@ -1,4 +1,4 @@
-"""Where a teacher's logits are. Imports no torch, so that missing ones are reported before a run starts."""
+"""Path of a teacher's logits. Imports no torch, so that a missing file is reported before a run starts."""
 
 from pathlib import Path
 

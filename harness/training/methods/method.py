@@ -30,7 +30,7 @@ class Batch:
 
 @dataclass(frozen=True)
 class Task:
-    """What a method works with. Model and optimiser are the run's own."""
+    """Inputs of a method: settings, model and optimiser of the run, annotated classes, meta set."""
 
     config: RunConfig
     model: nn.Module

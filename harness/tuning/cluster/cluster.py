@@ -19,7 +19,7 @@ from harness.tuning.cluster.ray_internals import loopback_only, token_authentica
 from harness.tuning.cluster.shared_folder import SharedFolderCheck
 
 POLL_SECONDS = 2.0
-"""Between two looks at the cluster's resources."""
+"""Seconds between two reads of the cluster's resources."""
 ACCELERATOR = "accelerator_type:"
 """Prefix of the resource with which Ray marks a node's type of GPU; a node has 1 of it."""
 
@@ -41,7 +41,7 @@ def remote_options(resources: Resources) -> dict[str, Any]:
     return {name: amount for name, amount in options.items() if amount is not None} | {"resources": amounts}
 
 
-def resolve_resources(asked: Resources) -> Resources:
+def resolve_resources(requested: Resources) -> Resources:
     """The resources of a trial with the number of GPUs filled in: one, where the cluster has any.
 
     Raises:
@@ -49,7 +49,7 @@ def resolve_resources(asked: Resources) -> Resources:
     """
     found = ray.cluster_resources()
     cpus, gpus = found.get("CPU", 0.0), found.get("GPU", 0.0)
-    resources = asked if asked.gpu is not None else asked.model_copy(update={"gpu": float(gpus > 0)})
+    resources = requested if requested.gpu is not None else requested.model_copy(update={"gpu": float(gpus > 0)})
     if resources.wait_for_nodes:
         return resources
     if max_trials(resources) < 1:
@@ -67,25 +67,25 @@ def resolve_resources(asked: Resources) -> Resources:
 
 
 def max_trials(resources: Resources) -> int:
-    """How many trials fit into the cluster at once."""
+    """Number of trials that fit into the cluster at once."""
     found = ray.cluster_resources()
     fits = int(found.get("CPU", 0.0) / resources.cpu + 1e-9)
     return min(fits, int(found.get("GPU", 0.0) / resources.gpu + 1e-9)) if resources.gpu else fits
 
 
 class TrialSlots:
-    """How many trials may run at once; nodes may join the cluster and leave it meanwhile.
+    """Number of trials that may run at once, as nodes join and leave the cluster.
 
     Args:
-        asked: resources of one trial; `resources` has the number of GPUs filled in.
+        requested: resources of one trial; `resources` has the number of GPUs filled in.
         limit: the most trials at once; None: as many as fit.
 
     Raises:
         ClusterError: no trial fits.
     """
 
-    def __init__(self, asked: Resources, limit: int | None, folder_check: SharedFolderCheck) -> None:
-        self.resources = resolve_resources(asked)
+    def __init__(self, requested: Resources, limit: int | None, folder_check: SharedFolderCheck) -> None:
+        self.resources = resolve_resources(requested)
         self.limit = limit
         self._folder_check = folder_check
         self._polled = -math.inf

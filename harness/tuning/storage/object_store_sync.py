@@ -27,7 +27,7 @@ from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT,
 
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
 LENGTHS = "snapshot.json"
-"""In the store: of the latest snapshot. In the working copy: of the last one that was uploaded or downloaded."""
+"""File with the lengths of journal and event log at the last snapshot, in the store and in the working copy."""
 NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, lease.FILE, "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
 Logs = tuple[bytes, bytes]

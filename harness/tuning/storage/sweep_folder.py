@@ -30,9 +30,9 @@ PREVIOUS_CHECKPOINT = "checkpoint.previous.pt"
 HUNG = "hung.txt"
 """Stacks of a process that was ended at its time limit (`worker.time_limit`)."""
 HUNG_REPORTED = "time_limit.txt"
-"""The same file, once its trial has been failed."""
+"""New name of `HUNG` once its trial has been failed."""
 ADDRESS_FILE = "runs-dir.url"
-"""In the working copy of a runs folder: the address it is a copy of."""
+"""File in a working copy with the address that it is a copy of."""
 
 
 class FolderError(HarnessError):

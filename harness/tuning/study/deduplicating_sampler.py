@@ -35,7 +35,7 @@ from harness.tuning.study.optuna_internals import fixed_parameters, study_view
 from harness.tuning.study.trial_index import TrialIndex, configuration_key, trial_index
 
 MODELS = {"tpe": (10, (TrialState.COMPLETE, TrialState.PRUNED)), "gp": (1, (TrialState.COMPLETE,))}
-"""Of each model: its suggestions before uniform draws, and the end states of the trials that it learns from.
+"""Model → number of its suggestions before uniform draws, and end states of the trials that it learns from.
 
 TPE is random; a Gaussian process finds the same optimum again.
 """

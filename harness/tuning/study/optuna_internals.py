@@ -31,7 +31,7 @@ def resume_trial(study: optuna.Study, trial: FrozenTrial) -> optuna.Trial:
 
 
 def suggest(trial: optuna.Trial, name: str, distribution: BaseDistribution) -> Any:
-    """What `suggest_float`, `suggest_int` or `suggest_categorical` gives for a parameter of `distribution`."""
+    """Suggest a value, as `suggest_float`, `suggest_int` or `suggest_categorical` would for `distribution`."""
     return trial._suggest(name, distribution)
 
 

@@ -10,7 +10,7 @@ Metrics = dict[str, float]
 
 
 class SimulatedSearch(Protocol):
-    """What suggests trials and decides which to stop, such as a `SweepStudy`."""
+    """Search to simulate, such as a `SweepStudy`: suggests trials and decides which to stop."""
 
     def next(self) -> Any: ...
     def report(self, number: int, epoch: int, metrics: Metrics) -> bool: ...

@@ -1,4 +1,4 @@
-"""The studies of a sweep: what to try next, and what came of each trial.
+"""The Optuna studies of a sweep, one per arm: suggestions, pruning and results.
 
 Each arm has an Optuna study of its own, so that its sampler and its pruner compare trials of that arm alone. All
 studies are in one journal file, which only the driver writes. Every trial, epoch and end is in the journal before
@@ -33,7 +33,7 @@ from harness.tuning.trial import Trial
 Listener = Callable[[Event], None]
 
 FORMAT = 4
-"""Of the journal; each study states it in its user attribute `format`."""
+"""Format version of the journal; each study has it as user attribute `format`."""
 
 # User attributes of Optuna's trials.
 RETRY_OF = "retry_of"  # number of the failed trial that this one runs again

@@ -1,4 +1,4 @@
-"""What the journal holds of one trial; the best trials of several. Needs no Optuna."""
+"""Record of one trial from the journal, and the best of several records. Needs no Optuna."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What a worker reports after each chunk of a trial."""
+"""Report of a worker after each chunk of a trial."""
 
 from dataclasses import dataclass, field
 from typing import Any
