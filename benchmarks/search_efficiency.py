@@ -60,7 +60,7 @@ def ours(*overrides: str) -> Make:
     return make
 
 
-def optunas(table: Table, seed: int, folder: Path) -> SimulatedSearch:
+def optuna_search(table: Table, seed: int, folder: Path) -> SimulatedSearch:
     """Optuna's own TPE in Optuna's own study, as `create_study()` gives it."""
     return OptunaSearch(table, max(BUDGETS), optuna.samplers.TPESampler(seed=seed))
 
@@ -77,7 +77,7 @@ MEASURED = (
 
 SAMPLERS: dict[str, Make] = {
     "random": ours("search.sampler=random"),
-    "optuna": optunas,
+    "optuna": optuna_search,
     "default": ours(),
 }
 """What the page compares on every table."""

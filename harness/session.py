@@ -136,7 +136,7 @@ class Session:
         deadline: float | None = None,
         keep_models: bool = False,
         check_memory: bool = False,
-        keep_cluster: ExitStack | None = None,
+        cluster_stack: ExitStack | None = None,
     ) -> bool:
         """Run the trials of `source` on Ray Tune; returns whether it was stopped before their end.
 
@@ -144,7 +144,7 @@ class Session:
             deadline: a time of `time.monotonic` at which running trials are stopped.
             keep_models: whether trials save their weights.
             check_memory: first try whether a trial fits into its share of a GPU.
-            keep_cluster: a cluster that is started here lives until this stack is closed; by default until the end.
+            cluster_stack: closing it shuts down a cluster that is started here; by default that is at the end.
 
         Raises:
             ClusterError: there is no such cluster, or no trial fits.
@@ -159,7 +159,7 @@ class Session:
         with ExitStack() as stack:
             stack.enter_context(progress)
             location = self.workspace.worker_location(self.folder.path)
-            folder_check = (keep_cluster or stack).enter_context(
+            folder_check = (cluster_stack or stack).enter_context(
                 join_cluster(self.options.address, location, verbose=self.options.verbose)
             )
             search = self.space.search

@@ -1,7 +1,7 @@
 """Run a sweep as a job of a Ray cluster: `harness.search` with its driver there and its log shown here.
 
 The current folder is sent, without what `.gitignore` names; a user's own space files and modules must be in it. Ctrl-C
-leaves the log, and the sweep runs on. The same command continues a sweep that has stopped.
+stops showing the log; the sweep continues. The same command continues a sweep that has stopped.
 """
 
 import argparse

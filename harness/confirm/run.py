@@ -174,7 +174,7 @@ def run_plan(
     provenance: Provenance,
     noun: str,
     more_seeds: Callable[[], int] | None = None,
-    keep_cluster: ExitStack | None = None,
+    cluster_stack: ExitStack | None = None,
 ) -> dict[str, str]:
     """Run what `plan` lacks for `seeds` seeds; returns the runs without a result, with the reason.
 
@@ -202,7 +202,7 @@ def run_plan(
             noun=noun,
             ranked=False,
         )
-        if session.run(source, progress, keep_cluster=keep_cluster):
+        if session.run(source, progress, cluster_stack=cluster_stack):
             raise KeyboardInterrupt
     return source.failures
 

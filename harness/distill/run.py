@@ -98,7 +98,7 @@ def distill(
             if not plan.missing(n):
                 return plan, {}
             with open_session(workspace, name, space, uri, options) as session:
-                return plan, run_plan(session, plan, n, n, provenance, "teachers", keep_cluster=cluster)
+                return plan, run_plan(session, plan, n, n, provenance, "teachers", cluster_stack=cluster)
 
         console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)
         _check_teachers(*train_teachers(1, evaluate_test=False))

@@ -1,7 +1,7 @@
 """Collect the provenance of the running process: command, git commit, library versions, hardware.
 
-Collected is what decides a number. Left out are the user, the home folder, and whatever may be a secret. Takes about
-0.1 s.
+It holds everything that can change a number. It leaves out the user name, the home folder and possible secrets. Takes
+about 0.1 s.
 """
 
 import os

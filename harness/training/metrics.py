@@ -2,7 +2,7 @@
 
 | name | what it is | better |
 | --- | --- | --- |
-| `train_loss` | cross-entropy against the labels of the time, mean over steps, nats | lower |
+| `train_loss` | training loss against the current labels, mean over steps, nats | lower |
 | `meta_loss`, `val_loss` | cross-entropy on the clean part at the epoch's end, nats | lower |
 | `meta_accuracy`, `val_accuracy` | share of the clean part whose largest logit is the true class | higher |
 | `meta_calibration_error`, `val_calibration_error` | expected calibration error on the clean part, below | lower |

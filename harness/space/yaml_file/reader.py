@@ -39,7 +39,7 @@ class Source:
 
     def replace_at(self, path: KeyPath, part: "Source") -> None:
         """Take the origins at and below `path` from `part`, whose data are put there, and add its problems."""
-        self.origins = {place: origin for place, origin in self.origins.items() if place[: len(path)] != path}
+        self.origins = {key: origin for key, origin in self.origins.items() if key[: len(path)] != path}
         self.origins |= {(*path, *below): origin for below, origin in part.origins.items()}
         self.problems += [replace(problem, path=(*path, *problem.path)) for problem in part.problems]
 

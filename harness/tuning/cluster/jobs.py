@@ -1,6 +1,6 @@
-"""Jobs of a Ray cluster: a command whose folder is sent there, whose driver runs there, and whose log is shown here.
+"""Jobs of a Ray cluster: send the working folder, run a command on the cluster, and print its log here.
 
-The command's working folder is sent without what `.gitignore` and `EXCLUDED` name; Ray takes up to 500 MB. Every worker
+The folder is sent without the files that `.gitignore` and `EXCLUDED` name; Ray accepts up to 500 MB. Every worker
 of the job sees it, so that a user's own module can be imported wherever a trial runs.
 """
 

@@ -1,7 +1,7 @@
 """Check that all nodes of a cluster see the sweep's folder, before a trial is run there.
 
 Each node must read what the driver wrote, and the driver what each node wrote. For an object store, this finds nodes
-without credentials or without a way there.
+without credentials or without network access to it.
 """
 
 import uuid

@@ -1,7 +1,8 @@
 """Local folder of a trial whose runs folder is in an object store: downloaded at the start, uploaded as it changes.
 
 Objects are written whole, so the previous checkpoint stays here. So does `hung.txt` (`time_limit`): a process writes it
-as it is ended. The next worker on this node reports it; on another node the trial hangs again, until it is given up.
+as it is ended. The next worker on this node reports it; on another node the trial hangs again, until its restarts are
+used up.
 """
 
 import shutil

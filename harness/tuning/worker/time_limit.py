@@ -1,8 +1,8 @@
 """Time limit of a trial, which also ends a trial that hangs in a kernel, a library or a lock.
 
-A trial checks its limit between epochs and fails by itself. For one that never gets there, a thread of `faulthandler`,
-which needs no Python, ends the process a moment later and writes the stack of each Python thread to `hung.txt` in the
-trial's folder. Whoever takes the trial up next finds that file and fails the trial with that reason.
+A trial checks its limit between epochs and fails by itself. If it never reaches the next epoch, a thread of
+`faulthandler`, which needs no Python, ends the process a moment later and writes the stack of each Python thread to
+`hung.txt` in the trial's folder. The next worker of the trial finds that file and fails the trial with that reason.
 """
 
 import faulthandler
