@@ -40,10 +40,14 @@ def on_each_call(monkeypatch: pytest.MonkeyPatch, act: Callable[[int], None], af
 
 
 class FaultProxy:
-    """`url` answers as `upstream` does, except under a `fault`; `requests` counts those that came by path."""
+    """`url` answers as `upstream` does, except under a `fault`; `requests` counts those that came by path.
+
+    A request that holds the bytes `poison`, where there are some, is answered with a 500.
+    """
 
     def __init__(self, upstream: str) -> None:
         self.fault: Fault = "none"
+        self.poison = b""
         self.requests: list[str] = []
         self._ended = threading.Event()
         outer = self
@@ -56,6 +60,9 @@ class FaultProxy:
                     return
                 if outer.fault == "503":
                     self.send_error(503, "out of order")
+                    return
+                if outer.poison and outer.poison in self.path.encode() + body:
+                    self.send_error(500, "broken")
                     return
                 while outer.fault == "hang" and not outer._ended.is_set():
                     time.sleep(0.05)

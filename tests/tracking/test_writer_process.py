@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,7 @@ from mlflow.protos.databricks_pb2 import (
     UNAUTHENTICATED,
 )
 
+from harness.sync import main as sync
 from harness.tracking import tracker as tracker_module
 from harness.tracking.mlflow_view import mlflow_writer
 from harness.tracking.mlflow_view.writer_process import EventSender, ParentProcess, main, send_until_done
@@ -30,6 +32,7 @@ from harness.tracking.spool.cursor import Cursor, count_pending
 from harness.tracking.spool.events import EpochMetrics, SweepEnded, SweepStarted, TrialStarted
 from harness.tracking.spool.writer_log import FILE as LOG
 from harness.tracking.tracker import Tracker
+from tests.tracking.conftest import free_port, mlflow_server
 from tests.tracking.faults import Fault, FaultProxy, on_each_call
 from tests.tracking.sweeps import BEGIN, send, shown, sweep_events, trial_events, write_events
 
@@ -359,3 +362,58 @@ def test_a_sweep_that_ends_while_the_server_is_unreachable_ends_at_once_and_repo
     proxy.fault = "none"
     send(log_folder, proxy.url)
     assert count_pending(log_folder, proxy.url) == 0
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("poison", "named"),
+    [(b'"0.30000000000000004"', "label_lr=0.3"), (b"space.yaml", "space.yaml")],
+    ids=["parameter", "file"],
+)
+def test_over_http_what_always_gets_a_500_is_skipped_and_a_rebuild_sends_it_once_that_is_mended(
+    poison: bytes,
+    named: str,
+    runs: Path,
+    other_store: str,
+    proxy: FaultProxy,
+    capsys: pytest.CaptureFixture[str],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(mlflow_writer, "RETRY_PAUSES", (0.1,))
+    folder = numbered_sweep(runs / "a study" / "spool")
+    command = ["a study", "--runs-dir", str(runs), "--tracking-uri", proxy.url, "--rebuild"]
+    proxy.poison = poison
+    assert sync(command) == 0
+    assert "the server did not take 1 values or files" in capsys.readouterr().err
+    assert named in (folder / LOG).read_text()
+    proxy.poison = b""
+    assert sync(command) == 0
+    assert capsys.readouterr().err == ""
+    client = MlflowClient(proxy.url)
+    sweep = client.get_run(Cursor.load(folder, proxy.url).run_id)
+    assert [file.path for file in client.list_artifacts(sweep.info.run_id)] == ["space.yaml"]
+    ours = f"tags.`mlflow.parentRunId` = '{sweep.info.run_id}'"  # other tests leave sweeps on this server too
+    children = client.search_runs([sweep.info.experiment_id], f"{ours} and params.label_lr = '0.30000000000000004'")
+    assert [run.info.run_name for run in children] == ["learned-002"]
+
+
+@pytest.mark.slow
+def test_a_server_killed_while_it_is_sent_to_has_everything_once_when_it_is_back(
+    runs: Path, tmp_path: Path, empty_database: Path, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = numbered_sweep(runs / "a study" / "spool")
+    send(folder, store)
+    served = tmp_path / "served"
+    served.mkdir()
+    (served / "mlflow.db").write_bytes(empty_database.read_bytes())
+    port = free_port()
+    with ExitStack() as alive, monkeypatch.context() as patch:
+        url = alive.enter_context(mlflow_server(served, port))
+        on_each_call(patch, lambda call: alive.close() if call == 5 else None, after=False)
+        assert not send_without_driver(folder, url, seconds=1.0)
+    assert Cursor.load(folder, url).unreachable
+    with mlflow_server(served, port):
+        assert shown(url), "some of it came before the kill"
+        assert send_without_driver(folder, url, seconds=30)
+        assert count_pending(folder, url) == 0
+        assert shown(url) == shown(store)
