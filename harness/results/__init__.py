@@ -6,6 +6,10 @@
     provenance      Provenance      provenance.json  code, libraries and machine behind the numbers
     semantics       Semantics       semantics.json   which classes its labels take to be alike
     measurement     parts that they share: intervals, paired differences, a configuration's results over seeds
+    seed_result     SeedResult      one run on one seed, of a confirmation, a teacher or a reference model
+    objectives      the objectives of a sweep and their values
+    search_sentence what a search found, in a sentence
+    tracking_status how far a tracking server has a sweep's events
     result_file     load and save, with the format version
 
 Accuracies, shares of labels and their differences are fractions of one, times are seconds.

@@ -77,7 +77,7 @@ READERS = {
 """Data set, or kind of a user's own, → module that is its reader; see `harness.training.data.readers.reader`."""
 
 USER_DATA_KINDS = ("npz", "folder")
-DATASETS = ("digits", *sorted(TORCHVISION))
+DATASETS = ("digits", *sorted(READERS.keys() - {"digits", *USER_DATA_KINDS}))
 USER_DATASET_PATTERN = r"^(npz|folder):.+"
 
 
