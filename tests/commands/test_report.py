@@ -219,9 +219,9 @@ def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path, monk
     with monkeypatch.context() as broken:
         broken.setattr("harness.report.render", lambda folder: 1 / 0)
         assert report.report(folder) is None
-    assert "ZeroDivisionError" in (folder / report.TROUBLE).read_text()
+    assert "ZeroDivisionError" in (folder / report.ERROR_FILE).read_text()
     assert report.report(folder) == folder / "report.html"
-    assert not (folder / report.TROUBLE).exists()
+    assert not (folder / report.ERROR_FILE).exists()
     assert report.report(tmp_path / "nowhere") is None
 
 
