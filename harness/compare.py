@@ -182,10 +182,11 @@ def _accuracy_lines(row: Any, part: str) -> str:
 
 def _terminal_table(table: "pd.DataFrame", columns: Mapping[str, Callable[[Any], str]], **style: Any) -> Any:
     """Arms and sweeps with `columns`, by heading; `style` is that of rich's columns."""
-    from rich.table import Table
     from rich.text import Text
 
-    shown = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    from harness.console import borderless_table
+
+    shown = borderless_table()
     for name in ("arm", "sweep"):
         shown.add_column(name, overflow="fold", min_width=8)
     for heading in columns:

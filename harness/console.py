@@ -166,9 +166,14 @@ class SweepProgress:
                 self.console.print(self.line, soft_wrap=True)
 
 
+def borderless_table() -> Table:
+    """A table without lines, columns or rows."""
+    return Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+
+
 def plain_table(first: str, *numbers: str, last: str | None = None) -> Table:
     """An empty table without lines: a column of names, columns of numbers, and perhaps one of text."""
-    table = Table(box=None, pad_edge=False, header_style="bold", padding=(0, 2, 0, 0))
+    table = borderless_table()
     table.add_column(first, no_wrap=True)
     for heading in numbers:
         table.add_column(heading, justify="right")

@@ -7,6 +7,7 @@ from pydantic import BaseModel
 
 from analysis.figures import (
     correction_curves,
+    importance,
     learning_curves,
     parallel_coordinates,
     response,
@@ -14,9 +15,6 @@ from analysis.figures import (
     search_progress,
     style,
 )
-from analysis.figures.importance import description as importance_description
-from analysis.figures.importance import importance
-from analysis.figures.importance import plot as importance_plot
 from analysis.figures.labels import class_label_matrix, image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
 from analysis.frames.sweep_frame import SweepFrame
@@ -136,8 +134,8 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
         for _, row in progress.iterrows()
     ]
     head = ["arm", "epochs run", "in pruned trials", "epochs saved by pruning", "minutes"]
-    found = [each for each in (importance(sweep, arm) for arm in sweep.learned) if each is not None]
-    telling = [importance_plot(each) for each in found if each.explained > 0]
+    found = [each for each in (importance.importance(sweep, arm) for arm in sweep.learned) if each is not None]
+    telling = [importance.plot(each) for each in found if each.explained > 0]
     return section(
         "How it was searched",
         note(_strategy(space)) if space else None,
@@ -148,7 +146,7 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
             "The best accuracy found so far, over the trials of each arm, with the last one's 95 % interval; what the "
             "epochs went into" + ("; and which parameters decide." if telling else "."),
         ),
-        [note(importance_description(each)) for each in found],
+        [note(importance.description(each)) for each in found],
         None if found else note("Too few trials of the learned arms to say which parameters decide."),
     )
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.common.seeds import consecutive_seeds, derive_seed
-from harness.results.measurement import Role
 from harness.space import Space
+from harness.space.arm import Role
 from harness.training.config.run_config import RunConfig
 from harness.tuning.study.trial_record import TrialRecord, pareto_front
 

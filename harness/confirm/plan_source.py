@@ -34,8 +34,7 @@ class PlanSource:
         self._workspace = workspace
         self._more_seeds = more_seeds
         self._waiting = deque(plan.missing(seeds))
-        self._open: dict[int, SeedRun] = {}
-        self._measured: dict[int, dict[str, Any]] = {}  # fields of their results
+        self._open: dict[int, tuple[SeedRun, dict[str, Any]]] = {}  # run and fields of its result, by number
 
     @property
     def missing(self) -> int:
@@ -48,8 +47,7 @@ class PlanSource:
         if not self._waiting:
             return None
         run = self._waiting.popleft()
-        self._open[run.number] = run
-        self._measured[run.number] = {"epochs": 0, "metrics": {}, "test": {}, "test_images": 0, "seconds": 0.0}
+        self._open[run.number] = run, {"epochs": 0, "metrics": {}, "test": {}, "test_images": 0, "seconds": 0.0}
         self._emit(TrialStarted(trial=run.number, name=run.name, params=run.config.model_dump(), tags=run.tags()))
         return self.plan.trial(run)
 
@@ -57,13 +55,13 @@ class PlanSource:
         return number in self._open
 
     def record_seconds(self, number: int, seconds: float) -> None:
-        self._measured[number]["seconds"] = round(seconds, 3)
+        self._record(number, seconds=round(seconds, 3))
 
     def record_test(self, number: int, metrics: Mapping[str, float], samples: int) -> None:
-        self._measured[number] |= {"test": dict(metrics), "test_images": samples}
+        self._record(number, test=dict(metrics), test_images=samples)
 
     def report(self, number: int, epoch: int, metrics: dict[str, float]) -> bool:
-        self._measured[number] |= {"epochs": epoch, "metrics": metrics}
+        self._record(number, epochs=epoch, metrics=metrics)
         self._emit(EpochMetrics(trial=number, step=epoch, metrics=metrics))
         return False
 
@@ -77,16 +75,19 @@ class PlanSource:
         if reason.startswith(DIVERGED):
             self._save(number, reason)
         else:
-            self.failures[self._open.pop(number).name] = reason
+            self.failures[self._open.pop(number)[0].name] = reason
             self._emit(TrialEnded(trial=number, state="failed", reason=reason))
 
     def release(self, number: int) -> None:
-        self._waiting.appendleft(self._open.pop(number))
+        self._waiting.appendleft(self._open.pop(number)[0])
+
+    def _record(self, number: int, **fields: Any) -> None:
+        self._open[number][1].update(fields)
 
     def _save(self, number: int, reason: str) -> None:
-        run = self._open.pop(number)
+        run, measured = self._open.pop(number)
         state: dict[str, Any] = {"state": "failed" if reason else "complete", "reason": reason}
-        result = SeedResult(role=run.configuration.role, config=run.config, **state, **self._measured.pop(number))
+        result = SeedResult(role=run.configuration.role, config=run.config, **state, **measured)
         self.plan.save(run, result)
         self._emit(self.plan.end_event(run, result, self._workspace))
 

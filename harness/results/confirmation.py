@@ -4,10 +4,11 @@ from typing import ClassVar, Literal
 
 from pydantic import Field
 
-from harness.results.measurement import ConfigurationResults, Interval, PairedDifference, Role
+from harness.results.measurement import ConfigurationResults, Interval, PairedDifference
 from harness.results.provenance import Provenance
 from harness.results.result_file import ResultFile, ResultPart
 from harness.results.tracking_status import TrackingStatus
+from harness.space.arm import Role
 
 Outcome = Literal["better", "worse", "undecided", "not compared"]
 

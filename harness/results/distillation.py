@@ -5,8 +5,9 @@ from typing import ClassVar
 from pydantic import Field
 
 from harness.results.confirmation import Comparison, Gain, Outcome
-from harness.results.measurement import ConfigurationResults, PairedDifference, Role
+from harness.results.measurement import ConfigurationResults, PairedDifference
 from harness.results.result_file import ResultFile, ResultPart
+from harness.space.arm import Role
 
 
 class ModelSetting(ResultPart):

@@ -1,13 +1,12 @@
 """Parts that several results share: an interval, a paired difference, a configuration's results over seeds."""
 
 import math
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, NamedTuple
 
 from pydantic import BeforeValidator, Field
 
 from harness.results.result_file import ResultPart
-
-Role = Literal["arm", "baseline"]
+from harness.space.arm import Role
 
 Finite = Annotated[float | None, BeforeValidator(lambda x: x if x is None or math.isfinite(x) else None)]
 """A number; None where it is infinite or not a number, which JSON does not know."""

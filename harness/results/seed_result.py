@@ -2,8 +2,8 @@
 
 from typing import ClassVar, Literal
 
-from harness.results.measurement import Role
 from harness.results.result_file import ResultFile
+from harness.space.arm import Role
 from harness.training.config.run_config import RunConfig
 
 

@@ -4,8 +4,9 @@ from typing import Any, ClassVar
 
 from pydantic import ConfigDict, Field
 
-from harness.results.measurement import Finite, Interval, Role
+from harness.results.measurement import Finite, Interval
 from harness.results.result_file import ResultFile, ResultPart
+from harness.space.arm import Role
 from harness.training.config.run_config import RunConfig
 
 ClassTable = list[list[float]]

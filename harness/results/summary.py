@@ -4,9 +4,9 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import Field
 
-from harness.results.measurement import Role
 from harness.results.result_file import ResultFile, ResultPart
 from harness.results.tracking_status import TrackingStatus
+from harness.space.arm import Role
 from harness.space.document import Objective
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from harness.common.formatting import format_accuracy, format_percent, format_setting, format_settings
+from harness.common.formatting import format_accuracy, format_percent, format_settings
 from harness.results.objectives import format_objective, heading
 from harness.results.search_sentence import search_sentence
 from harness.results.summary import ArmSummary, SweepSummary
@@ -122,6 +122,6 @@ def _front_table(summary: SweepSummary) -> "Table":
     table = plain_table("trial", *map(heading, metrics), last="parameters" if with_parameters else None)
     for trial in summary.front[:MAX_FRONT_ROWS]:
         values = [format_objective(metric, trial.values[metric]) for metric in metrics]
-        params = ", ".join(f"{name}={escape(format_setting(value))}" for name, value in trial.params.items())
+        params = escape(", ".join(format_settings(trial.params, "=")))
         table.add_row(trial.name, *values, *([params] if with_parameters else []))
     return table
