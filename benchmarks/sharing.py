@@ -40,7 +40,7 @@ def random_data(count: int) -> DataSplits:
     draws = torch.Generator().manual_seed(0)
     pixels = torch.randn(count, 3, 32, 32, generator=draws)
     train = Images.from_tensors(pixels, torch.randint(10, (count,), generator=draws), 10)
-    held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], 10)
+    held = Images(train.pixels, train.index[:HELD], train.targets[:HELD], train.class_names)
     return DataSplits(train, train.targets, held, held)
 
 

@@ -77,6 +77,6 @@ def test_sets_that_leave_nothing_to_train_on_are_refused_in_words() -> None:
 def test_digits_are_those_of_scikit_learn() -> None:
     from sklearn.datasets import load_digits
 
-    (raw, _), expected = digits.read(NOISY), load_digits()
+    raw, expected = digits.read(NOISY).train, load_digits()
     assert (raw.images[:, 0] == expected.images).all()
     assert raw.truth.tolist() == expected.target.tolist()

@@ -19,7 +19,7 @@ from harness.training.data.readers.raw_part import Array
 
 Arrays = dict[str, Array]
 
-FORMAT = 3
+FORMAT = 4
 """Goes up when what is stored changes."""
 
 

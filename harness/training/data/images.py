@@ -43,7 +43,7 @@ class Images:
     pixels: PixelTable
     index: Tensor  # [N] int64: rows of the table
     targets: Tensor  # [N] int64: true classes, -1 where unknown
-    classes: int
+    class_names: tuple[str, ...]
     given: Tensor | None = None  # [N] int64: the data set's own noisy labels
     reference: Tensor | None = None  # [N, classes]: soft labels to compare with, never trained on
 
@@ -51,7 +51,13 @@ class Images:
     def from_tensors(cls, inputs: Tensor, targets: Tensor, classes: int) -> "Images":
         """Images [N, channels, height, width] that are standardised already."""
         ones = torch.ones(1, inputs.shape[1], 1, 1)
-        return cls(PixelTable(inputs, 0 * ones, ones), torch.arange(len(inputs)), targets, classes)
+        names = tuple(str(c) for c in range(classes))
+        return cls(PixelTable(inputs, 0 * ones, ones), torch.arange(len(inputs)), targets, names)
+
+    @property
+    def classes(self) -> int:
+        """Number of classes."""
+        return len(self.class_names)
 
     @property
     def inputs(self) -> Tensor:
@@ -75,7 +81,7 @@ class Images:
 
     def _map(self, change: Callable[[Tensor], Tensor], pixels: PixelTable) -> "Images":
         given, reference = (None if each is None else change(each) for each in (self.given, self.reference))
-        return Images(pixels, change(self.index), change(self.targets), self.classes, given, reference)
+        return Images(pixels, change(self.index), change(self.targets), self.class_names, given, reference)
 
     def __len__(self) -> int:
         return len(self.targets)
@@ -95,7 +101,7 @@ class DataSplits:
         """All images that may be trained on: the training part, then the meta set."""
         train, meta = self.train, self.meta
         index, targets = torch.cat([train.index, meta.index]), torch.cat([train.targets, meta.targets])
-        return Images(train.pixels, index, targets, train.classes)
+        return Images(train.pixels, index, targets, train.class_names)
 
     def to(self, device: torch.device) -> "DataSplits":
         return DataSplits(self.train.to(device), self.noisy.to(device), self.meta.to(device), self.val.to(device))

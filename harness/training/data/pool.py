@@ -49,13 +49,15 @@ def _data_config(config: RunConfig) -> RunConfig:
 
 @lru_cache(maxsize=4)
 def _images(config: RunConfig, part: str) -> Images:
-    tensors = {name: torch.from_numpy(array) for name, array in _arrays(config).items()}
+    arrays = dict(_arrays(config))
+    class_names = tuple(arrays.pop("class_names").tolist())
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
     targets = tensors[f"{part}_truth"]
     return Images(
         PixelTable(tensors[f"{part}_images"], tensors["mean"], tensors["std"]),
         torch.arange(len(targets)),
         targets,
-        int(tensors["classes"]),
+        class_names,
         tensors.get(f"{part}_given"),
         tensors.get(f"{part}_reference"),
     )
@@ -75,7 +77,8 @@ def _arrays(config: RunConfig) -> Arrays:
 
 def _read_arrays(config: RunConfig) -> Arrays:
     """Pool and test part as arrays by name, with the pool's mean and standard deviation by channel."""
-    pool, test = find_reader(config.dataset).read(config)
+    dataset = find_reader(config.dataset).read(config)
+    pool, test = dataset.train, dataset.test
     index = np.arange(len(pool.truth))
     if test is None:
         index, test_index = _set_test_aside(config, pool)
@@ -87,7 +90,7 @@ def _read_arrays(config: RunConfig) -> Arrays:
             f"{list(test.images.shape[1:])}; set image_size"
         )
     mean, std = _channel_statistics(pool)
-    arrays = {"mean": mean, "std": std, "pool_index": index, "classes": np.array(pool.classes)}
+    arrays = {"mean": mean, "std": std, "pool_index": index, "class_names": np.array(dataset.class_names)}
     for name, part in (("pool", pool), ("test", test)):
         for key in ("images", "truth", "given", "reference"):
             if (array := getattr(part, key)) is not None:

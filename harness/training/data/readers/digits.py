@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import RawPart, checked_part
+from harness.training.data.readers.raw_part import RawDataset, checked_part, numbered_classes
 
 
 def problems(config: RunConfig) -> list[str]:
@@ -17,10 +17,11 @@ def files(config: RunConfig) -> None:
     """None: reading the file is as quick as reading the cache."""
 
 
-def read(config: RunConfig) -> tuple[RawPart, None]:
+def read(config: RunConfig) -> RawDataset:
     # `sklearn.datasets.load_digits` reads the same file, but its import takes two seconds.
     package = find_spec("sklearn")
     file = Path(package.origin).parent / "datasets" / "data" / "digits.csv.gz"  # type: ignore[union-attr, arg-type]
     table = np.loadtxt(file, delimiter=",")
     images = table[:, :-1].reshape(-1, 8, 8).astype(np.uint8)
-    return checked_part("digits", images, table[:, -1].astype(np.int64), 10), None
+    part = checked_part("digits", images, table[:, -1].astype(np.int64), 10)
+    return RawDataset(part, None, numbered_classes(10))

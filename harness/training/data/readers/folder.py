@@ -14,7 +14,15 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import UNKNOWN, Array, RawPart, checked_part, image_array, stack_images
+from harness.training.data.readers.raw_part import (
+    UNKNOWN,
+    Array,
+    RawDataset,
+    RawPart,
+    checked_part,
+    image_array,
+    stack_images,
+)
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
 
@@ -38,7 +46,7 @@ def files(config: RunConfig) -> Iterable[Path]:
     return user_path(config).rglob("*")
 
 
-def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+def read(config: RunConfig) -> RawDataset:
     folder = user_path(config)
     parts = _part_folders(folder)
     names = sorted({name for part in parts.values() for name in _class_names(part)})
@@ -62,7 +70,7 @@ def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
         images = stack_images(str(folder), [_pixels(file, config.image_size) for _, file, _ in listed])
         return checked_part(str(folder), images, truth, len(names), noisy, np.array(rows) if rows else None)
 
-    return make_part("train", "trusted"), make_part("test") if "test" in parts else None
+    return RawDataset(make_part("train", "trusted"), make_part("test") if "test" in parts else None, tuple(names))
 
 
 def _part_folders(folder: Path) -> dict[str, Path]:

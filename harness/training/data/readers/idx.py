@@ -13,7 +13,7 @@ import numpy as np
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers import torchvision_sets
-from harness.training.data.readers.raw_part import Array, RawPart, checked_part
+from harness.training.data.readers.raw_part import Array, RawDataset, checked_part, numbered_classes
 from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
@@ -38,13 +38,14 @@ def files(config: RunConfig) -> Iterable[Path]:
     return () if folder is None else folder.iterdir()
 
 
-def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+def read(config: RunConfig) -> RawDataset:
     folder = _folder(config)
     if folder is None:
         return torchvision_sets.read(config)
     arrays = [_array(_file(folder, name)) for name in FILES]
     where = f"{config.dataset} in {folder}"
-    return checked_part(where, arrays[0], arrays[1], 10), checked_part(where, arrays[2], arrays[3], 10)
+    train, test = (checked_part(where, arrays[i], arrays[i + 1], 10) for i in (0, 2))
+    return RawDataset(train, test, numbered_classes(10))
 
 
 def _folder(config: RunConfig) -> Path | None:

@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import Array, RawPart, checked_part
+from harness.training.data.readers.raw_part import Array, RawDataset, checked_part, numbered_classes
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
 
@@ -36,7 +36,7 @@ def files(config: RunConfig) -> Iterable[Path]:
     return (user_path(config),)
 
 
-def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+def read(config: RunConfig) -> RawDataset:
     file = user_path(config)
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as archive:
@@ -55,7 +55,7 @@ def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
         for part in ("train", "test")
         if f"x_{part}" in arrays
     )
-    return train, test[0] if test else None
+    return RawDataset(train, test[0] if test else None, numbered_classes(classes))
 
 
 def _count_classes(labels: Iterable[Array | None], references: Iterable[Array | None]) -> int:

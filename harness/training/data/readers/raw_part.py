@@ -1,4 +1,4 @@
-"""Arrays of a data set as a reader returns them, checked: the errors say what a file should hold."""
+"""A data set as a reader returns it, its arrays checked: the errors say what a file should hold."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -28,6 +28,25 @@ class RawPart:
     def __getitem__(self, index: Array) -> "RawPart":
         given, reference = (None if each is None else each[index] for each in (self.given, self.reference))
         return RawPart(self.images[index], self.truth[index], self.classes, given, reference)
+
+
+@dataclass(frozen=True)
+class RawDataset:
+    """A data set as a reader returns it. Without a test part, one is drawn from the training part.
+
+    `class_names` has one name for each class; `remarks` say what the reader left out or counted, a sentence each.
+    """
+
+    train: RawPart
+    test: RawPart | None
+    class_names: tuple[str, ...]
+    validation: RawPart | None = None
+    remarks: tuple[str, ...] = ()
+
+
+def numbered_classes(classes: int) -> tuple[str, ...]:
+    """Names of classes that are only numbered: 0, 1, …"""
+    return tuple(str(c) for c in range(classes))
 
 
 def checked_part(

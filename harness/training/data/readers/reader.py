@@ -7,7 +7,7 @@ from typing import Protocol, cast
 
 from harness.training.config.registry import READERS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import RawPart
+from harness.training.data.readers.raw_part import RawDataset
 
 
 class Reader(Protocol):
@@ -21,8 +21,8 @@ class Reader(Protocol):
         """Return the files that are read, as known without reading: the key of the cache. None: do not cache."""
         ...
 
-    def read(self, config: RunConfig) -> tuple[RawPart, RawPart | None]:
-        """Return the training part, and the test part if the set has one; DataError for what `problems` cannot see."""
+    def read(self, config: RunConfig) -> RawDataset:
+        """Return the parts of the set and its class names; DataError for what `problems` cannot see."""
         ...
 
 

@@ -8,7 +8,14 @@ import numpy as np
 
 from harness.training.config.registry import TORCHVISION
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import Array, RawPart, checked_part, image_array, stack_images
+from harness.training.data.readers.raw_part import (
+    Array,
+    RawDataset,
+    checked_part,
+    image_array,
+    numbered_classes,
+    stack_images,
+)
 from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
@@ -28,11 +35,11 @@ def files(config: RunConfig) -> Iterable[Path]:
     return root.iterdir() if root.is_dir() else ()
 
 
-def read(config: RunConfig) -> tuple[RawPart, RawPart | None]:
+def read(config: RunConfig) -> RawDataset:
     parts = [_arrays(config, keywords) for keywords in TORCHVISION[config.dataset] if keywords is not None]
     classes = 1 + max(int(labels.max()) for _, labels in parts)
     train, *test = (checked_part(config.dataset, images, labels, classes) for images, labels in parts)
-    return train, test[0] if test else None
+    return RawDataset(train, test[0] if test else None, numbered_classes(classes))
 
 
 def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
