@@ -98,7 +98,7 @@ def render(folder: Path) -> str:
             figure_sections.search(frame, space),
             sections.trials(frame),
             sections.provenance(provenance, frame),
-            sections.again(
+            sections.reproduction(
                 provenance,
                 frame,
                 display_name(folder.parent),

@@ -43,7 +43,7 @@ UNMEASURED = "Not measured yet"
 
 
 def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
-    """Write the page to `out` and its figures beside it, in `figures/`."""
+    """Write the page to `out` and its figures beside it, in `pictures/`."""
     parts = [HEAD]
     studies = list(studies)
     before = _sections(out)
@@ -52,7 +52,7 @@ def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Pa
         for study in (study for study in studies if study.claim == number):
             folder = runs_dir / study.name
             confirmed = Confirmation.load_or_none(folder)
-            lines = _confirmation(study, confirmed, folder, out.parent / "figures") if confirmed else None
+            lines = _confirmation(study, confirmed, folder, out.parent / "pictures") if confirmed else None
             # a study that needs a GPU is not listed before it was measured
             parts += _new_or_before(study.name, lines, before) or ([] if study.full else _unmeasured(study))
         for study in studies if number == CLASSES_CLAIM else ():
@@ -85,14 +85,14 @@ def _unmeasured(study: ClaimStudy) -> Iterator[str]:
     yield f"{UNMEASURED}: `python -m analysis.paper.claims --only {study.name}`.\n"
 
 
-def _confirmation(study: ClaimStudy, result: Confirmation, folder: Path, figures: Path) -> Iterator[str]:
+def _confirmation(study: ClaimStudy, result: Confirmation, folder: Path, pictures: Path) -> Iterator[str]:
     yield f"### {study.name}\n"
     yield f"{study.question}\n"
     yield f"**{as_sentence(result.verdict)}**\n"
     yield from _table(result)
-    picture = _picture(result, study.name, figures)
+    picture = _picture(result, study.name, pictures)
     if picture:
-        yield f"![test accuracy of each configuration, a dot a seed](figures/{picture})\n"
+        yield f"![test accuracy of each configuration, a dot a seed](pictures/{picture})\n"
     for note in result.notes:
         yield f"- {as_sentence(note)}"
     yield from _circumstances(result, folder)
@@ -151,15 +151,15 @@ def _distillation(heading: str, result: Distillation) -> Iterator[str]:
     yield ""
 
 
-def _picture(result: Confirmation, name: str, figures: Path) -> str | None:
+def _picture(result: Confirmation, name: str, pictures: Path) -> str | None:
     import matplotlib as mpl
 
     with mpl.rc_context(style.RC):
         (figure,) = style.panels(confirmation.configuration_plots(result))
         if isinstance(figure, str):
             return None
-        figures.mkdir(parents=True, exist_ok=True)
-        figure.savefig(figures / f"{name}.png", metadata={"Software": None})
+        pictures.mkdir(parents=True, exist_ok=True)
+        figure.savefig(pictures / f"{name}.png", metadata={"Software": None})
     return f"{name}.png"
 
 

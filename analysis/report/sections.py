@@ -194,7 +194,7 @@ def provenance(facts: Provenance | None, sweep: SweepFrame) -> Markup:
     )
 
 
-def again(
+def reproduction(
     facts: Provenance | None, sweep: SweepFrame, runs_dir: str, space_file: Path | None, result: Confirmation | None
 ) -> Markup:
     """The commands that run the sweep again."""

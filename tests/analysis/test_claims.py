@@ -61,7 +61,7 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
         assert accuracy.startswith(f"{100 * found.arms[arm.name].best.test_accuracy_mean:.1f} [")
     assert found.verdict[1:] in section
     assert found.provenance.git.commit[:12] in section
-    assert (tmp_path / "figures" / "digits_class_labels.png").stat().st_size > 5_000
+    assert (tmp_path / "pictures" / "digits_class_labels.png").stat().st_size > 5_000
 
     write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
     assert (tmp_path / "RESULTS.md").read_text() == page
