@@ -23,7 +23,7 @@ import torch
 
 from harness.tracking.provenance import collect
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataSplits, Images
+from harness.training.data.images import DataSplits, Images
 from harness.training.run import Run
 
 HELD = 512  # images of the meta set, and of validation

@@ -41,7 +41,7 @@ def votes(config: RunConfig) -> Reference | None:
 
     None where the data set brings no votes. Nothing is trained or chosen by them.
     """
-    from harness.training.data import load_pool, load_test
+    from harness.training.data.pool import load_pool, load_test
 
     for part, load in (("training", load_pool), ("test", load_test)):
         images = load(config)
@@ -78,7 +78,7 @@ def superclasses(file: Path, classes: int) -> Reference:
 
 def model_config(config: RunConfig, epochs: int, seed: int) -> RunConfig:
     """An independent model of the kind of `config`: one-hot on right labels; half of the pool where it had all."""
-    from harness.training.data import load_pool
+    from harness.training.data.pool import load_pool
 
     left = len(load_pool(config)) - config.meta_size - config.val_size
     changes: dict[str, Any] = {
@@ -146,7 +146,7 @@ def _train(config: RunConfig, folder: Path) -> ReferenceModel:
     run = runner.run
     if runner.failure or run is None:
         raise InputError(f"reference: expected a model, got a run that failed ({runner.failure}); choose another")
-    from harness.training.data import load_pool
+    from harness.training.data.pool import load_pool
     from harness.training.metrics import logits_in_batches
 
     pool = load_pool(config).to(run.device)

@@ -20,9 +20,10 @@ from harness.training.acceleration import apply_precision, compile_in_place, set
 from harness.training.config.checks import check_acceleration, check_config
 from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataSplits, load_splits
 from harness.training.data.augment import augment
+from harness.training.data.images import DataSplits
 from harness.training.data.meta_set import MetaSet
+from harness.training.data.splits import load_splits
 from harness.training.errors import DataError, DivergenceError
 from harness.training.label_history import LabelHistory
 from harness.training.methods import Batch, Method, Phase, Task

@@ -189,7 +189,7 @@ def test_the_numbers_are_those_of_the_final_model_on_the_test_part(confirmed: Co
     import torch
 
     from harness.space import load
-    from harness.training.data import load_test
+    from harness.training.data.pool import load_test
     from harness.training.metrics import evaluate
     from harness.training.run import Run
 

@@ -275,7 +275,7 @@ def test_models_and_the_load_of_the_machine_are_there_where_they_were_asked_for(
 ) -> None:
     from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
     from harness.training.config.run_config import RunConfig
-    from harness.training.data import load_splits
+    from harness.training.data.splits import load_splits
 
     arguments = ("--set", "epochs=60", "--trials", "3", "--log-models", "--system-metrics")
     result = run(

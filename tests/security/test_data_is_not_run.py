@@ -16,7 +16,7 @@ from harness.tracking.mlflow_view import logged_models
 from harness.tracking.spool import event_log
 from harness.tracking.spool.events import ArtifactsAdded
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError
+from harness.training.errors import DataError
 from harness.training.teacher_logits import load_teacher_logits
 from harness.tuning.worker.runner import TrialRunner
 from tests.commands.test_report import swept

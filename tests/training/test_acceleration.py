@@ -9,7 +9,7 @@ from torch import nn
 
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError
+from harness.training.errors import DataError
 from harness.training.run import Run
 from tests.training.run_helpers import epochs, same_state, through_a_file
 

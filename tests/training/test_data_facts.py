@@ -5,8 +5,9 @@ from dataclasses import replace
 import pytest
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataSplits, load_splits
 from harness.training.data.data_facts import describe_splits
+from harness.training.data.images import DataSplits
+from harness.training.data.splits import load_splits
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
 

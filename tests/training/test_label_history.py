@@ -6,8 +6,8 @@ import torch
 
 from harness.training import label_history
 from harness.training.config.run_config import RunConfig
-from harness.training.data import Images, load_pool, pool_index
-from harness.training.data.pool import load_test
+from harness.training.data.images import Images
+from harness.training.data.pool import load_pool, load_test, pool_index
 from harness.training.label_history import MAX_SIDE, SHOWN_IMAGES, SNAPSHOTS, LabelHistory, snapshot_epochs
 from harness.training.run import Run
 from tests.training.run_helpers import epochs, same_state, through_a_file

@@ -7,7 +7,7 @@ from torch.nn import functional
 
 from harness.metalabel import project_onto_simplex
 from harness.training.config.run_config import RunConfig
-from harness.training.data import Images
+from harness.training.data.images import Images
 from harness.training.data.meta_set import MetaSet, rank_within_class
 from harness.training.methods import Task
 from harness.training.methods.learned import LearnedLabels

@@ -12,7 +12,7 @@ from harness.training.config.checks import check_config
 from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
-from harness.training.data import DataError
+from harness.training.errors import DataError
 from harness.training.methods import Method
 from harness.training.methods.baselines.bootstrapping import Bootstrapping
 from harness.training.methods.baselines.distillation import Distillation

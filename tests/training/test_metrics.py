@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import Images
+from harness.training.data.images import Images
 from harness.training.metrics import calibration_error, evaluate, label_metrics, mistakes_auc
 from harness.training.run import Run
 

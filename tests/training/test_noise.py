@@ -7,7 +7,8 @@ import torch
 from pydantic import ValidationError
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError, Images, load_pool, load_splits, noise
+from harness.training.data import noise
+from harness.training.data.images import Images
 from harness.training.data.noise import (
     CLASS_MAPS,
     asymmetric,
@@ -18,6 +19,9 @@ from harness.training.data.noise import (
     predict_by_halves,
     symmetric,
 )
+from harness.training.data.pool import load_pool
+from harness.training.data.splits import load_splits
+from harness.training.errors import DataError
 from harness.training.rng import generator
 
 Noise = Callable[[Images, RunConfig, torch.Generator], torch.Tensor]

@@ -10,7 +10,9 @@ import torch
 from PIL import Image
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError, load_pool, load_splits, load_test
+from harness.training.data.pool import load_pool, load_test
+from harness.training.data.splits import load_splits
+from harness.training.errors import DataError
 from harness.training.run import Run
 from tests.training import data_files as files
 from tests.training.conftest import forget_data

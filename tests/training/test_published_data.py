@@ -8,8 +8,10 @@ import pytest
 import torch
 from PIL import Image
 
-from harness.training.data import DataError, load_pool, load_splits, load_test
+from harness.training.data.pool import load_pool, load_test
 from harness.training.data.readers import idx, torchvision_sets
+from harness.training.data.splits import load_splits
+from harness.training.errors import DataError
 from harness.training.run import Run
 from tests.training import data_files as files
 from tests.training.data_files import config, standardised

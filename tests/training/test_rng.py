@@ -4,7 +4,7 @@ import torch
 
 from harness.common.seeds import derive_seed
 from harness.training.config.run_config import RunConfig
-from harness.training.data import load_splits
+from harness.training.data.splits import load_splits
 from harness.training.rng import GlobalStream, generator
 from harness.training.run import Run
 from tests.training.run_helpers import same_state

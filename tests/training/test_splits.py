@@ -5,8 +5,12 @@ import torch
 from torch import Tensor
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import DataError, DataSplits, load_pool, load_splits, load_test, stratified_split
+from harness.training.data.images import DataSplits
+from harness.training.data.pool import load_pool, load_test
 from harness.training.data.readers import digits
+from harness.training.data.splits import load_splits
+from harness.training.data.stratified import stratified_split
+from harness.training.errors import DataError
 from harness.training.run import Run
 from tests.training.run_helpers import tensors
 

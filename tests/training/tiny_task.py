@@ -4,7 +4,7 @@ import torch
 from torch import Tensor, nn
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data import Images
+from harness.training.data.images import Images
 from harness.training.data.meta_set import MetaSet
 from harness.training.methods import Batch, Task
 

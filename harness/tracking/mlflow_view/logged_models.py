@@ -51,7 +51,7 @@ def _make_model(trial: Path, settings: dict[str, Any]) -> None:
 
     from harness.training.acceleration import apply_precision
     from harness.training.config.run_config import RunConfig
-    from harness.training.data import load_pool
+    from harness.training.data.pool import load_pool
     from harness.training.models import build_model
     from harness.training.models.raw_pixel_model import RawPixelModel
 

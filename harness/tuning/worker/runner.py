@@ -24,8 +24,8 @@ from harness.common.urls import Url
 from harness.space import Resources
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import LOGITS_FILE
-from harness.training.data import load_test, pool_index
 from harness.training.data.data_facts import describe_part, describe_splits
+from harness.training.data.pool import load_test, pool_index
 from harness.training.errors import DivergenceError
 from harness.training.metrics import Metrics, evaluate
 from harness.training.replicates import Replicates
