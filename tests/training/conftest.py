@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from harness.training.data import pool
+from harness.training.data import arrays, pool
 
 
 @pytest.fixture(autouse=True, scope="package")
@@ -28,5 +28,5 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forget_data() -> None:
     """Drop the data sets in memory, as in a new process."""
-    pool._arrays.cache_clear()
+    arrays.load_arrays.cache_clear()
     pool._images.cache_clear()
