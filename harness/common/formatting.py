@@ -1,7 +1,7 @@
-"""Numbers as text: accuracies, percentages, intervals, p-values, durations. A missing number is an en dash."""
+"""Numbers and lists as text: accuracies, intervals, p-values, durations. A missing number is an en dash."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 MISSING = "–"
 
@@ -61,6 +61,14 @@ def format_duration(seconds: float) -> str:
     if seconds < 90:
         return f"{seconds:.0f} s"
     return f"{seconds / 60:.0f} min" if seconds < 5400 else f"{seconds / 3600:.1f} h"
+
+
+def format_list(items: Iterable[object], shown: int = 5) -> str:
+    """`a, b, c, d, e and 225 more`: all items where they are few; `none` of none."""
+    texts = [str(item) for item in items]
+    if len(texts) <= shown + 1:  # "and 1 more" would say less
+        return ", ".join(texts) or "none"
+    return f"{', '.join(texts[:shown])} and {len(texts) - shown} more"
 
 
 def as_sentence(text: str) -> str:

@@ -22,7 +22,7 @@ UNTAUGHT = "untaught"
 
 DATA = (
     *("dataset", "data_root", "download", "image_size", "train_size", "meta_size", "val_size"),
-    *("noise", "noise_rate", "noise_map", "given_labels", "reference_labels"),
+    *("noise", "noise_rate", "noise_map", "given_labels", "require_given_labels", "reference_labels"),
 )
 """Settings that say which images a run sees, with which labels: one for teachers and students."""
 

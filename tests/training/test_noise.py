@@ -8,6 +8,7 @@ from pydantic import ValidationError
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data import noise
+from harness.training.data.class_names import numbered_classes, sort_names
 from harness.training.data.images import Images
 from harness.training.data.noise import (
     CLASS_MAPS,
@@ -74,22 +75,64 @@ def test_asymmetric_noise_moves_its_share_of_each_class_that_has_a_target() -> N
 
 def test_classes_are_confused_as_is_usual_for_the_set_or_as_the_user_says_or_with_the_next() -> None:
     config = RunConfig(noise="asymmetric", noise_rate=0.4)
-    assert class_map(config, 10) == {2: 7, 3: 8, 7: 1, 5: 6, 6: 5}
-    assert class_map(config.model_copy(update={"dataset": "CIFAR10"}), 10) == {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
-    assert class_map(config.model_copy(update={"dataset": "npz:mine.npz"}), 3) == {0: 1, 1: 2, 2: 0}
-    assert class_map(config.model_copy(update={"noise_map": "1>0  0>1"}), 10) == {1: 0, 0: 1}
+    digits = numbered_classes(10)
+    assert class_map(config, digits) == {2: 7, 3: 8, 7: 1, 5: 6, 6: 5}
+    assert class_map(config.model_copy(update={"dataset": "CIFAR10"}), digits) == {9: 1, 2: 0, 4: 7, 3: 5, 5: 3}
+    assert class_map(config.model_copy(update={"dataset": "npz:mine.npz"}), digits[:3]) == {0: 1, 1: 2, 2: 0}
+    assert class_map(config.model_copy(update={"noise_map": "1>0  0>1"}), digits) == {1: 0, 0: 1}
     for text in CLASS_MAPS.values():
         RunConfig(noise_map=text)
 
 
-def test_a_class_map_of_classes_that_are_not_there_is_refused_in_words() -> None:
-    with pytest.raises(DataError, match=r"noise_map: expected classes from 0 to 9, got 10, 12; correct '1>10 12>0'"):
-        load_splits(RunConfig(noise="asymmetric", noise_rate=0.4, noise_map="1>10 12>0"))
+ANIMALS = ("Arctic fox", "bird", "café cat", "dog")
+TEN_BY_NUMBER = sort_names(str(number) for number in range(1, 11))  # 1, …, 9, 10: class 0 is named 1
 
 
-@pytest.mark.parametrize("text", ["1>2,2>1", "1->2", "a>b", ">1"])
+@pytest.mark.parametrize(
+    ("text", "names", "expected"),
+    [
+        ("bird>dog dog>bird", ANIMALS, {1: 3, 3: 1}),
+        ("1>3 3>0", ANIMALS, {1: 3, 3: 0}),
+        ("BIRD>dog", ANIMALS, {1: 3}),
+        ("'Arctic fox>dog' \"cafe\N{COMBINING ACUTE ACCENT} cat\">bird", ANIMALS, {0: 3, 2: 1}),
+        ("2>7 10>1", TEN_BY_NUMBER, {1: 6, 9: 0}),
+    ],
+)
+def test_classes_are_named_by_name_or_by_index_and_numbers_that_are_names_are_names(
+    text: str, names: tuple[str, ...], expected: dict[int, int]
+) -> None:
+    assert class_map(RunConfig(noise="asymmetric", noise_map=text), names) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "names", "words"),
+    [
+        (
+            "1>10 12>0",
+            numbered_classes(10),
+            "expected a class from 0 to 9 on each side, got 10, 12; correct '1>10 12>0'",
+        ),
+        ("bird>cow", ANIMALS, "expected a class of Arctic fox, bird, café cat, dog on each side, got cow; correct"),
+        ("1>4", ANIMALS, "got 4; correct '1>4'"),
+        ("0>1", TEN_BY_NUMBER, "got 0; correct '0>1'"),
+        (
+            "1>2 bird>dog",
+            ANIMALS,
+            "expected each class once on the left, with another on the right, got '1>2 bird>dog'",
+        ),
+        ("dog>3", ANIMALS, "expected each class once on the left, with another on the right"),
+    ],
+)
+def test_a_class_map_of_classes_that_are_not_there_or_there_twice_is_refused_in_words(
+    text: str, names: tuple[str, ...], words: str
+) -> None:
+    with pytest.raises(DataError, match=f"noise_map: .*{words}"):
+        class_map(RunConfig(noise="asymmetric", noise_map=text), names)
+
+
+@pytest.mark.parametrize("text", ["1>2,2>1", "1->2", "1=>2", "a b>c", ">1", "a>", "'a>b", "1"])
 def test_a_class_map_in_another_form_is_refused_in_words(text: str) -> None:
-    with pytest.raises(ValidationError, match="expected classes as in '2>7 3>8', got"):
+    with pytest.raises(ValidationError, match="expected classes as in '2>7 3>8' or 'cat>dog', got"):
         RunConfig(noise_map=text)
 
 

@@ -209,15 +209,6 @@ class TestFolder:
         ("name", "content", "words"),
         [
             ("train/cat/00.png", "no image", r"00.png: expected an image, got the error: .*; replace or remove it"),
-            ("given.csv", "train/cat/00.png,cow\n", r"given.csv:1: expected image,class with a class of cat, dog, fox"),
-            ("given.csv", "image,class\nonly\n", "given.csv:2: expected image,class"),
-            ("reference.csv", "image,cat,dog\n", "reference.csv:1: expected image,cat,dog,fox, got image,cat,dog"),
-            ("reference.csv", "image,cat,dog,fox\na,1,2\n", "reference.csv:2: expected 3 numbers after the image"),
-            (
-                "reference.csv",
-                "image,cat,dog,fox\ntrain/cat/00.png,1,2,3\n",
-                "expected a row for each image, got none for",
-            ),
         ],
     )
     def test_with_a_damaged_file_is_refused_in_words(self, tmp_path: Path, name: str, content: str, words: str) -> None:

@@ -4,12 +4,12 @@ It is flat because the same names are the keys of a space file, the columns of a
 run.
 """
 
-import re
 from typing import TYPE_CHECKING, Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness.training.config import registry
+from harness.training.config.noise_map import parse_noise_map
 
 if TYPE_CHECKING:
     MethodName = str
@@ -28,9 +28,7 @@ else:
 
 
 def _check_noise_map(text: str) -> str:
-    if not re.fullmatch(r"(\d+>\d+( +\d+>\d+)*)?", text.strip()):
-        remedy = "write FROM>TO for each, with spaces between"
-        raise registry.value_error("classes as in '2>7 3>8'", f"the string {text!r}", remedy)
+    parse_noise_map(text)
     return text
 
 
@@ -74,9 +72,16 @@ class RunConfig(BaseModel):
     )
     noise_map: NoiseMap = Field(
         default="",
-        description="asymmetric: the class map, as in '2>7 3>8'; empty: the data set's usual map, or c>c+1",
+        description="asymmetric: the class map, by name or index, as in 'cat>dog dog>cat' or '2>7 3>8'; where names "
+        "are numbers, a number is a name; quotes hold an entry with blanks together; empty: the usual map of the data "
+        "set, or c>c+1",
     )
     given_labels: str = Field(default="y_train_given", description="npz: key of the noisy labels")
+    require_given_labels: bool = Field(
+        default=False,
+        description="folder: whether every training image needs a row in given.csv; without one it keeps its folder's "
+        "class",
+    )
     reference_labels: str = Field(
         default="reference", description="npz: key, before _train or _test, of soft labels to compare with"
     )

@@ -24,7 +24,7 @@ BATCH = 4096
 SUMMARY = "summary"
 """Name of the array that holds the summary, as JSON."""
 
-DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "reference_labels")
+DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "require_given_labels", "reference_labels")
 """Settings that determine the arrays of a data set."""
 
 

@@ -15,12 +15,17 @@ A noise is a function (images, config, generator) → noisy classes [N]; `NOISES
 names it.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.common.formatting import format_list
+from harness.training.config.noise_map import parse_noise_map
 from harness.training.config.registry import NOISES, load_object
 from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import class_words, find_class_or_index
 from harness.training.data.images import Images
 from harness.training.errors import DataError
 
@@ -57,7 +62,7 @@ def pair(images: Images, config: RunConfig, generator: torch.Generator) -> Tenso
 
 def asymmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:
     noisy = images.targets.clone()
-    for c, wrong in sorted(class_map(config, images.classes).items()):
+    for c, wrong in sorted(class_map(config, images.class_names).items()):
         members = (images.targets == c).nonzero().flatten()
         noisy[members[_draw(len(members), config.noise_rate, generator)]] = wrong
     return noisy
@@ -76,17 +81,23 @@ def instance(images: Images, config: RunConfig, generator: torch.Generator) -> T
     return noisy
 
 
-def class_map(config: RunConfig, classes: int) -> dict[int, int]:
+def class_map(config: RunConfig, class_names: Sequence[str]) -> dict[int, int]:
     """Return class → wrong class: `noise_map`, else the data set's usual map, else each class to the next."""
     text = config.noise_map or CLASS_MAPS.get(config.dataset, "")
     if not text:
-        return {c: (c + 1) % classes for c in range(classes)}
-    found = {int(c): int(wrong) for c, wrong in (each.split(">") for each in text.split())}
-    if unknown := sorted(c for c in {*found, *found.values()} if c >= classes):
+        return {c: (c + 1) % len(class_names) for c in range(len(class_names))}
+    entries = parse_noise_map(text)
+    names = dict.fromkeys(name for entry in entries for name in entry)
+    if unknown := [name for name in names if find_class_or_index(name, class_names) is None]:
         raise DataError(
-            f"noise_map: expected classes from 0 to {classes - 1}, got {', '.join(map(str, unknown))}; correct '{text}'"
+            f"noise_map: expected {class_words(class_names)} on each side, got {format_list(unknown)}; correct '{text}'"
         )
-    return found
+    pairs = [[find_class_or_index(name, class_names) for name in entry] for entry in entries]
+    if len({c for c, _ in pairs}) < len(pairs) or any(c == wrong for c, wrong in pairs):
+        raise DataError(
+            f"noise_map: expected each class once on the left, with another on the right, got '{text}'; correct it"
+        )
+    return {c: wrong for c, wrong in pairs if c is not None and wrong is not None}
 
 
 def predict_by_halves(inputs: Tensor, targets: Tensor, classes: int, generator: torch.Generator) -> Tensor:

@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import RawDataset, checked_part, numbered_classes
+from harness.training.data.class_names import numbered_classes
+from harness.training.data.readers.raw_part import RawDataset, checked_part
 
 
 def problems(config: RunConfig) -> list[str]:

@@ -3,17 +3,18 @@
 folder:DIR   train/CLASS/*, test/CLASS/*   or DIR/CLASS/* alone: a fifth is set aside
              trusted/CLASS/*               optional: images with clean labels; the classes of train/ are then noisy
                                            labels, and their true classes unknown
-             given.csv                     optional: image,class: noisy labels of training images
-             reference.csv                 optional: image,CLASS,CLASS,…: soft labels or counts
+             given.csv, reference.csv      optional: labels in tables, see `label_tables`
 """
 
-import csv
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
 
+from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import doubtful_names, normalized, sort_names
+from harness.training.data.readers.label_tables import ImagePaths, find_table, read_given, read_references
 from harness.training.data.readers.raw_part import (
     UNKNOWN,
     Array,
@@ -37,7 +38,10 @@ def problems(config: RunConfig) -> list[str]:
             f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got neither; "
             "correct the path, or move the images"
         ]
-    if config.noise == "given" and "trusted" not in parts and not (folder / "given.csv").is_file():
+    given = find_table(folder, "given")
+    if given is not None and "trusted" in parts:
+        return [f"dataset: expected {given} or {folder / 'trusted'}, got both: two kinds of noisy labels; remove one"]
+    if config.noise == "given" and given is None and "trusted" not in parts:
         return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got neither; add one"]
     return []
 
@@ -49,28 +53,40 @@ def files(config: RunConfig) -> Iterable[Path]:
 def read(config: RunConfig) -> RawDataset:
     folder = user_path(config)
     parts = _part_folders(folder)
-    names = sorted({name for part in parts.values() for name in _class_names(part)})
-    given = _read_given(folder / "given.csv", names)
-    reference = _read_references(folder / "reference.csv", names)
+    spellings = {name for part in parts.values() for name in _class_names(part)}
+    names = sort_names(spellings)
+    images = {name: _list_images(part, names) for name, part in parts.items()}
+    paths = {name: [file.relative_to(folder).as_posix() for file, _ in listed] for name, listed in images.items()}
+    given_file, reference_file = find_table(folder, "given"), find_table(folder, "reference")
+    given, reference = None, {}
+    if given_file or reference_file:
+        by_path = ImagePaths(folder, [path for each in paths.values() for path in each])
+    if given_file:
+        given = read_given(given_file, by_path, paths["train"], names, config.require_given_labels)
+    if reference_file:
+        reference = read_references(reference_file, by_path, names)
 
     def make_part(*members: str) -> RawPart:
-        listed = [(name, *image) for name in members if name in parts for image in _list_images(parts[name], names)]
-        keys = [file.relative_to(folder).as_posix() for _, file, _ in listed]
+        listed = [(name, *image) for name in members for image in images.get(name, [])]
+        keys = [key for name in members for key in paths.get(name, [])]
         truth, noisy = np.array([c for _, _, c in listed]), None
         if "trusted" in members and "trusted" in parts:
             noisy, truth = truth, np.where([name == "trusted" for name, _, _ in listed], truth, UNKNOWN)
-        elif "train" in members and (folder / "given.csv").exists():
-            noisy = np.array([given.get(key, c) for key, c in zip(keys, truth, strict=True)])
+        elif "train" in members and given is not None:
+            noisy = np.array([given.classes.get(key, c) for key, c in zip(keys, truth, strict=True)])
         rows = [reference[key] for key in keys if key in reference]
-        if rows and len(rows) < len(keys):
-            missing = next(key for key in keys if key not in reference)
+        if missing := [key for key in keys if rows and key not in reference]:
             raise DataError(
-                f"{folder / 'reference.csv'}: expected a row for each image, got none for {missing}; add it"
+                f"{reference_file}: expected a row for each image of {' and '.join(members)}, got none for "
+                f"{format_list(missing, 2)}; add them"
             )
-        images = stack_images(str(folder), [_pixels(file, config.image_size) for _, file, _ in listed])
-        return checked_part(str(folder), images, truth, len(names), noisy, np.array(rows) if rows else None)
+        pixels = stack_images(str(folder), [_pixels(file, config.image_size) for _, file, _ in listed])
+        return checked_part(str(folder), pixels, truth, len(names), noisy, np.array(rows) if rows else None)
 
-    return RawDataset(make_part("train", "trusted"), make_part("test") if "test" in parts else None, tuple(names))
+    remarks = (*doubtful_names(spellings), *(given.remarks if given else ()))
+    return RawDataset(
+        make_part("train", "trusted"), make_part("test") if "test" in parts else None, names, remarks=remarks
+    )
 
 
 def _part_folders(folder: Path) -> dict[str, Path]:
@@ -88,7 +104,7 @@ def _class_names(part: Path) -> list[str]:
 def _list_images(part: Path, names: Sequence[str]) -> list[tuple[Path, int]]:
     """The images of a part, each with its class."""
     found = [
-        (file, names.index(name))
+        (file, names.index(normalized(name)))
         for name in _class_names(part)
         for file in sorted((part / name).rglob("*"))
         if file.suffix.lower() in IMAGE_ENDINGS
@@ -106,46 +122,3 @@ def _pixels(file: Path, size: int) -> Array:
             return image_array(image, size)
     except (OSError, SyntaxError, ValueError) as error:
         raise DataError(f"{file}: expected an image, got the error: {error}; replace or remove it") from error
-
-
-def _read_rows(file: Path) -> list[list[str]]:
-    try:
-        with file.open(newline="", encoding="utf-8") as opened:
-            return [row for row in csv.reader(opened) if row]
-    except FileNotFoundError:
-        return []
-    except UnicodeDecodeError as error:
-        raise DataError(f"{file}: expected text in UTF-8, got the error: {error}; save it so") from error
-
-
-def _read_given(file: Path, names: Sequence[str]) -> dict[str, int]:
-    """Image → its noisy class."""
-    given = {}
-    for line, row in enumerate(_read_rows(file), start=1):
-        if row == ["image", "class"]:
-            continue
-        if len(row) != 2 or row[1] not in names:
-            raise DataError(
-                f"{file}:{line}: expected image,class with a class of {', '.join(names)}, got {','.join(row)}"
-            )
-        given[row[0]] = names.index(row[1])
-    return given
-
-
-def _read_references(file: Path, names: Sequence[str]) -> dict[str, list[float]]:
-    """Image → its soft label or counts, in the order of `names`."""
-    if not file.exists():
-        return {}
-    head, *rows = _read_rows(file) or [[]]
-    if sorted(head[1:]) != sorted(names):
-        raise DataError(f"{file}:1: expected image,{','.join(names)}, got {','.join(head)}; name each class once")
-    columns = [head.index(name) for name in names]
-    references = {}
-    for line, row in enumerate(rows, start=2):
-        try:
-            references[row[0]] = [float(row[column]) for column in columns]
-        except (ValueError, IndexError):
-            raise DataError(
-                f"{file}:{line}: expected {len(names)} numbers after the image, got {','.join(row)}"
-            ) from None
-    return references

@@ -7,17 +7,26 @@ big-endian 32-bit number. What is not there yet torchvision downloads.
 import gzip
 import zlib
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import numbered_classes
 from harness.training.data.readers import torchvision_sets
-from harness.training.data.readers.raw_part import Array, RawDataset, checked_part, numbered_classes
+from harness.training.data.readers.raw_part import Array, RawDataset, checked_part
 from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError
 
 FILES = [f"{part}-{kind}-ubyte" for part in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+_FASHION = "T-shirt/top", "Trouser", "Pullover", "Dress", "Coat", "Sandal", "Shirt", "Sneaker", "Bag", "Ankle boot"
+CLASS_NAMES = {
+    "FashionMNIST": _FASHION,
+    "KMNIST": ("o", "ki", "su", "tsu", "na", "ha", "ma", "ya", "re", "wo"),
+}
+"""As published; those of MNIST are its digits."""
+
 DEBIAN = {"FashionMNIST": Path("/usr/share/datasets/fashion-mnist")}
 """Where Debian's package dataset-fashion-mnist puts the set."""
 
@@ -40,12 +49,13 @@ def files(config: RunConfig) -> Iterable[Path]:
 
 def read(config: RunConfig) -> RawDataset:
     folder = _folder(config)
+    names = CLASS_NAMES.get(config.dataset, numbered_classes(10))
     if folder is None:
-        return torchvision_sets.read(config)
+        return replace(torchvision_sets.read(config), class_names=names)
     arrays = [_array(_file(folder, name)) for name in FILES]
     where = f"{config.dataset} in {folder}"
     train, test = (checked_part(where, arrays[i], arrays[i + 1], 10) for i in (0, 2))
-    return RawDataset(train, test, numbered_classes(10))
+    return RawDataset(train, test, names)
 
 
 def _folder(config: RunConfig) -> Path | None:

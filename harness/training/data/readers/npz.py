@@ -13,7 +13,8 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.readers.raw_part import Array, RawDataset, checked_part, numbered_classes
+from harness.training.data.class_names import numbered_classes
+from harness.training.data.readers.raw_part import Array, RawDataset, checked_part
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
 

@@ -44,11 +44,6 @@ class RawDataset:
     remarks: tuple[str, ...] = ()
 
 
-def numbered_classes(classes: int) -> tuple[str, ...]:
-    """Names of classes that are only numbered: 0, 1, …"""
-    return tuple(str(c) for c in range(classes))
-
-
 def checked_part(
     name: str, images: Array, truth: Array, classes: int, given: Array | None = None, reference: Array | None = None
 ) -> RawPart:

@@ -8,12 +8,12 @@ import numpy as np
 
 from harness.training.config.registry import TORCHVISION
 from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import normalized, numbered_classes
 from harness.training.data.readers.raw_part import (
     Array,
     RawDataset,
     checked_part,
     image_array,
-    numbered_classes,
     stack_images,
 )
 from harness.training.data.readers.reader import data_root
@@ -37,12 +37,21 @@ def files(config: RunConfig) -> Iterable[Path]:
 
 def read(config: RunConfig) -> RawDataset:
     parts = [_arrays(config, keywords) for keywords in TORCHVISION[config.dataset] if keywords is not None]
-    classes = 1 + max(int(labels.max()) for _, labels in parts)
-    train, *test = (checked_part(config.dataset, images, labels, classes) for images, labels in parts)
-    return RawDataset(train, test[0] if test else None, numbered_classes(classes))
+    classes = 1 + max(int(labels.max()) for _, labels, _ in parts)
+    train, *test = (checked_part(config.dataset, images, labels, classes) for images, labels, _ in parts)
+    return RawDataset(train, test[0] if test else None, _class_names(parts[0][2], classes))
 
 
-def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Array]:
+def _class_names(published: Any, classes: int) -> tuple[str, ...]:
+    """The names that torchvision's class has, of several for one class (ImageNet's) the first; else numbers."""
+    if not isinstance(published, list | tuple) or len(published) != classes:
+        return numbered_classes(classes)
+    names = tuple(normalized(str(each[0] if isinstance(each, tuple) else each)) for each in published)
+    return names if len(set(names)) == classes else numbered_classes(classes)  # ImageNet has two kinds of crane
+
+
+def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Array, Any]:
+    """Images, labels, and what the set calls its classes."""
     import torchvision.datasets  # takes seconds to import
 
     name, root = config.dataset, data_root(config)
@@ -60,4 +69,4 @@ def _arrays(config: RunConfig, keywords: Mapping[str, Any]) -> tuple[Array, Arra
             f"{name}: torchvision could not read it from {root}: {error}; set data_root to the folder that holds it, "
             "or download: true"
         ) from error
-    return stack_images(name, images), np.array(labels)
+    return stack_images(name, images), np.array(labels), getattr(part, "classes", None)
