@@ -5,6 +5,8 @@ operations save is in torch's derivatives.yaml. `tangent_rules` looks rules up b
 a new name loses its rule, hence is slower.
 """
 
+import inspect
+import sys
 from collections.abc import Sequence
 from typing import Any
 
@@ -64,6 +66,23 @@ def result_metadata(node: Node) -> Sequence[Any]:
 def buffers(module: nn.Module) -> dict[str, Tensor | None]:
     """The module's own buffers by name; assigning to the dict replaces them."""
     return module._buffers
+
+
+def optimizers_without_dynamo() -> None:
+    """Let optimisers be made, saved and loaded without `torch._dynamo`, which takes over a second to import.
+
+    Torch imports it to keep these methods out of compiled code, where they never are here.
+    """
+    if "torch._dynamo" not in sys.modules:
+        for name in ("add_param_group", "load_state_dict", "state_dict", "zero_grad"):
+            method = inspect.unwrap(getattr(torch.optim.Optimizer, name))
+            method.__dynamo_disable = method
+
+
+@torch.no_grad()
+def optimizer_step(optimizer: torch.optim.Optimizer) -> None:
+    """`optimizer.step()` without its hooks, which import `torch._dynamo` and cost 20 µs a call."""
+    inspect.unwrap(type(optimizer).step)(optimizer)
 
 
 def is_compiled(module: nn.Module) -> bool:

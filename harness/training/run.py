@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from harness.metalabel.torch_internals import optimizer_step, optimizers_without_dynamo
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
 from harness.training.config.checks import check_acceleration, check_config
 from harness.training.config.registry import METHODS, load_object
@@ -153,7 +154,7 @@ class Run:
             inputs = augment(self.images.batch(index), config.augment, self.streams["augment"])
             given, trusted = self.task.given[index], self.task.trusted[index]
             total += self.method.step(Batch(index, inputs, given, trusted, self.model_steps, factor))
-            self.optimizer.step()
+            optimizer_step(self.optimizer)
             self.model_steps += 1
         self.method.end_epoch()
         return {"train_loss": float(total) / len(batches), "lr": lr, **self.method.epoch_metrics()}
@@ -179,6 +180,7 @@ def lr_schedule(schedule: str, step: int, steps: int) -> float:
 
 
 def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
+    optimizers_without_dynamo()
     parameters, decay = model.parameters(), config.weight_decay
     if config.optimizer == "sgd":
         # Without momentum Nesterov's form is plain SGD; torch refuses the two together.

@@ -21,6 +21,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.metalabel import meta_step
+from harness.metalabel.torch_internals import optimizer_step
 from harness.training.methods.method import Batch, Method, Task
 
 
@@ -61,7 +62,7 @@ class Reweighting(Method):
             buffer.copy_(value)
         self.net_optimizer.zero_grad()
         ((given * step.gradient).sum(1) * step.scale * weights).mean().backward()
-        self.net_optimizer.step()
+        optimizer_step(self.net_optimizer)
 
     def state_dict(self) -> dict[str, Any]:
         return {"net": self.net.state_dict(), "net_optimizer": self.net_optimizer.state_dict()}
