@@ -84,3 +84,24 @@ def write_cifar100(root: Path) -> Array:
         (folder / name).write_bytes(pickle.dumps(batch))
     (folder / "meta").write_bytes(pickle.dumps({"fine_label_names": [str(c) for c in range(100)]}))
     return held["train"].transpose(0, 2, 3, 1)
+
+
+CLASSES: NDArray[np.int64] = (np.arange(80) % 4).astype(np.int64)
+
+
+def npz_labels() -> dict[str, NDArray[np.int64]]:
+    """Labels of 80 training images in four classes and of 24 test images, and given labels, some of them wrong."""
+    return {"y_train": CLASSES, "y_test": CLASSES[:24], "y_train_given": (CLASSES + (np.arange(80) < 30)) % 4}
+
+
+def npz(folder: Path, changes: dict[str, Any] | None = None, **settings: Any) -> RunConfig:
+    """A run on an npz file of 80 images in four classes, with a test part, given labels and counts of votes."""
+    arrays: dict[str, Any] = {
+        "x_train": pictures(80, 6, 5, 3),
+        "x_test": pictures(24, 6, 5, 3, seed=1),
+        **npz_labels(),
+        "human_train": np.random.default_rng(0).integers(0, 9, (80, 4)) + 1,
+        **(changes or {}),
+    }
+    np.savez(folder / "mine.npz", **{name: array for name, array in arrays.items() if array is not None})
+    return config(f"npz:{folder}/mine.npz", reference_labels="human", **settings)

@@ -43,8 +43,8 @@ NPZ, FOLDER = {"dataset": "npz:mine.npz"}, {"dataset": "folder:pictures"}
     [
         ({"dataset": "npz:absent.npz"}, "dataset: expected an npz file, got nothing at absent.npz; correct the path"),
         ({"dataset": "npz:text.npz"}, "dataset: expected an npz file, got text.npz, which cannot be opened"),
-        (NPZ, "dataset: expected an array y_train in mine.npz, got x_train; add it"),
-        ({**NPZ, "noise": "given", "given_labels": "z"}, "dataset: expected an array z in mine.npz"),
+        (NPZ, "dataset: expected the arrays y_train in mine.npz, got x_train; add"),
+        ({**NPZ, "noise": "given", "given_labels": "z"}, "dataset: expected the arrays y_train, z in mine.npz"),
         ({"dataset": "folder:absent"}, "dataset: expected absent to hold train/CLASS"),
         ({**FOLDER, "noise": "given"}, "noise: expected pictures/given.csv or pictures/trusted, got"),
         ({"dataset": "MNIST"}, "data_root: expected train-images-idx3-ubyte (or .gz) and its companions in data/MNIST"),

@@ -1,10 +1,8 @@
-"""A user's own data in an npz file or a folder of images, and the cache of what was read."""
+"""A user's own data in a folder of images, and the cache of what was read."""
 
 import os
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
 import torch
 from PIL import Image
@@ -20,125 +18,6 @@ from tests.training.data_files import config
 from tests.training.run_helpers import epochs
 
 pytestmark = pytest.mark.usefixtures("empty_cache")
-
-
-CLASSES = (np.arange(80) % 4).astype(int)
-
-
-def npz(folder: Path, changes: dict[str, Any] | None = None, **settings: Any) -> RunConfig:
-    """A run on an npz file of 80 images in four classes, with a test part, given labels and counts of votes."""
-    arrays: dict[str, Any] = {
-        "x_train": files.pictures(80, 6, 5, 3),
-        "y_train": CLASSES,
-        "x_test": files.pictures(24, 6, 5, 3, seed=1),
-        "y_test": CLASSES[:24],
-        "y_train_given": (CLASSES + (np.arange(80) < 30)) % 4,
-        "human_train": np.random.default_rng(0).integers(0, 9, (80, 4)) + 1,
-        **(changes or {}),
-    }
-    np.savez(folder / "mine.npz", **{name: array for name, array in arrays.items() if array is not None})
-    return config(f"npz:{folder}/mine.npz", reference_labels="human", **settings)
-
-
-NO_TEST_PART = {"x_test": None, "y_test": None}
-
-
-class TestNpz:
-    def test_is_read_with_given_and_reference_labels(self, tmp_path: Path) -> None:
-        of = npz(tmp_path, noise="given")
-        held, run = np.load(tmp_path / "mine.npz"), Run(of)
-        train, noisy, meta = run.splits.train, run.splits.noisy, run.splits.meta
-        assert torch.equal(run.soft_labels.argmax(1), noisy)
-        assert torch.equal(noisy, torch.tensor(held["y_train_given"])[train.index])
-        assert 0 < (noisy != train.targets).sum() <= 30
-        assert train.reference is not None
-        expected = torch.tensor(held["human_train"] / held["human_train"].sum(1, keepdims=True)).float()
-        assert torch.equal(train.reference, expected[train.index])
-        assert torch.equal(meta.targets, torch.tensor(held["y_train"])[meta.index])
-        assert torch.equal(load_test(of).targets, torch.from_numpy(held["y_test"]))
-        held.close()
-
-    def test_without_a_test_part_has_a_fifth_set_aside(self, tmp_path: Path) -> None:
-        of = npz(tmp_path, NO_TEST_PART)
-        pool, test = load_pool(of), load_test(of)
-        assert (len(pool), len(test)) == (64, 16)
-        assert torch.bincount(test.targets).tolist() == [4, 4, 4, 4]
-        assert len(torch.cat([pool.pixels.stored, test.pixels.stored]).flatten(1).unique(dim=0)) == 80
-
-    def test_images_of_unknown_class_are_trained_on_and_nothing_else(self, tmp_path: Path) -> None:
-        run = Run(npz(tmp_path, {"y_train": np.where(np.arange(80) < 40, CLASSES, -1)}, noise="given"))
-        known = run.splits.train.targets >= 0
-        assert (~known).sum() == 40
-        for part in (run.splits.meta, run.splits.val):
-            assert (part.targets >= 0).all()
-        right = run.soft_labels.argmax(1) == run.splits.train.targets
-        assert epochs(run, 1)[0]["label_accuracy"] == pytest.approx(right[known].float().mean().item())
-        with pytest.raises(DataError, match="noise symmetric: expected to know every true class, got 40 unknown"):
-            load_splits(config(run.config.dataset))
-
-    def test_grey_images_of_real_numbers_will_do(self, tmp_path: Path) -> None:
-        images = np.random.default_rng(0).normal(5.0, 2.0, (80, 6, 5))
-        pool = load_pool(npz(tmp_path, {**NO_TEST_PART, "x_train": images}))
-        assert pool.shape == (1, 6, 5)
-        assert pool.inputs.mean().item() == pytest.approx(0, abs=1e-5)
-        assert pool.inputs.std(correction=0).item() == pytest.approx(1, abs=1e-5)
-
-    def test_images_are_scaled_where_asked(self, tmp_path: Path) -> None:
-        flat = np.repeat(np.arange(80, dtype=np.uint8), 30).reshape(80, 6, 5)
-        pool = load_pool(npz(tmp_path, {**NO_TEST_PART, "x_train": flat}, image_size=9))
-        assert pool.shape == (1, 9, 9)
-        assert (pool.pixels.stored.flatten(1).amax(1) == pool.pixels.stored.flatten(1).amin(1)).all()
-
-    @pytest.mark.parametrize(
-        ("changes", "words"),
-        [
-            ({"y_test": None}, "expected x_test and y_test together, got one of them; add the other"),
-            ({"x_train": files.pictures(80, 6)}, r"expected images \[N, height, width\].*got shape \[80, 6\]"),
-            ({"x_train": files.pictures(80, 3, 6, 5)}, r"1, 3 or 4 channels, got shape \[80, 3, 6, 5\]; transpose"),
-            ({"x_train": np.full((80, 6, 5), np.nan)}, "expected images of finite numbers"),
-            ({"x_train": files.pictures(80, 7, 5, 3)}, r"one shape, got \[3, 7, 5\] and \[3, 6, 5\]; set image_size"),
-            ({"y_train": CLASSES[:79]}, r"one whole number for each of 80 images, got int64 of shape \[79\]"),
-            ({"y_train": np.eye(4)[CLASSES]}, "got float64 of shape .*; write class indices"),
-            ({"y_train": CLASSES - 2.0}, "got float64 of shape .*; write class indices"),
-            ({"y_train": CLASSES - 3}, "expected classes from -1 to .*, got -3 at image 0 and 40"),
-            ({"y_train_given": CLASSES - 1}, "expected classes from 0 to 3, got -1 at image 0"),
-            ({"human_train": np.ones((80, 3))}, "expected classes from -1 to 2, got 3 at image 3"),
-            ({"human_train": np.ones((7, 4))}, r"expected reference labels \[80, 4\], got float64 of shape \[7, 4\]"),
-            ({"human_train": np.zeros((80, 4))}, "reference labels of 0 or more with a positive sum in each row"),
-            ({"y_train": CLASSES * 0 - 1, "y_train_given": None}, "expected given labels for the images whose true"),
-        ],
-    )
-    def test_that_holds_what_it_should_not_is_refused_in_words(
-        self, tmp_path: Path, changes: dict[str, Any], words: str
-    ) -> None:
-        with pytest.raises(DataError, match=words):
-            load_pool(npz(tmp_path, changes))
-
-    @pytest.mark.parametrize(
-        ("changes", "settings", "words"),
-        [
-            (
-                {"y_train": np.where(CLASSES == 1, 0, CLASSES)},
-                {},
-                "every class of .* in the meta set, got none of class 1; make",
-            ),
-            ({}, {"meta_size": 2}, r"meta_size 2: .* got none of class \d, \d; make meta_size larger"),
-            ({}, {"train_size": 51}, "train_size: expected at most the 50 images .*, got 51; make one smaller"),
-        ],
-    )
-    def test_that_cannot_be_split_as_asked_is_refused_in_words(
-        self, tmp_path: Path, changes: dict[str, Any], settings: dict[str, int], words: str
-    ) -> None:
-        with pytest.raises(DataError, match=words):
-            load_splits(npz(tmp_path, changes, **settings))
-
-    def test_that_is_no_archive_or_a_damaged_one_is_refused_in_words(self, tmp_path: Path) -> None:
-        of, file = npz(tmp_path), tmp_path / "mine.npz"
-        whole = file.read_bytes()
-        for damaged in (whole[: len(whole) // 2], b"PK\x03\x04 no", b"x" * 500, whole.replace(b"NUMPY", b"NOMPY")):
-            file.write_bytes(damaged)
-            with pytest.raises(DataError, match=r"expected an npz file.*write it anew"):
-                load_pool(of)
 
 
 def write_folder(folder: Path, part: str, each: int = 12, size: tuple[int, int] = (6, 5)) -> None:
@@ -220,21 +99,21 @@ class TestFolder:
 
 class TestCache:
     def test_a_second_process_reads_no_source(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        of = npz(tmp_path)
+        of = files.npz(tmp_path)
         first = load_pool(of).inputs
         forget_data()
         monkeypatch.setattr("harness.training.data.readers.npz.read", None)
         assert torch.equal(load_pool(of).inputs, first)
 
     def test_a_changed_file_is_read_anew(self, tmp_path: Path) -> None:
-        before = load_pool(npz(tmp_path)).inputs
+        before = load_pool(files.npz(tmp_path)).inputs
         forget_data()
-        of = npz(tmp_path, {"x_train": files.pictures(80, 6, 5, 3, seed=8)})
+        of = files.npz(tmp_path, {"x_train": files.pictures(80, 6, 5, 3, seed=8)})
         os.utime(tmp_path / "mine.npz", (1, 1))
         assert not torch.equal(load_pool(of).inputs, before)
 
     def test_what_was_read_stays_one_copy_for_all_runs_of_a_process(self, tmp_path: Path) -> None:
-        of = npz(tmp_path)
+        of = files.npz(tmp_path)
         runs = [Run(of), Run(of.model_copy(update={"seed": 1}))]
         assert runs[0].images.pixels.stored is runs[1].images.pixels.stored
 
@@ -243,7 +122,7 @@ class TestCache:
     ) -> None:
         (tmp_path / "file").write_text("in the way")
         monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "file"))
-        assert len(load_pool(npz(tmp_path))) == 80
+        assert len(load_pool(files.npz(tmp_path))) == 80
 
     def test_digits_leave_nothing_behind(self, empty_cache: Path) -> None:
         load_pool(RunConfig())

@@ -6,6 +6,7 @@ Each part has all classes in proportion. Images whose true class is unknown can 
 import torch
 from torch import Tensor
 
+from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.images import DataSplits, Images
 from harness.training.data.noise import inject_noise
@@ -45,9 +46,10 @@ def load_splits(config: RunConfig) -> DataSplits:
         train = train[stratified_split(annotated[train], [config.train_size], split)[0]]
     meta_classes = torch.bincount(pool.targets[meta], minlength=pool.classes)
     if absent := (meta_classes == 0).nonzero().flatten().tolist():
+        names = format_list(pool.class_names[c] for c in absent)
         raise DataError(
             f"meta_size {config.meta_size}: expected every class of {config.dataset} in the meta set, got none of "
-            f"class {', '.join(map(str, absent))}; make meta_size larger, or number the classes without gaps"
+            f"class {names}; make meta_size larger, or add images of these"
         )
     return DataSplits(pool[train], _noisy_labels(config, pool[train]), pool[meta], pool[val])
 

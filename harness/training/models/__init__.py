@@ -5,10 +5,12 @@ any classification network of torchvision.
 """
 
 from collections.abc import Callable
+from difflib import get_close_matches
 
 import torch
 from torch import nn
 
+from harness.common.formatting import format_list
 from harness.training.config.checks import add_working_directory
 from harness.training.config.registry import MODELS, load_object
 from harness.training.errors import DataError
@@ -29,6 +31,11 @@ def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Mo
     kind, _, rest = name.partition(":")
     make = _torchvision_model(rest) if kind == "torchvision" else _model_function(MODELS.get(name, name))
     channels, height, breadth = shape
+    if kind == "torchvision" and channels not in (1, 3):
+        raise DataError(
+            f"model {name}: expected images of 1 or 3 channels, got {channels}; choose {format_list(MODELS)}, or a "
+            "function of your own"
+        )
     model = make((channels, height, breadth), classes, width)
     _check_logits(name, model, shape, classes)
     return model
@@ -52,7 +59,8 @@ def _torchvision_model(name: str) -> ModelFunction:
     # These two return auxiliary logits too in train mode.
     known = sorted({*torchvision.models.list_models(module=torchvision.models)} - {"googlenet", "inception_v3"})
     if name not in known:
-        raise DataError(f"model torchvision:{name}: expected one of {', '.join(known)}, got '{name}'")
+        by_likeness = get_close_matches(name, known, n=len(known), cutoff=0)
+        raise DataError(f"model torchvision:{name}: expected one of {format_list(by_likeness)}, got '{name}'")
 
     def make(shape: Shape, classes: int, width: int) -> nn.Module:
         model: nn.Module = torchvision.models.get_model(name, weights=None, num_classes=classes)

@@ -11,6 +11,16 @@ from harness.training.errors import DataError
 
 Array = NDArray[Any]
 
+USUAL_CHANNELS = (1, 3, 4)
+"""Numbers of channels of grey and coloured images, the last with transparency."""
+
+SAMPLED_VALUES = 1_000_000
+MAX_SPREADS = 1e5
+"""Largest distance of a pixel from the median, in medians of such distances; 16-bit images stay below 65,536."""
+
+MIN_SPREAD = 1e-30
+"""Below it, and above its inverse, squares leave float32."""
+
 UNKNOWN = -1
 """True class of an image of which only a noisy label is known."""
 
@@ -51,17 +61,7 @@ def checked_part(
 
     A DataError begins with `name`.
     """
-    if images.ndim == 3:
-        images = images[..., None]
-    if images.ndim != 4 or images.shape[3] not in (1, 3, 4) or not len(images):
-        raise DataError(
-            f"{name}: expected images [N, height, width] or [N, height, width, channels] with 1, 3 or 4 channels, "
-            f"got shape {list(images.shape)}; transpose them"
-        )
-    if images.dtype != np.uint8:
-        if not np.issubdtype(images.dtype, np.number) or not np.isfinite(images).all():
-            raise DataError(f"{name}: expected images of finite numbers, got {images.dtype} with others; clean them")
-        images = images.astype(np.float32)
+    images = _checked_values(name, _channels_first(name, images))
     truth = _checked_labels(f"{name}: true classes", truth, len(images), classes, UNKNOWN)
     if given is not None:
         given = _checked_labels(f"{name}: given labels", given, len(images), classes, 0)
@@ -71,7 +71,75 @@ def checked_part(
         )
     if reference is not None:
         reference = _checked_reference(name, reference, len(images), classes)
-    return RawPart(np.ascontiguousarray(images.transpose(0, 3, 1, 2)), truth, classes, given, reference)
+    return RawPart(np.ascontiguousarray(images), truth, classes, given, reference)
+
+
+def _channels_first(name: str, images: Array) -> Array:
+    """Images as [N, channels, height, width].
+
+    Channels come last, in any number. Where only the other order can be meant, they come first: 1, 3 or 4, or fewer
+    than there are pixels on a side, while the last dimension is neither.
+    """
+    if images.ndim == 3:
+        images = images[..., None]
+    if images.ndim != 4 or not images.size:
+        raise DataError(
+            f"{name}: expected images [N, height, width] or [N, height, width, channels], got shape "
+            f"{list(images.shape)}; reshape them"
+        )
+    _, first, middle, last = images.shape
+    for usual in (
+        (first in USUAL_CHANNELS, last in USUAL_CHANNELS),
+        (first < min(middle, last), last < min(first, middle)),
+    ):
+        if any(usual):
+            return images.transpose(0, 3, 1, 2) if usual[1] else images
+    raise DataError(
+        f"{name}: expected images [N, height, width, channels] with fewer channels than pixels on a side, got shape "
+        f"{list(images.shape)}; transpose them, or drop channels"
+    )
+
+
+def _checked_values(name: str, images: Array) -> Array:
+    """Pixels as uint8 or float32; DataError for what is no number, is alike everywhere, or would drown the others.
+
+    Pixels are standardised by their mean and standard deviation. One far value decides on both, and the others become
+    alike; beside a large mean, float32 rounds their differences away.
+    """
+    images = images.astype(np.uint8) if images.dtype == bool else images
+    if images.dtype.kind not in "iuf":
+        raise DataError(f"{name}: expected images of numbers, got an array of {images.dtype}; convert it")
+    if images.dtype.kind == "f" and not (finite := np.isfinite(images)).all():
+        raise DataError(f"{name}: expected finite numbers, got {_places(images, ~finite)}; clean the images")
+    low, high = float(images.min()), float(images.max())
+    if low == high:
+        raise DataError(f"{name}: expected images that differ, got {low:g} in every pixel; look at the files")
+    if images.dtype == np.uint8:
+        return images
+    sample = images.ravel()[:: max(1, images.size // SAMPLED_VALUES)].astype(np.float64)
+    middle = float(np.median(sample))
+    distances = np.abs(sample - middle)
+    distances = distances if distances.any() else np.abs(images.astype(np.float64) - middle).ravel()
+    spread = float(np.median(distances[distances > 0]))
+    if max(high - middle, middle - low) > MAX_SPREADS * spread:
+        far = (images > middle + MAX_SPREADS * spread) | (images < middle - MAX_SPREADS * spread)
+        raise DataError(
+            f"{name}: expected pixels on one scale, got {_places(images, far)}, while half of those that differ from "
+            f"{middle:.4g} are within {spread:.4g} of it; correct or clip them"
+        )
+    if not spread * 1e6 > max(abs(low), abs(high)) or not MIN_SPREAD < spread < 1 / MIN_SPREAD:
+        raise DataError(
+            f"{name}: expected pixels that float32 tells apart, got {low:g} to {high:g}, half within {spread:.4g} of "
+            f"{middle:.10g}; subtract their mean and divide by their standard deviation"
+        )
+    return images.astype(np.float32)
+
+
+def _places(images: Array, wrong: Array) -> str:
+    """`nan at image 3, channel 0, row 2, column 5 (7 such)`, of images [N, channels, height, width]."""
+    place = np.unravel_index(int(wrong.argmax()), wrong.shape)
+    words = ", ".join(f"{axis} {i}" for axis, i in zip(("image", "channel", "row", "column"), place, strict=True))
+    return f"{images[place]} at {words} ({int(wrong.sum())} such)"
 
 
 def _checked_labels(name: str, labels: Array, images: int, classes: int, lowest: int) -> Array:
@@ -98,8 +166,12 @@ def _checked_reference(name: str, reference: Array, images: int, classes: int) -
             f"{list(reference.shape)}; give one row for each image and one column for each class"
         )
     totals = reference.sum(1, keepdims=True, dtype=np.float64)
-    if not (reference >= 0).all() or not (totals > 0).all() or not np.isfinite(totals).all():
-        raise DataError(f"{name}: expected reference labels of 0 or more with a positive sum in each row; correct them")
+    wrong = ~((reference >= 0).all(1) & (totals[:, 0] > 0) & np.isfinite(totals[:, 0]))
+    if wrong.any():
+        raise DataError(
+            f"{name}: expected reference labels of 0 or more with a positive sum in each row, got others for image "
+            f"{wrong.argmax()} ({wrong.sum()} such); correct them"
+        )
     return np.asarray(reference / totals, np.float32)
 
 
