@@ -81,7 +81,7 @@ class TestFolder:
         with pytest.raises(DataError, match=r"to hold train/CLASS .*, or CLASS alone, got neither; correct"):
             load_pool(config(f"folder:{tmp_path}"))
         (tmp_path / "train" / "cat").mkdir(parents=True)
-        with pytest.raises(DataError, match="train: expected images in its folders, got none; add them"):
+        with pytest.raises(DataError, match="expected images in its folders, got none; add them"):
             load_pool(config(f"folder:{tmp_path}"))
 
     @pytest.mark.parametrize(

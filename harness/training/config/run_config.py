@@ -58,6 +58,11 @@ class RunConfig(BaseModel):
     image_size: NonNegativeInt = Field(
         default=0, description="height and width that images are scaled to; 0: as they are"
     )
+    max_image_pixels: Count = Field(
+        default=100_000_000,
+        description="height times width of the largest image of folder:DIR that is read, as a small file can unpack to "
+        "more than the memory",
+    )
     train_size: NonNegativeInt = Field(
         default=0, description="training images; 0: all that meta and validation set leave"
     )

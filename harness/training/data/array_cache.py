@@ -1,12 +1,14 @@
 """Cache of data sets on disk: decoded once a node, then mapped into memory, so that trials share the pages.
 
 A set is a folder below `cache_dir()` with one npy file for each array. Its name is a digest of the settings and of the
-files that were read, with their sizes and times: changed files give another folder. It appears at once or not at all,
+files that were read, with their sizes and times (those of a link's target, and the time of a change of its name or
+place too): changed files give another folder. It appears at once or not at all,
 and can be deleted at any time.
 """
 
 import contextlib
 import hashlib
+import os
 import shutil
 import tempfile
 from collections.abc import Callable, Iterable
@@ -19,7 +21,7 @@ from harness.training.data.readers.raw_part import Array
 
 Arrays = dict[str, Array]
 
-FORMAT = 4
+FORMAT = 5
 """Goes up when what is stored changes."""
 
 
@@ -29,9 +31,10 @@ def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable
     Where the cache cannot be written, the arrays are this process's own.
     """
     digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
-    for file in sorted(file for file in files if file.exists()):
-        found = file.stat()
-        digest.update(repr((str(file.resolve()), found.st_size, found.st_mtime_ns)).encode())
+    for file in sorted(map(os.path.abspath, files)):
+        with contextlib.suppress(OSError):  # an optional file, or a link to nothing
+            found = os.stat(file)  # of what a link leads to
+            digest.update(repr((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns)).encode())
     folder = cache_dir() / digest.hexdigest()
     if not folder.is_dir():
         arrays = read()

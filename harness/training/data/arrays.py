@@ -31,7 +31,7 @@ DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "require_
 
 def data_config(config: RunConfig) -> RunConfig:
     """A configuration that differs from the default in what concerns the files alone."""
-    return RunConfig(**config.model_dump(include={*DATA_SETTINGS, "download"}))
+    return RunConfig(**config.model_dump(include={*DATA_SETTINGS, "download", "max_image_pixels"}))
 
 
 def load_summary(config: RunConfig) -> DataSummary:

@@ -1,0 +1,185 @@
+"""Files of a data set in folders: which belong to which part and class, in the order in which they are read.
+
+Links are followed, to files and to folders. Hidden files and folders, and those that systems and programs leave behind,
+are no data. One walk serves the reader and the key of the cache, so that the cache never stands for other files.
+"""
+
+import mimetypes
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from harness.training.errors import DataError
+
+PART_FOLDERS = {
+    "train": ("train", "training"),
+    "trusted": ("trusted",),
+    "validation": ("val", "valid", "validation"),
+    "test": ("test", "testing"),
+}
+"""Part → names of its folder, in any case."""
+
+SYSTEM_NAMES = {
+    *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r", "__macosx", "@eadir", "#recycle", "$recycle.bin"),
+    *("system volume information", "lost+found", "__pycache__"),
+}
+"""What Windows, macOS, network disks and Python leave in folders, in lower case; other such names begin with a dot."""
+
+FEW = 3
+"""A folder that holds no more folders than this is searched for a data set one level below."""
+
+
+@dataclass(frozen=True)
+class FolderLayout:
+    """Where the parts of a data set lie: part → folder that holds a folder for each class."""
+
+    folder: Path
+    parts: dict[str, Path]
+    remarks: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class ListedFile:
+    """A file in the folder of a class. Its content says whether it is an image."""
+
+    path: Path
+    part: str
+    class_name: str
+
+
+def is_hidden(name: str) -> bool:
+    """Whether a file or folder of this name is no data: it begins with a dot, or a system made it."""
+    return name.startswith(".") or name.lower() in SYSTEM_NAMES
+
+
+def find_layout(folder: Path) -> FolderLayout:
+    """Return where the parts lie: in folders of their own, or all classes in `folder`, which is then the part train.
+
+    DataError if the layout is none that is read. The folders of classes are not listed.
+    """
+    names = class_folders(folder)
+    parts: dict[str, Path] = {}
+    for part, spellings in PART_FOLDERS.items():
+        found = [name for name in names if name.lower() in spellings and class_folders(folder / name)]
+        if len(found) > 1:
+            raise DataError(
+                f"dataset: expected one folder of {part} images in {folder}, got {' and '.join(found)}; join them"
+            )
+        if found:
+            parts[part] = folder / found[0]
+    if not parts:
+        parts = {"train": folder}
+        _check_classes_alone(folder, names)
+    elif "train" not in parts:
+        others = " and ".join(each.name for each in parts.values())
+        raise DataError(f"dataset: expected train/CLASS beside {others} in {folder}, got none; add it")
+    for part_folder in parts.values():
+        _check_classes(part_folder, class_folders(part_folder))
+    return FolderLayout(folder, parts, tuple(_left_out(folder, names, parts)))
+
+
+def class_folders(folder: Path) -> list[str]:
+    """Names of the visible folders in a folder, in order, links to folders among them; none if it is no folder."""
+    return sorted(entry.name for entry in _visible(folder) if _is_folder(entry))
+
+
+def list_files(layout: FolderLayout) -> list[ListedFile]:
+    """Return the files in the class folders of all parts, ordered by part, class and path."""
+    return [
+        ListedFile(path, part, name)
+        for part, part_folder in layout.parts.items()
+        for name in class_folders(part_folder)
+        for path in sorted(_walk(part_folder / name, _identities(part_folder)))
+    ]
+
+
+def _check_classes_alone(folder: Path, names: list[str]) -> None:
+    if not names:
+        files = _files_in(folder)
+        got = f"{len(files)} files and no folders" if files else "neither"
+        raise DataError(
+            f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got {got}; "
+            "correct the path, or move the images"
+        )
+    if all(any(name.lower() in spellings for spellings in PART_FOLDERS.values()) for name in names):
+        raise DataError(
+            f"dataset: expected folders of classes in {folder / names[-1]}, got none; move the images into "
+            f"{names[-1]}/CLASS"
+        )
+
+
+def _check_classes(folder: Path, names: list[str]) -> None:
+    """DataError if the folders in a part are plainly none of classes."""
+    if {"images", "labels"} <= {name.lower() for name in names}:
+        raise DataError(
+            f"dataset: expected a folder of images for each class, got {folder / 'images'} beside labels, a layout for "
+            "the detection of objects; cut the objects out into CLASS/*, or choose another data set"
+        )
+    for name in names if len(names) <= FEW else ():
+        inside = class_folders(folder / name)
+        is_set = any(each.lower() in PART_FOLDERS["train"] and class_folders(folder / name / each) for each in inside)
+        if is_set or (inside and len(names) == 1 and not _files_in(folder / name)):
+            raise DataError(
+                f"dataset: expected a folder of images for each class in {folder}, got {name}, which holds "
+                f"{'a data set' if is_set else 'folders alone'}; did you mean folder:{folder / name}?"
+            )
+
+
+def _left_out(folder: Path, names: list[str], parts: dict[str, Path]) -> Iterator[str]:
+    """A sentence on the folders beside the parts, and one on images beside the folders of classes."""
+    beside = [name for name in names if folder / name not in parts.values()]
+    if folder not in parts.values() and beside:
+        yield f"left out: {', '.join(beside)} in {folder}, which {'is' if len(beside) == 1 else 'are'} no part"
+    for part_folder in dict.fromkeys((folder, *parts.values())):
+        images = [name for name in _files_in(part_folder) if (mimetypes.guess_type(name)[0] or "").startswith("image/")]
+        if images:
+            yield f"left out: {len(images)} images in {part_folder} that are in no folder of a class"
+
+
+def _files_in(folder: Path) -> list[str]:
+    return [entry.name for entry in _visible(folder) if not _is_folder(entry)]
+
+
+def _visible(folder: Path) -> list[os.DirEntry[str]]:
+    """Entries of a folder that may be data; none if it is no folder."""
+    try:
+        with os.scandir(folder) as entries:
+            return [entry for entry in entries if not is_hidden(entry.name)]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    except OSError as error:
+        raise DataError(f"dataset: expected a folder that can be listed, got the error: {error}; mend it") from error
+
+
+def _is_folder(entry: os.DirEntry[str]) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
+
+
+def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    """All visible files below a folder. Folders `above`, to which a link may lead back, are not entered again.
+
+    A link that leads nowhere counts as a file, so that reading it names it; a socket or a pipe is none.
+    """
+    entered = _identities(folder) if folder.is_symlink() else frozenset({_identity(folder)})
+    if _identity(folder) in above:
+        return
+    for entry in _visible(folder):
+        if _is_folder(entry):
+            yield from _walk(Path(entry.path), above | entered)
+        elif entry.is_symlink() or entry.is_file():
+            yield Path(entry.path)
+
+
+def _identities(folder: Path) -> frozenset[tuple[int, int]]:
+    """Identities of a folder and of those that hold it, its links resolved."""
+    resolved = folder.resolve()
+    return frozenset(map(_identity, (resolved, *resolved.parents)))
+
+
+def _identity(folder: Path) -> tuple[int, int]:
+    found = folder.stat()
+    return found.st_dev, found.st_ino
