@@ -31,8 +31,8 @@ pytest: .venv/installed
 	$(if $(SLOW),$(BIN)/python -m pytest -m alone $(ARGS) || test $$? -eq 5)
 	$(BIN)/python -m pytest $(BESIDE) $(if $(SLOW),-m 'not alone') $(ARGS)
 
-ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000 (PORT=…)
-	MLFLOW_SERVER_ENABLE_JOB_EXECUTION=false $(BIN)/python -m mlflow ui --backend-store-uri sqlite:///$(CURDIR)/runs/mlflow.db --host 127.0.0.1 $(if $(PORT),--port $(PORT))
+ui: .venv/installed  ## MLflow's pages on the runs folder: http://127.0.0.1:5000 (RUNS=…, PORT=…)
+	$(BIN)/python -m harness.ui $(if $(RUNS),--runs-dir '$(RUNS)') $(if $(PORT),--port $(PORT))
 
 dashboard: .venv/installed  ## Optuna's dashboard on a sweep: http://127.0.0.1:8080 (STUDY=…, PORT=…)
 	$(BIN)/python -m harness.dashboard $(or $(STUDY),label_lr) $(if $(PORT),--port $(PORT))

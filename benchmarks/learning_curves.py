@@ -87,13 +87,14 @@ def main() -> None:
     parser.add_argument("--json", type=Path, default=FILE)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    kept = json.loads(options.json.read_text())["tables"] if options.table and options.json.exists() else {}
+    again = options.table and options.json.exists()
+    kept = json.loads(options.json.read_text(encoding="utf-8"))["tables"] if again else {}
     anew = {name: table(*GRIDS[name], options.seed) for name in options.table or GRIDS}
     made = {
         "provenance": {"python": platform.python_version(), "torch": torch.__version__, "machine": platform.machine()},
         "tables": {**kept, **anew},
     }
-    options.json.write_text(json.dumps(made, separators=(",", ":")) + "\n")
+    options.json.write_text(json.dumps(made, separators=(",", ":")) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -333,7 +333,7 @@ def loop_ratios(workload: Workload, options: argparse.Namespace, interval: int) 
 
 def resident_mib(field: str) -> float:
     """A line of /proc/self/status in MiB: VmRSS (now) or VmHWM (the peak)."""
-    for line in Path("/proc/self/status").read_text().splitlines():
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
         if line.startswith(field + ":"):
             return int(line.split()[1]) / 1024
     raise LookupError(f"/proc/self/status has no {field}")
@@ -351,7 +351,7 @@ def memory_above_model(name: str, workload: Workload, options: argparse.Namespac
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated() / 2**20
     else:
-        Path("/proc/self/clear_refs").write_text("5")  # the peak starts again from here
+        Path("/proc/self/clear_refs").write_text("5", encoding="utf-8")  # the peak starts again from here
         before = resident_mib("VmRSS")
     for _ in range(2):
         bench.step(batch)
@@ -364,7 +364,7 @@ def memory_by_step(names: Sequence[str], workload: str, arguments: Sequence[str]
     found = {}
     for name in names:
         command = [sys.executable, __file__, *arguments, "--workload", workload, "--memory-of", name]
-        found[name] = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+        found[name] = float(subprocess.run(command, check=True, capture_output=True).stdout)
     return found
 
 
@@ -468,7 +468,9 @@ def main() -> None:
         print(f"measuring {name} …", file=sys.stderr, flush=True)
         results[name] = measure(name, options, passed)
     print(table(results))
-    options.json.write_text(json.dumps({"provenance": provenance(options), "workloads": results}, indent=2) + "\n")
+    options.json.write_text(
+        json.dumps({"provenance": provenance(options), "workloads": results}, indent=2) + "\n", encoding="utf-8"
+    )
 
 
 if __name__ == "__main__":

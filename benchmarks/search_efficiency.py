@@ -328,7 +328,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(report(results))
     facts = {"seeds": options.seeds, "workers": WORKERS, "seconds": round(time.monotonic() - started)}
     made = {"provenance": collect().model_dump() | facts, **results}
-    options.json.write_text(json.dumps(made, indent=1) + "\n")
+    options.json.write_text(json.dumps(made, indent=1) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -134,7 +134,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     }
     print(table(found))
     facts = {**collect().model_dump(), "deterministic": not options.fast}
-    options.json.write_text(json.dumps({"provenance": facts, "arms": found}, indent=2) + "\n")
+    options.json.write_text(json.dumps({"provenance": facts, "arms": found}, indent=2) + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":

@@ -144,7 +144,7 @@ def _packaged(family: str, name: str) -> Table:
 
 
 def _curves(name: str) -> Table:
-    made = json.loads(learning_curves.FILE.read_text())["tables"][name]
+    made = json.loads(learning_curves.FILE.read_text(encoding="utf-8"))["tables"][name]
     curve = np.array([made["right"]]) / made["fixed"]["val_size"]
     axes = tuple(Axis(axis, len(choices), ordered=True) for axis, choices in made["axes"].items())
     return Table(name, "val_accuracy", axes, cost=np.ones(curve.shape[:2]), curve=curve)

@@ -278,7 +278,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         medians = times["median_ms"]
         print(f"{logger:<20} {statistics.median(medians):9.3f} ms [{min(medians):.3f}, {max(medians):.3f}]")
     found["load_after"] = os.getloadavg()
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

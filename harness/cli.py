@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 from harness.common.errors import HarnessError
 from harness.common.redaction import redact
+from harness.common.tolerant_output import tolerant_output
 from harness.common.urls import BadUrl, Url, parse_location
 from harness.space.errors.problems import printable
 
@@ -24,19 +25,22 @@ class Main(Protocol):
 def command(interrupted: str = "nothing was changed") -> Callable[[Main], Main]:
     """Decorator of a command's `main`: an error for the user, or Ctrl-C, is printed and becomes the exit code.
 
+    Output that cannot be written (`| head -1`, a full disk) is dropped.
+
     Args:
         interrupted: what is printed at Ctrl-C.
     """
 
     def decorate(main: Main) -> Main:
         def guarded(arguments: Sequence[str] | None = None) -> int:
-            try:
-                return main(arguments)
-            except HarnessError as error:
-                return print_error(error)
-            except KeyboardInterrupt:
-                print(f"\ninterrupted: {interrupted}", file=sys.stderr)
-                return INTERRUPTED
+            with tolerant_output():
+                try:
+                    return main(arguments)
+                except HarnessError as error:
+                    return print_error(error)
+                except KeyboardInterrupt:
+                    print(f"\ninterrupted: {interrupted}", file=sys.stderr)
+                    return INTERRUPTED
 
         return guarded
 

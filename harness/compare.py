@@ -118,12 +118,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.csv:
             compared.table.to_csv(options.csv, index=False)
         if options.json:
-            options.json.write_text(json.dumps(compared.to_dict(), indent=2, allow_nan=False) + "\n")
+            options.json.write_text(json.dumps(compared.to_dict(), indent=2, allow_nan=False) + "\n", encoding="utf-8")
         if options.html:
             from analysis.report.comparison_page import comparison_page
 
             server = redact_uri(_resolve_uri(options.runs_dir, options.tracking_uri))
-            options.html.write_text(comparison_page(compared.sweeps, compared.table, compared.relations, server))
+            options.html.write_text(
+                comparison_page(compared.sweeps, compared.table, compared.relations, server), encoding="utf-8"
+            )
     except OSError as error:
         return cli.print_error(error)
     return cli.DONE

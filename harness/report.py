@@ -43,7 +43,7 @@ def report(folder: Path | str) -> Path | None:
         return write(sweep_folder, sweep_folder / FILE)
     except Exception:
         with contextlib.suppress(OSError):
-            (sweep_folder / ERROR_FILE).write_text(traceback.format_exc())
+            (sweep_folder / ERROR_FILE).write_text(traceback.format_exc(), encoding="utf-8")
         return None
 
 

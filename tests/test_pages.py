@@ -130,15 +130,13 @@ def ui(real_sweeps: RealSweeps) -> Iterator[str]:
     port = free_port()
     dry_run = subprocess.run(
         ["make", "--dry-run", "--old-file=.venv/installed", "--no-print-directory", "ui", f"PORT={port}",
-         f"CURDIR={real_sweeps.runs.parent}"],
+         f"RUNS={real_sweeps.runs}"],
         cwd=ROOT, capture_output=True, text=True, check=True,
     )  # fmt: skip
-    assert str(real_sweeps.runs / "mlflow.db") in dry_run.stdout
     words = shlex.split(dry_run.stdout)
-    settings = dict(word.split("=", 1) for word in words if word.startswith("MLFLOW_"))
     command = [sys.executable, *words[words.index(".venv/bin/python") + 1 :]]
     address = f"http://127.0.0.1:{port}"
-    with served(command, f"{address}/health", **settings):
+    with served(command, f"{address}/health"):
         yield address
 
 

@@ -62,7 +62,7 @@ def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Pa
             distilled = Distillation.load_or_none(runs_dir / f"{study.name}-distill")
             parts += _new_or_before(teachers, _distillation(teachers, distilled) if distilled else None, before)
     out.parent.mkdir(parents=True, exist_ok=True)
-    out.write_text("\n".join(parts))
+    out.write_text("\n".join(parts), encoding="utf-8")
 
 
 def _new_or_before(heading: str, lines: Iterator[str] | None, before: Mapping[str, str]) -> list[str]:
@@ -74,7 +74,7 @@ def _new_or_before(heading: str, lines: Iterator[str] | None, before: Mapping[st
 
 def _sections(page: Path) -> dict[str, str]:
     """The sections of a page, by heading, without those that were not measured."""
-    text = page.read_text() if page.exists() else ""
+    text = page.read_text(encoding="utf-8") if page.exists() else ""
     found = {one[1]: one[0] for one in re.finditer(r"^### (.*)\n(?s:.*?)(?=^##|\Z)", text, re.MULTILINE)}
     return {heading: section.rstrip("\n") + "\n" for heading, section in found.items() if UNMEASURED not in section}
 

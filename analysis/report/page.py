@@ -19,9 +19,9 @@ def page(title: str, *content: Content, script: bool = False) -> str:
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", Markup((HERE / "page.css").read_text())),
+        element("style", Markup((HERE / "page.css").read_text(encoding="utf-8"))),
     )
-    behaviour = element("script", Markup((HERE / "page.js").read_text())) if script else None
+    behaviour = element("script", Markup((HERE / "page.js").read_text(encoding="utf-8"))) if script else None
     body = element("body", element("main", *content), behaviour)
     return join(Markup("<!DOCTYPE html>\n"), element("html", head, body, lang="en")) + "\n"
 

@@ -15,7 +15,7 @@ def file_lock(path: Path, timeout: float = 0.0) -> Iterator[bool]:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     deadline = time.monotonic() + timeout
-    with path.open("a") as file:
+    with path.open("a", encoding="utf-8") as file:
         while not (acquired := _try_lock(file.fileno())) and time.monotonic() < deadline:
             time.sleep(0.1)
         yield acquired

@@ -1,6 +1,7 @@
 """Terminal output of a confirmation: the table of configurations, the verdict, the commands to type next."""
 
 import argparse
+import shlex
 
 from rich.table import Table
 
@@ -15,7 +16,7 @@ def show(confirmation: Confirmation, options: argparse.Namespace) -> None:
     """Print the table, the verdict with its notes, and what a user would type next."""
     notes = [f"note: {note}" for note in confirmation.notes]
     if confirmation.mlflow is not None and confirmation.mlflow.pending:
-        send = command_line("harness.sync", confirmation.name)
+        send = command_line("harness.sync", confirmation.name) + follow_up_flags(options, runs=False)
         notes.append(f"MLflow lacks {confirmation.mlflow.pending} records yet; send them with: {send}")
     print_result(results_table(confirmation), [confirmation.verdict, *notes], next_commands(confirmation, options))
 
@@ -40,7 +41,7 @@ def next_commands(confirmation: Confirmation, options: argparse.Namespace) -> li
     """(purpose, command) of each."""
     top = "" if options.top == 3 else f" --top {options.top}"
     again = command_line("harness.confirm", options.name) + top + follow_up_flags(options)
-    commands = [("all numbers:", str(confirmation.file))]
+    commands = [("all numbers:", shlex.quote(str(confirmation.file)))]
     if confirmation.lost:
         sequential = " --sequential" if confirmation.sequential else ""
         seeds = f" --seeds {options.seeds}" if options.seeds else ""
@@ -48,7 +49,5 @@ def next_commands(confirmation: Confirmation, options: argparse.Namespace) -> li
     elif confirmation.outcome == "undecided":  # further looks need the sequential rule
         commands.insert(0, ("go on:", f"{again} --sequential --seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * confirmation.n)}"))
     if confirmation.mlflow is not None and confirmation.mlflow.tracking_uri.startswith("sqlite:"):
-        commands.append(
-            ("look at it:", command_line("mlflow", "ui", "--backend-store-uri", confirmation.mlflow.tracking_uri))
-        )
+        commands.append(("look at it:", command_line("harness.ui") + follow_up_flags(options, runs=False)))
     return commands

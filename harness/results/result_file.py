@@ -58,7 +58,7 @@ class ResultFile(ResultPart):
         file = file / cls.FILE if file.is_dir() else file
         again = f"run python -m {cls.WRITTEN_BY} again"
         try:
-            content = json.loads(file.read_text())
+            content = json.loads(file.read_text(encoding="utf-8"))
         except OSError as error:
             raise ResultFileError(f"{file}: expected a result, got {error.strerror}; {again}") from error
         except (ValueError, RecursionError) as error:

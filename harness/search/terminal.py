@@ -60,11 +60,10 @@ def next_commands(summary: SweepSummary, space: Space, options: argparse.Namespa
         commands.append(("send it:", command_line("harness.sync", summary.name) + follow_up_flags(options, runs=False)))
     report = summary.path / "report.html"
     if report.exists():
-        commands.append(("read it:", str(report)))
+        commands.append(("read it:", shlex.quote(str(report))))
     if summary.mlflow is not None:
-        uri = summary.mlflow.tracking_uri
-        if uri.startswith("sqlite:"):
-            commands.append(("look at it:", command_line("mlflow", "ui", "--backend-store-uri", uri)))
+        if summary.mlflow.tracking_uri.startswith("sqlite:"):
+            commands.append(("look at it:", command_line("harness.ui") + follow_up_flags(options, runs=False)))
         if summary.mlflow.run_id is not None:
             commands.append(("  then open", _mlflow_page(summary.mlflow)))
     return commands

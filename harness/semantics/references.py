@@ -59,7 +59,7 @@ def superclasses(file: Path, classes: int) -> Reference:
         InputError: it is no such file.
     """
     try:
-        groups = yaml.safe_load(file.read_text())
+        groups = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"

@@ -33,7 +33,12 @@ def schema() -> str:
 
 def page() -> str:
     """Generate the tables of the reference page; the text around them is that of `docs/space.md`."""
-    return re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)", _part, (ROOT / PAGE_FILE).read_text(), flags=re.DOTALL)
+    return re.sub(
+        r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)",
+        _part,
+        (ROOT / PAGE_FILE).read_text(encoding="utf-8"),
+        flags=re.DOTALL,
+    )
 
 
 def _part(marked: re.Match[str]) -> str:

@@ -73,7 +73,7 @@ def code_version(folder: Path) -> CodeVersion:
 
 def _hardware() -> Hardware:
     cpuinfo = Path("/proc/cpuinfo")
-    model = re.search(r"model name\s*: *(.+)", cpuinfo.read_text()) if cpuinfo.exists() else None
+    model = re.search(r"model name\s*: *(.+)", cpuinfo.read_text(encoding="utf-8")) if cpuinfo.exists() else None
     gpus = _output("nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader")
     return Hardware(
         cpu=model[1] if model else platform.processor() or platform.machine(),
@@ -88,7 +88,9 @@ def _output(*command: str) -> str | None:
     if shutil.which(command[0]) is None:
         return None
     try:
-        finished = subprocess.run(command, capture_output=True, text=True, timeout=5, check=True)
+        finished = subprocess.run(
+            command, capture_output=True, encoding="utf-8", errors="replace", timeout=5, check=True
+        )
     except (subprocess.SubprocessError, OSError):
         return None
     return finished.stdout.strip()

@@ -15,6 +15,8 @@ from harness.common.errors import HarnessError
 from harness.common.redaction import redact
 
 DATABASE_PORTS = {"postgresql": 5432, "mysql": 3306, "mssql": 1433}
+ARTIFACTS = "mlartifacts"
+"""Folder of MLflow's files, beside a database."""
 SQLITE_MAGIC = b"SQLite format 3\x00"
 EXPECTED = "http(s)://HOST:PORT, sqlite:////PATH/mlflow.db, or postgresql://, mysql://, mssql://"
 START_IT = "start it, or leave --tracking-uri out to track in the runs folder"
@@ -29,11 +31,15 @@ class ServerUnavailable(TrackingError):
 
 
 def resolve_uri(uri: str | None, runs_dir: Path) -> str:
-    """`uri` with its path made absolute; SQLite in the runs folder, which needs no server, if None."""
+    """`uri` with its path made absolute; SQLite in the runs folder, which needs no server, if None.
+
+    Raises:
+        TrackingError: the URI of an SQLite database holds a `?`.
+    """
     if not uri:
-        return f"sqlite:///{runs_dir.absolute() / 'mlflow.db'}"
+        return sqlite_uri(runs_dir / "mlflow.db")
     if uri.startswith("sqlite:///"):
-        return f"sqlite:///{_sqlite_path(uri)}"
+        return sqlite_uri(_sqlite_path(uri))
     return uri.rstrip("/")
 
 
@@ -41,7 +47,15 @@ def artifact_root(uri: str, runs_dir: Path) -> str | None:
     """Artifact location of a new experiment: beside its database; None leaves it to the server."""
     database = sqlite_path(uri)
     folder = database.parent if database else runs_dir.absolute() if _scheme(uri) in DATABASE_PORTS else None
-    return (folder / "mlartifacts").as_uri() if folder else None
+    return (folder / ARTIFACTS).as_uri() if folder else None
+
+
+def sqlite_uri(database: Path) -> str:
+    """The URI of an SQLite file; `sqlite_path` takes the path back, and so does SQLAlchemy from version 2.1 on.
+
+    Only `%` and `?` are quoted, since only they have a meaning there.
+    """
+    return "sqlite:///" + str(database.absolute()).replace("%", "%25").replace("?", "%3F")
 
 
 def sqlite_path(uri: str) -> Path | None:
@@ -86,7 +100,9 @@ def _scheme(uri: str) -> str:
 
 
 def _sqlite_path(uri: str) -> Path:
-    return Path(unquote(uri.partition(":///")[2].split("?", 1)[0])).absolute()
+    if "?" in uri:
+        raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{uri}'; write a ? as %3F")
+    return Path(unquote(uri.partition(":///")[2])).absolute()
 
 
 def _split(uri: str) -> SplitResult:
@@ -131,9 +147,9 @@ def _check_http(parts: SplitResult, timeout: float) -> None:
 
 
 def _check_sqlite(uri: str) -> None:
-    path = _sqlite_path(uri)
     if not uri.startswith("sqlite:///"):
         raise TrackingError(f"--tracking-uri: expected sqlite:////PATH/mlflow.db, got '{redact_uri(uri)}'")
+    path = _sqlite_path(uri)
     if path.is_dir():
         raise TrackingError(f"--tracking-uri: expected a database file at {path}, found a folder; add mlflow.db")
     if path.exists():

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from harness import dashboard
+from harness import dashboard, ui
 from tests.conftest import ROOT
 from tests.security.conftest import finished
 
@@ -28,9 +28,15 @@ def test_the_dashboard_answers_this_machine_alone(tmp_path: Path) -> None:
         assert server.server_address[0] == "127.0.0.1"
 
 
-def test_mlflow_s_pages_answer_this_machine_alone() -> None:
-    done = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert "--host 127.0.0.1" in done.stdout
+def test_mlflow_s_pages_answer_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    started: list[list[str]] = []
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setattr("os.execv", lambda program, words: started.append(words))
+    (tmp_path / "mlflow.db").touch()
+    ui.main(["--runs-dir", str(tmp_path)])
+    assert "--host 127.0.0.1" in " ".join(started[0])
+    made = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert "-m harness.ui" in made.stdout
 
 
 @pytest.mark.slow

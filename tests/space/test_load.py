@@ -1,13 +1,18 @@
 """What a space file becomes."""
 
+import math
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import yaml
 
 from harness.space import CategoricalParameter, FloatParameter, IntParameter, Space, SpaceError, load
+from harness.space.errors.problems import Origin
+from harness.space.yaml_file.core_schema import CoreDumper, CoreLoader
+from harness.space.yaml_file.reader import read
 from harness.training.config.run_config import RunConfig
 
 
@@ -124,3 +129,52 @@ def test_loading_needs_no_framework() -> None:
 @pytest.mark.alone
 def test_loading_is_quick() -> None:
     assert min(load_seconds() for _ in range(3)) < 1.0  # 0.2 s on an idle core
+
+
+@pytest.mark.parametrize(
+    ("written", "expected"),
+    [
+        ("1e-3", 0.001),
+        ("1E-5", 1e-5),
+        (".5", 0.5),
+        ("5.", 5.0),
+        ("+.5e1", 5.0),
+        ("010", 10),
+        ("0o17", 15),
+        ("0x1F", 31),
+        ("-010", -10),
+        ("1e3", 1000.0),
+        ("-.inf", -math.inf),
+        *(
+            (word, word)
+            for word in ("1_000", "1:30", "0b1", "2020-01-01", "yes", "No", "on", "off", "y", "1e", ".", "=")
+        ),
+        ("True", True),
+        ("false", False),
+        ("~", None),
+        ("NULL", None),
+        ("'010'", "010"),
+    ],
+)
+def test_plain_values_mean_what_yaml_1_2_says(written: str, expected: object) -> None:
+    source = read(f"key: {written}", lambda line: Origin("file", line))
+    assert source.problems == []
+    assert source.data == {"key": expected}
+    assert type(source.data["key"]) is type(expected)
+    assert yaml.load(yaml.dump(source.data, Dumper=CoreDumper), CoreLoader) == source.data
+    if isinstance(expected, str):  # quoted where YAML 1.1, as other tools read it, has another meaning
+        assert yaml.safe_load(yaml.dump(source.data, Dumper=CoreDumper)) == source.data
+
+
+def test_numbers_with_exponents_and_leading_zeros_reach_the_arms(loaded: Callable[..., Space]) -> None:
+    space = loaded("noise_rate: 0.4", "width: 010\n  weight_decay: 1e-3", overrides=["label_lr=5E-2"])
+    assert [space.arm("learned").fixed[name] for name in ("width", "weight_decay", "label_lr")] == [10, 0.001, 0.05]
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_a_byte_order_mark_and_any_line_ending_change_nothing(
+    ending: str, space_file: Path, loaded: Callable[..., Space]
+) -> None:
+    space, text = loaded(), space_file.read_text(encoding="utf-8")
+    space_file.write_bytes(b"\xef\xbb\xbf" + text.replace("\n", ending).encode())
+    assert load("small.yaml") == space

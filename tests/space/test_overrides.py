@@ -96,7 +96,7 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
          "got leanred; did you mean learned?"),
         ("search.trails=3", "--set search.trails=3: search.trails: expected a known key, got the unknown key trails; "
          "did you mean trials?"),
-        ("label_lr=1e-3", "--set label_lr=1e-3: fixed.label_lr: expected a number, got the string '1e-3'; write "
+        ("label_lr='1e-3'", "--set label_lr='1e-3': fixed.label_lr: expected a number, got the string '1e-3'; write "
          "0.001"),
         ("label_lr=", "--set label_lr=: fixed.label_lr: expected a number, got nothing; write a number"),
         ("label_lr", "--set label_lr: expected key=value, got something else; write --set label_lr=0.3"),

@@ -75,7 +75,7 @@ def test_every_problem_of_python_values_comes_at_once_in_the_words_of_a_file() -
     keys["baselines"]["learned"] = {"metod": "one_hot"}
     keys["serach"] = keys.pop("search") | {"pruner": {"type": "median", "warmup": 3}}
     with pytest.raises(SpaceError) as in_file:
-        parse(yaml.safe_dump(keys), "small.yaml")
+        parse(yaml.safe_dump(keys, default_style=None).replace("1e-2", "'1e-2'"), "small.yaml")
     with pytest.raises(SpaceError) as in_python:
         Space(**keys)
     words = {line.split(": ", 1)[1] for line in str(in_file.value).splitlines()}

@@ -1,6 +1,6 @@
 """Problems of a space. One `SpaceError` holds them all, and prints one line for each:
 
-label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '1e-3'; write 0.001
+label_lr.yaml:7: parameters.label_lr.low: expected a number, got the string '0,02'; write a number
 """
 
 import difflib

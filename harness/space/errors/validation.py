@@ -4,7 +4,6 @@ import math
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-import yaml
 from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError, ValidationError
 
 from harness.space.errors.problems import KeyPath, quote, shorten, suggest_name
@@ -32,6 +31,11 @@ _TYPES = {
     "bool_type": ("true or false", "write true or false, without quotes"),
     "tuple_type": ("a list", "write [ … ]"),
     **dict.fromkeys(_MAPPING_TYPES, ("a mapping", "write `key: value` lines, or remove it")),
+}
+
+_WORDS_FOR_BOOLEANS = {
+    **dict.fromkeys(("yes", "y", "on", "true", "1"), "true"),
+    **dict.fromkeys(("no", "n", "off", "false", "0"), "false"),
 }
 
 
@@ -87,6 +91,8 @@ def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
         key, relation = _LENGTHS[kind]
         entries = "entry" if context[key] == 1 else "entries"
         return f"{relation} {context[key]} {entries}", quote(value), "add or remove entries"
+    if kind == "bool_type" and str(value).lower() in _WORDS_FOR_BOOLEANS:
+        return _TYPES[kind][0], quote(value), f"write {_WORDS_FOR_BOOLEANS[str(value).lower()]}"
     if kind in _TYPES:
         expected, remedy = _TYPES[kind]
         return expected, quote(value), remedy
@@ -94,11 +100,11 @@ def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
 
 
 def _number_remedy(value: Any, whole: bool) -> str:
-    """Remedy with the number that was meant: YAML 1.1 reads `1e-3` as a string, as it lacks a point."""
+    """Remedy with the number that was meant by a string, such as '0.3' in quotes or 1_000."""
     try:
         number = math.nan if isinstance(value, bool) else float(value)
     except (TypeError, ValueError, OverflowError):
         number = math.nan
     if not math.isfinite(number):
         return "write a number"
-    return f"write {round(number) if whole else yaml.safe_dump(number).split()[0]}"
+    return f"write {round(number) if whole else number}"

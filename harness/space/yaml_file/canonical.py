@@ -9,6 +9,7 @@ import yaml
 from harness.space.arm import Arm
 from harness.space.errors.problems import KeyPath, format_path
 from harness.space.space import Space
+from harness.space.yaml_file.core_schema import CoreDumper
 
 BUDGET: tuple[KeyPath, ...] = (
     ("study",),
@@ -24,7 +25,8 @@ BUDGET: tuple[KeyPath, ...] = (
 
 def dump(space: Space) -> str:
     """Write the space as the text of a space file: `parse(dump(space)) == space`, also after a default changes."""
-    return yaml.safe_dump(_document(space), sort_keys=False, allow_unicode=True, width=100)
+    document = _document(space)
+    return str(yaml.dump(document, Dumper=CoreDumper, sort_keys=False, allow_unicode=True, width=100))
 
 
 def difference(old: Space, new: Space) -> list[str]:

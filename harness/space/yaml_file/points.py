@@ -26,7 +26,7 @@ def read_points(source: Source, folder: Path) -> None:
             source.problems += [replace(problem, path=path) for problem in error.problems]
             continue
         name = display_path(file)
-        points = read(text, lambda line, name=name: Origin(name, line), json=file.suffix == ".json")  # type: ignore[misc]
+        points = read(text, lambda line, name=name: Origin(name, line))  # type: ignore[misc]
         # A string would be taken for a path again.
         section["points"] = [points.data] if isinstance(points.data, str) else points.data
         source.replace_at(path, points)

@@ -1,10 +1,9 @@
-"""YAML reader that keeps the line of each value.
+"""Reader of YAML 1.2 that keeps the line of each value.
 
 It reads mappings with string keys, lists, strings, numbers, true / false and null. Anything else (dates, tags, other
 keys, a key given twice, aliases that multiply) is a problem with a line, and reading continues to find the others.
 """
 
-import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -12,10 +11,10 @@ from typing import Any
 import yaml
 
 from harness.space.errors.problems import KeyPath, Origin, Problem, shorten
+from harness.space.yaml_file.core_schema import TAG, CoreLoader
 
 MAX_VALUES = 20_000  # an alias counts each time it is used, which limits the size of the data
 
-TAG = "tag:yaml.org,2002:"
 SCALARS = {TAG + name for name in ("str", "int", "float", "bool", "null")}
 
 
@@ -44,11 +43,11 @@ class Source:
         self.problems += [replace(problem, path=(*path, *problem.path)) for problem in part.problems]
 
 
-def read(text: str, locate: Callable[[int], Origin], json: bool = False) -> Source:
-    """Read one YAML document; `json`: with numbers as JSON has them, since YAML reads `1e-05` as a string."""
+def read(text: str, locate: Callable[[int], Origin]) -> Source:
+    """Read one YAML document; JSON is YAML too."""
     source = Source(locate, origins={(): locate(1)})
     try:
-        loader = (_JsonLoader if json else _Loader)(text)
+        loader = _Loader(text)
         node = loader.get_single_node()
         if node is not None:
             loader.source = source
@@ -70,8 +69,8 @@ class _TooManyValuesError(Exception):
     pass
 
 
-class _Loader(yaml.SafeLoader):
-    """Pure Python loader, whose line marks are exact. It adds origins and problems to `source`."""
+class _Loader(CoreLoader):
+    """Loader that adds origins and problems to `source`."""
 
     source: Source
     n_values = 0
@@ -109,15 +108,6 @@ class _Loader(yaml.SafeLoader):
             else:
                 lines[key] = line
                 yield key, value, line
-
-
-class _JsonLoader(_Loader):
-    pass
-
-
-_JsonLoader.add_implicit_resolver(
-    f"{TAG}float", re.compile(r"-?[0-9]+(\.[0-9]+)?[eE][-+]?[0-9]+$"), list("-0123456789")
-)
 
 
 def _type_name(node: yaml.Node) -> str:

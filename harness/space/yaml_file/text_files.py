@@ -8,7 +8,10 @@ MAX_BYTES = 128 * 1024
 
 
 def read_text(file: Path, what: str = "a space file") -> str:
-    """Read the text of `file`, which should be `what`; SpaceError if it cannot be read, is large, or is not UTF-8."""
+    """Read the text of `file`, which should be `what`; SpaceError if it cannot be read, is large, or is not UTF-8.
+
+    A byte order mark, as Windows writes it, is no part of the text.
+    """
     try:
         with file.open("rb") as stream:
             content = stream.read(MAX_BYTES + 1)
@@ -17,7 +20,7 @@ def read_text(file: Path, what: str = "a space file") -> str:
     if len(content) > MAX_BYTES:
         raise file_error(display_path(file), f"more than {MAX_BYTES // 1024} KiB", f"is this {what}?", what)
     try:
-        return content.decode("utf-8")
+        return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         origin = Origin(display_path(file), content.count(b"\n", 0, error.start) + 1)
         got = f"the byte 0x{content[error.start]:02x}"

@@ -33,10 +33,10 @@ def make_models(trials: Path, configs: Mapping[int, Mapping[str, Any]]) -> str:
             [sys.executable, "-m", "harness.tracking.mlflow_view.logged_models", str(trials)],
             input=json.dumps(configs),
             capture_output=True,
-            text=True,
             timeout=TIMEOUT,
             env=child_environment(CUDA_VISIBLE_DEVICES=""),
             start_new_session=True,
+            encoding="utf-8",
         )
     except (OSError, subprocess.SubprocessError) as error:
         return str(error)

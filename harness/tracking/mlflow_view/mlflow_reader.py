@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, open_client
 from harness.tracking.spool.run_updates import MetricPoint, RunUpdate
 from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
@@ -91,7 +91,7 @@ class MlflowReader:
         if database is not None and not database.exists():
             raise TrackingError(f"expected MLflow's database at {database}, found no such file; run a sweep first")
         self.uri = uri
-        self._client = MlflowClient(uri)
+        self._client = open_client(uri)
 
     def sweeps(self) -> list[MlflowSweep]:
         """Every sweep of this harness on the server, the newest first."""

@@ -23,12 +23,11 @@ from urllib.parse import quote
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
 os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "20")
 
-from mlflow import MlflowClient
 from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunTag, ViewType
 from mlflow.exceptions import MlflowException
 
 from harness.common.file_lock import file_lock
-from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, http_status, last_points
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, http_status, last_points, open_client
 from harness.tracking.spool.event_log import read_events, read_sweep_id
 from harness.tracking.spool.events import Event, Scalar, SweepStarted
 from harness.tracking.spool.run_updates import RUNNING, STATUS, MetricPoint, RunUpdate, updates_by_run
@@ -84,7 +83,7 @@ class MlflowWriter:
             if not locked:
                 raise ServerUnavailable(f"another process is opening {database}")
             try:
-                self._client = MlflowClient(uri)
+                self._client = open_client(uri)
                 self.experiment_id = self._get_or_create_experiment(artifact_root(uri, self.sweep_folder.parent))
                 self._find_runs(rebuild)
             except Exception as error:

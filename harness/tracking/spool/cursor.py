@@ -39,7 +39,7 @@ class Cursor:
     def load(cls, folder: Path, uri: str) -> Self:
         """The cursor of a server; at the start where it cannot be read, as sending twice is harmless."""
         try:
-            return cls(**json.loads(cursor_path(folder, uri).read_text()))
+            return cls(**json.loads(cursor_path(folder, uri).read_text(encoding="utf-8")))
         except (OSError, ValueError, TypeError, RecursionError):
             return cls(tracking_uri=redact_uri(uri))
 

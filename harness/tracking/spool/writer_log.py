@@ -7,5 +7,5 @@ FILE = "writer.log"
 
 
 def log_line(folder: Path, line: str) -> None:
-    with (folder / FILE).open("a") as file:
+    with (folder / FILE).open("a", encoding="utf-8") as file:
         file.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S%z')} {line}\n")

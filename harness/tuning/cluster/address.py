@@ -65,7 +65,9 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
 def _resolve_auto(address: str) -> str:
     if address != "auto":
         return address
-    current = os.environ.get("RAY_ADDRESS") or (CURRENT_CLUSTER.read_text().strip() if CURRENT_CLUSTER.exists() else "")
+    current = os.environ.get("RAY_ADDRESS") or (
+        CURRENT_CLUSTER.read_text(encoding="utf-8").strip() if CURRENT_CLUSTER.exists() else ""
+    )
     if not current:
         raise ClusterError(
             "--address auto: expected a Ray cluster on this machine, found none; "

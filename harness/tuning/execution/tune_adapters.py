@@ -76,7 +76,7 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
 
     def save(self, checkpoint_path: str) -> None:
         """Write the file that Ray expects."""
-        Path(checkpoint_path).write_text(json.dumps({}))
+        Path(checkpoint_path).write_text(json.dumps({}), encoding="utf-8")
 
     def restore(self, checkpoint_path: str) -> None:
         """Do nothing: the source has the state."""
@@ -145,7 +145,12 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
 def _error_text(trial: RayTrial) -> str:
     """Ray's text on the last failure of a trial."""
     try:
-        return Path(trial.error_file).read_text().rpartition("Failure #")[2].partition("\n")[2]
+        return (
+            Path(trial.error_file)
+            .read_text(encoding="utf-8", errors="replace")
+            .rpartition("Failure #")[2]
+            .partition("\n")[2]
+        )
     except (OSError, TypeError):
         return ""
 

@@ -84,18 +84,18 @@ class SweepFolder:
             ) from error
         if not held:
             self._lock.close()
+            holder = lock.read_text(encoding="utf-8").strip() or "another process"
             raise FolderError(
-                f"{self.path}: this sweep is being run by {lock.read_text().strip() or 'another process'}; wait for "
-                "its end, or use another folder"
+                f"{self.path}: this sweep is being run by {holder}; wait for its end, or use another folder"
             )
         with suppress(OSError):  # the disk is full: the next write reports it
-            lock.write_text(f"process {os.getpid()} on {socket.gethostname()}\n")
+            lock.write_text(f"process {os.getpid()} on {socket.gethostname()}\n", encoding="utf-8")
         return self
 
     def __exit__(self, kind: object, error: BaseException | None, trace: object) -> None:
         """Release the lock; raise DiskError if a full or broken disk ended the block."""
         with suppress(OSError):
-            (self.path / "driver.lock").write_text("")
+            (self.path / "driver.lock").write_text("", encoding="utf-8")
         self._lock.close()
         from_disk = disk_error(error)
         if from_disk is not None and is_url(str(from_disk.filename)):
@@ -124,7 +124,7 @@ def recorded_tracking_uri(path: Path) -> str | None:
 def display_name(runs_dir: Path) -> str:
     """A local runs folder as a user names it: its path, or the address it is a copy of."""
     with suppress(OSError):
-        return (runs_dir / ADDRESS_FILE).read_text().strip()
+        return (runs_dir / ADDRESS_FILE).read_text(encoding="utf-8").strip()
     return str(runs_dir)
 
 

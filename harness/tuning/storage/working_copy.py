@@ -124,4 +124,4 @@ def _copy_id(runs_dir: Path) -> str:
     file = runs_dir / ".copy-id"
     if not file.exists():
         write_text(file, uuid.uuid4().hex)
-    return file.read_text()
+    return file.read_text(encoding="utf-8")

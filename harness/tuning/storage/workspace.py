@@ -106,7 +106,7 @@ def open_workspace(runs_dir: Workspace | Path | Url | str, *accesses: SweepAcces
     workspace = Workspace(location.local_copy, location)
     try:
         workspace.local.mkdir(parents=True, exist_ok=True)
-        (workspace.local / ADDRESS_FILE).write_text(f"{location}\n")
+        (workspace.local / ADDRESS_FILE).write_text(f"{location}\n", encoding="utf-8")
         with ExitStack() as stack:
             for access in accesses:
                 sync = ObjectStoreSync(Store(location / access.name), workspace.local / access.name)

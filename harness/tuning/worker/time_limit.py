@@ -41,7 +41,7 @@ class TimeLimit:
             return
         self.check(spent)
         self._file.parent.mkdir(parents=True, exist_ok=True)
-        with self._file.open("w") as file:
+        with self._file.open("w", encoding="utf-8") as file:
             faulthandler.dump_traceback_later(self.seconds - spent + GRACE_SECONDS, exit=True, file=file)
             try:
                 yield
@@ -57,7 +57,7 @@ class TimeLimit:
     def earlier_failure(self) -> str:
         """Why an earlier process of this trial was ended at its limit; empty if none was. Returned once only."""
         try:
-            stacks = self._file.read_text()
+            stacks = self._file.read_text(encoding="utf-8")
         except OSError:
             return ""
         if not stacks:
