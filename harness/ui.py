@@ -51,7 +51,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     command = [sys.executable, "-P", "-m", "mlflow", "ui", "--backend-store-uri", store]
     os.environ["MLFLOW_SERVER_ENABLE_JOB_EXECUTION"] = "false"
     os.execv(sys.executable, [*command, "--host", HOST, "--port", str(options.port)])
-    return cli.DONE  # not reached: MLflow has taken the place of this process
 
 
 if __name__ == "__main__":

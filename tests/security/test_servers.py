@@ -31,9 +31,10 @@ def test_the_dashboard_answers_this_machine_alone(tmp_path: Path) -> None:
 def test_mlflow_s_pages_answer_this_machine_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     started: list[list[str]] = []
     monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr("os.execv", lambda program, words: started.append(words))
+    monkeypatch.setattr("os.execv", lambda program, words: (started.append(words), sys.exit()))
     (tmp_path / "mlflow.db").touch()
-    ui.main(["--runs-dir", str(tmp_path)])
+    with pytest.raises(SystemExit):
+        ui.main(["--runs-dir", str(tmp_path)])
     assert "--host 127.0.0.1" in " ".join(started[0])
     made = subprocess.run(["make", "-n", "ui"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert "-m harness.ui" in made.stdout
