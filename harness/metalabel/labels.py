@@ -16,7 +16,7 @@ from typing import Any, Self
 import torch
 from torch import Tensor
 
-from harness.metalabel.checks import check_on_simplex
+from harness.metalabel.checks import check_classes, check_on_simplex
 from harness.metalabel.parametrisation import Parametrisation, Simplex
 
 
@@ -74,14 +74,15 @@ class LabelTable:
         """
         if not 0 <= smoothing <= 1:
             raise ValueError(f"smoothing: expected a fraction in [0, 1], got {smoothing}")
-        least, largest = (int(end) for end in torch.aminmax(classes))
-        if least < 0 or largest >= num_classes:
-            raise ValueError(
-                f"classes: expected class indices from 0 to {num_classes - 1}, got {least} to {largest}; pass "
-                "num_classes as the number of classes of the data set"
-            )
+        check_classes(classes, num_classes)
         smoothed = torch.eye(num_classes, device=classes.device) * (1 - smoothing) + smoothing / num_classes
         return cls(smoothed, classes.clone(), **options)
+
+    def __repr__(self) -> str:
+        rows, classes = self.table.shape
+        dtype = str(self.table.dtype).removeprefix("torch.")
+        options = f"momentum={self.momentum}, decay={self.decay}, dtype={dtype}"
+        return f"{type(self).__name__}({rows} × {classes}, {self.parametrisation}, {options})"
 
     def rows(self, index: Tensor) -> Tensor:
         """The soft labels of these rows, float32 `[len(index), classes]` on the index's device."""

@@ -15,9 +15,12 @@ import torch
 from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
+from harness.metalabel.clipping import clip, clip_pullback
 from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul, foreach_neg
 
 State = Mapping[str, Any]  # what the optimiser keeps of one parameter; empty before its first step
+
+_PLAIN_SGD = {"momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False, "maximize": False}
 
 
 @dataclass(frozen=True)
@@ -120,33 +123,57 @@ class Lookahead:
     Gradients, vectors and results are one tensor per entry of `parameters`, of its shape. `rate` is s, the coefficient
     of the new gradient in the step: the largest of its parts, to which D of the others is scaled.
 
+    Args:
+        optimizer: SGD, Adam or AdamW of torch; with `lookahead_lr` any.
+        lookahead_lr: rate of a plain SGD step, which is looked ahead by in place of the optimiser's.
+        max_grad_norm: norm to which the gradients are clipped before the step (`clipping`).
+
     Raises:
-        ValueError: the optimiser is not SGD, Adam or AdamW.
+        ValueError: an optimiser without a known lookahead, or without a parameter that has a gradient.
     """
 
-    def __init__(self, optimizer: Optimizer) -> None:
-        self.parts = [part for group in optimizer.param_groups for part in _parts(optimizer, group)]
+    def __init__(
+        self, optimizer: Optimizer, *, lookahead_lr: float | None = None, max_grad_norm: float | None = None
+    ) -> None:
+        groups = optimizer.param_groups
+        if lookahead_lr is None:
+            self.parts = [part for group in groups for part in _parts(optimizer, group)]
+        else:
+            moving = [parameter for group in groups for parameter in group["params"] if parameter.grad is not None]
+            self.parts = [SGDStep(moving, None, {**_PLAIN_SGD, "lr": lookahead_lr})]
         self.parameters: Tensors = [parameter for part in self.parts for parameter in part.parameters]
-        self.rate = max((part.rate for part in self.parts), default=0.0)
+        if not self.parameters:
+            raise ValueError(
+                "optimizer: expected parameters that the logits depend on, got none with a gradient; build it from "
+                "model.parameters() of this model"
+            )
+        self.rate = max(part.rate for part in self.parts)
+        self.max_grad_norm = max_grad_norm
 
     def parameters_after(self, gradients: Tensors) -> Tensors:
         """θ'."""
-        pairs = zip(self.parts, self._split(gradients), strict=True)
+        pairs = zip(self.parts, self._split(self._clip(gradients)), strict=True)
         return [value for part, own in pairs for value in part.parameters_after(own)]
 
     def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        """D v = (-∂θ'/∂g)ᵀ v / s; D is diagonal, as every supported step is elementwise in g."""
+        """D v = (-∂θ'/∂g)ᵀ v / s; D is diagonal, as every supported step is elementwise in g, unless g is clipped."""
         results: list[Tensor] = []
-        for part, own, vector in zip(self.parts, self._split(gradients), self._split(vectors), strict=True):
+        clipped = self._split(self._clip(gradients))
+        for part, own, vector in zip(self.parts, clipped, self._split(vectors), strict=True):
             tensors = part.pullback(own, vector)
             results += tensors if part.rate == self.rate else [tensor * (part.rate / self.rate) for tensor in tensors]
-        return results
+        return results if self.max_grad_norm is None else clip_pullback(gradients, results, self.max_grad_norm)
 
     def gradient_scale(self, batch: int) -> float:
         """B/s, or 0 for a step that does not move."""
         return batch / self.rate if self.rate else 0.0
 
-    def _split(self, tensors: Tensors) -> list[list[Tensor]]:
+    def _clip(self, gradients: Tensors) -> Tensors:
+        return gradients if self.max_grad_norm is None else clip(gradients, self.max_grad_norm)
+
+    def _split(self, tensors: Tensors) -> list[Tensors]:
+        if len(self.parts) == 1:
+            return [tensors]
         rest = iter(tensors)
         return [[next(rest) for _ in part.parameters] for part in self.parts]
 
@@ -156,16 +183,16 @@ def _parts(optimizer: Optimizer, group: Mapping[str, Any]) -> Iterator[SGDStep |
     moving = [(p, optimizer.state.get(p, {})) for p in group["params"] if p.grad is not None]
     if type(optimizer) is SGD:
         buffered = [(p, buffer) for p, state in moving if (buffer := state.get("momentum_buffer")) is not None]
-        fresh = [p for p, state in moving if state.get("momentum_buffer") is None]
         if buffered:
             yield SGDStep([p for p, _ in buffered], [buffer for _, buffer in buffered], group)
-        if fresh:
-            yield SGDStep(fresh, None, group)
+        if len(buffered) < len(moving):
+            yield SGDStep([p for p, state in moving if state.get("momentum_buffer") is None], None, group)
     elif type(optimizer) in (Adam, AdamW):
         decoupled = type(optimizer) is AdamW or group.get("decoupled_weight_decay", False)
-        yield AdamStep([p for p, _ in moving], [state for _, state in moving], group, decoupled)
+        if moving:
+            yield AdamStep([p for p, _ in moving], [state for _, state in moving], group, decoupled)
     else:
         raise ValueError(
             f"optimizer: expected torch.optim.SGD, Adam or AdamW, got {type(optimizer).__name__}, whose lookahead "
-            "is not known; use one of the three"
+            "is not known; use one of the three, or pass lookahead_lr, the rate of a plain SGD step to look ahead by"
         )

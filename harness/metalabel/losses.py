@@ -20,12 +20,12 @@ def soft_cross_entropy(logits: Tensor, targets: Tensor) -> Tensor:
 def logit_loss(logits: Tensor, targets: Tensor, name: str) -> tuple[Tensor, Tensor, Tensor]:
     """`soft_cross_entropy`, the log-probabilities, and the gradient at the logits, bit for bit autograd's.
 
-    In few calls and without a graph: a small network spends much of a step in such calls. Half-precision logits are
+    In few calls and without a graph: a small network spends much of a step in such calls. Logits in bfloat16 are
     converted to float32 first; the gradient is in the logits' own dtype. Raises ValueError as `check_logits`.
     """
     check_logits(logits, targets, name)
     values = logits.detach()
-    if values.dtype in (torch.float16, torch.bfloat16):
+    if values.dtype is torch.bfloat16:
         values = values.float()
     log_p = torch.log_softmax(values, dim=-1)
     weights = targets.detach().to(values.dtype) * (-1.0 / len(values))
@@ -34,12 +34,25 @@ def logit_loss(logits: Tensor, targets: Tensor, name: str) -> tuple[Tensor, Tens
 
 
 def check_logits(logits: object, targets: Tensor, name: str) -> None:
-    """ValueError unless a model's output is a tensor `[batch, classes]` of the shape of the targets, called `name`."""
+    """ValueError unless a model's output is logits with a graph, of the shape of the targets, called `name`."""
     if not isinstance(logits, Tensor) or logits.dim() != 2:
         got = list(logits.shape) if isinstance(logits, Tensor) else type(logits).__name__
-        raise ValueError(f"model: expected logits [batch, classes], got {got}; wrap the model to return them alone")
+        raise ValueError(
+            f"model: expected logits [batch, classes], got {got}; pass compute_logits, a function from inputs to "
+            "logits such as lambda inputs: model(inputs).logits"
+        )
     if logits.shape != targets.shape:
         raise ValueError(
             f"{name}: expected {list(logits.shape)}, the shape of the model's logits, got {list(targets.shape)}; "
-            "pass one column per output of the model"
+            "pass one row per input of the batch and one column per output of the model"
+        )
+    if not logits.requires_grad:
+        raise ValueError(
+            "model: expected logits that depend on its parameters, got logits without a gradient; unfreeze "
+            "parameters, and compute the logits without detach, no_grad or inference mode"
+        )
+    if logits.dtype is torch.float16:
+        raise ValueError(
+            "model: expected logits in float32 or bfloat16, got float16, in which small gradients become 0, as no loss "
+            "scale is applied; use torch.autocast with torch.bfloat16"
         )

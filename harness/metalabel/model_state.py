@@ -29,13 +29,13 @@ def temporary_parameters(parameters: Sequence[Tensor], values: Sequence[Tensor])
 
 
 @contextmanager
-def temporary_buffers(model: nn.Module, values: Mapping[Tensor, Tensor] | None = None) -> Iterator[None]:
-    """Let passes inside the block update copies of the model's buffers, such as BatchNorm's running statistics.
+def temporary_buffers(modules: Sequence[nn.Module], values: Mapping[Tensor, Tensor] | None = None) -> Iterator[None]:
+    """Let passes inside the block update copies of the modules' own buffers, such as BatchNorm's running statistics.
 
     The copies start from `values`, by buffer, or from present values.
     """
     start = values or {}
-    own = [(held, *item) for held in map(buffers, model.modules()) for item in held.items()]
+    own = [(held, *item) for held in map(buffers, modules) for item in held.items()]
     copies = {buffer: start.get(buffer, buffer).clone() for _, _, buffer in own if buffer is not None}
     try:
         for held, name, buffer in own:
@@ -48,13 +48,13 @@ def temporary_buffers(model: nn.Module, values: Mapping[Tensor, Tensor] | None =
 
 
 @contextmanager
-def eager_mode(model: nn.Module) -> Iterator[None]:
-    """Run `model` uncompiled inside the block, where it or a part of it is compiled.
+def eager_mode(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Run a model of these modules uncompiled inside the block, where one of them is compiled.
 
     A compiled graph is one opaque operation: it has neither a second derivative nor a tangent, and draws other random
     numbers than its source.
     """
-    if any(is_compiled(module) for module in model.modules()):
+    if any(map(is_compiled, modules)):
         with torch.compiler.set_stance("force_eager"):
             yield
     else:
@@ -67,20 +67,21 @@ def random_devices(device: torch.device) -> list[torch.device]:
 
 
 class PassReplay:
-    """The random state and the buffers of this moment, to repeat a pass that starts now."""
+    """The random state and the modules' buffers of this moment, to repeat a pass that starts now."""
 
-    def __init__(self, model: nn.Module, device: torch.device) -> None:
-        self.model = model
-        self.buffers = {buffer: buffer.clone() for buffer in model.buffers()}
+    def __init__(self, modules: Sequence[nn.Module], device: torch.device) -> None:
+        self.modules = modules
+        own = (buffer for held in map(buffers, modules) for buffer in held.values() if buffer is not None)
+        self.buffers = {buffer: buffer.clone() for buffer in own}
         self.cpu_state = torch.get_rng_state()
         self.device_states = {other: torch.cuda.get_rng_state(other) for other in random_devices(device)}
 
     @contextmanager
     def start(self) -> Iterator[None]:
         """Start the block from this state; after it, all is as it was before it."""
-        with torch.random.fork_rng(self.device_states), temporary_buffers(self.model, self.buffers):
+        with torch.random.fork_rng(self.device_states), temporary_buffers(self.modules, self.buffers):
             torch.set_rng_state(self.cpu_state)
             for device, state in self.device_states.items():
                 torch.cuda.set_rng_state(state, device)
-            with eager_mode(self.model):
+            with eager_mode(self.modules):
                 yield

@@ -12,6 +12,9 @@ from harness.metalabel.simplex import project_onto_simplex
 class Simplex:
     """The row is the label; after a step it is projected onto the simplex."""
 
+    def __repr__(self) -> str:
+        return "Simplex()"
+
     def encode(self, labels: Tensor) -> Tensor:
         return labels
 
@@ -37,6 +40,9 @@ class Softmax:
         if not 0 < floor < 1:
             raise ValueError(f"floor: expected a fraction between 0 and 1, got {floor}")
         self.floor = floor
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}(floor={self.floor})"
 
     def encode(self, labels: Tensor) -> Tensor:
         return ((1 - self.floor) * labels + self.floor / labels.shape[-1]).log()

@@ -7,7 +7,9 @@ a new name loses its rule, hence is slower.
 
 import inspect
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
+from operator import attrgetter
 from typing import Any
 
 import torch
@@ -47,9 +49,12 @@ def log_softmax_gradient(gradient: Tensor, log_p: Tensor) -> Tensor:
 
 def saved(node: Node, *names: str) -> Any:
     """Value that an operation saved for its backward pass under a name; a tuple for several names."""
-    if len(names) == 1:
-        return getattr(node, "_saved_" + names[0])
-    return tuple(getattr(node, "_saved_" + name) for name in names)
+    return _getter(names)(node)
+
+
+@cache
+def _getter(names: tuple[str, ...]) -> Callable[[Node], Any]:
+    return attrgetter(*("_saved_" + name for name in names))
 
 
 def saved_or_none(node: Node, name: str) -> Any:

@@ -165,12 +165,16 @@ def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
     return gradient
 
 
-def meta_loss_after_step(problem: Problem, labels: Tensor, optimizer: torch.optim.Optimizer) -> float:
-    """M(Y), read after a copy of the optimiser has really taken the step for `labels`."""
+def meta_loss_after_step(
+    problem: Problem, labels: Tensor, optimizer: torch.optim.Optimizer, max_norm: float | None = None
+) -> float:
+    """M(Y), read after a copy of the optimiser has really taken the step for `labels`, its gradients clipped."""
     model, stepper = deepcopy((problem.model, optimizer))
     stepper.zero_grad()
     with torch.random.fork_rng():
         F.cross_entropy(model(problem.inputs), labels).backward()
+        if max_norm is not None:
+            nn.utils.clip_grad_norm_(model.parameters(), max_norm)
         stepper.step()
         with torch.no_grad():
             return float(F.cross_entropy(model(problem.meta_inputs), problem.meta_targets))

@@ -162,6 +162,11 @@ def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
     ("start", "message"),
     [
         (lambda: InstanceLabels.from_classes(CLASSES, 2), r"classes: expected class indices from 0 to 1, got 0 to 2"),
+        (lambda: InstanceLabels.from_classes([2, 0, 1], 3), r"classes: expected int64 class indices .*, got list"),
+        (lambda: InstanceLabels.from_classes(CLASSES.byte(), 3), r"got torch.uint8 of shape \[8\]; pass .*long\(\)"),
+        (lambda: InstanceLabels.from_classes(CLASSES[:, None], 3), r"got torch.int64 of shape \[8, 1\]"),
+        (lambda: InstanceLabels.from_classes(CLASSES[:0], 3), r"got torch.int64 of shape \[0\]"),
+        (lambda: InstanceLabels.from_soft([[0.5, 0.5]]), r"labels: expected a tensor, got list"),
         (lambda: InstanceLabels.from_classes(CLASSES, 3, smoothing=1.5), r"smoothing: expected a fraction"),
         (lambda: InstanceLabels.from_classes(CLASSES, 3, momentum=1.0), r"momentum: expected a fraction"),
         (lambda: InstanceLabels.from_classes(CLASSES, 3, decay=-0.1), r"decay: expected a fraction"),
@@ -174,3 +179,9 @@ def test_labels_are_not_loaded_into_others_of_another_kind() -> None:
 def test_a_bad_start_is_refused(start: Any, message: str) -> None:
     with pytest.raises(ValueError, match=message):
         start()
+
+
+def test_labels_are_shown_in_one_line() -> None:
+    labels = InstanceLabels.from_classes(CLASSES, 3, momentum=0.9, dtype=torch.bfloat16)
+    assert repr(labels) == "InstanceLabels(8 × 3, Simplex(), momentum=0.9, decay=0.0, dtype=bfloat16)"
+    assert repr(ExponentiatedGradient(floor=0.1)) == "ExponentiatedGradient(floor=0.1)"

@@ -9,16 +9,17 @@ import torch
 from torch import Tensor
 
 from harness.metalabel.gradients.passes import MetaStep, StepInputs, run_meta_pass
-from harness.metalabel.lookahead import Lookahead
 from harness.metalabel.losses import check_logits, soft_cross_entropy
 from harness.metalabel.model_state import eager_mode
 
 
 def double_backward(step: StepInputs) -> MetaStep:
     with torch.enable_grad():
-        weights = [parameter for parameter in step.model.parameters() if parameter.requires_grad]
-        with eager_mode(step.model):
-            logits = step.model(step.inputs)
+        stepped = (parameter for group in step.optimizer.param_groups for parameter in group["params"])
+        distinct = dict.fromkeys([*step.model.parameters(), *stepped])
+        weights = [parameter for parameter in distinct if parameter.requires_grad]
+        with eager_mode(step.modules):
+            logits = step.compute_logits(step.inputs)
         check_logits(logits, step.labels, "labels")
         labels = step.labels.detach().to(torch.promote_types(logits.dtype, torch.float32)).requires_grad_()
         loss = soft_cross_entropy(logits, labels)
@@ -31,7 +32,7 @@ def double_backward(step: StepInputs) -> MetaStep:
                 gradients[weight] = gradient if weight.grad is None else weight.grad + gradient
                 weight.grad = gradients[weight].detach().clone()
 
-        lookahead = Lookahead(step.optimizer)
+        lookahead = step.look_ahead()
         values = lookahead.parameters_after([gradients[parameter] for parameter in lookahead.parameters])
     meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, [value.detach() for value in values])
     pairs = [(value, v) for value, v in zip(values, meta_gradient, strict=True) if value.grad_fn is not None]

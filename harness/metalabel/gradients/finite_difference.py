@@ -17,7 +17,7 @@ from harness.metalabel.model_state import PassReplay, temporary_parameters
 
 
 def finite_difference(step: StepInputs) -> MetaStep:
-    replay = PassReplay(step.model, step.inputs.device)
+    replay = PassReplay(step.modules, step.labels.device)
     passes = run_passes(step, keep_graph=False)
     parameters, log_p = passes.lookahead.parameters, passes.log_p
     with torch.no_grad():
@@ -30,8 +30,8 @@ def finite_difference(step: StepInputs) -> MetaStep:
         for signed in (epsilon, -epsilon):
             values = [p.add(d, alpha=signed) for p, d in zip(parameters, passes.direction, strict=True)]
             # bfloat16 would round the difference away
-            no_autocast = torch.autocast(step.inputs.device.type, enabled=False)
+            no_autocast = torch.autocast(step.labels.device.type, enabled=False)
             with replay.start(), temporary_parameters(parameters, values), no_autocast:
-                sides.append(torch.log_softmax(step.model(step.inputs).to(log_p.dtype), dim=-1))
+                sides.append(torch.log_softmax(step.compute_logits(step.inputs).to(log_p.dtype), dim=-1))
         gradient = (sides[0] - sides[1]) * (passes.lookahead.rate / len(log_p) / (2 * epsilon))
     return passes.meta_step(gradient)

@@ -26,10 +26,10 @@ def forward(step: StepInputs) -> MetaStep:
 
 
 def forward_recompute(step: StepInputs) -> MetaStep:
-    replay = PassReplay(step.model, step.inputs.device)
+    replay = PassReplay(step.modules, step.labels.device)
     passes = run_passes(step, keep_graph=False)
     with replay.start(), torch.enable_grad():
-        logits = step.model(step.inputs)
+        logits = step.compute_logits(step.inputs)
     return _meta_step(passes, logits)
 
 

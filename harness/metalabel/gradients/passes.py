@@ -1,8 +1,8 @@
 """Inputs and results of the label gradient estimators, and the training and meta pass that they share."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -19,11 +19,19 @@ class StepInputs:
     """Inputs of one meta-step. Labels and targets are soft, floating, one row per input."""
 
     model: nn.Module  # in train mode
+    modules: Sequence[nn.Module]  # of the model, itself among them
+    compute_logits: Callable[[Any], Tensor]  # inputs → [batch, classes]: the model, or a function that calls it
     optimizer: Optimizer  # its parameters have no gradients
-    inputs: Tensor  # [batch, ...]
+    inputs: Any  # whatever `compute_logits` takes; as a rule a tensor [batch, ...]
     labels: Tensor  # [batch, classes]
-    meta_inputs: Tensor  # [meta_batch, ...]
+    meta_inputs: Any  # as `inputs`
     meta_targets: Tensor  # [meta_batch, classes]
+    lookahead_lr: float | None = None  # as in `Lookahead`
+    max_grad_norm: float | None = None  # as in `Lookahead`
+
+    def look_ahead(self) -> Lookahead:
+        """The lookahead from the gradients that the parameters have now."""
+        return Lookahead(self.optimizer, lookahead_lr=self.lookahead_lr, max_grad_norm=self.max_grad_norm)
 
 
 class MetaStep(NamedTuple):
@@ -34,6 +42,12 @@ class MetaStep(NamedTuple):
     meta_loss: Tensor  # scalar: meta loss at the lookahead, nats
     gradient: Tensor  # [batch, classes]: ∂M/∂Y
     scale: float  # B/s, which makes label_lr independent of batch size and model learning rate; 0 where s is 0
+
+    def __repr__(self) -> str:
+        return (
+            f"MetaStep(loss={float(self.loss):.4g}, meta_loss={float(self.meta_loss):.4g}, "
+            f"gradient={list(self.gradient.shape)}, scale={self.scale:.4g})"
+        )
 
 
 GradientEstimator = Callable[[StepInputs], MetaStep]
@@ -62,14 +76,14 @@ class Passes(NamedTuple):
 
 def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
     """Run the training pass, which fills `.grad`, then the meta pass at the lookahead."""
-    with eager_mode(step.model), torch.enable_grad():
-        logits = step.model(step.inputs)
+    with eager_mode(step.modules), torch.enable_grad():
+        logits = step.compute_logits(step.inputs)
     loss, log_p, logit_gradient = logit_loss(logits, step.labels, "labels")
     backward(logits, logit_gradient, keep_graph=keep_graph)
     if not keep_graph:
         logits = logits.detach()
 
-    lookahead = Lookahead(step.optimizer)
+    lookahead = step.look_ahead()
     fresh = [parameter.grad for parameter in lookahead.parameters if parameter.grad is not None]
     with torch.no_grad():
         meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, lookahead.parameters_after(fresh))
@@ -82,7 +96,7 @@ def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tup
 
     BatchNorm normalises by the meta batch's statistics; the running ones do not change.
     """
-    with temporary_parameters(parameters, values), temporary_buffers(step.model), torch.enable_grad():
-        logits = step.model(step.meta_inputs)
+    with temporary_parameters(parameters, values), temporary_buffers(step.modules), torch.enable_grad():
+        logits = step.compute_logits(step.meta_inputs)
         loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
         return loss, gradients(logits, logit_gradient, parameters)

@@ -65,7 +65,10 @@ def _leaves_first(root: Node) -> list[tuple[Node, Edges]]:
 
 def _push_through(node: Node, arguments: Sequence[Tangent]) -> Sequence[Tangent]:
     """The tangents of an operation's results, given those of its arguments."""
-    if all(tangent is None for tangent in arguments):
+    for tangent in arguments:
+        if tangent is not None:
+            break
+    else:
         return (None,) * len(result_metadata(node))
     rule = RULES.get(type(node).__name__)
     return _transpose_backward(node, arguments) if rule is None else (rule(node, arguments),)

@@ -67,7 +67,7 @@ def _addmm(node: Node, tangents: Tangents) -> Tangent:
             total = torch.mm(a, b) if alpha == 1 else torch.mm(a, b) * alpha
         else:
             total = torch.addmm(total, a, b, alpha=alpha)
-    return _as_result(node, total)
+    return _as_result(node, total) if total is bias else total
 
 
 def _matmul(node: Node, tangents: Tangents, add_product: Callable[..., Tensor]) -> Any:

@@ -1,0 +1,39 @@
+"""Clipping of gradients to a norm, as `torch.nn.utils.clip_grad_norm_`, and its derivative.
+
+    clip(g) = κ g,    κ = min(1, c / (n + ε)),    n = ‖g‖ over all parameters,  ε = 1e-6
+
+    (∂clip/∂g)ᵀ v = κ (v - g ⟨g, v⟩ / (n (n + ε)))  where κ < 1, and v elsewhere
+
+Gradients and vectors are one tensor per parameter.
+"""
+
+import torch
+from torch import Tensor
+from torch.linalg import vector_norm
+
+from harness.metalabel.torch_internals import Tensors
+
+EPSILON = 1e-6  # as torch's
+
+
+def clip(gradients: Tensors, max_norm: float) -> Tensors:
+    """κ g with c = `max_norm`; differentiable."""
+    factor = torch.clamp(max_norm / (_norm(gradients) + EPSILON), max=1.0)
+    return [gradient * factor.to(gradient.device) for gradient in gradients]
+
+
+def clip_pullback(gradients: Tensors, vectors: Tensors, max_norm: float) -> Tensors:
+    """The transposed derivative of `clip` at these gradients, applied to the vectors."""
+    norm = _norm(gradients)
+    factor = max_norm / (norm + EPSILON)
+    if factor >= 1:
+        return vectors
+    inner = torch.stack([(g * v).sum().to(norm.device) for g, v in zip(gradients, vectors, strict=True)]).sum()
+    along = inner / (norm * (norm + EPSILON))
+    return [v.sub(g * along.to(g.device)).mul(factor.to(g.device)) for g, v in zip(gradients, vectors, strict=True)]
+
+
+def _norm(gradients: Tensors) -> Tensor:
+    """n; torch's `get_total_norm` cannot be differentiated."""
+    norm: Tensor = vector_norm(torch.stack([vector_norm(gradient).to(gradients[0].device) for gradient in gradients]))
+    return norm
