@@ -8,19 +8,23 @@ is skipped and counted), 1 the server is unavailable, 2 the input is wrong.
 """
 
 import sys
+import time
 from collections.abc import Sequence
+from pathlib import Path
 
 from harness import cli
 from harness.common.errors import HarnessError
+from harness.common.file_lock import file_lock
 from harness.tracking.spool import writer_log
-from harness.tracking.spool.cursor import Cursor, count_pending
+from harness.tracking.spool.cursor import Cursor, count_pending, lock_path
 from harness.tracking.spool.event_log import read_sweep_id
 from harness.tracking.tracking_uri import ServerUnavailable, check_server, resolve_uri
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, local_runs_dir, open_workspace
 
 TIMEOUT = 60.0
-"""Seconds to wait for a server that went away, or for the sweep's own writer process, which may live as long."""
+"""Seconds to wait for a server that went away, or for the sweep's own writer process while it sends nothing."""
+PROGRESS_SECONDS = 5.0
 EXAMPLES = "example: python -m harness.sync label_lr --tracking-uri http://localhost:5000"
 
 
@@ -49,6 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         # MLflow takes seconds to import: only once the input is known to be good
         from harness.tracking.mlflow_view.writer_process import ParentProcess, send_exclusively
 
+        _wait_for_writer(folder, uri)
         pending = count_pending(folder, uri, options.rebuild)
         if reason := send_exclusively(folder, uri, ParentProcess(), 0, TIMEOUT, options.rebuild):
             raise NotSent(reason)
@@ -61,6 +66,22 @@ def main(arguments: Sequence[str] | None = None) -> int:
             file=sys.stderr,
         )
     return 0
+
+
+def _wait_for_writer(folder: Path, uri: str) -> None:
+    """Wait until no other process sends this sweep, as its own writer does for a while; show what is left to send."""
+    pending, since, shown = count_pending(folder, uri), time.monotonic(), -PROGRESS_SECONDS
+    while time.monotonic() < since + TIMEOUT:
+        with file_lock(lock_path(folder, uri)) as is_free:
+            if is_free:
+                return
+        left = count_pending(folder, uri)
+        if left != pending:
+            pending, since = left, time.monotonic()
+        if time.monotonic() > shown + PROGRESS_SECONDS:
+            shown = time.monotonic()
+            print(f"another process is sending this sweep, {left} events are left: waiting for it", file=sys.stderr)
+        time.sleep(0.2)
 
 
 if __name__ == "__main__":

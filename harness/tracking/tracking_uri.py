@@ -4,6 +4,7 @@ Nothing here imports MLflow, so that a command can say in its first second that 
 """
 
 import base64
+import ipaddress
 import os
 import socket
 import urllib.error
@@ -80,6 +81,7 @@ def check_server(uri: str, timeout: float = 3.0) -> None:
     if scheme == "sqlite":
         _check_sqlite(uri)
     elif scheme in ("http", "https"):
+        bypass_proxy(uri)
         _check_http(_split(uri), timeout)
     elif scheme in DATABASE_PORTS:
         parts = _split(uri)
@@ -92,6 +94,29 @@ def check_server(uri: str, timeout: float = 3.0) -> None:
             ) from None
     else:
         raise TrackingError(f"--tracking-uri: expected {EXPECTED}, got '{redact_uri(uri)}'")
+
+
+def bypass_proxy(uri: str) -> None:
+    """Let this process, and those that it starts, reach a server on this machine directly: no proxy leads there."""
+    host = _split(uri).hostname or ""
+    excluded = os.environ.get("no_proxy") or os.environ.get("NO_PROXY") or ""
+    if _is_loopback(host) and host not in excluded.split(","):
+        os.environ["no_proxy"] = os.environ["NO_PROXY"] = ",".join(filter(None, [excluded, host]))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _proxy(parts: SplitResult) -> str:
+    """The proxy that leads to a server, without its password; empty if there is none."""
+    proxies = urllib.request.getproxies()
+    if urllib.request.proxy_bypass(parts.hostname or ""):
+        return ""
+    return redact(proxies.get(parts.scheme) or proxies.get("all") or "")
 
 
 def _scheme(uri: str) -> str:
@@ -134,7 +159,8 @@ def _check_http(parts: SplitResult, timeout: float) -> None:
         token = base64.b64encode(f"{unquote(user)}:{unquote(password or '')}".encode()).decode()
         request.add_header("Authorization", f"Basic {token}")
     try:
-        with urllib.request.urlopen(request, timeout=timeout) as response:
+        opener = urllib.request.build_opener()  # `urlopen` would keep the proxies of its first call
+        with opener.open(request, timeout=timeout) as response:
             if response.read(64).strip() == b"OK":
                 return
         found = "another web server"
@@ -143,7 +169,11 @@ def _check_http(parts: SplitResult, timeout: float) -> None:
         found = f"HTTP {error.code}"
     except (OSError, ValueError) as error:
         found = _reason(getattr(error, "reason", error))
-    raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {found}; {START_IT}")
+    remedy = START_IT
+    if proxy := _proxy(parts):
+        found = f"{found} through the proxy {proxy}"
+        remedy = f"go past the proxy with NO_PROXY={parts.hostname}, or {START_IT}"
+    raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {found}; {remedy}")
 
 
 def _check_sqlite(uri: str) -> None:

@@ -3,13 +3,16 @@
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import pytest
 
 from harness import sync
 from harness.common.file_lock import file_lock
-from harness.tracking.spool.cursor import count_pending, lock_path
+from harness.tracking.spool.cursor import Cursor, count_pending, lock_path
+from harness.tracking.spool.event_log import read_events
 from harness.tracking.spool.events import EpochMetrics
 from tests.tracking.conftest import free_port
 from tests.tracking.sweeps import shown, sweep_events, trial_events, write_events
@@ -97,6 +100,32 @@ def test_two_never_send_at_once(
         assert command(swept, "a study") == 1
     assert "another process is sending" in capsys.readouterr().err
     assert command(swept, "a study") == 0
+
+
+def test_the_writer_of_the_sweep_is_waited_for_as_long_as_it_sends(
+    swept: Path, store: str, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sync, "TIMEOUT", 0.8)
+    folder = swept / "a study" / "spool"
+    ends = [end for _, end in read_events(folder)][:3]
+
+    def send() -> None:
+        with file_lock(lock_path(folder, store)):
+            locked.set()
+            for end in ends:
+                time.sleep(0.5)
+                Cursor(store, offset=end).save(folder, store)
+
+    locked = threading.Event()
+    writer = threading.Thread(target=send)
+    writer.start()
+    locked.wait()
+    assert command(swept, "a study") == 0
+    writer.join()
+    waited = capsys.readouterr().err.splitlines()
+    assert waited == [
+        f"another process is sending this sweep, {len(list(sweep_events(3)))} events are left: waiting for it"
+    ]
 
 
 def test_what_the_server_refused_is_reported(swept: Path, store: str, capsys: pytest.CaptureFixture[str]) -> None:

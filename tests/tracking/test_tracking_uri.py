@@ -9,6 +9,7 @@ from pathlib import Path
 
 import pytest
 
+from harness.tracking.mlflow_view.mlflow_internals import open_client
 from harness.tracking.spool.cursor import cursor_path
 from harness.tracking.tracking_uri import (
     ServerUnavailable,
@@ -117,3 +118,30 @@ def test_the_default_is_sqlite_in_the_runs_folder_with_its_files_beside_it(tmp_p
 def test_a_relative_database_means_the_same_from_any_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     assert resolve_uri("sqlite:///lab.db", tmp_path / "runs") == f"sqlite:///{tmp_path}/lab.db"
+
+
+@pytest.fixture
+def proxied(monkeypatch: pytest.MonkeyPatch) -> str:
+    """A proxy where nothing listens, for this process."""
+    address = f"http://me:secret@127.0.0.1:{free_port()}"
+    for name in ("http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, address)
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.setenv(name, "intranet")
+    return address.replace("me:secret@", "")
+
+
+def test_a_server_on_this_machine_is_reached_past_a_proxy(proxied: str, server: str) -> None:
+    for url in (server, server.replace("127.0.0.1", "localhost")):
+        check_server(url)
+        open_client(url).search_experiments()
+
+
+def test_a_proxy_that_fails_is_named(proxied: str) -> None:
+    with pytest.raises(ServerUnavailable) as caught:
+        check_server("http://lab.invalid:5000")
+    assert str(caught.value) == (
+        "--tracking-uri: expected an MLflow server at http://lab.invalid:5000, got connection refused through the "
+        f"proxy {proxied}; go past the proxy with NO_PROXY=lab.invalid, or start it, or leave --tracking-uri out to "
+        "track in the runs folder"
+    )

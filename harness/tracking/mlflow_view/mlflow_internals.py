@@ -21,7 +21,7 @@ from mlflow.entities import Run
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
 from harness.common.redaction import redact
-from harness.tracking.tracking_uri import ARTIFACTS, sqlite_path
+from harness.tracking.tracking_uri import ARTIFACTS, bypass_proxy, sqlite_path
 
 ARTIFACT_COLUMNS = {
     "experiments": "artifact_location",
@@ -82,6 +82,8 @@ def open_client(uri: str) -> MlflowClient:
             utils._make_parent_dirs_if_sqlite = lambda db_uri: None
         with suppress(sqlite3.OperationalError):  # cannot be written here
             update_artifact_locations(database)
+    elif uri.startswith("http"):
+        bypass_proxy(uri)
     return MlflowClient(uri)
 
 
