@@ -78,9 +78,9 @@ def superclasses(file: Path, classes: int) -> Reference:
 
 def model_config(config: RunConfig, epochs: int, seed: int) -> RunConfig:
     """An independent model of the kind of `config`: one-hot on right labels; half of the pool where it had all."""
-    from harness.training.data.pool import load_pool
+    from harness.training.data.splits import count_trainable
 
-    left = len(load_pool(config)) - config.meta_size - config.val_size
+    left = count_trainable(config)
     changes: dict[str, Any] = {
         "method": "one_hot",
         "noise": "given" if config.noise == "given" else "none",

@@ -44,7 +44,11 @@ def load_summary(config: RunConfig) -> DataSummary:
 
 @lru_cache(maxsize=2)
 def load_arrays(config: RunConfig) -> Arrays:
-    """Return pool and test part as arrays by name; `config` is a `data_config`. DataError if they cannot be read."""
+    """Return pool, test part and perhaps a validation part as arrays by name; DataError if they cannot be read.
+
+    Args:
+        config: a `data_config`.
+    """
     files = _files(config)
     if files is None:
         return _read_arrays(config)
@@ -74,23 +78,28 @@ def _read(config: RunConfig) -> tuple[RawDataset, DataSummary]:
 
 
 def _read_arrays(config: RunConfig) -> Arrays:
-    """Pool and test part as arrays by name, with the pool's mean and standard deviation by channel."""
+    """Pool and other parts as arrays by name, with the pool's mean and standard deviation by channel."""
     dataset, summary = _read(config)
     pool, test = dataset.train, dataset.test
     index = np.arange(len(pool.truth))
     if test is None:
         index, test_index = _set_test_aside(config, pool)
         pool, test = pool[index], pool[test_index]
-    pool, test = _resized(pool, config.image_size), _resized(test, config.image_size)
-    if pool.images.shape[1:] != test.images.shape[1:]:
-        raise DataError(
-            f"{config.dataset}: expected training and test images of one shape, got {list(pool.images.shape[1:])} and "
-            f"{list(test.images.shape[1:])}; set image_size"
-        )
+    parts = {"pool": pool, "test": test}
+    if dataset.validation is not None:
+        parts["validation"] = dataset.validation
+    parts = {name: _resized(part, config.image_size) for name, part in parts.items()}
+    pool = parts["pool"]
+    for name, part in parts.items():
+        if part.images.shape[1:] != pool.images.shape[1:]:
+            raise DataError(
+                f"{config.dataset}: expected training and {name} images of one shape, got "
+                f"{list(pool.images.shape[1:])} and {list(part.images.shape[1:])}; set image_size"
+            )
     mean, std = _channel_statistics(pool)
     arrays = {"mean": mean, "std": std, "pool_index": index, "class_names": np.array(dataset.class_names)}
     arrays[SUMMARY] = np.array([summary.model_dump_json()])
-    for name, part in (("pool", pool), ("test", test)):
+    for name, part in parts.items():
         for key in ("images", "truth", "given", "reference"):
             if (array := getattr(part, key)) is not None:
                 arrays[f"{name}_{key}"] = array

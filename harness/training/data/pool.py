@@ -1,6 +1,7 @@
 """The pool of a data set, which a run may see, and apart from it the test part, which a confirmation alone opens.
 
-The two are stored apart, so that nothing a trial holds can reach a test image.
+The two are stored apart, so that nothing a trial holds can reach a test image. A set whose files set validation images
+apart has them as a third part: the pool then gives training and meta images alone.
 """
 
 from functools import lru_cache
@@ -18,6 +19,13 @@ def load_pool(config: RunConfig) -> Images:
     return _images(data_config(config), "pool")
 
 
+def load_validation(config: RunConfig) -> Images | None:
+    """Return the images that the data set itself sets apart for validation; None where the pool gives them."""
+    return (
+        _images(data_config(config), "validation") if "validation_truth" in load_arrays(data_config(config)) else None
+    )
+
+
 def load_test(config: RunConfig) -> Images:
     """Return the test part. Only a confirmation calls this, and `semantics` for the votes on its images."""
     return _images(data_config(config), "test")
@@ -28,7 +36,7 @@ def pool_index(config: RunConfig) -> Array:
     return load_arrays(data_config(config))["pool_index"]
 
 
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=6)
 def _images(config: RunConfig, part: str) -> Images:
     arrays = dict(load_arrays(config))
     class_names = tuple(arrays.pop("class_names").tolist())

@@ -1,6 +1,7 @@
 """The pool cut into train, meta and validation part by the run's seed, with noise on the training labels.
 
-Each part has all classes in proportion. Images whose true class is unknown can only be trained on.
+Each part has all classes in proportion. Images whose true class is unknown can only be trained on. The validation part
+of a data set that sets one apart is drawn from that alone.
 """
 
 import torch
@@ -10,7 +11,7 @@ from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.images import DataSplits, Images
 from harness.training.data.noise import inject_noise
-from harness.training.data.pool import load_pool
+from harness.training.data.pool import load_pool, load_validation
 from harness.training.data.stratified import stratified_split
 from harness.training.errors import DataError
 from harness.training.rng import generator
@@ -21,25 +22,25 @@ def load_splits(config: RunConfig) -> DataSplits:
 
     DataError if the data cannot be read, or cannot serve the sizes, classes or noise asked of them.
     """
-    pool = load_pool(config)
+    pool, validation = load_pool(config), load_validation(config)
     known = (pool.targets >= 0).nonzero().flatten()
-    taken = config.meta_size + config.val_size
-    left = len(pool) - taken
-    if len(known) < taken or left < pool.classes:
+    sizes = _sizes(config, validation)
+    words = [f"{name} {size}" for name, size in sizes.items()]
+    left = len(pool) - sum(sizes.values())
+    if len(known) < sum(sizes.values()) or left < pool.classes:
         unknown = f", {len(pool) - len(known)} of them of unknown class," if len(known) < len(pool) else ""
         raise DataError(
-            f"meta_size {config.meta_size} + val_size {config.val_size}: {config.dataset} has {len(pool)} images"
-            f"{unknown} besides its test part, expected at least {pool.classes} of them left to train on; make one "
-            "smaller"
+            f"{' + '.join(words)}: {config.dataset} has {len(pool)} images{unknown} "
+            f"besides its {'test part' if validation is None else 'validation and test part'}, expected at "
+            f"least {pool.classes} of them left to train on; make {'one' if len(sizes) > 1 else 'it'} smaller"
         )
     if config.train_size > left:
         raise DataError(
-            f"train_size: expected at most the {left} images of {config.dataset} that meta_size {config.meta_size} and "
-            f"val_size {config.val_size} leave, got {config.train_size}; make one smaller"
+            f"train_size: expected at most the {left} images of {config.dataset} that "
+            f"{' and '.join(words)} leave, got {config.train_size}; make one smaller"
         )
     split = generator(config.seed, "split")
-    parts = stratified_split(pool.targets[known], [config.meta_size, config.val_size], split)
-    meta, val, train = (known[part] for part in parts)
+    meta, *val, train = (known[part] for part in stratified_split(pool.targets[known], [*sizes.values()], split))
     train = torch.cat([train, (pool.targets < 0).nonzero().flatten()])
     if config.train_size:
         annotated = pool.targets if pool.given is None else pool.given
@@ -51,7 +52,29 @@ def load_splits(config: RunConfig) -> DataSplits:
             f"meta_size {config.meta_size}: expected every class of {config.dataset} in the meta set, got none of "
             f"class {names}; make meta_size larger, or add images of these"
         )
-    return DataSplits(pool[train], _noisy_labels(config, pool[train]), pool[meta], pool[val])
+    drawn = pool[val[0]] if validation is None else _draw_validation(config, validation, split)
+    return DataSplits(pool[train], _noisy_labels(config, pool[train]), pool[meta], drawn)
+
+
+def count_trainable(config: RunConfig) -> int:
+    """Return how many images meta and validation part leave to train on."""
+    return len(load_pool(config)) - sum(_sizes(config, load_validation(config)).values())
+
+
+def _sizes(config: RunConfig, validation: Images | None) -> dict[str, int]:
+    """Sizes of the parts that are drawn from the pool beside the training part, by the name of the setting."""
+    names = ["meta_size"] if validation is not None else ["meta_size", "val_size"]
+    return {name: getattr(config, name) for name in names}
+
+
+def _draw_validation(config: RunConfig, validation: Images, stream: torch.Generator) -> Images:
+    known = (validation.targets >= 0).nonzero().flatten()
+    if config.val_size > len(known):
+        raise DataError(
+            f"val_size: expected at most the {len(known)} validation images of {config.dataset}, got "
+            f"{config.val_size}; make it smaller, or move images from train/ there"
+        )
+    return validation[known[stratified_split(validation.targets[known], [config.val_size], stream)[0]]]
 
 
 def _noisy_labels(config: RunConfig, train: Images) -> Tensor:

@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.training.data.readers.image_listing import printable
 from harness.training.data.readers.raw_part import Array
 from harness.training.errors import DataError
 
@@ -148,16 +149,16 @@ def _read(file: Path, size: int, counts: Counter[str]) -> Array | None:
 
 def _no_image(file: Path, error: Exception) -> DataError:
     if isinstance(error, _Refused):
-        return DataError(f"{file}: {error}")
-    return DataError(f"{file}: expected an image, got the error: {error}; replace or remove it")
+        return DataError(f"{printable(file)}: {error}")
+    return DataError(f"{printable(file)}: expected an image, got the error: {error}; replace or remove it")
 
 
 def _too_large(file: Path) -> DataError:
     from PIL import Image
 
     return DataError(
-        f"{file}: expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels, got a larger one; make it smaller, "
-        "or raise max_image_pixels"
+        f"{printable(file)}: expected an image of at most {Image.MAX_IMAGE_PIXELS:,} pixels, got a larger one; "
+        "make it smaller, or raise max_image_pixels"
     )
 
 

@@ -48,6 +48,11 @@ class ListedFile:
     class_name: str
 
 
+def printable(name: str | Path) -> str:
+    """A name in which each byte that is no UTF-8 is written as an escape sequence."""
+    return os.fsencode(name).decode("utf-8", "backslashreplace")
+
+
 def is_hidden(name: str) -> bool:
     """Whether a file or folder of this name is no data: it begins with a dot, or a system made it."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
@@ -81,7 +86,11 @@ def find_layout(folder: Path) -> FolderLayout:
 
 def class_folders(folder: Path) -> list[str]:
     """Names of the visible folders in a folder, in order, links to folders among them; none if it is no folder."""
-    return sorted(entry.name for entry in _visible(folder) if _is_folder(entry))
+    names = sorted(entry.name for entry in _visible(folder) if _is_folder(entry))
+    for name in names:
+        if name != printable(name):
+            raise DataError(f"dataset: expected folders named in UTF-8, got {printable(folder / name)}; rename it")
+    return names
 
 
 def list_files(layout: FolderLayout) -> list[ListedFile]:
@@ -134,7 +143,8 @@ def _left_out(folder: Path, names: list[str], parts: dict[str, Path]) -> Iterato
     for part_folder in dict.fromkeys((folder, *parts.values())):
         images = [name for name in _files_in(part_folder) if (mimetypes.guess_type(name)[0] or "").startswith("image/")]
         if images:
-            yield f"left out: {len(images)} images in {part_folder} that are in no folder of a class"
+            several = f"{len(images)} images that are" if len(images) > 1 else "1 image that is"
+            yield f"left out: {several} in no folder of a class, in {part_folder}"
 
 
 def _files_in(folder: Path) -> list[str]:
