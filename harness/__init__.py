@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from harness.space import Space
     from harness.space import load as load_space
     from harness.train import train
+    from harness.trainable import SoftLabelTrainable
     from harness.training.config.run_config import RunConfig
 
 __all__ = [
@@ -47,6 +48,7 @@ __all__ = [
     "Provenance",
     "RunConfig",
     "Semantics",
+    "SoftLabelTrainable",
     "Space",
     "SweepSummary",
     "compare",
@@ -61,6 +63,7 @@ _RESULTS = ("Confirmation", "Distillation", "Provenance", "Semantics", "SweepSum
 _LOCATIONS = {
     **{name: ("harness.results", name) for name in _RESULTS},
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
+    "SoftLabelTrainable": ("harness.trainable", "SoftLabelTrainable"),
     "Space": ("harness.space", "Space"),
     "load_space": ("harness.space", "load"),
 }

@@ -10,6 +10,7 @@ A run is a function of its `RunConfig` alone. Its state can be saved between epo
 import copy
 import math
 import time
+from collections.abc import Collection
 from typing import Any
 
 import torch
@@ -33,6 +34,11 @@ from harness.training.models import build_model
 from harness.training.rng import GlobalStream, generator
 
 STREAMS = ("order", "meta order", "augment")
+
+CHANGEABLE = frozenset(
+    ("lr", "weight_decay", "momentum", "label_lr", "label_momentum", "label_decay", "label_smoothing", "meta_interval")
+)
+"""Settings that may change in mid-run, as under population based training. They take effect at the next step."""
 
 
 class Run:
@@ -119,14 +125,25 @@ class Run:
         }
         return copy.deepcopy(state)
 
-    def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue where `state_dict` was called; ValueError for the state of another configuration."""
-        if state["config"] != self.config.model_dump():
-            raise ValueError(f"expected the state of {self.config!r}, got that of {state['config']}")
+    def load_state_dict(self, state: dict[str, Any], changeable: Collection[str] = ()) -> None:
+        """Continue where `state_dict` was called.
+
+        Settings named in `changeable` may differ from those of the saved run, see `CHANGEABLE`: this run's are in
+        force from now on. ValueError if any other setting differs.
+        """
+        own, saved = self.config.model_dump(), state["config"]
+        differing = [name for name in own if name not in changeable and own[name] != saved.get(name)]
+        if differing:
+            expected, got = (", ".join(f"{name} {each.get(name)!r}" for name in differing) for each in (saved, own))
+            allowed = f"; only {', '.join(sorted(changeable))} may change in mid-run" if changeable else ""
+            raise ValueError(f"expected {expected} as in the saved run, got {got}{allowed}")
         state = copy.deepcopy(state)  # optimisers keep the tensors they are given
         self.epoch, self.model_steps = state["epoch"], state["model_steps"]
+        options = [{**group, "params": None} for group in self.optimizer.param_groups]
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
+        for group, own_options in zip(self.optimizer.param_groups, options, strict=True):
+            group.update(own_options, params=group["params"])
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]

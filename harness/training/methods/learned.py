@@ -99,7 +99,11 @@ class LearnedLabels(Method):
         return self.table.state_dict()
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        self.table.load_state_dict(state)
+        # A run that goes on with another label_momentum may have a velocity that the saved one had not, or none.
+        velocity = {"velocity": torch.zeros_like(state["table"])} if self.config.label_momentum else {}
+        self.table.load_state_dict(
+            {"table": state["table"]} | {name: state.get(name, velocity[name]) for name in velocity}
+        )
 
     def _labels(self, index: Tensor) -> Tensor:
         """Labels [n, classes] of images of the task; those of the meta set do not move."""

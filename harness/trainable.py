@@ -1,0 +1,93 @@
+"""`SoftLabelTrainable`: one run as a plain Ray Tune Trainable, for a Tuner of one's own.
+
+    tuner = tune.Tuner(
+        tune.with_resources(harness.SoftLabelTrainable, {"cpu": 1}),
+        param_space={"epochs": 30, "noise": "symmetric", "noise_rate": 0.4, "label_lr": tune.loguniform(0.01, 1)},
+        tune_config=tune.TuneConfig(metric="val_accuracy", mode="max", num_samples=20, scheduler=ASHAScheduler()),
+    )
+
+It keeps no folder, journal or tracking of its own: searcher, scheduler, callbacks and storage are the Tuner's.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import ValidationError
+from ray import tune
+
+from harness.common.errors import InputError
+from harness.space.errors.validation import describe
+from harness.training.config.run_config import RunConfig
+
+CHECKPOINT = "checkpoint.pt"
+
+
+class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no types for it
+    """Trains one configuration, an epoch a step.
+
+    The config holds fields of `harness.RunConfig`, flat; what it lacks takes the default. A step's result is flat too:
+    the metrics of `harness.training.metrics` (`val_accuracy`, `label_accuracy`, …) and `epoch`; `done` after the last.
+    The test images are never opened.
+
+    A checkpoint can be taken up under another config, as population based training does, if nothing differs but
+    `harness.training.run.CHANGEABLE`: learning rates, momenta, decays, smoothing and the meta-interval. Any other
+    change fails the trial, in words. Actors can be reused (`reset_config`). A trial gets as many torch threads as it
+    has CPUs.
+
+    Raises:
+        InputError: in `setup`, for a config that is not valid.
+        DataError: in `setup`, if the data cannot serve the config.
+        DivergenceError: in `step`, if a metric is no longer finite.
+    """
+
+    def setup(self, config: dict[str, Any]) -> None:
+        import torch  # not at the top: the driver imports this module too
+
+        from harness.training.run import Run
+
+        resources = getattr(self.trial_resources, "required_resources", {})  # outside of a Tuner there are none
+        torch.set_num_threads(max(1, int(resources.get("CPU", 1))))
+        self.run = Run(parse_config(config))
+        self.metrics: dict[str, Any] = {}
+
+    def step(self) -> dict[str, Any]:
+        if not self.run.done:  # the checkpoint of a finished trial may be taken up by another
+            self.metrics = dict(self.run.train_epoch())
+        return {**self.metrics, "epoch": self.run.epoch, "done": self.run.done}
+
+    def save_checkpoint(self, checkpoint_dir: str) -> None:
+        from harness.tuning.worker import checkpoint
+
+        checkpoint.save(Path(checkpoint_dir, CHECKPOINT), {"run": self.run.state_dict(), "metrics": self.metrics})
+
+    def load_checkpoint(self, checkpoint_dir: str) -> None:
+        from harness.training.run import CHANGEABLE
+        from harness.tuning.worker import checkpoint
+
+        state, damages = checkpoint.load(Path(checkpoint_dir, CHECKPOINT))
+        if state is None:
+            raise InputError(
+                "; ".join(damages) or f"{checkpoint_dir}: expected a checkpoint, got none; restore another"
+            )
+        self.run.load_state_dict(state["run"], CHANGEABLE)
+        self.metrics = state["metrics"]
+
+    def reset_config(self, new_config: dict[str, Any]) -> bool:
+        self.setup(new_config)
+        return True
+
+
+def parse_config(config: dict[str, Any]) -> RunConfig:
+    """Return the run's settings; InputError names every field that is not valid.
+
+    Numbers of NumPy, which samplers return, become Python's.
+    """
+    plain = {name: value.item() if hasattr(value, "item") else value for name, value in config.items()}
+    try:
+        return RunConfig(**plain)
+    except ValidationError as error:
+        lines = []
+        for problem in error.errors():
+            expected, got, remedy = describe(problem, RunConfig.model_fields)
+            lines.append(f"{'.'.join(map(str, problem['loc']))}: expected {expected}, got {got}; {remedy}")
+        raise InputError("\n".join(lines)) from None
