@@ -17,6 +17,7 @@ from ray import tune
 
 from harness.common.errors import InputError
 from harness.space.errors.validation import describe
+from harness.training.config.mid_run_changes import CHANGEABLE
 from harness.training.config.run_config import RunConfig
 
 CHECKPOINT = "checkpoint.pt"
@@ -30,9 +31,9 @@ class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no 
     The test images are never opened.
 
     A checkpoint can be taken up under another config, as population based training does, if nothing differs but
-    `harness.training.run.CHANGEABLE`: learning rates, momenta, decays, smoothing and the meta-interval. Any other
-    change fails the trial, in words. Actors can be reused (`reset_config`). A trial gets as many torch threads as it
-    has CPUs.
+    `CHANGEABLE` of `harness.training.config.mid_run_changes`: learning rates, momenta, decays, smoothing and the
+    meta-interval. Any other change fails the trial, in words. Actors can be reused (`reset_config`). A trial gets as
+    many torch threads as it has CPUs.
 
     Raises:
         InputError: in `setup`, for a config that is not valid.
@@ -61,7 +62,6 @@ class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no 
         checkpoint.save(Path(checkpoint_dir, CHECKPOINT), {"run": self.run.state_dict(), "metrics": self.metrics})
 
     def load_checkpoint(self, checkpoint_dir: str) -> None:
-        from harness.training.run import CHANGEABLE
         from harness.tuning.worker import checkpoint
 
         state, damages = checkpoint.load(Path(checkpoint_dir, CHECKPOINT))

@@ -11,6 +11,7 @@ import copy
 import math
 import time
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -34,11 +35,6 @@ from harness.training.models import build_model
 from harness.training.rng import GlobalStream, generator
 
 STREAMS = ("order", "meta order", "augment")
-
-CHANGEABLE = frozenset(
-    ("lr", "weight_decay", "momentum", "label_lr", "label_momentum", "label_decay", "label_smoothing", "meta_interval")
-)
-"""Settings that may change in mid-run, as under population based training. They take effect at the next step."""
 
 
 class Run:
@@ -76,8 +72,7 @@ class Run:
                 meta=MetaSet(self.splits.meta, config, self.streams["meta order"]),
                 pool_index=self.images.index,
             )
-            self.method: Method = load_object(METHODS[config.method])(self.task)
-        self.phases = [phase for phase in self.method.phases() if phase.epochs]
+            self.method = self._build_method()
         self.label_history: LabelHistory | None = None
         if self.method.updates_labels:
             stream = generator(config.seed, "label course")
@@ -95,6 +90,7 @@ class Run:
     def train_epoch(self) -> Metrics:
         """Pass over the training images once and return their metrics; DivergenceError if one is not finite."""
         started = time.perf_counter()
+        self._take_up_changes()
         with self.global_stream.active():
             metrics = self._pass_over_training_set()
         self.epoch += 1
@@ -128,8 +124,8 @@ class Run:
     def load_state_dict(self, state: dict[str, Any], changeable: Collection[str] = ()) -> None:
         """Continue where `state_dict` was called.
 
-        Settings named in `changeable` may differ from those of the saved run, see `CHANGEABLE`: this run's are in
-        force from now on. ValueError if any other setting differs.
+        Settings named in `changeable`, some of `mid_run_changes.CHANGEABLE`, may differ from those of the saved run:
+        this run's are in force from now on. ValueError if any other setting differs.
         """
         own, saved = self.config.model_dump(), state["config"]
         differing = [name for name in own if name not in changeable and own[name] != saved.get(name)]
@@ -139,14 +135,32 @@ class Run:
             raise ValueError(f"expected {expected} as in the saved run, got {got}{allowed}")
         state = copy.deepcopy(state)  # optimisers keep the tensors they are given
         self.epoch, self.model_steps = state["epoch"], state["model_steps"]
-        options = [{**group, "params": None} for group in self.optimizer.param_groups]
+        self._take_up_changes()
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
-        for group, own_options in zip(self.optimizer.param_groups, options, strict=True):
-            group.update(own_options, params=group["params"])
+        self._set_optimizer_options()
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]
+
+    def _build_method(self) -> Method:
+        method: Method = load_object(METHODS[self.config.method])(self.task)
+        self.phases = [phase for phase in method.phases() if phase.epochs]
+        return method
+
+    def _take_up_changes(self) -> None:
+        """Put the settings of this epoch in force; the method goes on with its state."""
+        config = self.config.at_epoch(self.epoch)
+        if config != self.task.config:
+            state = copy.deepcopy(self.method.state_dict())
+            self.task = replace(self.task, config=config)
+            self.method = self._build_method()
+            self.method.load_state_dict(state)
+            self._set_optimizer_options()
+
+    def _set_optimizer_options(self) -> None:
+        for group in self.optimizer.param_groups:
+            group.update(_optimizer_options(self.task.config))
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "method": self.method}
@@ -198,10 +212,13 @@ def lr_schedule(schedule: str, step: int, steps: int) -> float:
 
 def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
     optimizers_without_dynamo()
-    parameters, decay = model.parameters(), config.weight_decay
+    kinds: dict[str, type[SGD | Adam | AdamW]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
+    return kinds[config.optimizer](model.parameters(), lr=config.lr, **_optimizer_options(config))
+
+
+def _optimizer_options(config: RunConfig) -> dict[str, Any]:
     if config.optimizer == "sgd":
         # Without momentum Nesterov's form is plain SGD; torch refuses the two together.
         nesterov = config.nesterov and config.momentum > 0
-        return SGD(parameters, lr=config.lr, momentum=config.momentum, nesterov=nesterov, weight_decay=decay)
-    kind = Adam if config.optimizer == "adam" else AdamW
-    return kind(parameters, lr=config.lr, betas=(config.momentum, 0.999), weight_decay=decay)
+        return {"momentum": config.momentum, "nesterov": nesterov, "weight_decay": config.weight_decay}
+    return {"betas": (config.momentum, 0.999), "weight_decay": config.weight_decay}

@@ -6,6 +6,8 @@ import shutil
 import sys
 from pathlib import Path
 
+from pydantic import ValidationError
+
 from harness.common.urls import BadUrl
 from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
@@ -24,7 +26,7 @@ def check_config(config: RunConfig) -> list[str]:
 
 def check_acceleration(config: RunConfig) -> list[str]:
     """Return the problems of the settings that say how the run is computed, a line each."""
-    problems = []
+    problems = _check_changes(config)
     if config.amp == "bf16" and config.label_gradient == "finite_difference" and config.method in META_GRADIENT_METHODS:
         problems.append(
             "label_gradient: expected an exact estimator beside amp: bf16, got finite_difference, whose small "
@@ -42,6 +44,16 @@ def add_working_directory() -> None:
     """Let the user's own modules be imported from the working directory, which a worker's path may lack."""
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
+
+
+def _check_changes(config: RunConfig) -> list[str]:
+    try:
+        config.at_epoch(config.epochs)
+    except ValidationError as error:
+        return [
+            f"changes: {each['loc'][-1]}: {each['msg']}, got {each['input']}; correct it" for each in error.errors()
+        ]
+    return []
 
 
 def _check_teacher(config: RunConfig) -> list[str]:

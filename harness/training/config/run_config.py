@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field
 
 from harness.training.config import registry
+from harness.training.config.mid_run_changes import parse_changes
 from harness.training.config.noise_map import parse_noise_map
 
 if TYPE_CHECKING:
@@ -32,7 +33,13 @@ def _check_noise_map(text: str) -> str:
     return text
 
 
+def _check_changes(text: str) -> str:
+    parse_changes(text)
+    return text
+
+
 NoiseMap = Annotated[str, AfterValidator(_check_noise_map)]
+MidRunChanges = Annotated[str, AfterValidator(_check_changes)]
 FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 PositiveNumber = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
@@ -181,6 +188,10 @@ class RunConfig(BaseModel):
         default=5e-4, description="L2 penalty of SGD and Adam, decoupled decay of AdamW"
     )
 
+    changes: MidRunChanges = Field(
+        default="",
+        description="settings that change in mid-run, as in '8: label_lr=0.05; 16: lr=0.02': after 8 epochs, after 16",
+    )
     seed: Annotated[int, Field(ge=0)] = Field(default=0, description="draws split, noise, initial weights and order")
     device: Literal["auto", "cpu", "cuda"] = Field(
         default="auto", description="where to compute; auto: the GPU if there is one"
@@ -197,3 +208,8 @@ class RunConfig(BaseModel):
         description="whether passes go through torch.compile (needs a C++ compiler); the training pass of a label "
         "update does not",
     )
+
+    def at_epoch(self, epoch: int) -> "RunConfig":
+        """The settings after so many epochs, with all `changes` up to there; ValidationError for a bad value."""
+        changed = {k: v for at, each in parse_changes(self.changes).items() if at <= epoch for k, v in each.items()}
+        return RunConfig(**{**self.model_dump(), **changed}) if changed else self
