@@ -73,7 +73,7 @@ def test_a_state_aliases_nothing_of_the_run() -> None:
 
 
 def test_a_state_of_another_configuration_is_refused() -> None:
-    with pytest.raises(ValueError, match="expected lr 0.1 as in the saved run, got lr 0.05"):
+    with pytest.raises(ValueError, match=r"expected lr 0\.1 as in the saved run, got lr 0\.05"):
         Run(QUICK).load_state_dict(Run(QUICK.model_copy(update={"lr": 0.1})).state_dict())
 
 
