@@ -150,6 +150,12 @@ def trial_id(trials: Iterable[object]) -> str:
     return "-".join(["trials", *map(str, trials)])
 
 
+def name_text(name: str, length: int) -> str:
+    """A name of the user's for a figure: cut to `length` characters, its dollars no formulas."""
+    short = name if len(name) <= length else f"{name[: length - 1].rstrip()}…"
+    return short.replace("$", r"\$")
+
+
 def epoch_axis(axes: Axes) -> None:
     axes.set_xlabel("epoch")
     axes.xaxis.set_major_locator(MaxNLocator(integer=True))

@@ -10,12 +10,14 @@ be: a boot may pass for a sneaker more often than a sneaker for a boot. `directe
 are; it also asks whether the same classes are doubtful at all.
 """
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
+from harness.common.formatting import format_list
 from harness.statistics import MantelResult, mantel_test
 
 Table = NDArray[np.float64]
@@ -30,8 +32,8 @@ class Agreement:
     directed: MantelResult | None
 
 
-def class_table(labels: NDArray[np.floating], classes: NDArray[np.integer], count: int) -> Table:
-    """The mean row of `labels` [N, count] over the images of each class: [count, count], rows of sum 1.
+def class_table(labels: NDArray[np.floating], classes: NDArray[np.integer], class_names: Sequence[str]) -> Table:
+    """The mean row of `labels` [N, C] over the images of each class: [C, C], rows of sum 1.
 
     Args:
         classes: [N], the class of each image; -1, unknown: left out.
@@ -39,10 +41,10 @@ def class_table(labels: NDArray[np.floating], classes: NDArray[np.integer], coun
     Raises:
         ValueError: a class has no image.
     """
-    members = classes[None, :] == np.arange(count)[:, None]
+    members = classes[None, :] == np.arange(len(class_names))[:, None]
     sizes = members.sum(1)
-    if not sizes.all():
-        raise ValueError(f"expected images of each of {count} classes, got none of class {int(sizes.argmin())}")
+    if absent := [name for name, size in zip(class_names, sizes, strict=True) if not size]:
+        raise ValueError(f"expected images of each of {len(class_names)} classes, got none of {format_list(absent)}")
     sums: Table = members.astype(np.float64) @ labels.astype(np.float64)
     means: Table = sums / sizes[:, None]
     return means
@@ -59,16 +61,18 @@ def symmetrised(table: Table) -> Table:
     return mean
 
 
-def superclass_table(groups: Mapping[str, Sequence[int]], count: int) -> Table:
-    """1 where two classes share a group, else 0: [count, count].
+def superclass_table(groups: Mapping[str, Sequence[int]], class_names: Sequence[str]) -> Table:
+    """1 where two classes share a group, else 0: [C, C].
 
     Raises:
-        ValueError: a class is in no group, in two, or not one of `count`.
+        ValueError: a class is in no group, or in two.
     """
-    placed = sorted(c for members in groups.values() for c in members)
-    if placed != list(range(count)):
-        raise ValueError(f"expected each class from 0 to {count - 1} in one group, got {placed}")
-    table = np.zeros((count, count))
+    placed = Counter(c for members in groups.values() for c in members)
+    if wrong := [name for c, name in enumerate(class_names) if placed[c] != 1]:
+        raise ValueError(
+            f"expected each of {len(class_names)} classes in one group, got none or two for {format_list(wrong)}"
+        )
+    table = np.zeros((len(class_names), len(class_names)))
     for members in groups.values():
         table[np.ix_(members, members)] = 1
     return table

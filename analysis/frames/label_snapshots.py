@@ -1,6 +1,6 @@
 """Labels that a learned trial left: where they ended, and their history over the epochs, read from its artifacts.
 
-    labels.npz          labels [N, C], given [N], truth [N] (-1: not known)
+    labels.npz          labels [N, C], given [N], truth [N] (-1: not known), class_names [C]
     label_history.npz   epochs [S], rows [n] (which of the N are followed), largest [S, n] (the class with the largest
                         entry), moved [S, n] (total variation from the start); shown [K] (places among the N of the
                         images whose label moved most), pixels [K, …]; for class labels class_labels [S, C, C]
@@ -41,6 +41,7 @@ class Labels:
     labels: NDArray[np.float64]
     given: NDArray[np.int64]
     truth: NDArray[np.int64]
+    class_names: tuple[str, ...]
     history: Arrays | None = None
 
     @property
@@ -84,15 +85,15 @@ def labels_of_trial(study: SweepFrame, trial: "pd.Series[Any]") -> Labels | str:
         into = Path(folder)
         try:
             arrays = _arrays(study, "labels.npz", str(trial["run_id"]), into)
-            final = [arrays[name] for name in ("labels", "given", "truth")]
+            labels, given, truth, names = (arrays[name] for name in ("labels", "given", "truth", "class_names"))
         except (*UNREADABLE, KeyError):
             return f"{trial['name']} left no labels.npz that can be read"
         try:
             history = _arrays(study, "label_history.npz", str(trial["run_id"]), into)
         except UNREADABLE:
             history = None
-    labels, given, truth = final
-    return Labels(str(trial["name"]), labels.astype(np.float64), given.astype(int), truth.astype(int), history)
+    name, class_names = str(trial["name"]), tuple(names.tolist())
+    return Labels(name, labels.astype(np.float64), given.astype(int), truth.astype(int), class_names, history)
 
 
 def fresh_seed_labels(study: SweepFrame, labels: Labels | str) -> list[Labels]:

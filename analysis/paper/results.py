@@ -121,7 +121,7 @@ def _semantics(heading: str, result: Semantics) -> Iterator[str]:
         agreement = one.symmetric
         alike, rho = "", MISSING
         if agreement.rho is not None:
-            alike = ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:3])
+            alike = result.pairs_most_alike(one, 3).replace("|", "\\|")
             rho = f"{format_correlation(agreement.rho)} {format_interval(agreement.ci95, digits=2)}"
         mass = _percent(one.off_class_mass, None)
         yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {format_p_value(agreement.p_value)} | {alike} |"

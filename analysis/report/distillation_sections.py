@@ -13,6 +13,8 @@ from harness.common.formatting import (
 from harness.results import Distillation, Semantics
 from harness.results.measurement import ConfigurationResults
 
+SHOWN_PAIRS = 5
+
 
 def teachers(result: Distillation | None) -> Markup | None:
     """Teachers beside their students."""
@@ -54,7 +56,7 @@ def class_similarity(result: Semantics | None) -> Markup | None:
                 format_percent(one.off_class_mass, 1),
                 MISSING if flat else with_interval(format_correlation(agreement.rho), agreement.ci95, 2),
                 format_p_value(agreement.p_value),
-                MISSING if flat else ", ".join(f"{i} ~ {j}" for i, j, _ in one.most_alike),
+                MISSING if flat else result.pairs_most_alike(one, SHOWN_PAIRS, " ~ "),
             ]
         )
     head = ["labels of", "mass on other classes", "rank correlation", "p", "most alike"]

@@ -7,6 +7,7 @@ that figures follow its light, dark and print styles.
 
 import io
 import re
+import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager
 from xml.etree import ElementTree
@@ -78,7 +79,9 @@ def figures(name: str, drawn: Iterable[Figure | str], caption: str) -> Content:
 
 def _inline(figure: Figure, name: str, description: str) -> Markup:
     buffer = io.BytesIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
+    with warnings.catch_warnings():  # the page's text is in the browser's fonts, which have what Matplotlib's lack
+        warnings.filterwarnings("ignore", "Glyph .* missing from")
+        figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", LINK)
     root = ElementTree.fromstring(buffer.getvalue())

@@ -74,12 +74,17 @@ class Semantics(ResultFile):
     WRITTEN_BY: ClassVar[str] = "harness.semantics"
 
     name: str
-    classes: int
+    class_names: list[str]
     reference: ReferenceSummary
     arms: dict[str, ArmSemantics]
     significant: bool = Field(description="whether p is at most 0.05 in that arm")
     sentence: str
     meaning: dict[str, str] = Field(description="what the numbers are")
+
+    def pairs_most_alike(self, arm: ArmSemantics, count: int, between: str = "~") -> str:
+        """`cat~dog, coat~shirt`: the first `count` of the pairs that the labels of an arm take to be most alike."""
+        pairs = [(self.class_names[i], self.class_names[j]) for i, j, _ in arm.most_alike[:count]]
+        return ", ".join(between.join(pair) for pair in pairs)
 
     def ranked(self) -> list[tuple[str, ArmSemantics]]:
         """Arms by their agreement, best first; those with a constant table last."""

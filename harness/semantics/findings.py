@@ -31,6 +31,7 @@ def build_semantics(
     space: Space,
     chosen: Mapping[str, Configuration],
     tables: Mapping[str, Sequence[np.ndarray]],
+    class_names: Sequence[str],
     reference: Reference,
 ) -> Semantics:
     """The semantics of the sweep `name`.
@@ -43,7 +44,7 @@ def build_semantics(
     significant, sentence = _sentence(chosen, arms, reference, space)
     return Semantics(
         name=name,
-        classes=len(reference.table),
+        class_names=list(class_names),
         reference=ReferenceSummary(table=reference.table.tolist(), **reference.facts),
         arms=arms,
         significant=significant,

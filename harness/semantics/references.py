@@ -1,19 +1,24 @@
 """References for learned labels: a table of class similarity from people, other models or a taxonomy."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import yaml
 
 from analysis.frames.class_similarity import Table, class_table, superclass_table
 from harness.common.errors import InputError
+from harness.common.formatting import format_list
 from harness.common.seeds import derive_seed
 from harness.results.semantics import ReferenceModel
 from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import class_words, find_class_or_index
+
+if TYPE_CHECKING:
+    from harness.training.data.images import Images
 
 KINDS = ("votes", "model", "superclasses:FILE")
 
@@ -46,14 +51,14 @@ def votes(config: RunConfig) -> Reference | None:
     for part, load in (("training", load_pool), ("test", load_test)):
         images = load(config)
         if images.reference is not None:
-            table = class_table(images.reference.numpy(), images.targets.numpy(), images.classes)
+            table = _class_table(f"votes of the {part} part", images.reference.numpy(), images.targets.numpy(), images)
             known = int((images.targets >= 0).sum())
             return Reference(table, "people's votes", {"kind": "votes", "part": part, "images": known})
     return None
 
 
-def superclasses(file: Path, classes: int) -> Reference:
-    """The groups of a file, NAME: [class, …] each.
+def superclasses(file: Path, class_names: Sequence[str]) -> Reference:
+    """The groups of a file, NAME: [class, …] each, the classes by name or index.
 
     Raises:
         InputError: it is no such file.
@@ -62,17 +67,24 @@ def superclasses(file: Path, classes: int) -> Reference:
         groups = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
-    wanted = f"{file}: expected NAME: [class, …] for each group, classes by their number"
+    wanted = f"{file}: expected NAME: [class, …] for each group, classes by their name or number"
     if not isinstance(groups, dict) or not all(
-        isinstance(members, list) and all(type(c) is int for c in members) for members in groups.values()
+        isinstance(members, list) and all(type(c) in (int, str) for c in members) for members in groups.values()
     ):
         raise InputError(f"{wanted}, got something else; write it so")
+    found = {c: find_class_or_index(str(c), class_names) for members in groups.values() for c in members}
+    indices = {c: index for c, index in found.items() if index is not None}
+    if unknown := [c for c in found if c not in indices]:
+        raise InputError(f"{wanted}: {class_words(class_names)}, got {format_list(unknown)}; correct the groups")
+    by_index = {str(name): [indices[c] for c in members] for name, members in groups.items()}
     try:
-        table = superclass_table({str(name): members for name, members in groups.items()}, classes)
+        table = superclass_table(by_index, class_names)
     except ValueError as error:
         raise InputError(f"{wanted}; {error}; correct the groups") from error
-    if len(groups) in (1, classes):
-        raise InputError(f"{wanted}, got {len(groups)} groups of {classes} classes: all pairs are the same; regroup")
+    if len(groups) in (1, len(class_names)):
+        raise InputError(
+            f"{wanted}, got {len(groups)} groups of {len(class_names)} classes: all pairs are the same; regroup"
+        )
     return Reference(table, "the superclasses", {"kind": "superclasses", "file": str(file), "groups": groups})
 
 
@@ -129,6 +141,13 @@ def models(
     return Reference(np.mean(tables, axis=0), words, facts)
 
 
+def _class_table(what: str, labels: np.ndarray, classes: np.ndarray, images: "Images") -> Table:
+    try:
+        return class_table(labels, classes, images.class_names)
+    except ValueError as error:
+        raise InputError(f"reference: {what}: {error}; add images of these, or choose another reference") from error
+
+
 def _train(config: RunConfig, folder: Path) -> ReferenceModel:
     import torch
 
@@ -155,6 +174,6 @@ def _train(config: RunConfig, folder: Path) -> ReferenceModel:
     images = pool[unseen.nonzero().flatten()]
     p = torch.cat([logits.float().softmax(1) for _, logits in logits_in_batches(run.model, images)]).cpu().numpy()
     truth = images.targets.cpu().numpy()
-    table = class_table(p, truth, pool.classes)
+    table = _class_table("predictions for images that a model did not see", p, truth, pool)
     accuracy = float((p.argmax(1) == truth).mean())
     return ReferenceModel(config=config, table=table.tolist(), accuracy=accuracy, images=len(truth))

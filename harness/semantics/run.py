@@ -1,8 +1,9 @@
 """The function `semantics`: from a sweep's learned labels and a reference to `semantics.json`."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
+from zipfile import BadZipFile
 
 import numpy as np
 
@@ -26,6 +27,8 @@ from harness.tuning.storage.workspace import SweepAccess, Workspace, open_worksp
 
 if TYPE_CHECKING:
     from harness.confirm.configurations import Configuration
+
+MIN_CLASSES = 3
 
 
 def semantics(
@@ -68,13 +71,13 @@ def semantics(
                 if one.name == confirmed.get(one.arm):  # the one that a confirmation preferred, else the search's best
                     chosen[one.arm] = one
                 chosen.setdefault(one.arm, one)
-            tables = {arm: list(_tables(folder, one)) for arm, one in chosen.items()}
-            tables = {arm: each for arm, each in tables.items() if each}
-            if not any(chosen[arm].role == "arm" for arm in tables):
+            files = {arm: each for arm, one in chosen.items() if (each := _label_files(folder, one))}
+            if not any(chosen[arm].role == "arm" for arm in files):
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
-            classes = len(next(iter(tables.values()))[0])
-            other = _reference(reference, space, list(chosen.values()), classes, models_of_reference, folder, log)
-            result = build_semantics(name, space, chosen, tables, other)
+            names = _class_names(next(iter(files.values()))[0])
+            tables = {arm: [_table(file, chosen[arm], names) for file in each] for arm, each in files.items()}
+            other = _reference(reference, space, list(chosen.values()), names, models_of_reference, folder, log)
+            result = build_semantics(name, space, chosen, tables, names, other)
             result.save(path)
             if (folder.spool / event_log.FILE).exists():
                 session.start_tracking()
@@ -91,23 +94,45 @@ def _confirmed(path: Path) -> dict[str, str | None]:
     return {} if confirmation is None else {arm: one.best_name for arm, one in confirmation.arms.items()}
 
 
-def _tables(folder: SweepFolder, one: "Configuration") -> Iterator[np.ndarray]:
-    """The table of each run of a configuration: on fresh seeds where it was confirmed, else of the search's trial."""
+def _label_files(folder: SweepFolder, one: "Configuration") -> list[Path]:
+    """The labels of each run of a configuration: on fresh seeds where it was confirmed, else of the search's trial."""
     confirmed = sorted((folder.path / "confirm" / one.name).glob("*/labels.npz"))
-    files = confirmed or [folder.trial(one.trial) / "labels.npz"]
+    return [file for file in confirmed or [folder.trial(one.trial) / "labels.npz"] if file.is_file()]
+
+
+def _class_names(file: Path) -> list[str]:
+    (names,) = _arrays(file, "class_names")
+    if len(names) < MIN_CLASSES:
+        raise InputError(
+            f"{file}: expected labels of {MIN_CLASSES} classes or more, got {len(names)}, which are one pair "
+            "without an order to compare"
+        )
+    return [str(name) for name in names]
+
+
+def _table(file: Path, one: "Configuration", class_names: Sequence[str]) -> np.ndarray:
+    """The mean label of each class, in a run of a configuration."""
     by_class = one.config.method != "learned" or one.config.labels == "class"
-    for file in files:
-        if file.is_file():
-            with np.load(file, allow_pickle=False) as held:
-                labels, classes = held["labels"], held["given" if by_class else "truth"]
-            yield class_table(labels, classes, labels.shape[1])
+    labels, classes = _arrays(file, "labels", "given" if by_class else "truth")
+    try:
+        return class_table(labels, classes, class_names)
+    except ValueError as error:
+        raise InputError(f"{file}: {error}; search with more images, train_size or all of them") from error
+
+
+def _arrays(file: Path, *names: str) -> list[np.ndarray]:
+    try:
+        with np.load(file, allow_pickle=False) as held:
+            return [held[name] for name in names]
+    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
+        raise InputError(f"{file}: expected the labels of a run, got the error: {error}; run it again") from error
 
 
 def _reference(
     requested: str | None,
     space: Space,
     chosen: "list[Configuration]",
-    classes: int,
+    class_names: Sequence[str],
     count: int,
     folder: SweepFolder,
     log: Callable[[str], None],
@@ -115,7 +140,7 @@ def _reference(
     one_hot = next((one for one in chosen if one.config.method == "one_hot"), chosen[0])
     kind, _, file = (requested or "").partition(":")
     if kind == "superclasses":
-        return superclasses(Path(file), classes)
+        return superclasses(Path(file), class_names)
     if kind != "model":
         found = votes(one_hot.config)
         if found is not None:

@@ -1,10 +1,13 @@
 """Terminal output of `harness.semantics`: one table, one sentence."""
 
+from rich.markup import escape
 from rich.table import Table
 
 from harness.common.formatting import MISSING, format_correlation, format_interval, format_p_value, format_percent
 from harness.console import plain_table, print_result
 from harness.results import Semantics
+
+SHOWN_PAIRS = 2
 
 
 def show(semantics: Semantics) -> None:
@@ -24,6 +27,6 @@ def results_table(semantics: Semantics) -> Table:
             format_correlation(agreement.rho),
             MISSING if agreement.rho is None else format_interval(agreement.ci95, digits=2),
             format_p_value(agreement.p_value),
-            "" if agreement.rho is None else ", ".join(f"{i}~{j}" for i, j, _ in one.most_alike[:2]),
+            "" if agreement.rho is None else escape(semantics.pairs_most_alike(one, SHOWN_PAIRS)),
         )
     return table

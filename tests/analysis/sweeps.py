@@ -1,7 +1,7 @@
 """A sweep of learned labels and two baselines, as the driver records it, with curves of known shape."""
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -67,7 +67,9 @@ IMAGES, CLASSES, WRONG = 200, 4, 80
 EPOCHS = (0, 3, 6, 9, 12)
 
 
-def learned_files(folder: Path, seed: int = 0, history: bool = True) -> tuple[str, ...]:
+def learned_files(
+    folder: Path, seed: int = 0, history: bool = True, names: Sequence[str] = tuple("01234")
+) -> tuple[str, ...]:
     """What a learned trial leaves of its labels in `folder`, and their paths.
 
     The first 80 of 200 labels are wrong. Of these the first 60 are put right, a quarter of them at each snapshot after
@@ -86,7 +88,9 @@ def learned_files(folder: Path, seed: int = 0, history: bool = True) -> tuple[st
     mass = draw.uniform(0.55, 0.95, IMAGES)
     labels[np.arange(IMAGES), given] += 1 - mass * (largest[-1] != given)
     labels[np.arange(IMAGES), largest[-1]] += mass * (largest[-1] != given)
-    np.savez_compressed(folder / "labels.npz", labels=labels.astype(np.float32), given=given, truth=truth)
+    np.savez_compressed(
+        folder / "labels.npz", labels=labels.astype(np.float32), given=given, truth=truth, class_names=names[:CLASSES]
+    )
     if not history:
         return (str(folder / "labels.npz"),)
     moved = np.linspace(0, 1, len(EPOCHS))[:, None] * (1 - labels[np.arange(IMAGES), given])
@@ -107,7 +111,7 @@ ALIKE = ((0, 3, 0.2), (1, 4, 0.1))
 """Classes that give each other mass, and how much."""
 
 
-def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
+def class_files(folder: Path, seed: int = 0, names: Sequence[str] = tuple("01234")) -> tuple[str, ...]:
     """What a trial with class labels leaves in `folder`: five classes, 0 and 3 the most alike, then 1 and 4."""
     folder.mkdir(parents=True)
     draw = np.random.default_rng(seed)
@@ -117,7 +121,9 @@ def class_files(folder: Path, seed: int = 0) -> tuple[str, ...]:
     np.fill_diagonal(table, 0)
     np.fill_diagonal(table, 1 - table.sum(axis=1))
     truth = np.arange(60) % 5
-    np.savez_compressed(folder / "labels.npz", labels=table[truth].astype(np.float32), given=truth, truth=truth)
+    np.savez_compressed(
+        folder / "labels.npz", labels=table[truth].astype(np.float32), given=truth, truth=truth, class_names=names
+    )
     history = np.eye(5) + np.linspace(0, 1, 4)[:, None, None] * (table - np.eye(5))
     epochs = np.array([0, 4, 8, 12])
     np.savez_compressed(folder / "label_history.npz", epochs=epochs, class_labels=history.astype(np.float16))

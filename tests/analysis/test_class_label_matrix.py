@@ -1,5 +1,6 @@
 """The matrix of class labels: classes that give each other mass stand together; fresh seeds say how reliable it is."""
 
+import re
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,9 @@ from analysis.figures.labels.class_label_matrix import ClassLabels
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import SweepFrame
+from analysis.report.svg import figures, page_style
 from harness.tracking.spool.events import SweepStarted
+from harness.training.data.class_names import numbered_classes
 from tests.analysis.sweeps import ALIKE, confirmation_events, record, search_events, with_class_labels
 from tests.support.results import semantics
 
@@ -56,7 +59,7 @@ def test_the_order_of_the_classes_does_not_decide_the_tree(found: ClassLabels) -
 
 def test_pairs_have_their_range_over_the_seeds(found: ClassLabels) -> None:
     rows = class_label_matrix.pair_table(found, 2)
-    assert [tuple(row) for row in rows[["class", "and"]].to_numpy()] == [(0, 3), (1, 4)]
+    assert [tuple(row) for row in rows[["class", "and"]].to_numpy()] == [("0", "3"), ("1", "4")]
     assert list(rows["mutual_percent"]) == pytest.approx([20, 10], abs=0.001)
     third = class_label_matrix.pair_table(found, 3).iloc[2]
     assert third["seeds_low"] < third["seeds_high"] < 1
@@ -119,10 +122,10 @@ def test_without_class_labels_every_part_states_it(found: ClassLabels) -> None:
     assert class_label_matrix.pair_table(none).empty
     assert class_label_matrix.agreement_table(none).empty
     labels = found.labels
-    two = Labels("two", labels.labels[:, :2], labels.given % 2, labels.truth)
+    two = Labels("two", labels.labels[:, :2], labels.given % 2, labels.truth, ("0", "1"))
     assert "2 classes" in str(class_label_matrix.class_labels(two))
     lacking = replace(labels, given=np.where(labels.given == 2, 1, labels.given))
-    assert "got none of class 2" in str(class_label_matrix.class_labels(lacking))
+    assert "got none of 2" in str(class_label_matrix.class_labels(lacking))
     alone = class_label_matrix.class_labels(replace(labels, history=None))
     assert not isinstance(alone, str)
     assert class_label_matrix.agreement_plots(alone) == [class_label_matrix.NO_COMPARISON]
@@ -133,6 +136,22 @@ def test_without_class_labels_every_part_states_it(found: ClassLabels) -> None:
 @pytest.mark.parametrize("count", [30, 60])
 def test_many_classes_can_be_drawn_too(count: int, found: ClassLabels, tmp_path: Path) -> None:
     table = np.random.default_rng(2).dirichlet(np.ones(count), count)
-    drawn = class_label_matrix.matrix_figure(ClassLabels("many", table, [], found.labels))
+    labels = replace(found.labels, class_names=numbered_classes(count))
+    drawn = class_label_matrix.matrix_figure(ClassLabels("many", table, [], labels))
     drawn.savefig(tmp_path / "many.png")
     assert len(drawn.axes[1].get_xticklabels()) == (count if count <= class_label_matrix.MAX_NAMED else 0)
+
+
+def test_classes_are_shown_by_name_in_full_unless_that_is_long(found: ClassLabels, tmp_path: Path) -> None:
+    names = ("cat", "a long-haired dachshund", "$5 <b> & $6", "猫", "_")
+    named = replace(found, labels=replace(found.labels, class_names=names))
+    rows = class_label_matrix.pair_table(named, 2)
+    assert [tuple(row) for row in rows[["class", "and"]].to_numpy()] == [
+        ("cat", "猫"),
+        ("a long-haired dachshund", "_"),
+    ]
+    with page_style():
+        drawn = class_label_matrix.matrix_figure(named)
+        page = str(figures("matrix", [drawn], "names"))
+    shown = set(re.findall(r"<text[^>]*>([^<]*)</text>", page))
+    assert {"cat", "a long-haired d…", "$5 &lt;b&gt; &amp; $6", "猫", "_"} <= shown

@@ -190,13 +190,28 @@ def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(lab
     assert all(right != wrong for right, wrong in marked)
 
 
-@pytest.mark.parametrize("shape", [(8, 6), (1, 8, 6), (3, 8, 6), (8, 6, 3), (8, 6, 1)])
-def test_images_of_any_order_of_axes_are_drawn_upright(shape: tuple[int, ...]) -> None:
-    image = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+@pytest.mark.parametrize("channels", [1, 2, 3, 4, 13])
+def test_images_of_any_number_of_channels_are_drawn(channels: int) -> None:
+    image = np.random.default_rng(0).integers(0, 256, (channels, 8, 6), dtype=np.uint8)
     drawn = image_gallery.as_drawn(image)
-    assert drawn.shape in ((8, 6), (8, 6, 3))
-    if shape == (3, 8, 6):
-        np.testing.assert_array_equal(drawn[2, 4], image[:, 2, 4])
+    assert drawn.dtype == np.uint8
+    if channels in (3, 4):
+        np.testing.assert_array_equal(drawn, image[:3].transpose(1, 2, 0))
+    else:
+        np.testing.assert_array_equal(drawn, image.mean(0).astype(np.uint8))
+
+
+def test_classes_are_shown_by_name(labels: Labels) -> None:
+    named = replace(labels, class_names=("cat", "a long-haired dachshund", "fox", "owl"))
+    assert set(label_outcomes.by_class(named)["class"]) <= set(named.class_names)
+    ticks = style.figure(label_outcomes.plots(named)).axes[1].get_yticklabels()
+    assert {tick.get_text() for tick in ticks} == {"cat  (20)", "a long-haired dachs…  (20)", "fox  (20)", "owl  (20)"}
+    wrong = next(i for i in range(IMAGES) if named.truth[i] == 3 and named.given[i] == 0)
+    names = [named.class_names[named.given[wrong]], named.class_names[named.labels[wrong].argmax()]]
+    assert names == ["cat", "owl"]
+    assert image_gallery.caption(named, wrong, 0.934) == "cat→owl\n✓  0.93"
+    assert image_gallery.caption(replace(named, class_names=tuple("cdfo")), wrong, 0.934) == "c→o ✓  0.93"
+    assert image_gallery.caption(replace(named, truth=0 * named.truth - 1), wrong, 0.934) == "cat→owl\n0.93"
 
 
 # Missing files

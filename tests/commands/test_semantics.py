@@ -3,12 +3,14 @@
 import json
 import re
 import shutil
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 from analysis.frames.class_similarity import superclass_table
+from analysis.report.distillation_sections import class_similarity
 from harness.results import Semantics
 from harness.semantics.__main__ import main
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
@@ -25,17 +27,20 @@ def rows(groups: dict[str, list[int]], seed: int = 0) -> np.ndarray:
     """Class labels that give classes of one group more than others, each pair a little different."""
     classes = sum(map(len, groups.values()))
     generator = np.random.default_rng(seed)
-    likeness = 0.02 * superclass_table(groups, classes) + 0.01 * generator.random((classes, classes))
+    likeness = 0.02 * superclass_table(groups, [str(c) for c in range(classes)]) + 0.01 * generator.random(
+        (classes, classes)
+    )
     np.fill_diagonal(likeness, 0)
     table: np.ndarray = likeness + np.diag(1 - likeness.sum(1))
     return table
 
 
-def leave(folder: Path, table: np.ndarray) -> None:
+def leave(folder: Path, table: np.ndarray, names: Sequence[str] = ()) -> None:
     """`labels.npz` as a run with these class labels leaves it."""
     given = np.arange(IMAGES) % len(table)
     folder.mkdir(parents=True, exist_ok=True)
-    np.savez(folder / "labels.npz", labels=table[given].astype(np.float32), given=given, truth=given)
+    arrays = {"labels": table[given].astype(np.float32), "given": given, "truth": given}
+    np.savez(folder / "labels.npz", **arrays, class_names=np.array(names or [str(c) for c in range(len(table))]))
 
 
 @pytest.fixture
@@ -174,8 +179,14 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
         ("people", "--reference: expected one of votes, model, superclasses:FILE, got 'people'"),
         ("superclasses:", "--reference: expected one of votes, model, superclasses:FILE, got 'superclasses:'"),
         ("superclasses:none.yaml", "--reference: expected a YAML file of groups, got nothing at none.yaml"),
-        (f"superclasses:{wrong}", "expected each class from 0 to 9 in one group, got [0, 1, 2, 2, 3]"),
-        (f"superclasses:{odd}", "expected NAME: [class, …] for each group, classes by their number, got something"),
+        (
+            f"superclasses:{wrong}",
+            "expected each of 10 classes in one group, got none or two for 2, 4, 5, 6, 7 and 2 more",
+        ),
+        (
+            f"superclasses:{odd}",
+            "expected NAME: [class, …] for each group, classes by their name or number, got something",
+        ),
         (f"superclasses:{all_one}", "got 1 groups of 10 classes: all pairs are the same"),
         ("votes", "--reference votes: expected soft reference labels in digits, got none"),
     ):
@@ -188,6 +199,46 @@ def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
     assert "no arm has left labels yet" in capsys.readouterr().err
     after = sorted(path for path in sweep.runs.rglob("*") if path.name != "driver.lock")
     assert [path for path in before if "trials/0" not in str(path)] == after
+
+
+ANIMALS = ["ape", "bat", "cat", "cow", "[dog]"]
+
+
+def test_classes_are_named_in_the_groups_in_the_table_and_on_the_page(
+    sweep: Sweep, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    groups = {"wild": [0, 1], "tame": [2, 3, 4]}
+    for trial in range(3):
+        leave(sweep.folder / "trials" / str(trial), rows(groups), ANIMALS)
+    file = tmp_path / "animals.yaml"
+    file.write_text("wild: [ape, Bat]\ntame: [cat, cow, '[dog]']\n")
+    assert ask(sweep, "--reference", f"superclasses:{file}") == 0
+    found = saved_result(sweep)
+    assert found.class_names == ANIMALS
+    pairs = found.pairs_most_alike(found.arms["learned"], 2)
+    assert re.fullmatch(r"\S+~\S+, \S+~\S+", pairs)
+    assert pairs in " ".join(capsys.readouterr().out.split())
+    assert "[dog]" in found.pairs_most_alike(found.arms["learned"], 5, " ~ ")
+    assert found.pairs_most_alike(found.arms["learned"], 5, " ~ ") in str(class_similarity(found))
+    file.write_text("wild: [ape, bat]\ntame: [cat, cow, hen]\n")
+    assert ask(sweep, "--reference", f"superclasses:{file}") == 2
+    assert "a class of ape, bat, cat, cow, [dog], got hen; correct the groups" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("table", "truth", "words"),
+    [
+        (np.eye(2), None, "expected labels of 3 classes or more, got 2, which are one pair"),
+        (np.eye(5), 4, "expected images of each of 5 classes, got none of [dog]; search with more images"),
+    ],
+)
+def test_labels_without_an_order_of_classes_are_refused_in_words(
+    table: np.ndarray, truth: int | None, words: str, sweep: Sweep, capsys: pytest.CaptureFixture[str]
+) -> None:
+    for trial in range(3):
+        leave(sweep.folder / "trials" / str(trial), table[:truth, :], ANIMALS[: len(table)])
+    assert ask(sweep, "--reference", "model") == 2
+    assert words in capsys.readouterr().err
 
 
 @pytest.mark.slow

@@ -91,7 +91,7 @@ def gain(row: Comparison) -> Gain:
 
 def semantics(reference: dict[str, Any], arms: dict[str, Any] | None = None, **fields: Any) -> Semantics:
     defaults = {
-        "name": "label_lr", "classes": len(reference["table"]), "reference": ReferenceSummary(**reference),
+        "name": "label_lr", "class_names": [str(c) for c in range(10)], "reference": ReferenceSummary(**reference),
         "arms": arms or {}, "significant": True, "sentence": "so", "meaning": {},
     }  # fmt: skip
     return Semantics(**{**defaults, **fields})

@@ -38,6 +38,8 @@ N_PAIRS = 10
 CLOSEST_JOIN = 0.1  # height at which the closest two classes join, of the tree's: visible
 MAX_WITH_NUMBERS = 12  # classes, for which numbers stand in the matrix
 MAX_NAMED = 40  # classes, for which names stand beside it
+MAX_NAME = 16  # characters of a class's name
+MAX_LEVEL_NAME = 3  # characters of a name, up to which names stand level below the matrix
 NO_CLASS_LABELS = "this sweep has no class labels: they are a matrix only where a learned arm has `labels: class`"
 NO_HISTORY = "the history of the class labels was not kept (no label_history.npz)"
 NO_COMPARISON = "nothing to compare the class labels with: the sweep is not confirmed, and has no reference"
@@ -83,7 +85,7 @@ def class_labels(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Cl
     if labels.classes < MIN_CLASSES:
         return f"{labels.name} has {labels.classes} classes: two are one pair, and have no order"
     try:
-        tables = [class_table(each.labels, each.given, each.classes) for each in (labels, *fresh_seeds)]
+        tables = [class_table(each.labels, each.given, each.class_names) for each in (labels, *fresh_seeds)]
     except ValueError as error:
         return f"{labels.name}: {error}"
     return ClassLabels(labels.name, tables[0], tables[1:], labels)
@@ -94,9 +96,10 @@ def pair_table(found: ClassLabels | str, count: int = N_PAIRS) -> pd.DataFrame:
     if isinstance(found, str):
         return pd.DataFrame(columns=PAIR_COLUMNS)
     rows = []
+    names = found.labels.class_names
     for i, j, mass in most_alike(found.table, count):
         over_seeds = [100 * float(symmetrised(table)[i, j]) for table in found.seeds] or [np.nan]
-        rows.append([i, j, 100 * mass, min(over_seeds), max(over_seeds)])
+        rows.append([names[i], names[j], 100 * mass, min(over_seeds), max(over_seeds)])
     return pd.DataFrame(rows, columns=PAIR_COLUMNS).round(3)
 
 
@@ -203,8 +206,11 @@ def _draw_matrix(axes: Axes, found: ClassLabels) -> None:
     axes.get_figure().colorbar(image, ax=axes, label=label, pad=0.02, aspect=28)  # type: ignore[union-attr]
     named = len(order) <= MAX_NAMED
     size = "small" if len(order) > MAX_WITH_NUMBERS else None
+    names = [style.name_text(found.labels.class_names[each], MAX_NAME) for each in order] if named else []
     for set_ticks in (axes.set_xticks, axes.set_yticks):
-        set_ticks(range(len(order)) if named else [], [str(each) for each in order] if named else [], fontsize=size)
+        set_ticks(range(len(names)), names, fontsize=size)
+    if max(map(len, names), default=0) > MAX_LEVEL_NAME:
+        axes.tick_params("x", labelrotation=90)
     axes.set_xlabel("class that is given mass")
     axes.set_ylabel("class whose label it is")
     axes.grid(visible=False)

@@ -13,6 +13,8 @@ from analysis.frames.label_snapshots import Arrays, Labels
 
 NO_IMAGES = "no images were kept of this sweep (no label_history.npz)"
 NOTHING_MOVED = "no label moved"
+MAX_NAME = 9  # characters of a class's name
+ONE_LINE_NAME = 3
 
 
 def figure(labels: Labels | str, count: int = 24, columns: int = 6, width: float = style.WIDTH) -> Figure:
@@ -34,7 +36,8 @@ def _draw(labels: Labels | str, count: int, columns: int, width: float) -> Figur
     if not len(order):
         return NOTHING_MOVED
     rows = -(-min(len(order), count) // columns)
-    whole = Figure(figsize=(width, 1.18 * width / columns * rows))
+    lines = 1 if max(map(len, labels.class_names)) <= ONE_LINE_NAME else 2
+    whole = Figure(figsize=(width, (1.04 + 0.14 * lines) * width / columns * rows))
     all_axes = whole.subplots(rows, columns, squeeze=False).ravel()
     for axes in all_axes:
         axes.set_axis_off()
@@ -53,14 +56,24 @@ def by_movement(history: Arrays) -> tuple[NDArray[np.float64], NDArray[np.int64]
 
 
 def caption(labels: Labels, i: int, moved: float) -> str:
-    """`3→8 ✓  0.93`: given and learned class of image i, whether that is true, and how far the label moved."""
+    """`3→8 ✓  0.93`: given and learned class of image i, whether that is true, and how far the label moved.
+
+    Names of more than a few characters stand on two lines.
+    """
+    names = [style.name_text(name, MAX_NAME) for name in labels.class_names]
     given, learned, truth = int(labels.given[i]), int(labels.labels[i].argmax()), int(labels.truth[i])
-    mark = "" if truth < 0 else " ✓" if learned == truth else f" ✗{truth}"
-    return f"{given}→{learned}{mark}  {moved:.2f}"
+    mark = "" if truth < 0 else " ✓" if learned == truth else f" ✗{names[truth]}"
+    if max(map(len, names)) <= ONE_LINE_NAME:
+        return f"{names[given]}→{names[learned]}{mark}  {moved:.2f}"
+    return f"{names[given]}→{names[learned]}\n{f'{mark}  '.lstrip()}{moved:.2f}"
 
 
 def as_drawn(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[height, width] or [height, width, colours]; images may come with the colours first."""
-    if image.ndim == 3 and image.shape[0] in (1, 3) and image.shape[2] not in (1, 3):
-        image = np.moveaxis(image, 0, 2)
-    return image[:, :, 0] if image.ndim == 3 and image.shape[2] == 1 else image
+    """[height, width] or [height, width, colours] of [channels, height, width].
+
+    Of four channels the last is taken for transparency and left out; another number is drawn in grey, as its mean.
+    """
+    channels = len(image)
+    if channels in (3, 4):
+        return np.moveaxis(image[:3], 0, 2)
+    return image[0] if channels == 1 else np.asarray(image.mean(axis=0), dtype=np.uint8)

@@ -22,6 +22,7 @@ from analysis.frames.label_snapshots import Labels
 from analysis.frames.sweep_frame import interval as wilson_interval
 from harness.common.formatting import format_interval, format_percent
 
+MAX_NAME = 20  # characters of a class's name
 NO_HISTORY = "the label history was not kept (no label_history.npz); the other plot shows its end"
 MAX_CLASSES_PER_END = 10  # the best and the worst classes, where there are more than twice as many
 LAYERS: dict[str, tuple[str, dict[str, Any]]] = {
@@ -67,7 +68,7 @@ def by_class(labels: Labels) -> pd.DataFrame:
     for each in np.unique(labels.truth[labels.wrong]):
         wrong = labels.wrong & (labels.truth == each)
         share = float(correct[wrong].mean())
-        rows.append([int(each), int(wrong.sum()), share, *wilson_interval(share, int(wrong.sum()))])
+        rows.append([labels.class_names[each], int(wrong.sum()), share, *wilson_interval(share, int(wrong.sum()))])
     frame = pd.DataFrame(rows, columns=["class", "wrong", "put_right", "low", "high"])
     return frame.sort_values("put_right", ascending=False, kind="stable", ignore_index=True)
 
@@ -117,7 +118,10 @@ def _draw_classes(axes: Axes, labels: Labels) -> None:
     rows = by_class(labels)
     if len(rows) > 2 * MAX_CLASSES_PER_END:
         rows = pd.concat([rows.head(MAX_CLASSES_PER_END), rows.tail(MAX_CLASSES_PER_END)])
-    names = [f"{each}  ({count})" for each, count in zip(rows["class"], rows["wrong"], strict=True)]
+    names = [
+        f"{style.name_text(each, MAX_NAME)}  ({count})"
+        for each, count in zip(rows["class"], rows["wrong"], strict=True)
+    ]
     style.draw_intervals(axes, rows, "put_right", names, scale=100)
     axes.set_ylabel("true class (wrong labels)")
     axes.set_xlabel("put right at the end (%)")

@@ -11,9 +11,9 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.array_cache import Arrays, cached_arrays
+from harness.training.data.class_names import check_names
 from harness.training.data.data_summary import DataSummary, check_scale, summarise
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
 from harness.training.data.readers.reader import find_reader
@@ -67,11 +67,7 @@ def _files(config: RunConfig) -> Iterable[Path] | None:
 def _read(config: RunConfig) -> tuple[RawDataset, DataSummary]:
     """The data set as its reader returns it, its parts on one scale, and its summary."""
     dataset = find_reader(config.dataset).read(config)
-    if len(dataset.class_names) < 2:
-        raise DataError(
-            f"{config.dataset}: expected images of two classes or more, got {format_list(dataset.class_names)} alone; "
-            "look at the labels, or at the folders"
-        )
+    check_names(config.dataset, dataset.class_names)
     summary = summarise(config, dataset)
     check_scale(summary)
     return dataset, summary

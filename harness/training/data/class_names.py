@@ -8,6 +8,7 @@ import unicodedata
 from collections.abc import Iterable, Sequence
 
 from harness.common.formatting import format_list
+from harness.training.errors import DataError
 
 
 def normalized(text: str) -> str:
@@ -55,6 +56,19 @@ def class_words(names: Sequence[str]) -> str:
     if tuple(names) == numbered_classes(len(names)):
         return f"a class from 0 to {len(names) - 1}"
     return f"a class of {format_list(names)}"
+
+
+def check_names(dataset: str, names: Sequence[str]) -> None:
+    """Raise DataError if there are fewer than two classes, or one whose name no page, file or terminal can show."""
+    if len(names) < 2:
+        raise DataError(
+            f"{dataset}: expected images of two classes or more, got {format_list(names)} alone; look at the labels "
+            "or folders"
+        )
+    if odd := [ascii(name) for name in names if any(unicodedata.category(each) in ("Cc", "Cs") for each in name)]:
+        raise DataError(
+            f"{dataset}: expected names of classes in printable characters, got {format_list(odd)}; rename these"
+        )
 
 
 def doubtful_names(spellings: Iterable[str]) -> list[str]:

@@ -262,8 +262,8 @@ class TrialRunner:
 def save_labels(run: Run, folder: Path) -> None:
     """Write the final labels of a run, and their history if they were learned.
 
-    Beside the labels: the given ones they started from, the true ones they are measured by, and the index of each image
-    in the data set.
+    Beside the labels: the given ones they started from, the true ones they are measured by, the index of each image in
+    the data set, and the names of the classes.
     """
     train = run.splits.train
     arrays = {
@@ -271,6 +271,7 @@ def save_labels(run: Run, folder: Path) -> None:
         "given": run.splits.noisy.cpu().numpy(),
         "truth": train.targets.cpu().numpy(),
         "index": pool_index(run.config)[train.index.cpu().numpy()],
+        "class_names": np.array(train.class_names),
     }
     write_atomically(folder / LABELS, lambda temporary: np.savez_compressed(temporary, **arrays))
     if run.label_history is not None:
