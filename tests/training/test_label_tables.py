@@ -98,6 +98,13 @@ def test_a_row_fits_its_image_in_any_form_of_the_path(form: str, folder: Path) -
     assert given(folder) == {"train/cat/0.png": "dog"}
 
 
+def test_paths_may_be_relative_to_the_training_part_whatever_its_name(tmp_path: Path) -> None:
+    parts = ("Training/", "test/")
+    write_images(tmp_path, [path.replace("train/", part) for part in parts for path in PATHS])
+    (tmp_path / "given.csv").write_text(TABLE.replace("train/", ""))
+    assert given(tmp_path) == EXPECTED
+
+
 @pytest.mark.parametrize("absolute", [True, False])
 def test_references_are_joined_in_the_same_way_and_may_have_decimal_commas(absolute: bool, folder: Path) -> None:
     start = f"{folder}/" if absolute else ".\\"

@@ -61,7 +61,7 @@ def read(config: RunConfig) -> RawDataset:
     given_file, reference_file = find_table(folder, "given"), find_table(folder, "reference")
     given, reference = None, {}
     if given_file or reference_file:
-        by_path = ImagePaths(folder, paths)
+        by_path = ImagePaths(folder, layout.parts["train"], paths)
     if given_file:
         training = [paths[row] for row in rows["train"]]
         given = read_given(given_file, by_path, training, names, config.require_given_labels)

@@ -38,9 +38,14 @@ class GivenLabels:
 
 
 class ImagePaths:
-    """The images of a data set by their paths relative to its folder, `train/cat/00.png`."""
+    """The images of a data set by their paths relative to its folder, `train/cat/00.png`.
 
-    def __init__(self, folder: Path, paths: Iterable[str]) -> None:
+    Args:
+        training: the folder of the training part.
+    """
+
+    def __init__(self, folder: Path, training: Path, paths: Iterable[str]) -> None:
+        self._training = normalized(training.relative_to(folder).as_posix())
         self._folder_name = normalized(folder.resolve().name)
         self._paths: dict[str, str] = {}
         for path in paths:
@@ -66,7 +71,7 @@ class ImagePaths:
         for path in dict.fromkeys((exact, exact.replace("\\", "/"))):  # Linux has names with backslashes
             path = normpath(path)
             yield path
-            yield f"train/{path}"
+            yield f"{self._training}/{path}"
             parts = path.split("/")
             yield from ("/".join(parts[i + 1 :]) for i, part in enumerate(parts[:-1]) if part == self._folder_name)
 
