@@ -189,7 +189,14 @@ class TestWhatIsAnImage:
             broken.write_bytes(broken.read_bytes()[:900])
         else:
             broken.write_text("" if name == "empty.gif" else "text")
-        with pytest.raises(DataError, match=rf"dog/{name}: expected an image, got the error: .*; replace or remove it"):
+        with pytest.raises(DataError, match=rf"dog/{name}: expected an image, got .*; replace or remove it"):
+            load_pool(config(root))
+
+    def test_all_broken_ones_are_counted_at_once(self, root: Path) -> None:
+        save_classes(root)
+        for i in range(3):
+            (root / "cat" / f"{i}.png").write_text("text")
+        with pytest.raises(DataError, match=r"cat/0.png: expected an im.*remove \(as with .*cat/1.png, .*cat/2.png\)$"):
             load_pool(config(root))
 
     def test_too_many_pixels_are_refused_by_a_setting(self, root: Path) -> None:
@@ -291,6 +298,9 @@ class TestLayout:
             (yolo, "got .*images beside labels, a layout for the detection of objects"),
             (roboflow, "got .*train/images beside labels, a layout for the detection of objects"),
             (lambda folder: save_classes(folder / "data" / "train"), "a data set; did you mean folder:.*/data?"),
+            (lambda folder: [flat(folder / name / part) for name in "abcd" for part in ("train", "test")],
+             "expected classes inside parts in .*, got a/train; move its images to train/a"),
+            (lambda folder: [save_classes(folder / name / "train") for name in "abcd"], "a, which holds a data set; d"),
             (lambda folder: save_classes(folder / "pets"), "pets, which holds folders alone; did you mean fol.*/pets?"),
             (lambda folder: save_classes(folder / "train" / "pets"), "pets, which holds folders alone; did you mean"),
             (lambda folder: save_classes(folder / "train" / "train"), "train, which holds folders alone; did you mean"),

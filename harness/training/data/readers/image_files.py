@@ -26,6 +26,7 @@ from typing import Any
 
 import numpy as np
 
+from harness.common.formatting import format_list
 from harness.training.data.readers.image_listing import printable
 from harness.training.data.readers.raw_part import Array
 from harness.training.errors import DataError
@@ -56,23 +57,31 @@ class ReadImages:
 def read_images(name: str, files: Sequence[Path], size: int, max_pixels: int) -> ReadImages:
     """Read image files into one array, each scaled to `size` × `size` unless that is 0.
 
-    A file that is no image is left out, unless its ending is one of an image.
+    A file that is no image is left out, unless its ending is one of an image. A DataError tells of all broken files.
 
     Args:
         name: of the data set, with which a DataError about all of them begins.
         max_pixels: limit of height times width; a larger image is refused.
     """
-    arrays, kept = [], []
+    arrays, kept, broken = [], [], []
     left_out: Counter[str] = Counter()
     counts: Counter[str] = Counter()
     with _pixel_limit(max_pixels):
         for index, file in enumerate(files):
-            array = _read(file, size, counts)
+            try:
+                array = _read(file, size, counts)
+            except DataError as error:
+                broken.append((file, error))
+                continue
             if array is None:
-                left_out[file.suffix.lower() or "without ending"] += 1
+                left_out[printable(file.suffix.lower()) or "without ending"] += 1
             else:
                 arrays.append(array)
                 kept.append(index)
+    if broken:
+        first, *others = broken
+        more = f" (as with {format_list((printable(file) for file, _ in others), 4)})" if others else ""
+        raise DataError(f"{first[1]}{more}") from first[1]
     remarks = [f"left out, as no images: {_count_words(left_out)}"] if left_out else []
     remarks += [f"{_files(count)} {words}" for words, count in counts.items()]
     if not arrays:
@@ -148,9 +157,12 @@ def _read(file: Path, size: int, counts: Counter[str]) -> Array | None:
 
 
 def _no_image(file: Path, error: Exception) -> DataError:
+    from PIL import UnidentifiedImageError
+
     if isinstance(error, _Refused):
         return DataError(f"{printable(file)}: {error}")
-    return DataError(f"{printable(file)}: expected an image, got the error: {error}; replace or remove it")
+    got = "other content" if isinstance(error, UnidentifiedImageError) else f"the error: {error}"
+    return DataError(f"{printable(file)}: expected an image, got {got}; replace or remove it")
 
 
 def _too_large(file: Path) -> DataError:
@@ -283,12 +295,13 @@ def _pixel_limit(pixels: int) -> Iterator[None]:
 
 @cache
 def _formats(ending: str) -> list[str]:
-    """Formats to try. One without a signature, for which almost any content would do, is known by its ending."""
+    """Formats to try, that of the ending first. Those without a signature take almost any content: by ending alone."""
     from PIL import Image
 
     Image.init()
     known = Image.EXTENSION.get(ending)
-    return [each for each in Image.ID if each not in NOT_PICTURES and (Image.OPEN[each][1] or each == known)]
+    formats = [each for each in Image.ID if each not in NOT_PICTURES and (Image.OPEN[each][1] or each == known)]
+    return sorted(formats, key=lambda each: each != known)
 
 
 @cache

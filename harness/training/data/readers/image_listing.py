@@ -27,7 +27,7 @@ SYSTEM_NAMES = {
 """What Windows, macOS, network disks and Python leave in folders, in lower case; other such names begin with a dot."""
 
 FEW = 3
-"""A folder that holds no more folders than this is searched for a data set one level below."""
+"""So many of the folders in the place of classes are searched for a data set one level below."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _check_classes_alone(folder: Path, names: list[str]) -> None:
             f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got {got}; "
             "correct the path, or move the images"
         )
-    if all(any(name.lower() in spellings for spellings in PART_FOLDERS.values()) for name in names):
+    if all(map(_is_part_name, names)):
         raise DataError(
             f"dataset: expected folders of classes in {folder / names[-1]}, got none; move the images into "
             f"{names[-1]}/CLASS"
@@ -125,14 +125,24 @@ def _check_classes(folder: Path, names: list[str]) -> None:
             f"dataset: expected a folder of images for each class, got {folder / 'images'} beside labels, a layout for "
             "the detection of objects; cut the objects out into CLASS/*, or choose another data set"
         )
-    for name in names if len(names) <= FEW else ():
+    for name in names[:FEW]:
         inside = class_folders(folder / name)
-        is_set = any(each.lower() in PART_FOLDERS["train"] and class_folders(folder / name / each) for each in inside)
+        train = [each for each in inside if each.lower() in PART_FOLDERS["train"]]
+        if train and all(_is_part_name(each) for each in inside) and not class_folders(folder / name / train[0]):
+            raise DataError(
+                f"dataset: expected classes inside parts in {folder}, got {name}/{train[0]}; move its images to "
+                f"{train[0]}/{name}"
+            )
+        is_set = any(class_folders(folder / name / each) for each in train)
         if is_set or (inside and len(names) == 1 and not _files_in(folder / name)):
             raise DataError(
                 f"dataset: expected a folder of images for each class in {folder}, got {name}, which holds "
                 f"{'a data set' if is_set else 'folders alone'}; did you mean folder:{folder / name}?"
             )
+
+
+def _is_part_name(name: str) -> bool:
+    return any(name.lower() in spellings for spellings in PART_FOLDERS.values())
 
 
 def _left_out(folder: Path, names: list[str], parts: dict[str, Path]) -> Iterator[str]:
