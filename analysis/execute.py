@@ -6,6 +6,7 @@ The notebook itself stays as it is, without outputs. Exit codes: 0 done, 1 a cel
 """
 
 import os
+import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -18,6 +19,8 @@ from traitlets.config import Config
 
 from harness import cli
 from harness.common.errors import InputError
+from harness.common.socket_dir import make_socket_dir
+from harness.tracking.child_process import child_environment
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.tracking_uri import resolve_uri
 
@@ -28,14 +31,20 @@ ROOT = Path(__file__).parent.parent
 def execute(notebook: Path, tracking_uri: str, study: str | None = None) -> NotebookNode:
     """`notebook` with its outputs, run on `study` (default: the newest); CellExecutionError where a cell fails."""
     content = nbformat.read(notebook, as_version=4)  # type: ignore[no-untyped-call]
+    sockets = make_socket_dir(len("kernel-5"))
     client = NotebookClient(
         content,
-        config=Config(KernelManager={"transport": "ipc"}),  # sockets of this user, not of the network
+        # sockets of this user, not of the network
+        config=Config(KernelManager={"transport": "ipc", "ip": str(sockets / "kernel")}),
         kernel_name="python3",
         timeout=CELL_TIMEOUT,
         resources={"metadata": {"path": ROOT}},
     )
-    executed: NotebookNode = client.execute(env={**os.environ, "TRACKING_URI": tracking_uri, "STUDY": study or ""})
+    try:
+        environment = child_environment(TRACKING_URI=tracking_uri, STUDY=study or "")
+        executed: NotebookNode = client.execute(env=environment)
+    finally:
+        shutil.rmtree(sockets, ignore_errors=True)
     return executed
 
 

@@ -11,6 +11,7 @@ from harness.common.errors import HarnessError
 from harness.common.redaction import redact
 from harness.common.tolerant_output import tolerant_output
 from harness.common.urls import BadUrl, Url, parse_location
+from harness.common.user import provide_user
 from harness.space.errors.problems import printable
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130
@@ -35,6 +36,7 @@ def command(interrupted: str = "nothing was changed") -> Callable[[Main], Main]:
         def guarded(arguments: Sequence[str] | None = None) -> int:
             with tolerant_output():
                 try:
+                    provide_user()
                     return main(arguments)
                 except HarnessError as error:
                     return print_error(error)

@@ -16,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.common.user import provide_user
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, TrialEnded, now_ms
@@ -226,6 +227,7 @@ def open_session(
     """
     from harness.tuning.study.sweep_study import SweepStudy
 
+    provide_user()
     with SweepFolder(workspace.local / name) as folder:
         study = SweepStudy(folder.journal, space) if folder.journal.exists() else None
         if write_inputs is not None:

@@ -54,7 +54,7 @@ def collect(argv: Iterable[str] | None = None, warm_start: WarmStartOrigin | Non
 
 def redacted_command(argv: Iterable[str]) -> str:
     """Return `argv` as typed, without the secrets in URLs and without the values of options named like a secret."""
-    home = str(Path.home())
+    home = os.path.expanduser("~")
     words: list[str] = []
     hide_next = False
     for word in argv:

@@ -9,6 +9,7 @@ from nbformat import NotebookNode
 from analysis import execute
 from analysis.frames.sweep_frame import SweepFrame
 from tests.analysis.sweeps import record_and_send
+from tests.conftest import run
 
 FOLDER = Path(execute.__file__).parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -71,3 +72,17 @@ def test_bad_input_is_reported_and_nothing_is_written(
         assert execute.main([*words, "--tracking-uri", store]) == 2
         assert expected in capsys.readouterr().err
     assert not out.exists()
+
+
+@pytest.mark.slow
+def test_a_notebook_is_run_from_any_folder_where_tmpdir_is_longer_than_a_socket_may_be(
+    runs: Path, store: str, tmp_path: Path
+) -> None:
+    record_and_send(store, runs, [])
+    here, long = tmp_path / "here", tmp_path.joinpath(*["long-name"] * 12)
+    here.mkdir()
+    long.mkdir(parents=True)
+    words = (str(FOLDER / "label_lr.ipynb"), "--out", "out.ipynb", "--tracking-uri", store)
+    done = run("analysis.execute", *words, cwd=here, TMPDIR=str(long))
+    assert (done.code, done.out, done.err) == (0, "out.ipynb\n", "")
+    assert [path.name for path in here.iterdir()] == ["out.ipynb"]

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from tests.conftest import ROOT
 
 FOLDERS = ("harness", "analysis", "benchmarks")
-BINARY = ("os", "Image")
+BINARY = ("os", "opener", "Image")
 """Modules whose `open` is for bytes."""
 
 

@@ -7,12 +7,18 @@ from urllib.parse import urlsplit
 
 from harness.common.errors import HarnessError
 
-CURRENT_CLUSTER = Path("/tmp/ray/ray_current_cluster")  # where `ray start` writes what `auto` stands for
+CURRENT_CLUSTER = "ray_current_cluster"
+"""File of `ray_temp_dir` with what `auto` stands for, written by `ray start`."""
 TOKEN_REMEDY = "copy it from its head's ~/.ray/auth_token to the same place here, or set RAY_AUTH_TOKEN"
 
 
 class ClusterError(HarnessError):
     """A Ray cluster that cannot be started or reached, or cannot run a trial; the message says what to do."""
+
+
+def ray_temp_dir() -> Path:
+    """Ray's folder for sockets and logs, by its own rule, told without importing Ray."""
+    return Path(os.environ.get("RAY_TMPDIR") or os.environ.get("TMPDIR") or "/tmp") / "ray"
 
 
 def check_address(address: str, timeout: float = 3.0) -> bool:
@@ -65,9 +71,8 @@ def check_address(address: str, timeout: float = 3.0) -> bool:
 def _resolve_auto(address: str) -> str:
     if address != "auto":
         return address
-    current = os.environ.get("RAY_ADDRESS") or (
-        CURRENT_CLUSTER.read_text(encoding="utf-8").strip() if CURRENT_CLUSTER.exists() else ""
-    )
+    file = ray_temp_dir() / CURRENT_CLUSTER
+    current = os.environ.get("RAY_ADDRESS") or (file.read_text(encoding="utf-8").strip() if file.exists() else "")
     if not current:
         raise ClusterError(
             "--address auto: expected a Ray cluster on this machine, found none; "

@@ -3,21 +3,25 @@
 import logging
 import math
 import os
+import shutil
 import time
 import warnings
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import ray
 
+from harness.common.socket_dir import is_socket_dir, make_socket_dir
 from harness.common.urls import Url
 from harness.space import Resources
-from harness.tuning.cluster.address import ClusterError, check_address
+from harness.tuning.cluster.address import ClusterError, check_address, ray_temp_dir
 from harness.tuning.cluster.ray_internals import loopback_only, token_authentication
 from harness.tuning.cluster.shared_folder import SharedFolderCheck
 
+SOCKET_NAME = "session_2026-01-31_23-59-59_123456_1234567/sockets/plasma_store"
+"""The longest path of a socket below `ray_temp_dir`."""
 POLL_SECONDS = 2.0
 """Seconds between two reads of the cluster's resources."""
 ACCELERATOR = "accelerator_type:"
@@ -115,11 +119,34 @@ def join_cluster(address: str | None, folder: Path | Url, *, verbose: bool = Fal
         if not ray.is_initialized():
             if address is not None:
                 stack.enter_context(token_authentication(check_address(address)))
-            _init_ray(address, verbose)
+            with own_temp_dir() if address is None else nullcontext() as temp_dir:
+                _init_ray(address, verbose)
+            if temp_dir is not None:
+                stack.callback(shutil.rmtree, temp_dir, ignore_errors=True)
             stack.callback(ray.shutdown)
         folder_check = SharedFolderCheck(folder)
         folder_check.check()
         yield folder_check
+
+
+@contextmanager
+def own_temp_dir() -> Iterator[Path | None]:
+    """A short folder of our own for a Ray started in the block, where Ray's is too long for sockets or someone else's.
+
+    Yields it, or None where Ray's own will do. It is the caller's to remove: it holds the logs of a failed start.
+    """
+    if is_socket_dir(ray_temp_dir(), len(SOCKET_NAME)):
+        yield None
+        return
+    folder, before = make_socket_dir(len(f"ray/{SOCKET_NAME}")), os.environ.get("RAY_TMPDIR")
+    os.environ["RAY_TMPDIR"] = str(folder)
+    try:
+        yield folder
+    finally:
+        if before is None:
+            del os.environ["RAY_TMPDIR"]
+        else:
+            os.environ["RAY_TMPDIR"] = before
 
 
 def _init_ray(address: str | None, verbose: bool) -> None:
@@ -137,4 +164,4 @@ def _init_ray(address: str | None, verbose: bool) -> None:
     except (ImportError, RuntimeError, ValueError, OSError, ray.exceptions.RayError) as error:
         reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
         what = "could not be started here" if address is None else f"at {address} could not be joined"
-        raise ClusterError(f"the Ray cluster {what}: {reason}; its logs are in /tmp/ray") from error
+        raise ClusterError(f"the Ray cluster {what}: {reason}; its logs are in {ray_temp_dir()}") from error

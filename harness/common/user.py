@@ -1,0 +1,41 @@
+"""Home folder and name of a user whom the system does not know, as in a container that runs with `--user 12345`."""
+
+import getpass
+import os
+import stat
+import tempfile
+from pathlib import Path
+
+from harness.common.errors import InputError
+
+
+def provide_user() -> None:
+    """Set HOME and USER, where they are unknown, for this process and those that it starts.
+
+    Ray, MLflow, Matplotlib and PyTorch ask for them, and end with a traceback otherwise.
+
+    Raises:
+        InputError: there is no home, and none can be made.
+    """
+    try:
+        Path.home()
+    except RuntimeError:
+        os.environ["HOME"] = str(temporary_home())
+    try:
+        getpass.getuser()
+    except (KeyError, OSError):
+        os.environ["USER"] = f"user-{os.getuid()}"
+
+
+def temporary_home() -> Path:
+    """A folder of this user alone among the temporary ones; the same at each call."""
+    folder = Path(tempfile.gettempdir()) / f"home-{os.getuid()}"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        found = folder.lstat()
+        if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077:
+            return folder
+        problem = "a folder that others own or can enter"
+    except OSError as error:
+        problem = error.strerror or str(error)
+    raise InputError(f"HOME: expected the folder of this user, got none, and at {folder}: {problem}; set HOME")
