@@ -1,19 +1,16 @@
 """The package as a user imports it, and `python -m harness` as a user types it."""
 
-import contextlib
 import inspect
-import re
 import subprocess
 import sys
 import tomllib
-from collections.abc import Iterable
-from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 import harness
 from harness.__main__ import COMMANDS, main
+from tests.support.blocked_modules import BLOCK_MODULES, modules_beside
 
 ROOT = Path(__file__).parents[1]
 
@@ -29,20 +26,9 @@ harness.compare("mine", "other").table
 curve: list[dict[str, float]] = harness.train(harness.RunConfig(label_lr=0.3))
 """
 
-TRAIN_WITHOUT = """\
-import runpy, sys
+TRAIN = """
+import runpy
 
-
-class Without:
-    def __init__(self, finder):
-        self.finder = finder
-
-    def find_spec(self, name, path=None, target=None):
-        return None if name.partition(".")[0] in BLOCKED else self.finder.find_spec(name, path, target)
-
-
-BLOCKED = set(sys.argv[1:])
-sys.meta_path[:] = map(Without, sys.meta_path)
 sys.argv = ["harness.train", "--space", "label_lr.yaml", "--set", "epochs=2", "--set", "meta_interval=4"]
 runpy.run_module("harness.train", run_name="__main__", alter_sys=True)
 """
@@ -114,29 +100,10 @@ def test_the_console_script_is_the_same_main() -> None:
     assert scripts == {"harness": "harness.__main__:main"}
 
 
-def required(names: Iterable[str]) -> set[str]:
-    """Distributions that those named need, themselves among them, without what extras would bring."""
-    found: set[str] = set()
-    waiting = [name.lower() for name in names]
-    while waiting:
-        name = waiting.pop()
-        if name in found:
-            continue
-        found.add(name)
-        with contextlib.suppress(metadata.PackageNotFoundError):
-            needs = [each for each in metadata.requires(name) or [] if "extra ==" not in each]
-            waiting += [re.split(r"[^\w.-]", each)[0].lower().replace("_", "-") for each in needs]
-    return found
-
-
 def test_training_alone_needs_five_packages() -> None:
-    allowed = required(["torch", "torchvision", "scikit-learn", "PyYAML", "pydantic"]) | {"soft-label-harness"}
-    owners = {
-        module: {each.lower().replace("_", "-") for each in names}
-        for module, names in metadata.packages_distributions().items()
-    }
-    blocked = [module for module, names in owners.items() if not names & allowed]
+    needed = ["torch", "torchvision", "scikit-learn", "PyYAML", "pydantic"]
+    blocked = [module for module in modules_beside(needed) if module not in ("harness", "analysis")]
     assert {"grpc", "ray", "optuna", "mlflow", "pandas", "rich"} <= set(blocked)
-    done = python("-c", TRAIN_WITHOUT, *blocked)
+    done = python("-c", BLOCK_MODULES + TRAIN, *blocked)
     assert done.returncode == 0, done.stderr
     assert "val accuracy" in done.stdout

@@ -10,6 +10,11 @@ def check_step(model: nn.Module, labels: Tensor, meta_targets: Tensor) -> None:
         raise ValueError(
             "model: expected train mode, as the lookahead is a training step, got eval mode; call model.train()"
         )
+    if isinstance(model, nn.parallel.DistributedDataParallel):
+        raise ValueError(
+            "model: expected a model of one process, got DistributedDataParallel, whose averaged gradients the "
+            "lookahead does not know; train in one process, with the model itself"
+        )
     for name, rows in (("labels", labels), ("meta_targets", meta_targets)):
         check_soft(name, rows)
         if len(rows) == 0:

@@ -32,12 +32,19 @@ def schema() -> str:
 
 
 def page() -> str:
-    """Generate the tables of the reference page; the text around them is that of `docs/space.md`."""
-    return re.sub(
-        r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)",
-        _part,
-        (ROOT / PAGE_FILE).read_text(encoding="utf-8"),
-        flags=re.DOTALL,
+    """Generate the tables of the reference page; the text around them is that of `docs/space.md`.
+
+    Where the package was installed without it, as from a wheel, the tables follow each other under their names.
+    """
+    file = ROOT / PAGE_FILE
+    text = file.read_text(encoding="utf-8") if file.is_file() else _page_of_tables()
+    return re.sub(r"(<!-- begin (\w+) -->\n).*?(<!-- end -->)", _part, text, flags=re.DOTALL)
+
+
+def _page_of_tables() -> str:
+    kinds = [name for name, node in _document()["$defs"].items() if "properties" in node]
+    return "# Space files\n" + "".join(
+        f"\n## {name}\n\n<!-- begin {name} -->\n<!-- end -->\n" for name in ("Document", *kinds)
     )
 
 

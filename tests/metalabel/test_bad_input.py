@@ -126,3 +126,10 @@ def test_inference_mode_is_refused_where_it_would_leave_no_gradient() -> None:
 def test_logits_in_float16_are_refused_for_want_of_a_loss_scale() -> None:
     with pytest.raises(ValueError, match=r"got float16, .*use torch.autocast with torch.bfloat16"):
         step(compute_logits=lambda x: (x @ torch.ones(4, 3).double().requires_grad_()).half())
+
+
+def test_a_model_of_several_processes_is_refused() -> None:
+    model = nn.parallel.DistributedDataParallel.__new__(nn.parallel.DistributedDataParallel)
+    nn.Module.__init__(model)  # without a process group
+    with pytest.raises(ValueError, match="expected a model of one process, got DistributedDataParallel"):
+        step(model=model)

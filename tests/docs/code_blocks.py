@@ -1,0 +1,28 @@
+"""Python code blocks of a Markdown page, run from top to bottom in one namespace."""
+
+import re
+from pathlib import Path
+from typing import Any, NamedTuple
+
+ROOT = Path(__file__).parents[2]
+
+_BLOCK = re.compile(r"^```python\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+
+
+class CodeBlock(NamedTuple):
+    line: int  # of the page, from 1: the first line of the code
+    code: str
+
+
+def code_blocks(page: Path) -> list[CodeBlock]:
+    """The blocks of a page that are marked as Python, in their order."""
+    text = page.read_text()
+    return [CodeBlock(text.count("\n", 0, match.start(1)) + 1, match[1]) for match in _BLOCK.finditer(text)]
+
+
+def run_page(page: Path) -> dict[str, Any]:
+    """Run all blocks of a page and return their namespace; a traceback names the page and its line."""
+    namespace: dict[str, Any] = {"__name__": page.stem}
+    for line, code in code_blocks(page):
+        exec(compile("\n" * (line - 1) + code, str(page), "exec"), namespace)
+    return namespace
