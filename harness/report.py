@@ -16,6 +16,7 @@ from harness import cli
 from harness.common.atomic_files import write_text
 from harness.results import Confirmation, Distillation, Provenance, Semantics, SweepSummary
 from harness.results.search_sentence import search_sentence
+from harness.sweep_data import SweepData
 from harness.tuning.storage.sweep_folder import display_name, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
@@ -72,6 +73,7 @@ def render(folder: Path) -> str:
     frame = sweep_frame.read(SpooledSweep.read(folder))
     sweep = frame.sweep
     provenance = Provenance.load_or_none(folder)
+    data = SweepData.load_or_none(folder)
     confirmation = Confirmation.load_or_none(folder)
     summary = SweepSummary.load_or_none(folder)
     students = folder.parent / f"{folder.name}-distill"
@@ -97,7 +99,7 @@ def render(folder: Path) -> str:
             figure_sections.accuracy_response(frame),
             figure_sections.search(frame, space),
             sections.trials(frame),
-            sections.provenance(provenance, frame),
+            sections.provenance(provenance, frame, [each.sentence for each in data.data_sets] if data else []),
             sections.reproduction(
                 provenance,
                 frame,

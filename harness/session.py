@@ -9,6 +9,7 @@ Ray and Optuna take seconds to import: they are imported only once the input has
 """
 
 import dataclasses
+import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -16,9 +17,11 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.common.errors import HarnessError
 from harness.common.user import provide_user
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
+from harness.sweep_data import SweepData
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, TrialEnded, now_ms
 from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri
@@ -43,6 +46,11 @@ class RunOptions:
     concurrency: int | None = None
     verbose: bool = False
     quiet: bool = False
+
+    def show(self, text: str) -> None:
+        """Print a line, or several, unless all is to be quiet."""
+        if not self.quiet:
+            print(text, flush=True)
 
 
 def check_servers(options: RunOptions, runs: Path, sweep: Path | None) -> str:
@@ -70,6 +78,7 @@ class Session:
         space: what the sweep searches.
         study: every trial of the search.
         uri: of the tracking server.
+        data: what was read of the data; a worker that reads other data fails its trial. None: not compared.
         slots: after `run` has started, how many trials may run at once.
         tracker, event_logger: after `start_tracking`.
     """
@@ -80,6 +89,7 @@ class Session:
     study: "SweepStudy"
     uri: str
     options: RunOptions
+    data: SweepData | None = None
     slots: "TrialSlots | None" = None
     tracker: Tracker = dataclasses.field(init=False)
     event_logger: "EventLogger" = dataclasses.field(init=False)
@@ -168,7 +178,13 @@ class Session:
             if check_memory:
                 check_share(self.space, self.slots.resources)
             return run_trials(
-                source, self.workspace, self.folder, self.slots, deadline=deadline, keep_models=keep_models
+                source,
+                self.workspace,
+                self.folder,
+                self.slots,
+                data_digest=None if self.data is None else self.data.digest,
+                deadline=deadline,
+                keep_models=keep_models,
             )
 
     def finish(
@@ -195,6 +211,19 @@ class Session:
         if self._tracking:
             self.finish()
 
+    def discard(self) -> None:
+        """Remove the folder of a sweep that was refused before anything was measured."""
+        if self._tracking:
+            self.tracker.event_log.close()
+        shutil.rmtree(self.folder.path)
+        with suppress(OSError):  # other sweeps are in it
+            self.folder.path.parent.rmdir()
+
+    @property
+    def measured(self) -> bool:
+        """Whether any trial of the sweep has come to an epoch, or to an end."""
+        return any(record.curve or record.state != "running" for record in self.study.trial_records())
+
     def _sweep_started(self, tags: Mapping[str, str] | None = None, artifacts: Sequence[Path] = ()) -> SweepStarted:
         tags = {"study": self.space.study, **(tags or {})}
         return SweepStarted(name=self.folder.path.name, tags=tags, artifacts=tuple(map(str, artifacts)))
@@ -213,30 +242,37 @@ def open_session(
     uri: str,
     options: RunOptions,
     *,
+    data: SweepData | None = None,
     write_inputs: Callable[[SweepFolder], Any] | None = None,
 ) -> Iterator[Session]:
     """Lock the folder of the sweep `name` and open its study.
 
     Args:
         uri: of the tracking server, as `check_servers` gives it.
+        data: what was read of the data that its runs use.
         write_inputs: writes space and provenance, after an existing journal was found readable and before a new one.
 
     Raises:
         FolderError: another process holds the sweep, its folder cannot be written, or its journal cannot be read.
         DiskError: the disk became full. The same command continues once there is space.
+    A new sweep that is refused before anything was measured leaves no folder.
     """
     from harness.tuning.study.sweep_study import SweepStudy
 
     provide_user()
+    is_new = not (workspace.local / name).exists()
     with SweepFolder(workspace.local / name) as folder:
         study = SweepStudy(folder.journal, space) if folder.journal.exists() else None
         if write_inputs is not None:
             write_inputs(folder)
-        session = Session(workspace, folder, space, study or SweepStudy(folder.journal, space), uri, options)
+        session = Session(workspace, folder, space, study or SweepStudy(folder.journal, space), uri, options, data)
         try:
             yield session
-        except BaseException:
+        except BaseException as error:
             with suppress(OSError):  # a full disk, perhaps the reason for the error
-                session.close()
+                if is_new and isinstance(error, HarnessError) and not session.measured:
+                    session.discard()
+                else:
+                    session.close()
             raise
         session.close()

@@ -12,9 +12,9 @@ from harness import cli
 from harness.common.callable_module import make_callable
 from harness.common.errors import InputError
 from harness.space import Space, load
+from harness.sweep_data import check_data, read_data
 from harness.tracking.spool import event_log, events
 from harness.tracking.spool.events import EpochMetrics, TrialStarted
-from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DivergenceError
 
@@ -89,7 +89,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if options.sweep is not None:
             return _repeat_trial(options)
         overrides = [*options.overrides, *([] if options.seed is None else [f"seed={options.seed}"])]
-        _train_and_print(default_config(load(options.space, overrides), options.arm), options.threads)
+        config = default_config(load(options.space, overrides), options.arm)
+        print(read_data([config]).text, flush=True)
+        _train_and_print(config, options.threads)
         return cli.DONE
     except DivergenceError as error:
         print(f"diverged: {error}", file=sys.stderr)
@@ -99,6 +101,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _repeat_trial(options: argparse.Namespace) -> int:
     """Repeat a trial; the exit code says whether its metrics equal the recorded ones."""
     config, seeds, recorded = read_trial(options.sweep, options.trial)
+    check_data([config], options.sweep, print, remedy="train without --from")
     curve = _train_and_print(config, options.threads, seeds)
     differing = [
         epoch
@@ -135,8 +138,6 @@ def read_trial(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[
 
 def _train_and_print(config: RunConfig, threads: int, seeds: int = 1) -> Curve:
     """Train, print a line per epoch, and return the curve."""
-    if problems := check_config(config):
-        raise InputError("\n".join(problems))
     shown = config.model_dump(exclude_defaults=True)
     if seeds > 1:
         shown["seed"] = f"{config.seed} to {config.seed + seeds - 1}, means over {seeds}"

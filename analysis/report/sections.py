@@ -3,6 +3,7 @@
 import json
 import re
 import shlex
+from collections.abc import Sequence
 from pathlib import Path
 
 from analysis.figures import confirmation, pareto_front, style
@@ -171,11 +172,13 @@ def trials(sweep: SweepFrame) -> Markup:
     )
 
 
-def provenance(facts: Provenance | None, sweep: SweepFrame) -> Markup:
-    """Data, code, libraries and machine."""
+def provenance(facts: Provenance | None, sweep: SweepFrame, data_read: Sequence[str] = ()) -> Markup:
+    """Data (settings, and in `data_read` what was read of each set), code, libraries and machine."""
     first = sweep.trials.iloc[0] if len(sweep.trials) else {}
     data = {name: first[f"params.{name}"] for name in DATA_SETTINGS if f"params.{name}" in first}
-    rows = {"data": ", ".join(format_settings(data))}
+    rows: dict[str, Content] = {"data": ", ".join(format_settings(data))}
+    if data_read:
+        rows["data as read"] = lines(data_read)
     if facts is not None:
         dirty = ", with changes that no commit holds" if facts.git.dirty else ""
         machine = facts.hardware

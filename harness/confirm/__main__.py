@@ -36,6 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     cli.add_count(parser, "--budget", "runs in all, earlier ones included", metavar="RUNS")
     margin = "the difference worth knowing of, in points of accuracy (default: 0.5)"
     parser.add_argument("--margin", type=cli.positive_number("points", 100), default=0.5, metavar="POINTS", help=margin)
+    parser.add_argument("--retry-failed", action="store_true", help="run again what diverged")
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
     extent = Extent(options.top, options.seeds, options.sequential, options.budget)
@@ -43,7 +44,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         find_sweep(workspace.local, options.name)
         print(_headline(options), flush=True)
         where = {**cli.run_options(options), "runs_dir": workspace}
-        outcome = confirm(options.name, extent, concurrency=options.concurrency, margin=options.margin, **where)
+        where |= {"concurrency": options.concurrency, "retry_failed": options.retry_failed}
+        outcome = confirm(options.name, extent, margin=options.margin, **where)
     from harness.confirm.terminal import show
 
     show(outcome, options)

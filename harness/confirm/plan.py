@@ -158,6 +158,14 @@ class SeedPlan:
             return None
         return result
 
+    def discard_failed(self, workspace: Workspace) -> None:
+        """Remove the results of runs that diverged, so that these are run again."""
+        for configuration in self.configurations:
+            for file in (self.folder / configuration.name).glob(f"*/{SeedResult.FILE}"):
+                result = SeedResult.load_or_none(file)
+                if result is not None and result.state == "failed":
+                    workspace.remove(file)
+
     def save(self, run: SeedRun, result: SeedResult) -> None:
         folder = self.run_folder(run)
         folder.mkdir(parents=True, exist_ok=True)

@@ -15,6 +15,7 @@ from harness.results.confirmation import Evaluation
 from harness.results.provenance import Provenance
 from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import load
+from harness.sweep_data import check_data, example_configs
 from harness.tracking.provenance import collect
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
@@ -73,6 +74,7 @@ def confirm(
     tracking_uri: str | None = None,
     concurrency: int | None = None,
     margin: float = 0.5,
+    retry_failed: bool = False,
     verbose: bool = False,
     quiet: bool = False,
 ) -> Confirmation:
@@ -86,13 +88,16 @@ def confirm(
         tracking_uri: of MLflow; by default the server that the search used.
         concurrency: the most runs at once; by default as many as the search had, or as fit.
         margin: the smallest difference worth knowing of, in points of accuracy.
+        retry_failed: run again what diverged, such as after a change of the code. What failed otherwise has no result,
+            and is always run again.
         verbose: show each run's end, and Ray's log.
         quiet: show no progress.
 
     Raises:
         FolderError: there is no such sweep, or another process holds it.
         SpaceError: its space file cannot be read.
-        InputError: the budget does not cover one seed.
+        InputError: the budget does not cover one seed, or the data are not those of the search.
+        DataError: the data cannot be read.
         NothingCompleted: no arm has a complete trial.
         TrackingError, ClusterError: there is no such server or cluster. Nothing was run.
         KeyboardInterrupt: the results so far are kept; the same call continues.
@@ -103,10 +108,13 @@ def confirm(
         path = find_sweep(workspace.local, name)
         uri = check_servers(options, workspace.local, path)
         space = load(path / "space.yaml")
+        data = check_data(example_configs(space), path, options.show)
         from harness.confirm.findings import caveats
 
-        with open_session(workspace, name, space, uri, options) as session:
+        with open_session(workspace, name, space, uri, options, data=data) as session:
             plan = _plan(session.study, path, extent.top)
+            if retry_failed:
+                plan.discard_failed(workspace)
             provenance = collect()
             confirmation, failures = _run_and_judge(session, plan, extent, margin / 100, provenance)
             evaluations = _evaluations(path, confirmation)

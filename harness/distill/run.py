@@ -16,9 +16,10 @@ from harness.confirm.run import run_plan
 from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
 from harness.search import search
-from harness.search.run import check_data, check_name, check_same_space
+from harness.search.run import check_name, check_same_space
 from harness.session import RunOptions, check_servers, open_session
 from harness.space import Space, load
+from harness.sweep_data import check_data
 from harness.tracking.provenance import collect
 from harness.training.config.teacher_files import LOGITS_FILE
 from harness.tuning.storage.sweep_folder import find_sweep
@@ -84,8 +85,8 @@ def distill(
         students_space = students_of(
             space, teachers, workspace.worker_location(path / "distill"), students or Students()
         )
-        check_data(one.config for one in teachers)
         check_same_space(students_space, workspace.local / students_sweep)
+        data = check_data((one.config for one in teachers), path, options.show)
         console = Console(highlight=False, quiet=quiet)
         provenance = collect()
 
@@ -97,7 +98,7 @@ def distill(
             plan = SeedPlan(teachers, own_seeds, path / "distill", kind="teacher", at_end=at_end, required=LOGITS_FILE)
             if not plan.missing(n):
                 return plan, {}
-            with open_session(workspace, name, space, uri, options) as session:
+            with open_session(workspace, name, space, uri, options, data=data) as session:
                 return plan, run_plan(session, plan, n, n, provenance, "teachers", cluster_stack=cluster)
 
         console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)

@@ -7,6 +7,7 @@ from harness import cli
 from harness.search.run import apply_warm_start, search, sweep_accesses
 from harness.search.terminal import headline, show
 from harness.space import load
+from harness.sweep_data import example_configs, read_data
 from harness.tuning.storage.workspace import open_workspace
 
 EXAMPLES = """\
@@ -60,6 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         from harness.search.plan import describe_plan  # torch and Optuna take seconds to import
 
         with open_workspace(options.runs_dir, *sweep_accesses(name, options.warm_start, writes=False)) as workspace:
+            print(read_data(example_configs(space)).text)
             print(describe_plan(apply_warm_start(space, options.warm_start, workspace.local, name)[0]))
         return cli.DONE
     summary = search(

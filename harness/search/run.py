@@ -5,7 +5,6 @@ Ray and Optuna take seconds to import: that is done only once the input has been
 
 import sys
 import time
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -17,10 +16,9 @@ from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import Space, SpaceError, difference, dump, load
+from harness.sweep_data import check_data, example_configs
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepStarted
-from harness.training.config.checks import check_config
-from harness.training.config.run_config import RunConfig
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
@@ -55,7 +53,9 @@ def search(
         quiet: show no progress.
 
     Raises:
-        InputError: the name is not valid or belongs to another space; or a run's data are not there.
+        InputError: the name is not valid or belongs to another space; or the data are not there, or not those that
+            the sweep began with.
+        DataError: the data cannot be read, or no trial can use them.
         FolderError: the folder cannot be written or another process holds it; or there is no sweep to start from.
         DiskError: the disk became full. The same call continues once there is space.
         InputError: the earlier sweep has nothing to start from.
@@ -72,18 +72,18 @@ def search(
         check_inside(workspace.local, name, "--name")
         uri = check_servers(options, workspace.local, None)
         space, warm_start_origin = apply_warm_start(space, warm_start, workspace.local, name, quiet=quiet)
-        # each arm at the low end of its parameters
-        check_data(arm.config(arm.sample(lambda _, parameter: parameter.ends[0])) for arm in space.arms)
         check_same_space(space, path)
+        data = check_data(example_configs(space), path, options.show, remedy="choose another --name")
         provenance = collect(warm_start=warm_start_origin)
 
         def write_inputs(folder: SweepFolder) -> None:
             provenance.save(folder.provenance)  # before the space, whose points it explains
+            data.save(folder.path)
             write_text(folder.space, dump(space))
 
-        with open_session(workspace, name, space, uri, options, write_inputs=write_inputs) as session:
+        with open_session(workspace, name, space, uri, options, data=data, write_inputs=write_inputs) as session:
             session.start_tracking(
-                _sweep_started(session.folder, space, provenance.tags),
+                _sweep_started(session.folder, space, {**provenance.tags, **data.tags}),
                 trial_tags=provenance.trial_tags,
                 system_metrics=system_metrics,
             )
@@ -173,13 +173,6 @@ def check_name(name: str) -> None:
             f"--name: expected letters, digits and ._- (a letter or digit first, 100 at most), got {name!r}; "
             "it becomes a folder's name"
         )
-
-
-def check_data(configs: Iterable[RunConfig]) -> None:
-    """Raise InputError unless the files and the model of each run are there."""
-    problems = dict.fromkeys(problem for config in configs for problem in check_config(config))
-    if problems:
-        raise InputError("\n".join(problems))
 
 
 def check_same_space(space: Space, path: Path) -> None:

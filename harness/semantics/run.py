@@ -20,6 +20,7 @@ from harness.semantics.references import (
 )
 from harness.session import RunOptions, open_session
 from harness.space import Space, load
+from harness.sweep_data import check_data, example_configs
 from harness.tracking.spool import event_log
 from harness.tracking.tracking_uri import resolve_uri
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, recorded_tracking_uri
@@ -59,6 +60,7 @@ def semantics(
     with open_workspace(runs_dir, SweepAccess(name)) as workspace:
         path = find_sweep(workspace.local, name)
         space = load(path / "space.yaml")
+        check_data(example_configs(space), path, log)
         uri = resolve_uri(recorded_tracking_uri(path), workspace.local)
         from harness.confirm.configurations import choose_configurations
 

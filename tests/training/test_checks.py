@@ -91,8 +91,8 @@ def test_neither_settings_nor_checks_import_torch() -> None:
 
 def test_a_driver_that_checks_the_data_imports_no_torch() -> None:
     script = (
-        "import sys, harness; from harness.search.run import check_data; "
-        "check_data([harness.RunConfig()]); print('torch' in sys.modules)"
+        "import sys, harness; from harness.sweep_data import read_data; "
+        "read_data([harness.RunConfig()]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
     assert (done.stdout, done.stderr) == ("False\n", "")

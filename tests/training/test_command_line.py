@@ -48,7 +48,8 @@ def test_one_run_prints_its_curve_where_nothing_of_a_search_is_installed(space: 
     path = os.pathsep.join([str(tmp_path), str(ROOT)])
     done = run("harness.train", "--space", "one.yaml", "--set", "label_lr=0.3", cwd=space.parent, PYTHONPATH=path)
     assert (done.code, done.err) == (0, "")
-    summary_line, header, *curve = done.out.splitlines()
+    data, _, _, summary_line, header, *curve = done.out.splitlines()
+    assert data.startswith("data: digits · 1,797 images")
     assert summary_line.startswith("learned: ")
     assert "label_lr 0.3" in summary_line
     assert re.split(r"\s{2,}", header) == [

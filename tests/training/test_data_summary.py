@@ -10,8 +10,8 @@ import pytest
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.arrays import load_summary
-from harness.training.data.data_summary import DataSummary
 from harness.training.data.pool import load_pool
+from harness.training.data_summary import DataSummary
 from harness.training.errors import DataError
 from tests.training import data_files as files
 from tests.training.conftest import forget_data
@@ -46,7 +46,7 @@ class TestWhatIsSaid:
         ]
         digits = load_summary(RunConfig()).text
         assert digits.startswith("data: digits · 1,797 images · a fifth of them is the test part\n")
-        assert "10 classes (0, 1, 2, 3, 4, …) · 8×8 uint8 0 to 16" in digits
+        assert "10 classes (0, 1, 2, 3, 4 and 5 more) · 8×8 uint8 0 to 16" in digits
         assert all(len(line) <= 80 for line in digits.splitlines())
 
     @pytest.mark.parametrize(

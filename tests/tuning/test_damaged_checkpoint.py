@@ -10,6 +10,7 @@ from harness.space.document import Objective
 from harness.tracking.spool import events
 from harness.tracking.spool.events import TrialWarning
 from harness.tracking.spool.run_updates import updates_by_run
+from harness.tuning.execution.failure_watch import FailureWatch
 from harness.tuning.execution.tune_adapters import SourceScheduler
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.worker.chunk_report import ChunkReport
@@ -22,7 +23,9 @@ def test_a_warning_of_a_worker_reaches_the_terminal_the_event_log_and_the_run(jo
     study = SweepStudy(journal, space(), [recorder, progress])
     number = next_trial(study).number
     text = "trials/0/checkpoint.pt: expected an intact checkpoint [of version 3]"
-    SourceScheduler(study).record(number, ChunkReport(epochs=[(1, measured(0.5))], warnings=[text]))
+    SourceScheduler(study, FailureWatch()).record(
+        {"number": number}, ChunkReport(epochs=[(1, measured(0.5))], warnings=[text])
+    )
     assert text in printed.getvalue()
     (warning,) = recorder.of(TrialWarning)
     assert isinstance(warning, TrialWarning)

@@ -10,6 +10,7 @@ import torch
 
 from harness.space import Resources
 from harness.training.config.run_config import RunConfig
+from harness.training.data.arrays import load_summary
 from harness.training.metrics import Metrics
 from harness.training.replicates import Replicates
 from harness.training.run import Run
@@ -269,3 +270,16 @@ def test_a_trial_without_enough_memory_fails(
     while not trial.finished:
         trial.run_chunk()
     assert trial.failure == "out of memory: CUDA out of memory."
+
+
+def test_other_data_on_a_worker_than_on_the_driver_fail_the_trial_before_its_first_step(tmp_path: Path) -> None:
+    digest = load_summary(RunConfig(**CONFIG)).digest
+    assert TrialRunner(CONFIG, tmp_path, data_digest=digest).failure == ""
+    report = TrialRunner(CONFIG, tmp_path, data_digest="0123456789abcdef").run_chunk()
+    assert report.unusable
+    assert f"expected the data that this sweep began with, digest 0123456789abcdef, got {digest} on " in report.failure
+
+
+def test_data_that_cannot_serve_a_trial_are_told_from_other_failures(tmp_path: Path) -> None:
+    assert TrialRunner({**CONFIG, "meta_size": 5000}, tmp_path).run_chunk().unusable
+    assert not TrialRunner({**CONFIG, "lr": 1e30}, tmp_path).run_chunk().unusable

@@ -4,6 +4,7 @@ The test part is the set's own; for a set without one it is a fifth, drawn once 
 Torch is imported only where it draws or resizes, so that a command can summarise its data without it.
 """
 
+import socket
 from collections.abc import Iterable
 from dataclasses import replace
 from functools import lru_cache
@@ -14,9 +15,10 @@ import numpy as np
 from harness.training.config.run_config import RunConfig
 from harness.training.data.array_cache import Arrays, cached_arrays
 from harness.training.data.class_names import check_names
-from harness.training.data.data_summary import DataSummary, check_scale, summarise
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
 from harness.training.data.readers.reader import find_reader
+from harness.training.data.summarise import check_scale, summarise
+from harness.training.data_summary import DataSummary
 from harness.training.errors import DataError
 
 TEST_SHARE = 0.2
@@ -39,7 +41,17 @@ def load_summary(config: RunConfig) -> DataSummary:
     config = data_config(config)
     if _files(config) is None:  # read as quickly as from a cache
         return _read(config)[1]
-    return DataSummary.model_validate_json(str(load_arrays(config)[SUMMARY][0]))
+    return _stored_summary(config)
+
+
+def check_digest(config: RunConfig, expected: str) -> None:
+    """Raise DataError if the data set of `config` is another one on this machine than where `expected` was computed."""
+    summary = _stored_summary(data_config(config))
+    if summary.digest != expected:
+        raise DataError(
+            f"{config.dataset}: expected the data that this sweep began with, digest {expected}, got {summary.digest} "
+            f"on {socket.gethostname()}; restore them there, and the same command goes on"
+        )
 
 
 @lru_cache(maxsize=2)
@@ -54,6 +66,10 @@ def load_arrays(config: RunConfig) -> Arrays:
         return _read_arrays(config)
     settings = [str(getattr(config, name)) for name in DATA_SETTINGS]
     return cached_arrays(settings, files, lambda: _read_arrays(config))
+
+
+def _stored_summary(config: RunConfig) -> DataSummary:
+    return DataSummary.model_validate_json(str(load_arrays(config)[SUMMARY][0]))
 
 
 def _files(config: RunConfig) -> Iterable[Path] | None:

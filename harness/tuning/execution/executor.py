@@ -5,12 +5,13 @@ resuming are switched off: the source does these.
 """
 
 import logging
+import math
 import os
 import shutil
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,10 +28,12 @@ os.environ |= {  # read by Ray Tune when it is imported
 
 from ray import tune
 
+from harness.training.config.run_config import RunConfig
 from harness.tuning.cluster.cluster import TrialSlots, ray_resources
+from harness.tuning.execution.failure_watch import FailureWatch
 from harness.tuning.execution.trainable import TrialTrainable
 from harness.tuning.execution.trial_source import TrialSource
-from harness.tuning.execution.tune_adapters import SourceScheduler, SourceSearcher
+from harness.tuning.execution.tune_adapters import NotCopied, SourceScheduler, SourceSearcher
 from harness.tuning.storage.sweep_folder import SweepFolder
 from harness.tuning.storage.workspace import Workspace
 from harness.tuning.trial import Trial
@@ -45,6 +48,7 @@ def run_trials(
     folder: SweepFolder,
     slots: TrialSlots,
     *,
+    data_digest: Callable[[RunConfig], str] | None = None,
     deadline: float | None = None,
     keep_models: bool = False,
 ) -> bool:
@@ -52,8 +56,13 @@ def run_trials(
 
     Args:
         slots: resources of a trial, and how many fit at once.
+        data_digest: the digest of the data that a run has to read; empty where it may be any.
         deadline: a time of `time.monotonic`, at which running trials are stopped; a later call continues them.
         keep_models: whether trials save their weights.
+
+    Raises:
+        DataError: no trial of an arm can use its data or model. It stays open.
+        NothingCompleted: all trials failed for one reason that is not their settings.
     """
     if source.missing <= 0:
         return False
@@ -61,6 +70,8 @@ def run_trials(
     def trainable_config(trial: Trial) -> dict[str, Any]:
         return {
             "number": trial.number,
+            "name": trial.name,
+            "searched": sorted(trial.params),
             "working_dir": os.getcwd(),  # paths in a configuration are relative to it
             "run": {  # the arguments of `TrialRunner`
                 "config": trial.config.model_dump(),
@@ -69,16 +80,18 @@ def run_trials(
                 "seeds": trial.seeds,
                 "at_end": trial.at_end,
                 "keep_model": keep_models,
+                "data_digest": data_digest(trial.config) if data_digest else "",
             },
         }
 
+    watch = FailureWatch()
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source
     try:
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([ray_resources(slots.resources)])),
             tune_config=tune.TuneConfig(
-                search_alg=SourceSearcher(source, slots, trainable_config),
-                scheduler=SourceScheduler(source),
+                search_alg=SourceSearcher(source, slots, trainable_config, watch),
+                scheduler=SourceScheduler(source, watch),
                 num_samples=-1,  # the searcher ends it
                 reuse_actors=True,
                 trial_dirname_creator=lambda trial: f"{RAY_PREFIX}{trial.trial_id}",
@@ -86,7 +99,7 @@ def run_trials(
             run_config=tune.RunConfig(
                 name=folder.trials.name,
                 storage_path=str(folder.path),
-                stop=None if deadline is None else _Deadline(deadline),
+                stop=_StopAll(deadline, watch),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
                 verbose=0,
@@ -96,20 +109,26 @@ def run_trials(
             tuner.fit()
     finally:
         _remove_ray_files(folder.trials)
+    if source.missing > 0 and (error := watch.verdict):
+        raise error
     return source.missing > 0
 
 
-class _Deadline(tune.Stopper):  # type: ignore[misc]  # ray ships no types for it
-    """Stops all trials at a time of `time.monotonic`; Ray's own time budget uses the wall clock, which may be set."""
+class _StopAll(NotCopied, tune.Stopper):  # type: ignore[misc]  # ray ships no types for it
+    """Stops all trials at a time of `time.monotonic`, or where they cannot run.
 
-    def __init__(self, deadline: float) -> None:
-        self.deadline = deadline
+    Ray's own time budget uses the wall clock, which may be set.
+    """
+
+    def __init__(self, deadline: float | None, watch: FailureWatch) -> None:
+        self.deadline = math.inf if deadline is None else deadline
+        self.watch = watch
 
     def __call__(self, trial_id: str, result: dict[str, Any]) -> bool:
         return False
 
     def stop_all(self) -> bool:
-        return time.monotonic() >= self.deadline
+        return time.monotonic() >= self.deadline or self.watch.error is not None
 
 
 @contextmanager

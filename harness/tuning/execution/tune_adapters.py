@@ -16,6 +16,7 @@ from ray.tune.schedulers import FIFOScheduler, TrialScheduler
 from ray.tune.search import Searcher
 
 from harness.tracking.spool.events import DatasetUsed, Event, TrialWarning
+from harness.tuning.execution.failure_watch import FailureWatch
 from harness.tuning.execution.trial_source import TrialSource
 from harness.tuning.failures import OUT_OF_MEMORY, WORKER_LOST
 from harness.tuning.trial import Trial
@@ -48,6 +49,7 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
     Args:
         max_concurrent: the number of trials that may run at once; it changes as nodes join and leave a cluster.
         trainable_config: what `TrialTrainable` is given for a trial.
+        watch: whether more trials may start.
     """
 
     def __init__(
@@ -55,16 +57,20 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
         source: TrialSource,
         max_concurrent: Callable[[], int],
         trainable_config: Callable[[Trial], dict[str, Any]],
+        watch: FailureWatch,
     ) -> None:
         super().__init__()
         self.source = source
         self.max_concurrent = max_concurrent
         self.trainable_config = trainable_config
+        self.watch = watch
         self.running: set[str] = set()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
         if len(self.running) >= self.max_concurrent():
             return None
+        if self.watch.verdict is not None:
+            return None if self.running else str(Searcher.FINISHED)
         trial = self.source.next()
         if trial is None:
             return None if self.running else str(Searcher.FINISHED)  # one that runs may be released
@@ -83,11 +89,12 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
 
 
 class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray ships no types for it
-    """Passes results, ends and lost workers to a source."""
+    """Passes results, ends and lost workers to a source, and to the watch over the first trials."""
 
-    def __init__(self, source: TrialSource) -> None:
+    def __init__(self, source: TrialSource, watch: FailureWatch) -> None:
         super().__init__()
         self.source = source
+        self.watch = watch
         self.workers_lost: Counter[int] = Counter()
 
     def choose_trial_to_run(self, tune_controller: Any) -> RayTrial | None:
@@ -100,11 +107,12 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
         return None
 
     def on_trial_result(self, tune_controller: Any, trial: RayTrial, result: dict[str, Any]) -> str:
-        goes_on = self.record(trial.config["number"], result["chunk"])
+        goes_on = self.record(trial.config, result["chunk"])
         return str(TrialScheduler.CONTINUE if goes_on else TrialScheduler.STOP)
 
-    def record(self, number: int, report: ChunkReport) -> bool:
-        """Record a chunk of a trial; returns whether the trial goes on."""
+    def record(self, config: dict[str, Any], report: ChunkReport) -> bool:
+        """Record a chunk of a trial, by its `trainable_config`; returns whether the trial goes on."""
+        number = config["number"]
         if not self.source.is_open(number):
             return False
         self.source.record_seconds(number, report.seconds)
@@ -114,13 +122,18 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
             self._emit(TrialWarning(trial=number, text=warning))
         if report.disk_error is not None:
             raise report.disk_error  # the sweep stops, the trial stays open
+        if report.unusable and self.watch.cannot_begin(config["name"], config["searched"], report.failure):
+            self.source.release(number)
+            return False
         for epoch, metrics in report.epochs:
+            self.watch.epoch_reached()
             if self.source.report(number, epoch, metrics):
                 self.source.prune(number)
                 return False
         if report.test:
             self.source.record_test(number, report.test, report.test_samples)
         if report.failure:
+            self.watch.trial_failed(config["name"], report.failure)
             self.source.fail(number, report.failure)
         elif report.finished:
             self.source.complete(number)
@@ -135,7 +148,9 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
         if self.workers_lost[number] <= WORKER_RESTARTS:
             self.source.release(number)
         else:
-            self.source.fail(number, _worker_lost_reason(_error_text(trial), self.workers_lost[number]))
+            reason = _worker_lost_reason(_error_text(trial), self.workers_lost[number])
+            self.watch.trial_failed(trial.config["name"], reason)
+            self.source.fail(number, reason)
 
     def _emit(self, event: Event) -> None:
         for listener in self.source.listeners:

@@ -11,6 +11,7 @@ class ChunkReport:
     Attributes:
         epochs: (number, metrics) of each epoch since the last report; in the first report, since the trial's start.
         failure: why the trial failed; empty while it has not.
+        unusable: whether it failed before its first step, because data or model cannot serve it.
         finished: whether this is the trial's last report.
         seconds: compute time of the trial so far, set-up included.
         datasets: descriptions of the data splits used, each reported once.
@@ -22,6 +23,7 @@ class ChunkReport:
 
     epochs: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     failure: str = ""
+    unusable: bool = False
     finished: bool = False
     seconds: float = 0.0
     datasets: list[dict[str, Any]] = field(default_factory=list)

@@ -24,9 +24,10 @@ from harness.common.urls import Url
 from harness.space import Resources
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import LOGITS_FILE
+from harness.training.data.arrays import check_digest
 from harness.training.data.data_facts import describe_part, describe_splits
 from harness.training.data.pool import load_test, pool_index
-from harness.training.errors import DivergenceError
+from harness.training.errors import DataError, DivergenceError
 from harness.training.metrics import Metrics, evaluate
 from harness.training.replicates import Replicates
 from harness.training.run import Run
@@ -71,6 +72,7 @@ class TrialRunner:
             the first.
         at_end: what to do after the last epoch.
         keep_model: write the weights of the first seed's model at the end.
+        data_digest: digest of the data that the trial has to read; empty: any.
     """
 
     def __init__(
@@ -81,13 +83,16 @@ class TrialRunner:
         seeds: int = 1,
         at_end: tuple[EndAction, ...] = (),
         keep_model: bool = False,
+        data_digest: str = "",
     ) -> None:
         self.resources = resources or Resources()
+        self.data_digest = data_digest
         self.at_end = at_end
         self.keep_model = keep_model
         self.seconds = 0.0
         self.runs: Replicates | None = None
         self.failure = ""
+        self.unusable = False
         self.disk_error: OSError | None = None
         self.datasets: list[dict[str, Any]] = []
         self.warnings: list[str] = []
@@ -136,6 +141,7 @@ class TrialRunner:
         return ChunkReport(
             epochs=epochs,
             failure=self.failure,
+            unusable=self.unusable,
             finished=self.finished,
             seconds=self.seconds,
             datasets=datasets,
@@ -153,6 +159,8 @@ class TrialRunner:
                 work()
         except (DivergenceError, TimeLimitExceeded) as error:
             self.failure = f"{DIVERGED}: {error}" if isinstance(error, DivergenceError) else str(error)
+        except DataError as error:
+            self.failure, self.unusable = str(error), not self._halved
         except Exception as error:
             self.disk_error = disk_error(error)
             if self.disk_error is None:
@@ -190,7 +198,10 @@ class TrialRunner:
             self.scratch.delete()
 
     def _begin(self) -> None:
-        self.runs = Replicates(RunConfig(**self._config), self._seeds)
+        config = RunConfig(**self._config)
+        if self.data_digest:
+            check_digest(config, self.data_digest)
+        self.runs = Replicates(config, self._seeds)
         self.datasets = describe_splits(self.runs.first.config, self.runs.first.splits)
         state, warnings = checkpoint.load(self._checkpoint)
         self.warnings += warnings

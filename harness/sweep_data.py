@@ -1,0 +1,118 @@
+"""The data of a sweep: read before anything starts, shown, kept in its folder, and compared whenever it goes on.
+
+A search keeps what it read in `data.json`. Later sessions of the sweep, its confirmation and its distillation read the
+data again and refuse other ones: their results would stand in one table, and one verdict.
+"""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from harness.common.errors import InputError
+from harness.results.result_file import ResultFile
+from harness.space import Space
+from harness.space.arm import Arm
+from harness.space.base import Value
+from harness.space.parameters import AnyParameter, CategoricalParameter
+from harness.training.config.checks import check_config
+from harness.training.config.run_config import RunConfig
+from harness.training.data_summary import DataSummary
+
+SEARCHABLE = ("dataset", "data_root", "image_size", "given_labels", "reference_labels")
+"""Settings by which a space may use several data sets, or one in several forms."""
+
+
+class SweepData(ResultFile):
+    """What a sweep read: a summary of each data set that its runs use, or of each form of one."""
+
+    FILE: ClassVar[str] = "data.json"
+    WRITTEN_BY: ClassVar[str] = "harness.search"
+
+    data_sets: list[DataSummary]
+
+    @property
+    def text(self) -> str:
+        """A paragraph for each data set, the first line of each with `data:`."""
+        return "\n".join(each.text for each in self.data_sets)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Tags of the sweep's MLflow run."""
+        return {
+            "data": ", ".join(dict.fromkeys(each.dataset for each in self.data_sets)),
+            "data_digest": ", ".join(each.digest for each in self.data_sets),
+        }
+
+    def digest(self, config: RunConfig) -> str:
+        """The digest of the data of a run; empty if the run has settings that were not summarised."""
+        return next((each.digest for each in self.data_sets if each.concerns(config)), "")
+
+    def changes_from(self, before: "SweepData") -> list[str]:
+        """What differs from what the sweep read before, a line each."""
+        return [
+            f"{now.dataset}: {change}"
+            for now in self.data_sets
+            for was in before.data_sets
+            if was.concerns(now)
+            for change in now.changes_from(was)
+        ]
+
+
+def read_data(configs: Iterable[RunConfig]) -> SweepData:
+    """Read the data set of each run, or its summary from the cache; each only once.
+
+    Raises:
+        InputError: a file or a model is missing, or settings exclude each other.
+        DataError: a data set cannot be read, or its parts do not fit together.
+    """
+    configs = list(configs)
+    if problems := dict.fromkeys(problem for config in configs for problem in check_config(config)):
+        raise InputError("\n".join(problems))
+    from harness.training.data.arrays import load_summary  # NumPy takes a tenth of a second to import
+
+    found: list[DataSummary] = []
+    for config in configs:
+        if not any(each.concerns(config) for each in found):
+            found.append(load_summary(config))
+    return SweepData(data_sets=found)
+
+
+def check_data(
+    configs: Iterable[RunConfig], folder: Path, show: Callable[[str], object], *, remedy: str = ""
+) -> SweepData:
+    """Read the data of the runs, show what was read, and compare it with what the sweep in `folder` read before.
+
+    Raises:
+        InputError, DataError: as `read_data`; or the data are other ones than before. Nothing was changed.
+    """
+    data = read_data(configs)
+    before = SweepData.load_or_none(folder)
+    if before is not None and (changes := data.changes_from(before)):
+        lines = "\n".join(f"  {line}" for line in changes)
+        raise InputError(
+            f"{folder}: expected the data that this sweep began with, got other ones; restore them, or "
+            f"{remedy or 'search anew under another name'}:\n{lines}"
+        )
+    show(data.text)
+    return data
+
+
+def example_configs(space: Space) -> Iterator[RunConfig]:
+    """Runs that together use every data set of the space: of each arm the one at the low ends of its parameters.
+
+    Where a setting of the data is searched, there is one for each of its choices, or for both ends of its range.
+    """
+    for arm in space.arms:
+        yield _example(arm)
+        for name, parameter in arm.parameters.items():
+            if name in SEARCHABLE:
+                for value in _values(parameter):
+                    yield _example(arm, name, value)
+
+
+def _example(arm: Arm, name: str = "", value: Value = 0) -> RunConfig:
+    return arm.config(arm.sample(lambda each, parameter: value if each == name else parameter.ends[0]))
+
+
+def _values(parameter: AnyParameter) -> Sequence[Value]:
+    return parameter.choices if isinstance(parameter, CategoricalParameter) else parameter.ends

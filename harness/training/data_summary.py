@@ -1,0 +1,142 @@
+"""Summary of a data set as it was read: images and classes by part, labels, pixel range, copies, digest.
+
+Every command that reads data shows it; a sweep keeps it and compares it whenever it goes on. Images are copies if all
+their pixels are equal. `harness.training.data.summarise` makes it.
+"""
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from harness.common.formatting import format_list
+from harness.training.config.run_config import RunConfig
+
+LINE_WIDTH = 80
+
+PartName = Literal["training", "validation", "test"]
+
+
+class PartSummary(BaseModel):
+    """One part of a data set, as its files have it."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: PartName
+    images: int
+    class_counts: list[int] = Field(description="images by true class")
+    given: int = Field(description="images with a given label")
+    given_wrong: int = Field(description="given labels that differ from a known true class")
+    dtype: str
+    low: float
+    high: float
+    deviation: float = Field(description="standard deviation of all pixels")
+    negative_share: float = Field(description="share of the pixels that are below zero")
+    copies: int = Field(description="images that equal an earlier one of the part")
+    copies_of_training: int = Field(description="images that equal one of the training part; 0 of that itself")
+
+    @property
+    def range(self) -> str:
+        """`0 to 255`"""
+        return f"{self.low:.4g} to {self.high:.4g}"
+
+    @property
+    def pixel_range(self) -> str:
+        """`uint8 0 to 255`"""
+        return f"{self.dtype} {self.range}"
+
+
+class DataSummary(BaseModel):
+    """What was read of one data set under the settings that concern its files."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    dataset: str
+    image_size: int
+    given_labels: str
+    reference_labels: str
+    class_names: list[str]
+    shape: list[int] = Field(description="channels, height, width")
+    parts: list[PartSummary]
+    remarks: list[str] = Field(description="what the reader left out or counted")
+    digest: str = Field(description="of everything that was read, 16 hexadecimal digits")
+
+    def concerns(self, other: "RunConfig | DataSummary") -> bool:
+        """Whether `other` is of the same data set under the same settings."""
+        names = ("dataset", "image_size", "given_labels", "reference_labels")
+        return all(getattr(self, name) == getattr(other, name) for name in names)
+
+    def changes_from(self, before: "DataSummary") -> list[str]:
+        """What differs from an earlier summary of the same settings, a phrase each; the digests come last."""
+        if self.digest == before.digest:
+            return []
+        facts = zip(_facts(before), _facts(self), strict=True)
+        changed = [f"{name}: {was}, now {now}" for (name, was), (_, now) in facts if was != now]
+        return [*changed, f"digest: {before.digest}, now {self.digest}"]
+
+    @property
+    def text(self) -> str:
+        """The summary in lines of 80 columns, the first with `data:`."""
+        first, *others = self._all_facts()
+        lines = [f"data: {first}"]
+        for fact in others:
+            if len(lines[-1]) + len(" · ") + len(fact) <= LINE_WIDTH:
+                lines[-1] += f" · {fact}"
+            else:
+                lines.append(f"  {fact}")
+        return "\n".join(lines)
+
+    @property
+    def sentence(self) -> str:
+        """The same in one line."""
+        return " · ".join(self._all_facts())
+
+    def _all_facts(self) -> list[str]:
+        facts = [*self._sizes(), *self._labels(), *self._copies(), *self.remarks]
+        return [self.dataset, *facts, f"digest {self.digest}"]
+
+    def _sizes(self) -> Iterator[str]:
+        first, *others = self.parts
+        if others:
+            yield ", ".join(f"{part.name} {part.images:,}" for part in self.parts) + " images"
+        else:
+            yield f"{first.images:,} images"
+        if not any(part.name == "test" for part in self.parts):
+            yield "a fifth of them is the test part"
+        yield f"{len(self.class_names)} classes ({format_list(self.class_names)})"
+        for part in self.parts:
+            absent = [name for name, count in zip(self.class_names, part.class_counts, strict=True) if not count]
+            if absent and sum(part.class_counts):
+                yield f"no {part.name} images of {format_list(absent)}"
+        channels, height, width = self.shape
+        ranges = [f"{height}×{width}{f'×{channels}' if channels > 1 else ''} {first.pixel_range}"]
+        ranges += [f"{part.name} {part.range}" for part in others if part.range != first.range]
+        yield ", ".join(ranges)
+
+    def _labels(self) -> Iterator[str]:
+        for part in self.parts:
+            unknown = part.images - sum(part.class_counts)
+            if part.given:
+                wrong = f", {part.given_wrong:,} differ from the true class" if sum(part.class_counts) else ""
+                yield f"given labels for {part.given:,}{wrong}"
+            if unknown:
+                yield f"true class unknown of {unknown:,}"
+
+    def _copies(self) -> Iterator[str]:
+        for part in self.parts:
+            if part.copies_of_training:
+                yield f"copies: {part.copies_of_training:,} of {part.images:,} {part.name} images are training images"
+            if part.copies and part.name == "training":
+                yield f"copies: {part.copies:,} training images equal others, and may fall into two parts"
+
+
+def _facts(summary: DataSummary) -> Iterator[tuple[str, object]]:
+    """(name, value) of what a person recognises as different, the same names for every summary."""
+    parts = {part.name: part for part in summary.parts}
+    for name in ("training", "validation", "test"):
+        part = parts.get(name)
+        yield f"{name} images", part.images if part else 0
+        yield f"given labels that differ from the true class, {name} part", part.given_wrong if part else 0
+        yield f"pixels, {name} part", part.pixel_range if part else "none"
+    yield "classes", format_list(summary.class_names)
+    yield "shape", "×".join(map(str, summary.shape))

@@ -1,0 +1,79 @@
+"""Watch over the first trials of a session: it is stopped where no trial can run, before the budget is spent on that.
+
+    data or model that no trial of an arm can use    the session stops at once, and the trial stays open
+    the first trials fail, for one reason            no more are started; if all fail, the session stops
+
+Failures that settings cause (divergence, memory, time) do not count. Whatever a trial's first epoch shows is a result:
+from then on nothing is stopped.
+"""
+
+import re
+from collections.abc import Collection
+
+from harness.common.errors import HarnessError, NothingCompleted
+from harness.training.errors import DataError
+from harness.tuning.failures import BY_SETTINGS
+
+SAME_FAILURES = 3
+"""Failures for one reason, before any trial has come to its first epoch, from which no more trials are started."""
+
+SETTINGS_OF_DATA_ERRORS = frozenset(
+    {
+        *("dataset", "data_root", "download", "image_size", "train_size", "meta_size", "val_size"),
+        *("noise", "noise_rate", "noise_map", "given_labels", "reference_labels", "batch_size", "meta_batch_size"),
+        *("model", "width", "teacher", "label_gradient", "amp", "compile"),
+    }
+)
+"""Settings that decide whether data and model fit. Where an arm searches none, all its trials fail alike."""
+
+
+class FailureWatch:
+    """Decides whether a session goes on, from how its trials begin.
+
+    Attributes:
+        error: why the session has to stop at once; None while it has not.
+    """
+
+    def __init__(self) -> None:
+        self.error: HarnessError | None = None
+        self._succeeded = False
+        self._failed: list[tuple[str, str]] = []  # name and reason
+
+    @property
+    def in_doubt(self) -> bool:
+        """Whether no further trial should start until one that runs has come to an epoch."""
+        return not self._succeeded and len(self._failed) >= SAME_FAILURES and len(self._reasons()) == 1
+
+    @property
+    def verdict(self) -> HarnessError | None:
+        """Why the session came to nothing, once none of its trials runs any more; None if it may go on."""
+        if self.error is not None or not self.in_doubt:
+            return self.error
+        names, reasons = zip(*self._failed, strict=True)
+        return NothingCompleted(
+            f"the first {len(names)} trials ({', '.join(names[:SAME_FAILURES])}{', …' * (len(names) > SAME_FAILURES)}) "
+            f"failed for one reason, whatever their settings: {reasons[0]}; mend it, and the same command with "
+            "--retry-failed runs them again"
+        )
+
+    def epoch_reached(self) -> None:
+        """A trial has come to the end of an epoch."""
+        self._succeeded = True
+
+    def trial_failed(self, name: str, reason: str) -> None:
+        if not reason.startswith(BY_SETTINGS):
+            self._failed.append((name, reason))
+
+    def cannot_begin(self, name: str, searched: Collection[str], reason: str) -> bool:
+        """Whether a trial whose data or model do not fit stops the session: no trial of its arm could begin.
+
+        Args:
+            searched: the settings that the trial's arm searches.
+        """
+        if not self._succeeded and not SETTINGS_OF_DATA_ERRORS & set(searched):
+            self.error = DataError(f"{name}: {reason}")
+        return self.error is not None
+
+    def _reasons(self) -> set[str]:
+        """The reasons so far, numbers in them left out."""
+        return {re.sub(r"\d+", "0", reason) for _, reason in self._failed}
