@@ -41,7 +41,11 @@ def test_so_does_the_loop_of_a_model_that_takes_a_dict_and_returns_an_object(nam
 
 def test_the_further_sections_take_steps_that_are_finite(namespace: dict[str, Any]) -> None:
     assert all(parameter.isfinite().all() for parameter in namespace["model"].parameters())
-    assert namespace["labels"].as_tensor().isfinite().all()
+    for name in ("labels", "class_labels"):
+        labels = namespace[name]
+        assert torch.allclose(labels.as_tensor().sum(1), torch.ones(len(labels.table)))
+        assert not torch.equal(labels.as_tensor(), labels.initial[labels.assignment])
+    assert torch.equal(namespace["saved"]["labels"]["table"], namespace["class_labels"].table)
     assert namespace["scheduler"].get_last_lr()[0] == pytest.approx(0, abs=1e-9)  # the cosine is at its end
     assert float(namespace["norm"]) > 0
     assert namespace["step"].scale == 16 / 0.05  # of the plain SGD step beside RMSprop, and its last batch
