@@ -105,7 +105,7 @@ class TestWalk:
         assert pool.targets.tolist() == levels(pool)
 
     def test_takes_odd_names(self, tmp_path: Path) -> None:
-        names = ["a b", "100%", "ß ünder", "#1?&", "猫", "x" * 200, "back\\slash", "-", "new\nline", "'\""]
+        names = ["a b", "100%", "ß ünder", "#1?&", "猫", "x" * 200, "back\\slash", "-", "'\""]
         for c, name in enumerate(names):
             save(tmp_path / "a set" / name / f"{name}.png", c)
             save(tmp_path / "a set" / name / "2" / f"{name} (1).png", c + 100)
@@ -196,7 +196,7 @@ class TestWhatIsAnImage:
         save_classes(root)
         for i in range(3):
             (root / "cat" / f"{i}.png").write_text("text")
-        with pytest.raises(DataError, match=r"cat/0.png: expected an im.*remove \(as with .*cat/1.png, .*cat/2.png\)$"):
+        with pytest.raises(DataError, match=r"cat/0.png: expected an im.*remove it \(as .*cat/1.png, .*cat/2.png\)$"):
             load_pool(config(root))
 
     def test_too_many_pixels_are_refused_by_a_setting(self, root: Path) -> None:

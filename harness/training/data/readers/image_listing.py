@@ -85,12 +85,17 @@ def find_layout(folder: Path) -> FolderLayout:
 
 
 def class_folders(folder: Path) -> list[str]:
-    """Names of the visible folders in a folder, in order, links to folders among them; none if it is no folder."""
+    """Names of the visible folders in a folder, in order, links to folders among them; none if it is no folder.
+
+    A link back to `folder`, or to one that holds it, is left out.
+    """
     names = sorted(entry.name for entry in _visible(folder) if _is_folder(entry))
     for name in names:
         if name != printable(name):
             raise DataError(f"dataset: expected folders named in UTF-8, got {printable(folder / name)}; rename it")
-    return names
+    links = [name for name in names if (folder / name).is_symlink()]
+    above = _identities(folder) if links else frozenset()
+    return [name for name in names if name not in links or _identity(folder / name) not in above]
 
 
 def list_files(layout: FolderLayout) -> list[ListedFile]:
@@ -195,9 +200,9 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
 
 
 def _identities(folder: Path) -> frozenset[tuple[int, int]]:
-    """Identities of a folder and of those that hold it, its links resolved."""
-    resolved = folder.resolve()
-    return frozenset(map(_identity, (resolved, *resolved.parents)))
+    """Identities of a folder and of those that hold it, by the path that leads to it and with its links resolved."""
+    paths = (folder.absolute(), folder.resolve())
+    return frozenset(_identity(each) for path in paths for each in (path, *path.parents))
 
 
 def _identity(folder: Path) -> tuple[int, int]:
