@@ -92,7 +92,7 @@ def results_table(summary: SweepSummary) -> "Table":
             str(arm.trials),
             format_accuracy(arm.val_accuracy) + _spread(arm),
             format_percent(arm.noisy_labels_corrected),
-            escape("\n".join(format_settings(arm.params or {}))) or "no trial completed",
+            "no trial completed" if arm.params is None else escape("\n".join(format_settings(arm.params))),
             end_section=True,
         )
     return table

@@ -69,7 +69,7 @@ def write_cifar10(root: Path) -> tuple[Array, Array]:
         parts.append(images.transpose(0, 2, 3, 1))
         batch = {"data": images.reshape(20, -1), "labels": classes(20).tolist()}
         (folder / name).write_bytes(pickle.dumps(batch))
-    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [str(c) for c in range(10)]}))
+    (folder / "batches.meta").write_bytes(pickle.dumps({"label_names": [f"class {c}" for c in range(10)]}))
     return np.concatenate(parts[:5]), parts[5]
 
 

@@ -221,7 +221,7 @@ def one_far(value: float, kind: type = np.float64) -> Array:
         ({"y_train": CLASSES.astype(np.uint64) + 2**63}, "y_train: .* got 9223372036854775808 at image 0"),
         ({"y_train": CLASSES * 1j}, "y_train: expected class indices or names, got complex128"),
         ({"y_train": NAMES[CLASSES]}, "expected labels of one kind, got names in y_train, indices in y_test, indices"),
-        ({"y_train_given": CLASSES - 1}, "given labels: expected classes from 0 to 3, got -1 at image 0"),
+        ({"y_train_given": CLASSES - 1}, "given labels: expected classes from 0 to 3, got none at image 0"),
         ({"human_train": np.ones((80, 3))}, "expected classes from -1 to 2, got 3 at image 3"),
         ({"human_train": np.ones((7, 4))}, r"expected reference labels \[80, 4\], got float64 of shape \[7, 4\]"),
         ({"human_train": np.eye(80, 4)}, r"a positive sum in each row, got others for image 4 \(76 such\)"),

@@ -53,6 +53,29 @@ def test_torchvision_reads_the_same_from_idx_files(tmp_path: Path) -> None:
     assert 0 < epochs(Run(of), 1)[0]["train_loss"] < 5
 
 
+@pytest.mark.parametrize(("name", "last"), [("MNIST", "9"), ("FashionMNIST", "Ankle boot"), ("KMNIST", "wo")])
+def test_published_classes_have_their_names(name: str, last: str, tmp_path: Path) -> None:
+    files.write_idx_set(tmp_path / name, zipped=False)
+    pool = load_pool(config(name, tmp_path))
+    assert (len(set(pool.class_names)), pool.class_names[-1]) == (10, last)
+
+
+@pytest.mark.parametrize(
+    ("published", "expected"),
+    [
+        (["cat", "dog"], ("cat", "dog")),
+        ([("crane", "wading bird"), ("dog",)], ("crane", "dog")),
+        (["crane", "crane"], ("0", "1")),
+        (["cat"], ("0", "1")),
+        (None, ("0", "1")),
+    ],
+)
+def test_classes_of_torchvision_have_the_names_it_knows_unless_they_are_one(
+    published: object, expected: tuple[str, ...]
+) -> None:
+    assert torchvision_sets._class_names(published, 2) == expected
+
+
 @pytest.mark.parametrize("damage", ["cut off", "no gzip", "another form", "empty"])
 def test_a_damaged_idx_file_is_refused_in_words(tmp_path: Path, damage: str) -> None:
     files.write_idx_set(tmp_path / "MNIST/raw", zipped=True)
@@ -69,7 +92,7 @@ def test_a_label_out_of_range_is_refused_in_words(tmp_path: Path) -> None:
     labels = held["train-labels-idx1-ubyte"]
     labels[33] = 12
     (tmp_path / "MNIST/raw/train-labels-idx1-ubyte").write_bytes(files.idx(labels))
-    with pytest.raises(DataError, match="expected classes from -1 to 9, got 12 at image 33 and 1 such in all"):
+    with pytest.raises(DataError, match=r"expected classes from -1 to 9, got 12 at image 33 \(1 such\)"):
         load_pool(config("MNIST", tmp_path))
 
 
@@ -90,6 +113,7 @@ def test_cifar10_and_cifar100(tmp_path: Path) -> None:
     of = config("CIFAR10", tmp_path)
     torch.testing.assert_close(load_pool(of).inputs, standardised(train), rtol=1e-4, atol=1e-5)
     assert load_pool(of).targets.tolist() == [*range(10)] * 10
+    assert load_pool(of).class_names == tuple(f"class {c}" for c in range(10))
     assert torch.equal(load_test(of).pixels.stored, torch.from_numpy(test).permute(0, 3, 1, 2))
     train, of = files.write_cifar100(tmp_path), config("CIFAR100", tmp_path, meta_size=100)
     torch.testing.assert_close(load_pool(of).inputs, standardised(train), rtol=1e-4, atol=1e-5)

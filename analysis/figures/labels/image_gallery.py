@@ -13,7 +13,7 @@ from analysis.frames.label_snapshots import Arrays, Labels
 
 NO_IMAGES = "no images were kept of this sweep (no label_history.npz)"
 NOTHING_MOVED = "no label moved"
-MAX_NAME = 9  # characters of a class's name
+MAX_NAME = 8  # characters of a class's name
 ONE_LINE_NAME = 3
 
 

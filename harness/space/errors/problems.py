@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from harness.common.errors import HarnessError
+from harness.common.formatting import format_list
 from harness.common.redaction import redact
 
 MAX_QUOTE = 60
@@ -78,7 +79,7 @@ def suggest_name(name: Any, choices: Iterable[str]) -> str:
     """Suggest the choice that an unknown name probably means; else list all choices."""
     choices = list(choices)
     close = difflib.get_close_matches(str(name), choices, n=1, cutoff=0.5)
-    return f"did you mean {close[0]}?" if close else f"use one of {', '.join(choices)}"
+    return f"did you mean {close[0]}?" if close else f"use one of {format_list(choices, 12)}"
 
 
 def printable(text: str) -> str:

@@ -13,6 +13,8 @@ from typing import Annotated, Any
 from pydantic import AfterValidator, WithJsonSchema
 from pydantic_core import PydanticCustomError
 
+from harness.common.formatting import format_list
+
 _METHODS = "harness.training.methods"
 _BASELINES = f"{_METHODS}.baselines"
 
@@ -96,7 +98,7 @@ def name_type(known: Iterable[str], pattern: str, expected: str) -> Any:
             return name
         close = difflib.get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.5)
         meant = [each for each in names if each.lower() in close]
-        remedy = f"did you mean {meant[0]}?" if meant else f"use one of {', '.join(names)}"
+        remedy = f"did you mean {meant[0]}?" if meant else f"use one of {format_list(names, 10)}"
         raise value_error(expected, f"the string {name!r}", remedy)
 
     schema = {"anyOf": [{"enum": names}, {"type": "string", "pattern": pattern}]}

@@ -60,10 +60,16 @@ class ImagePaths:
         return next((self._paths[each] for each in self._readings(text) if each in self._paths), None)
 
     def nearest(self, text: str) -> str:
+        """The image whose path is most like the text: of images of that name, else in the folder most like."""
         wanted = next(iter(self._readings(text.replace("\\", "/"))))
-        same_name = [path for path in self._paths if path.rpartition("/")[2] == wanted.rpartition("/")[2]]
-        close = get_close_matches(wanted, same_name or self._paths, n=1, cutoff=0)
-        return self._paths[close[0]] if close else "none"
+        folder, _, name = wanted.rpartition("/")
+        among = [path for path in self._paths if path.rpartition("/")[2] == name]
+        if not among:
+            folders = {path.rpartition("/")[0] for path in self._paths}
+            (likeliest,) = get_close_matches(folder, folders, n=1, cutoff=0)
+            among = [path for path in self._paths if path.rpartition("/")[0] == likeliest]
+        (close,) = get_close_matches(wanted, among, n=1, cutoff=0)
+        return self._paths[close]
 
     def _readings(self, text: str) -> Iterable[str]:
         """The paths that a text may stand for, the likeliest first."""

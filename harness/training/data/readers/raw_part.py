@@ -115,10 +115,10 @@ def _checked_values(name: str, images: Array) -> Array:
         raise DataError(f"{name}: expected images that differ, got {low:g} in every pixel; look at the files")
     if images.dtype == np.uint8:
         return images
-    sample = images.ravel()[:: max(1, images.size // SAMPLED_VALUES)].astype(np.float64)
+    sample = images[:: max(1, images.size // SAMPLED_VALUES)].astype(np.float64)
     middle = float(np.median(sample))
     distances = np.abs(sample - middle)
-    distances = distances if distances.any() else np.abs(images.astype(np.float64) - middle).ravel()
+    distances = distances if distances.any() else np.abs(images.astype(np.float64) - middle)
     spread = float(np.median(distances[distances > 0]))
     if max(high - middle, middle - low) > MAX_SPREADS * spread:
         far = (images > middle + MAX_SPREADS * spread) | (images < middle - MAX_SPREADS * spread)
@@ -151,9 +151,10 @@ def _checked_labels(name: str, labels: Array, images: int, classes: int, lowest:
     wrong = (labels < lowest) | (labels >= classes)
     if wrong.any():
         first = int(wrong.argmax())
+        got = "none" if labels[first] == UNKNOWN else labels[first]
         raise DataError(
-            f"{name}: expected classes from {lowest} to {classes - 1}, got {labels[first]} at image {first} and "
-            f"{int(wrong.sum())} such in all; correct the labels"
+            f"{name}: expected classes from {lowest} to {classes - 1}, got {got} at image {first} "
+            f"({wrong.sum()} such); correct the labels"
         )
     return labels
 
