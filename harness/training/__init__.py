@@ -5,6 +5,7 @@
     models    networks by name
     methods   learned labels, and the baselines
     data_summary   what was read, in words
+    batches        the batches of an epoch
     run       the loop, an epoch at a time, with `metrics`, `label_history`, `acceleration`, `rng`; on several seeds
               `replicates`
 

@@ -20,6 +20,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.metalabel.torch_internals import optimizer_step, optimizers_without_dynamo
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
+from harness.training.batches import check_batch_norm, split_into_batches
 from harness.training.config.checks import check_acceleration, check_config
 from harness.training.config.registry import METHODS, load_object
 from harness.training.config.run_config import RunConfig
@@ -57,6 +58,7 @@ class Run:
         self.global_stream = GlobalStream(config.seed, "model")
         with self.global_stream.active():
             self.model = self._fresh_model()
+            check_batch_norm(config, self.model, len(self.splits.meta))
             if config.compile:
                 compile_in_place(self.model)
             self.optimizer = _optimizer(config, self.model)
@@ -174,7 +176,7 @@ class Run:
             self.model.load_state_dict(self._fresh_model().state_dict())
             self.optimizer.state.clear()
         order = torch.randperm(len(phase.images), generator=self.streams["order"]).to(self.device)
-        batches = phase.images[order].split(config.batch_size)
+        batches = split_into_batches(phase.images[order], config.batch_size)
         total = torch.zeros((), device=self.device)
         lr = phase.lr
         for number, index in enumerate(batches):

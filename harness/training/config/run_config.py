@@ -176,7 +176,9 @@ class RunConfig(BaseModel):
     )
 
     epochs: Count = Field(default=40, description="passes over the training images")
-    batch_size: Count = Field(default=64, description="images per model step")
+    batch_size: Count = Field(
+        default=64, description="images per model step; a rest of one image joins the step before"
+    )
     optimizer: Literal["sgd", "adam", "adamw"] = Field(default="sgd", description="optimiser of the model")
     lr: PositiveNumber = Field(default=0.05, description="model learning rate at the start of its schedule")
     schedule: Literal["cosine", "constant"] = Field(default="cosine", description="schedule of the model learning rate")

@@ -25,6 +25,7 @@ from harness.metalabel import (
     meta_step,
     soft_cross_entropy,
 )
+from harness.training.batches import batches_per_epoch
 from harness.training.methods.method import Batch, Method, Phase, Task
 
 FORMS: dict[str, Parametrisation] = {
@@ -50,7 +51,7 @@ class LearnedLabels(Method):
             momentum=config.label_momentum,
             decay=config.label_decay,
         )
-        steps_per_epoch = -(-len(task.training_index) // config.batch_size)
+        steps_per_epoch = batches_per_epoch(len(task.training_index), config.batch_size)
         self.first_label_step = config.label_warmup_epochs * steps_per_epoch
         self.retrain_epochs = round(config.retrain_share * config.epochs)
         self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch

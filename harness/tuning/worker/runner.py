@@ -215,8 +215,8 @@ class TrialRunner:
     def _halve_batch(self) -> None:
         for name in ("batch_size", "meta_batch_size"):
             self._config = self._config | {name: max(1, self._config[name] // 2)}
-        self.runs = Replicates(RunConfig(**self._config), self._seeds)
         self._halved = True
+        self.runs = Replicates(RunConfig(**self._config), self._seeds)
 
     def _begin_with_half_batch(self) -> None:
         before = self._config["batch_size"]
