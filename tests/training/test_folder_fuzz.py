@@ -190,7 +190,7 @@ def one_table(*rows: str) -> Callable[[Mixture], None]:
     def write(mixture: Mixture) -> None:
         path = str(mixture.a_training_image().relative_to(mixture.root)).replace('"', '""')
         text = "\n".join(["image,class", *rows]).replace("PATH", f'"{path}"')
-        (mixture.root / "given.csv").write_text(text, encoding="latin-1" if "\xe9" in text else "utf-8")
+        (mixture.root / "given.csv").write_bytes(text.encode().replace("\xe9".encode(), b"\xe9"))
 
     return write
 

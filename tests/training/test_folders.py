@@ -13,7 +13,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data.arrays import load_summary
 from harness.training.data.images import Images
 from harness.training.data.pool import load_pool, load_test
-from harness.training.data.splits import load_splits
+from harness.training.data.splits import count_trainable, load_splits
 from harness.training.errors import DataError
 from harness.training.run import Run
 from tests.training import data_files as files
@@ -224,6 +224,7 @@ class TestValidationPart:
             assert len(parts.val) == 6
             assert set(levels(parts.val)) <= set(range(100, 110))
             assert torch.bincount(parts.val.targets).tolist() == [3, 3]
+            assert len(parts.train) == count_trainable(of)
             assert sorted(levels(parts.meta) + levels(parts.train)) == sorted(levels(load_pool(of)))
         assert len(load_pool(of)) == (20 if with_test else 16)
         assert len(load_test(of)) == (8 if with_test else 4)

@@ -82,7 +82,7 @@ def read(config: RunConfig) -> RawDataset:
                 f"{reference_file}: expected a row for each image of {' and '.join(members)}, got none for "
                 f"{format_list(missing, 2)}; add them"
             )
-        images = pictures.images[chosen]
+        images = pictures.images[chosen[0] : chosen[-1] + 1]  # no copy: parts follow each other, trusted after train
         return checked_part(str(folder), images, truth, len(names), noisy, np.array(soft) if soft else None)
 
     spellings = {file.class_name for file in listed}

@@ -28,7 +28,7 @@ import numpy as np
 
 from harness.common.formatting import format_list
 from harness.training.data.readers.image_listing import printable
-from harness.training.data.readers.raw_part import Array
+from harness.training.data.readers.raw_part import Array, stack_images
 from harness.training.errors import DataError
 
 NOT_PICTURES = {"BUFR", "EPS", "GRIB", "HDF5", "MPEG", "WMF"}
@@ -109,19 +109,6 @@ def image_array(image: Any, size: int) -> Array:
         real = Image.fromarray(array.astype(np.float32)).resize((size, size), resample=2, reducing_gap=3.0)
         array = np.asarray(real).round().astype(array.dtype) if array.dtype == np.uint16 else np.asarray(real)
     return array
-
-
-def stack_images(name: str, images: Sequence[Array]) -> Array:
-    """Stack images [height, width] or [height, width, 3]; grey ones among coloured ones become coloured."""
-    if not images:
-        raise DataError(f"{name}: expected images, got none; look at what the folder holds")
-    if any(image.ndim == 3 for image in images):
-        images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
-    sizes = sorted({image.shape[:2] for image in images})
-    if len(sizes) > 1:
-        smallest, largest = (f"{height}×{width}" for height, width in (sizes[0], sizes[-1]))
-        raise DataError(f"{name}: expected images of one size, got {smallest} to {largest}; set image_size")
-    return np.stack(images)
 
 
 def _read(file: Path, size: int, counts: Counter[str]) -> Array | None:

@@ -1,5 +1,6 @@
 """A data set as a reader returns it, its arrays checked: the errors say what a file should hold."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,3 +174,16 @@ def _checked_reference(name: str, reference: Array, images: int, classes: int) -
             f"{wrong.argmax()} ({wrong.sum()} such); correct them"
         )
     return np.asarray(reference / totals, np.float32)
+
+
+def stack_images(name: str, images: Sequence[Array]) -> Array:
+    """Stack images [height, width] or [height, width, 3]; grey ones among coloured ones become coloured."""
+    if not images:
+        raise DataError(f"{name}: expected images, got none; look at what the folder holds")
+    if any(image.ndim == 3 for image in images):
+        images = [image if image.ndim == 3 else np.repeat(image[..., None], 3, axis=2) for image in images]
+    sizes = sorted({image.shape[:2] for image in images})
+    if len(sizes) > 1:
+        smallest, largest = (f"{height}×{width}" for height, width in (sizes[0], sizes[-1]))
+        raise DataError(f"{name}: expected images of one size, got {smallest} to {largest}; set image_size")
+    return np.stack(images)
