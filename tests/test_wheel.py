@@ -1,16 +1,19 @@
 """The package installed from a wheel, without this repository: what it holds, what it needs, and that it works."""
 
+import ast
 import os
+import re
 import subprocess
 import sys
 import sysconfig
+import tomllib
 import zipfile
 from pathlib import Path
 
 import pytest
 
 from tests.docs.code_blocks import ROOT, code_blocks
-from tests.support.blocked_modules import BLOCK_MODULES, modules_beside
+from tests.support.blocked_modules import BLOCK_MODULES, module_owners, modules_beside, required
 
 pytestmark = pytest.mark.slow
 
@@ -94,3 +97,20 @@ def test_the_commands_run_in_another_folder(installed: Path, tmp_path: Path) -> 
     page = check([sys.executable, harness, "space"], cwd=tmp_path, env=environment).stdout
     for key in ("`study`", "`label_lr`", "`sampler`", "`limit_seconds`", "`min_epochs`"):
         assert key in page
+
+
+def test_its_dependencies_bring_all_that_it_imports_but_for_the_dashboard_and_notebooks() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
+    brought = required(re.split(r"[^\w.-]", each)[0] for each in project["dependencies"])
+    imported: set[str] = set()
+    for file in (path for folder in ("harness", "analysis") for path in (ROOT / folder).rglob("*.py")):
+        for node in ast.walk(ast.parse(file.read_text())):
+            if isinstance(node, ast.Import):
+                imported |= {each.name.partition(".")[0] for each in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                imported.add(node.module.partition(".")[0])
+    imported -= sys.stdlib_module_names | {"harness", "analysis"}
+    assert {"torch", "ray", "optuna", "mlflow"} <= imported
+    owners = module_owners()
+    missing = {name for name in imported if not owners.get(name, set()) & brought}
+    assert missing == {"optuna_dashboard", "nbclient", "nbformat", "traitlets"}
