@@ -171,8 +171,9 @@ class TestWhatIsAnImage:
         save(root / "train" / "lost.png")
         (root / "train" / "fox").mkdir()
         (root / "annotations").mkdir()
+        flat(root / "val")
         assert remarks(root).splitlines() == [
-            f"left out: annotations in {root}, which is no part",
+            f"left out: folders in {root} that are no part, or hold none of classes: annotations, val",
             f"left out: 1 image that is in no folder of a class, in {root / 'train'}",
             "folders without images, which are no classes: fox",
         ]
@@ -231,6 +232,14 @@ class TestValidationPart:
         assert levels(drawn[0].val) == levels(drawn[1].val) != levels(drawn[2].val)
         assert epochs(Run(of), 1)[0]["val_accuracy"] >= 0
 
+    def test_beside_trusted_images_leaves_them_to_the_meta_set(self, root: Path) -> None:
+        for first, part in ((0, "train"), (50, "trusted"), (100, "val")):
+            save_classes(root / part, first, each=10)
+        parts = load_splits(config(root, noise="given", meta_size=6, val_size=6))
+        assert min(levels(parts.val)) >= 100
+        assert 50 <= min(levels(parts.meta)) <= max(levels(parts.meta)) < 70
+        assert set(range(20)) <= set(levels(parts.train))
+
     def test_smaller_than_asked_is_refused_in_words(self, root: Path) -> None:
         save_classes(root / "train", each=10)
         save_classes(root / "val", 100, each=5)
@@ -259,6 +268,11 @@ def yolo(folder: Path) -> None:
         save(folder / "images" / part / "a.png")
         (folder / "labels" / part).mkdir(parents=True)
         (folder / "labels" / part / "a.txt").write_text("0 0.5 0.5 1 1\n")
+
+
+def oxford_pets(folder: Path) -> None:
+    flat(folder / "images")
+    flat(folder / "annotations" / "trimaps")
 
 
 def roboflow(folder: Path) -> None:
@@ -296,8 +310,9 @@ class TestLayout:
             (lambda folder: (flat(folder / "train"), flat(folder / "test")), "expected folders of classes in .*test"),
             (lambda folder: save_classes(folder / "test"), "expected train/CLASS beside test in .*, got none; add it"),
             (lambda folder: (save_classes(folder / "train"), save_classes(folder / "Train")), "got Train and train; j"),
-            (yolo, "got .*images beside labels, a layout for the detection of objects"),
-            (roboflow, "got .*train/images beside labels, a layout for the detection of objects"),
+            (yolo, "got images beside labels in .*set, a layout for the detection of objects"),
+            (roboflow, "got images beside labels in .*train, a layout for the detection of objects"),
+            (oxford_pets, "got images beside annotations in .*set, a layout for the detection of objects"),
             (lambda folder: save_classes(folder / "data" / "train"), "a data set; did you mean folder:.*/data?"),
             (lambda folder: [flat(folder / name / part) for name in "abcd" for part in ("train", "test")],
              "expected classes inside parts in .*, got a/train; move its images to train/a"),

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+from harness.common.formatting import format_list
 from harness.training.errors import DataError
 
 PART_FOLDERS = {
@@ -25,6 +26,9 @@ SYSTEM_NAMES = {
     *("system volume information", "lost+found", "__pycache__"),
 }
 """What Windows, macOS, network disks and Python leave in folders, in lower case; other such names begin with a dot."""
+
+DETECTION_FOLDERS = {"images", "jpegimages"}, {"labels", "annotations", "masks"}
+"""Folders that lie side by side, in lower case, in data sets for the detection or segmentation of objects."""
 
 FEW = 3
 """So many of the folders in the place of classes are searched for a data set one level below."""
@@ -111,7 +115,7 @@ def list_files(layout: FolderLayout) -> list[ListedFile]:
 def _check_classes_alone(folder: Path, names: list[str]) -> None:
     if not names:
         files = _files_in(folder)
-        got = f"{len(files)} files and no folders" if files else "neither"
+        got = f"{len(files)} file{'s' * (len(files) > 1)} and no folders" if files else "neither"
         raise DataError(
             f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got {got}; "
             "correct the path, or move the images"
@@ -125,10 +129,11 @@ def _check_classes_alone(folder: Path, names: list[str]) -> None:
 
 def _check_classes(folder: Path, names: list[str]) -> None:
     """DataError if the folders in a part are plainly none of classes."""
-    if {"images", "labels"} <= {name.lower() for name in names}:
+    images, others = (next((name for name in names if name.lower() in kind), None) for kind in DETECTION_FOLDERS)
+    if images and others:
         raise DataError(
-            f"dataset: expected a folder of images for each class, got {folder / 'images'} beside labels, a layout for "
-            "the detection of objects; cut the objects out into CLASS/*, or choose another data set"
+            f"dataset: expected a folder of images for each class, got {images} beside {others} in {folder}, a layout "
+            "for the detection of objects; move the images into CLASS/*, or choose another data set"
         )
     for name in names[:FEW]:
         inside = class_folders(folder / name)
@@ -154,7 +159,7 @@ def _left_out(folder: Path, names: list[str], parts: dict[str, Path]) -> Iterato
     """A sentence on the folders beside the parts, and one on images beside the folders of classes."""
     beside = [name for name in names if folder / name not in parts.values()]
     if folder not in parts.values() and beside:
-        yield f"left out: {', '.join(beside)} in {folder}, which {'is' if len(beside) == 1 else 'are'} no part"
+        yield f"left out: folders in {folder} that are no part, or hold none of classes: {format_list(beside)}"
     for part_folder in dict.fromkeys((folder, *parts.values())):
         images = [name for name in _files_in(part_folder) if (mimetypes.guess_type(name)[0] or "").startswith("image/")]
         if images:
