@@ -104,4 +104,6 @@ def npz(folder: Path, changes: dict[str, Any] | None = None, **settings: Any) ->
         **(changes or {}),
     }
     np.savez(folder / "mine.npz", **{name: array for name, array in arrays.items() if array is not None})
-    return config(f"npz:{folder}/mine.npz", reference_labels="human", **settings)
+    if arrays["human_train"] is not None:
+        settings = {"reference_labels": "human", **settings}
+    return config(f"npz:{folder}/mine.npz", **settings)

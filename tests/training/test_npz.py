@@ -235,6 +235,22 @@ def test_a_file_that_holds_what_it_should_not_is_refused_in_words(
         load_pool(files.npz(tmp_path, changes))
 
 
+def test_a_key_of_reference_labels_that_is_not_there_is_refused_in_words(tmp_path: Path) -> None:
+    with pytest.raises(
+        DataError, match="reference_labels: expected one of the arrays humans_train, humans_val, humans_t"
+    ):
+        load_pool(files.npz(tmp_path, reference_labels="humans"))
+
+
+@pytest.mark.parametrize("name", ["a\x1b[31mcat", "cat\ndog", "cat\x7f"])
+def test_a_name_that_no_terminal_can_show_is_refused_in_words(name: str, tmp_path: Path) -> None:
+    names = np.array([name, *NAMES[1:]])
+    changes = {key: names[array] for key, array in files.npz_labels().items()}
+    with pytest.raises(DataError, match="expected names of classes in printable characters, got '") as caught:
+        load_pool(files.npz(tmp_path, changes))
+    assert str(caught.value).isprintable()
+
+
 @pytest.mark.parametrize(
     ("change", "words"),
     [
@@ -282,7 +298,16 @@ def test_a_file_that_cannot_be_split_as_asked_is_refused_in_words(
 def test_a_file_that_is_no_archive_or_a_damaged_one_is_refused_in_words(tmp_path: Path) -> None:
     of, file = files.npz(tmp_path), tmp_path / "mine.npz"
     whole = file.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"PK\x03\x04 no", b"x" * 500, whole.replace(b"NUMPY", b"NOMPY")):
+    np.savez_compressed(file, **np.load(file))
+    compressed = file.read_bytes()
+    half = len(compressed) // 2
+    for damaged in (
+        compressed[:half] + bytes(99) + compressed[half + 99 :],
+        whole[: len(whole) // 2],
+        b"PK\x03\x04 no",
+        b"x" * 500,
+        whole.replace(b"NUMPY", b"NOMPY"),
+    ):
         file.write_bytes(damaged)
         with pytest.raises(DataError, match=r"expected an npz file.*write it anew"):
             load_pool(of)

@@ -9,6 +9,7 @@ Labels are indices of classes, or names, "" where unknown; `label_arrays` says i
 """
 
 import zipfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -38,6 +39,12 @@ def problems(config: RunConfig) -> list[str]:
     if missing := [key for key in dict.fromkeys(needed) if key not in keys]:
         found = f"got {format_list(keys, 12)}; add what is missing, or save the arrays under these names"
         return [f"dataset: expected the arrays {format_list(missing)} in {file}, {found}"]
+    references = [f"{config.reference_labels}_{part}" for part in PARTS]
+    if config.reference_labels != RunConfig().reference_labels and not set(references) & set(keys):
+        return [
+            f"reference_labels: expected one of the arrays {format_list(references)} in {file}, got "
+            f"{format_list(keys, 12)}; correct the setting"
+        ]
     return []
 
 
@@ -82,7 +89,7 @@ def _load(file: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str
             for key in keys:
                 if key in wanted:
                     arrays[key] = archive[key]
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
         if "allow_pickle" in str(error):
             raise DataError(
                 f"{file}: {key}: expected an array of numbers or text, got one of Python objects; convert it, numbers "
