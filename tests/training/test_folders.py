@@ -115,6 +115,15 @@ class TestWalk:
         for images in (pool, test):
             assert [names[level % 100] for level in levels(images)] == [pool.class_names[c] for c in images.targets]
 
+    def test_files_whose_names_are_no_text_are_read(self, data: Path) -> None:
+        inside = os.fsencode(data / "train" / "cat") + b"/caf\xe9"
+        os.mkdir(inside)
+        for name in (b"/\xff.png", b"/notes.\xe9"):
+            os.rename(os.fsencode(save(data / "new.png", 9)), inside + name)
+        (data / "train" / "dog" / os.fsdecode(b"text.\xe9")).write_text("text")
+        assert levels(load_pool(config(data))) == [0, 1, 2, 3, 9, 9, 4, 5, 6, 7]
+        assert remarks(data) == "left out, as no images: 1 .\\xe9"
+
     def test_names_that_are_no_text_are_refused_in_words(self, data: Path) -> None:
         os.rename(os.fsencode(data / "train" / "cat"), os.fsencode(data / "train") + b"/caf\xe9")
         with pytest.raises(DataError, match=r"expected folders named in UTF-8, got .*caf\\xe9.*; rename it"):

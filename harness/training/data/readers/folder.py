@@ -18,7 +18,13 @@ from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.class_names import doubtful_names, normalized, sort_names
 from harness.training.data.readers.image_files import read_images
-from harness.training.data.readers.image_listing import FolderLayout, class_folders, find_layout, list_files
+from harness.training.data.readers.image_listing import (
+    FolderLayout,
+    class_folders,
+    find_layout,
+    list_files,
+    printable,
+)
 from harness.training.data.readers.label_tables import ImagePaths, find_table, read_given, read_references
 from harness.training.data.readers.raw_part import UNKNOWN, RawDataset, RawPart, checked_part
 from harness.training.data.readers.reader import user_path
@@ -57,7 +63,7 @@ def read(config: RunConfig) -> RawDataset:
             raise DataError(f"{part_folder}: expected images in its folders, got none; add them, or remove the folder")
     names = sort_names(file.class_name for file in listed)
     classes = {name: c for c, name in enumerate(names)}
-    paths = [file.path.relative_to(folder).as_posix() for file in listed]
+    paths = [printable(file.path.relative_to(folder)) for file in listed]
     given_file, reference_file = find_table(folder, "given"), find_table(folder, "reference")
     given, reference = None, {}
     if given_file or reference_file:

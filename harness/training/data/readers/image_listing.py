@@ -94,9 +94,6 @@ def class_folders(folder: Path) -> list[str]:
     A link back to `folder`, or to one that holds it, is left out.
     """
     names = sorted(entry.name for entry in _visible(folder) if _is_folder(entry))
-    for name in names:
-        if name != printable(name):
-            raise DataError(f"dataset: expected folders named in UTF-8, got {printable(folder / name)}; rename it")
     links = [name for name in names if (folder / name).is_symlink()]
     above = _identities(folder) if links else frozenset()
     return [name for name in names if name not in links or _identity(folder / name) not in above]
@@ -128,7 +125,9 @@ def _check_classes_alone(folder: Path, names: list[str]) -> None:
 
 
 def _check_classes(folder: Path, names: list[str]) -> None:
-    """DataError if the folders in a part are plainly none of classes."""
+    """DataError if the folders in a part are plainly none of classes, or have names that are no text."""
+    if wrong := [name for name in names if name != printable(name)]:
+        raise DataError(f"dataset: expected folders named in UTF-8, got {printable(folder / wrong[0])}; rename it")
     images, others = (next((name for name in names if name.lower() in kind), None) for kind in DETECTION_FOLDERS)
     if images and others:
         raise DataError(
