@@ -8,7 +8,7 @@ from harness.common.cache_dir import cache_dir
 from harness.common.urls import Url
 from harness.results import Confirmation, ResultFileError
 from harness.tracking.spool.cursor import Cursor, cursor_path
-from harness.training.data.array_cache import cached_arrays
+from harness.training.data.array_cache import cache_key, cached_arrays
 
 DAMAGED = ["", "{", "[1]", "null", "[" * 100_000, '"\\ud800"', b"\xff", '{"format_version": 1}', '{"offset": "x"}']
 
@@ -36,7 +36,7 @@ def test_a_relative_cache_home_is_ignored_everywhere(
     folder = tmp_path / "home" / ".cache" / "soft-label-harness"
     assert cache_dir() == folder
     assert Url.parse("s3://bucket/runs").local_copy.is_relative_to(folder)
-    cached_arrays(["a set"], [], dict)
+    cached_arrays(cache_key(["a set"], []), dict)
     assert [each.name for each in tmp_path.iterdir()] == ["home"]
 
 

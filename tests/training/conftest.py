@@ -28,5 +28,6 @@ def empty_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def forget_data() -> None:
     """Drop the data sets in memory, as in a new process."""
-    arrays.load_arrays.cache_clear()
+    arrays.data_version.cache_clear()
+    arrays._arrays_of_version.cache_clear()
     pool._images.cache_clear()

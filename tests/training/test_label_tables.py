@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness.train import main
 from harness.training.data.class_names import doubtful_names, find_class, sort_names
 from harness.training.data.pool import load_pool
 from harness.training.data.readers import folder as folder_reader
@@ -181,7 +182,7 @@ REFUSED = [
     ("given.csv", "", "given.csv: expected a table, got an empty file"),
     ("given.csv", "image,class\n", "a class for each of 12 training images, got none for 12"),
     ("given.csv", "image,class\ntest/cat/0.png,cat\n", "a class for each of 12 training images, got none for 12"),
-    ("given.csv", b"image,class\ncaf\xe9,cat\n", "csv:2: expected text in UTF-8, got the byte 0xe9; save the file as"),
+    ("given.csv", b"image,class\ncaf\xe9,cat\n", "csv:2: expected text in UTF-8, got the byte 0xe9; save the t"),
     ("given.csv", TABLE.encode("utf-16-le"), "expected text in UTF-8, got bytes of value 0"),
     ("given.csv", 'image,class\n"train/cat/0.png,cat\n', "expected a table, got the error: .*; look at its quotes"),
     ("given.tsv", TABLE, "expected one given.csv, got given.csv, given.tsv; keep one"),
@@ -212,6 +213,36 @@ def test_a_table_that_does_not_fit_is_refused_in_words(
     with pytest.raises(DataError, match=words) as caught:
         load_pool(config(f"folder:{folder}"))
     assert str(folder) in str(caught.value)
+
+
+SPACE = """\
+study: pets
+fixed: {{dataset: "folder:{folder}", noise: given, meta_size: 3, val_size: 3, width: 4, epochs: 1, batch_size: 4}}
+arms:
+  learned: {{method: learned}}
+"""
+
+
+def test_a_command_trains_on_the_given_labels_and_says_so_or_ends_with_the_row_that_fits_none(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    space = folder.parent / "pets.yaml"
+    space.write_text(SPACE.format(folder=folder))
+    table = folder / "given.csv"
+    wrong = {"cat": "dog", "dog": "fox", "fox": "cat"}
+    rows = [f"train\\{name}\\{number}.png;{wrong[name]}" for name in NAMES for number in range(4)]
+    table.write_text("\r\n".join(["image;class", *rows]), encoding="utf-8-sig")
+    assert main(["--space", str(space)]) == 0
+    out = capsys.readouterr().out
+    assert "given.csv: given labels of 12 of 12 training images" in out
+    assert out.splitlines()[-1].split()[4] == "0.0000", "every given label is wrong"
+    table.write_text("image;class\ntrain\\cat\\11.png;dog\n")
+    assert main(["--space", str(space)]) == 2
+    said = capsys.readouterr().err
+    assert said.startswith(
+        f"{table}:2: expected the path of an image, got train\\cat\\11.png; the nearest is train/cat/1."
+    )
+    assert said.count("\n") == 1
 
 
 def test_two_images_that_a_table_cannot_tell_apart_are_refused_in_words(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ import torch
 from PIL import Image
 
 from harness.training.config.run_config import RunConfig
+from harness.training.data.arrays import load_summary
 from harness.training.data.pool import load_pool, load_test
 from harness.training.data.splits import load_splits
 from harness.training.errors import DataError
@@ -111,6 +112,14 @@ class TestCache:
         of = files.npz(tmp_path, {"x_train": files.pictures(80, 6, 5, 3, seed=8)})
         os.utime(tmp_path / "mine.npz", (1, 1))
         assert not torch.equal(load_pool(of).inputs, before)
+
+    def test_each_command_of_a_process_reads_the_files_as_they_are_then(self, tmp_path: Path) -> None:
+        of = files.npz(tmp_path)
+        first, before = load_summary(of), load_pool(of)
+        files.npz(tmp_path, {"x_train": files.pictures(80, 6, 5, 3, seed=8)})
+        assert load_pool(of) is before, "the runs of one command have the same data"
+        assert load_summary(of).digest != first.digest
+        assert not torch.equal(load_pool(of).inputs, before.inputs)
 
     def test_what_was_read_stays_one_copy_for_all_runs_of_a_process(self, tmp_path: Path) -> None:
         of = files.npz(tmp_path)

@@ -25,17 +25,22 @@ FORMAT = 5
 """Goes up when what is stored changes."""
 
 
-def cached_arrays(settings: Iterable[str], files: Iterable[Path], read: Callable[[], Arrays]) -> Arrays:
-    """Return the arrays of `read`, from the cache if the same settings and files were read before.
-
-    Where the cache cannot be written, the arrays are this process's own.
-    """
+def cache_key(settings: Iterable[str], files: Iterable[Path]) -> str:
+    """Return the key of what these settings make of these files as they are now."""
     digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
     for file in sorted(map(os.path.abspath, files)):
         with contextlib.suppress(OSError):  # an optional file, or a link to nothing
             found = os.stat(file)  # of what a link leads to
             digest.update(repr((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns)).encode())
-    folder = cache_dir() / digest.hexdigest()
+    return digest.hexdigest()
+
+
+def cached_arrays(key: str, read: Callable[[], Arrays]) -> Arrays:
+    """Return the arrays of `read`, from the cache if they are there under this key.
+
+    Where the cache cannot be written, the arrays are this process's own.
+    """
+    folder = cache_dir() / key
     if not folder.is_dir():
         arrays = read()
         with contextlib.suppress(OSError):

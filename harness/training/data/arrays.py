@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.array_cache import Arrays, cached_arrays
+from harness.training.data.array_cache import Arrays, cache_key, cached_arrays
 from harness.training.data.class_names import check_names
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
 from harness.training.data.readers.reader import find_reader
@@ -37,9 +37,13 @@ def data_config(config: RunConfig) -> RunConfig:
 
 
 def load_summary(config: RunConfig) -> DataSummary:
-    """Return the summary of the data set of `config`, which is read unless it is cached; DataError if it cannot be."""
+    """Return the summary of the data set of `config`, which is read unless it is cached; DataError if it cannot be.
+
+    A command begins with it: from here on the data sets of this process are those of the files as they are now.
+    """
     config = data_config(config)
-    if _files(config) is None:  # read as quickly as from a cache
+    data_version.cache_clear()
+    if not data_version(config):  # read as quickly as from a cache
         return _read(config)[1]
     return _stored_summary(config)
 
@@ -54,18 +58,28 @@ def check_digest(config: RunConfig, expected: str) -> None:
         )
 
 
-@lru_cache(maxsize=2)
+@lru_cache(maxsize=8)
+def data_version(config: RunConfig) -> str:
+    """Return what stands for the files of a data set, as the last `load_summary` found them; "" of one not cached.
+
+    A run does not look at its files again: all runs of a command have the same data.
+    """
+    files = _files(config)
+    return "" if files is None else cache_key([str(getattr(config, name)) for name in DATA_SETTINGS], files)
+
+
 def load_arrays(config: RunConfig) -> Arrays:
     """Return pool, test part and perhaps a validation part as arrays by name; DataError if they cannot be read.
 
     Args:
         config: a `data_config`.
     """
-    files = _files(config)
-    if files is None:
-        return _read_arrays(config)
-    settings = [str(getattr(config, name)) for name in DATA_SETTINGS]
-    return cached_arrays(settings, files, lambda: _read_arrays(config))
+    return _arrays_of_version(config, data_version(config))
+
+
+@lru_cache(maxsize=2)
+def _arrays_of_version(config: RunConfig, version: str) -> Arrays:
+    return cached_arrays(version, lambda: _read_arrays(config)) if version else _read_arrays(config)
 
 
 def _stored_summary(config: RunConfig) -> DataSummary:

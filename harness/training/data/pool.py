@@ -9,26 +9,24 @@ from functools import lru_cache
 import torch
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.arrays import SUMMARY, data_config, load_arrays
+from harness.training.data.arrays import SUMMARY, data_config, data_version, load_arrays
 from harness.training.data.images import Images, PixelTable
 from harness.training.data.readers.raw_part import Array
 
 
 def load_pool(config: RunConfig) -> Images:
     """Return all images of the data set but the test part; DataError if they cannot be read."""
-    return _images(data_config(config), "pool")
+    return _load(config, "pool")
 
 
 def load_validation(config: RunConfig) -> Images | None:
     """Return the images that the data set itself sets apart for validation; None where the pool gives them."""
-    return (
-        _images(data_config(config), "validation") if "validation_truth" in load_arrays(data_config(config)) else None
-    )
+    return _load(config, "validation") if "validation_truth" in load_arrays(data_config(config)) else None
 
 
 def load_test(config: RunConfig) -> Images:
     """Return the test part. Only a confirmation calls this, and `semantics` for the votes on its images."""
-    return _images(data_config(config), "test")
+    return _load(config, "test")
 
 
 def pool_index(config: RunConfig) -> Array:
@@ -36,8 +34,13 @@ def pool_index(config: RunConfig) -> Array:
     return load_arrays(data_config(config))["pool_index"]
 
 
+def _load(config: RunConfig, part: str) -> Images:
+    config = data_config(config)
+    return _images(config, data_version(config), part)
+
+
 @lru_cache(maxsize=6)
-def _images(config: RunConfig, part: str) -> Images:
+def _images(config: RunConfig, version: str, part: str) -> Images:
     arrays = dict(load_arrays(config))
     class_names = tuple(arrays.pop("class_names").tolist())
     del arrays[SUMMARY]

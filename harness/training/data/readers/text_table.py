@@ -84,10 +84,11 @@ def _read_text(file: Path) -> str:
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
-            f"{file}:{line}: expected text in UTF-8, got the byte 0x{content[error.start]:02x}; save the file as UTF-8"
+            f"{file}:{line}: expected text in UTF-8, got the byte 0x{content[error.start]:02x}; save the table as csv "
+            "in UTF-8"
         ) from None
     if "\0" in text:
-        raise DataError(f"{file}: expected text in UTF-8, got bytes of value 0; save the file as UTF-8")
+        raise DataError(f"{file}: expected text in UTF-8, got bytes of value 0; save the table as csv in UTF-8")
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
