@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from harness.space import Space
     from harness.space import load as load_space
     from harness.train import train
-    from harness.trainable import SoftLabelTrainable
+    from harness.trainable import SoftLabelTrainable, read_pbt_policy
     from harness.training.config.run_config import RunConfig
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "compare",
     "confirm",
     "load_space",
+    "read_pbt_policy",
     "search",
     "train",
 ]
@@ -64,6 +65,7 @@ _LOCATIONS = {
     **{name: ("harness.results", name) for name in _RESULTS},
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
     "SoftLabelTrainable": ("harness.trainable", "SoftLabelTrainable"),
+    "read_pbt_policy": ("harness.trainable", "read_pbt_policy"),
     "Space": ("harness.space", "Space"),
     "load_space": ("harness.space", "load"),
 }

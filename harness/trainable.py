@@ -9,6 +9,7 @@
 It keeps no folder, journal or tracking of its own: searcher, scheduler, callbacks and storage are the Tuner's.
 """
 
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,7 @@ from ray import tune
 
 from harness.common.errors import InputError
 from harness.space.errors.validation import describe
-from harness.training.config.mid_run_changes import CHANGEABLE
+from harness.training.config.mid_run_changes import CHANGEABLE, format_changes
 from harness.training.config.run_config import RunConfig
 
 CHECKPOINT = "checkpoint.pt"
@@ -75,6 +76,30 @@ class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no 
     def reset_config(self, new_config: dict[str, Any]) -> bool:
         self.setup(new_config)
         return True
+
+
+def read_pbt_policy(path: Path | str) -> dict[str, Any]:
+    """Return fields of `RunConfig` that train one run as population based training trained the one of a policy file.
+
+    `path` is a `pbt_policy_*.txt` of the Tuner's folder. What was changed in mid-run stands in the field `changes`, so
+    the same schedule runs on another seed, in a space file, or in a confirmation. InputError if there is no such file.
+    """
+    from harness.tuning.cluster import ray_internals
+
+    if not Path(path).is_file():
+        raise InputError(
+            f"{path}: expected a policy of population based training, got no such file; look for pbt_policy_*"
+        )
+    try:
+        config, policy = ray_internals.read_pbt_policy(str(path))
+    except ValueError as error:
+        raise InputError(f"{path}: expected a policy of population based training, got: {error}") from error
+    steps, configs = [step for step, _ in policy], [config, *(later for _, later in policy)]
+    differences = [
+        {name: after[name] for name in CHANGEABLE if name in after and after[name] != before.get(name)}
+        for before, after in pairwise(configs)
+    ]
+    return {**config, "changes": format_changes(zip(steps, differences, strict=True))}
 
 
 def parse_config(config: dict[str, Any]) -> RunConfig:

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from ray import tune
 from ray.tune.schedulers import (
     ASHAScheduler,
@@ -24,6 +25,7 @@ from ray.tune.schedulers import (
 from ray.tune.schedulers.pb2 import PB2
 
 import harness
+from harness.common.errors import InputError
 from tests.conftest import ROOT
 
 pytestmark = [
@@ -155,19 +157,33 @@ def test_a_config_that_is_not_valid_fails_its_trial_in_words(tmp_path: Path) -> 
     assert [result.metrics["epoch"] for result in results if not result.error] == [EPOCHS] * 2
 
 
-def test_a_policy_is_replayed_on_a_fresh_seed(tmp_path: Path) -> None:
-    make_tuner(tmp_path, scheduler=pbt(SEARCHED)).fit()
-    policy = sorted(tmp_path.glob("own/pbt_policy_*.txt"))[0]
-    replay = PopulationBasedTrainingReplay(str(policy))
+def test_a_policy_is_replayed_by_ray_and_as_a_configuration(tmp_path: Path) -> None:
+    make_tuner(tmp_path, scheduler=pbt(RESAMPLED, synch=True), space={"meta_interval": 2}).fit()
+    policy = max(tmp_path.glob("own/pbt_policy_*.txt"), key=lambda file: len(file.read_text().splitlines()))
     tuner = tune.Tuner(
         tune.with_resources(harness.SoftLabelTrainable, {"cpu": 1}),
-        param_space={**FIXED, "seed": 7},
-        tune_config=tune.TuneConfig(scheduler=replay),
+        tune_config=tune.TuneConfig(scheduler=PopulationBasedTrainingReplay(str(policy)), reuse_actors=True),
         run_config=tune.RunConfig(storage_path=str(tmp_path), name="replayed", verbose=0),
     )
     (result,) = tuner.fit()
     assert result.error is None
-    assert result.metrics["epoch"] == EPOCHS
+
+    config = harness.RunConfig(**harness.read_pbt_policy(policy))
+    assert config.changes
+    torch.set_num_threads(1)  # as the trial: sums over more threads differ in their last bit
+    curve = harness.train(config)
+    names = ("val_accuracy", "val_loss", "train_loss", "label_accuracy", "lr")
+    replayed = result.metrics_dataframe.sort_values("epoch").drop_duplicates("epoch", keep="last")
+    assert replayed[list(names)].to_dict("records") == [{name: epoch[name] for name in names} for epoch in curve]
+    assert harness.train(config.model_copy(update={"seed": 7})) != curve
+
+
+def test_no_policy_is_an_error_in_words(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"none: expected a policy of population based training, got no such file"):
+        harness.read_pbt_policy(tmp_path / "none")
+    (tmp_path / "text").write_text("not JSON")
+    with pytest.raises(InputError, match=r"text: expected a policy of population based training, got: Could not read"):
+        harness.read_pbt_policy(tmp_path / "text")
 
 
 KILLED = """

@@ -5,6 +5,7 @@ _raylet.Config                      without it, token authentication follows wha
                                     a driver with a token cannot use a cluster without one
 _raylet.GcsClient                   without it, a refused token is a timeout of 20 s that does not say why
 _raylet.AuthenticationTokenLoader   whether there is a token here; GcsClient ends the process if there is none
+PopulationBasedTrainingReplay._policy    the changes of a policy file, whose format is not documented
 """
 
 import json
@@ -82,3 +83,11 @@ def _no_native_log() -> Iterator[None]:
         os.dup2(stderr, 2)
         os.close(stderr)
         os.close(null)
+
+
+def read_pbt_policy(path: str) -> tuple[dict[str, Any], list[tuple[int, dict[str, Any]]]]:
+    """Return the first config of a policy file of population based training, and (step, config) of each change."""
+    from ray.tune.schedulers import PopulationBasedTrainingReplay
+
+    replay = PopulationBasedTrainingReplay(path)
+    return dict(replay.config), list(replay._policy)
