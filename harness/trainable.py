@@ -9,7 +9,6 @@
 It keeps no folder, journal or tracking of its own: searcher, scheduler, callbacks and storage are the Tuner's.
 """
 
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -94,12 +93,12 @@ def read_pbt_policy(path: Path | str) -> dict[str, Any]:
         config, policy = ray_internals.read_pbt_policy(str(path))
     except ValueError as error:
         raise InputError(f"{path}: expected a policy of population based training, got: {error}") from error
-    steps, configs = [step for step, _ in policy], [config, *(later for _, later in policy)]
-    differences = [
-        {name: after[name] for name in CHANGEABLE if name in after and after[name] != before.get(name)}
-        for before, after in pairwise(configs)
-    ]
-    return {**config, "changes": format_changes(zip(steps, differences, strict=True))}
+    configs = [config, *(later for _, later in policy)]
+    changes: dict[int, dict[str, Any]] = {}  # of a checkpoint that was taken up twice after one step, the last
+    for (step, after), before in zip(policy, configs, strict=False):
+        changed = {name: after[name] for name in CHANGEABLE if name in after and after[name] != before.get(name)}
+        changes.setdefault(step, {}).update(changed)
+    return {**config, "changes": format_changes(changes.items())}
 
 
 def parse_config(config: dict[str, Any]) -> RunConfig:

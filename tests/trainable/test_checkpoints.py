@@ -1,5 +1,6 @@
 """`SoftLabelTrainable` without a Tuner: results, checkpoints, and checkpoints taken up under another config."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -130,3 +131,14 @@ def test_a_run_itself_takes_up_no_other_config() -> None:
     state = Run(harness.RunConfig(**CONFIG)).state_dict()
     with pytest.raises(ValueError, match=r"expected lr 0\.05 as in the saved run, got lr 0\.1$"):
         Run(harness.RunConfig(**CONFIG | {"lr": 0.1})).load_state_dict(state)
+
+
+def test_a_policy_of_population_based_training_becomes_changes(tmp_path: Path) -> None:
+    configs = [{"epochs": 9, "lr": 0.1}, {"epochs": 9, "lr": 0.2}, {"epochs": 9, "lr": 0.3}, {"epochs": 9, "lr": 0.25}]
+    records = [["b", "a", 2, 2, configs[0], configs[1]], ["c", "b", 4, 4, configs[1], configs[2]]]
+    records.append(["d", "c", 4, 4, configs[2], configs[3]])  # after the same step again
+    policy = tmp_path / "pbt_policy_1.txt"
+    policy.write_text("".join(json.dumps(record) + "\n" for record in records))
+    settings = harness.read_pbt_policy(policy)
+    assert settings == {**configs[0], "changes": "2: lr=0.2; 4: lr=0.25"}
+    assert harness.RunConfig(**settings).at_epoch(5).lr == 0.25

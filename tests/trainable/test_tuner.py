@@ -157,9 +157,16 @@ def test_a_config_that_is_not_valid_fails_its_trial_in_words(tmp_path: Path) -> 
     assert [result.metrics["epoch"] for result in results if not result.error] == [EPOCHS] * 2
 
 
+def steps(policy: Path) -> list[int]:
+    return [json.loads(line)[3] for line in policy.read_text().splitlines()]
+
+
 def test_a_policy_is_replayed_by_ray_and_as_a_configuration(tmp_path: Path) -> None:
     make_tuner(tmp_path, scheduler=pbt(RESAMPLED, synch=True), space={"meta_interval": 2}).fit()
-    policy = max(tmp_path.glob("own/pbt_policy_*.txt"), key=lambda file: len(file.read_text().splitlines()))
+    policies = {policy: steps(policy) for policy in tmp_path.glob("own/pbt_policy_*.txt")}
+    # Ray's replay takes up the second of two changes after the same step one step late.
+    distinct = [policy for policy, each in policies.items() if len({*each}) == len(each)]
+    policy = max(distinct, key=lambda policy: len(policies[policy]))
     tuner = tune.Tuner(
         tune.with_resources(harness.SoftLabelTrainable, {"cpu": 1}),
         tune_config=tune.TuneConfig(scheduler=PopulationBasedTrainingReplay(str(policy)), reuse_actors=True),
