@@ -47,6 +47,11 @@ class SweepData(ResultFile):
         """The digest of the data of a run; empty if the run has settings that were not summarised."""
         return next((each.digest for each in self.data_sets if each.concerns(config)), "")
 
+    def chance(self, config: RunConfig) -> float | None:
+        """Accuracy of naming the most frequent class, on the test part of a run's data; None if it is not known."""
+        found = next((each for each in self.data_sets if each.concerns(config)), None)
+        return None if found is None else found.majority_share
+
     def changes_from(self, before: "SweepData") -> list[str]:
         """What differs from what the sweep read before, a line each."""
         return [

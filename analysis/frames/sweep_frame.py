@@ -119,7 +119,7 @@ def interval(share: float, images: int) -> tuple[float, float]:
     """
     middle = (share + Z**2 / (2 * images)) / (1 + Z**2 / images)
     half = Z / (1 + Z**2 / images) * math.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))
-    return middle - half, middle + half
+    return max(0.0, middle - half), min(1.0, middle + half)  # beyond by a rounding, where all or none are right
 
 
 def headline(study: SweepFrame) -> str:

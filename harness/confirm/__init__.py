@@ -7,6 +7,7 @@ Each run opens the test part once, after its last epoch.
     run              the function `confirm`, which a notebook can call
     configurations   which configurations are trained, on which seeds
     plan             the runs and their result files; `plan_source` feeds them to the executor
+    doubts           whether the test part is what the others are
     evidence         results of a configuration over seeds; `findings` and `verdict` compare them
     terminal         what the command line of `__main__` prints
 

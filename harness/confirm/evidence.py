@@ -1,5 +1,6 @@
 """Results of a configuration over seeds, and how configurations are compared."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -66,14 +67,14 @@ def summarise_configuration(
         seeds=list(complete),
         test_images=test_images,
         test_accuracy_mean=accuracy.mean if accuracy else None,
-        ci95=to_interval(accuracy) if accuracy else None,
+        ci95=to_share_interval(accuracy) if accuracy else None,
         test_accuracy=test,
         val_accuracy_mean=_mean(last_epoch("val_accuracy")),
         val_accuracy=last_epoch("val_accuracy"),
         val_objective_mean=_mean(last_epoch(space.objective.metric)),
         search_value=configuration.value,
         label_accuracy_mean=right.mean if right else None,
-        label_accuracy_ci95=to_interval(right) if right else None,
+        label_accuracy_ci95=to_share_interval(right) if right else None,
         failed={seed: result.reason for seed, result in results.items() if result.state == "failed"},
         objectives={one.metric: objective(one.metric) for one in space.objectives if space.is_multi_objective},
     )
@@ -92,6 +93,12 @@ def resolution(several: Sequence[ConfigurationResults]) -> float:
 
 def to_interval(estimate: Estimate) -> Interval:
     return Interval(estimate.low, estimate.high)
+
+
+def to_share_interval(estimate: Estimate) -> Interval:
+    """The interval of a share, which lies between 0 and 1; infinite ends stay so."""
+    low, high = (end if math.isinf(end) else min(max(end, 0.0), 1.0) for end in (estimate.low, estimate.high))
+    return Interval(low, high)
 
 
 def _objective(result: SeedResult, metric: str) -> float | None:

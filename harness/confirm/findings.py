@@ -6,6 +6,7 @@ The package's docstring says which data each number was measured on, and why the
 from collections.abc import Mapping, Sequence
 
 from harness.confirm.configurations import Configuration
+from harness.confirm.doubts import doubt
 from harness.confirm.evidence import (
     ALPHA,
     POWER,
@@ -44,12 +45,19 @@ def build_confirmation(
     *,
     name: str,
     n: int,
+    chance: float | None = None,
 ) -> Confirmation:
-    """The confirmation of the sweep `name` on `n` seeds, as far as it follows from the results, which are by seed."""
+    """The confirmation of the sweep `name` on `n` seeds, as far as it follows from the results, which are by seed.
+
+    Args:
+        chance: share of the most frequent class of the test part; None where it is not known.
+    """
     measured = [summarise_configuration(configuration, by_seed, space, spec.rule) for configuration, by_seed in results]
     ours = [one for one in measured if one.role == "arm"]
     baselines = [one for one in measured if one.role == "baseline"]
     outcome, sentence, gain = judge(best_on_validation(space, ours), baselines, spec)
+    val_sizes = [configuration.config.val_size for configuration, _ in results]
+    doubtful = doubt(list(zip(measured, val_sizes, strict=True)), chance)
     return Confirmation(
         name=name,
         study=space.study,
@@ -60,7 +68,7 @@ def build_confirmation(
         arms={arm.name: _confirmed_arm(space, arm, measured) for arm in space.arms},
         comparisons=_compare(ours, baselines, spec),
         outcome=outcome,
-        verdict=sentence,
+        verdict=f"{sentence}; doubtful: {doubtful}" if doubtful else sentence,
         gain=gain,
         notes=_notes(space, measured, spec),
     )

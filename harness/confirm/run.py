@@ -223,8 +223,14 @@ def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int
     arms = {one.name for one in plan.configurations if one.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
     spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
+    config = plan.configurations[0].config
     return build_confirmation(
-        session.space, plan.results_by_configuration(seeds), spec, name=session.folder.path.name, n=seeds
+        session.space,
+        plan.results_by_configuration(seeds),
+        spec,
+        name=session.folder.path.name,
+        n=seeds,
+        chance=None if session.data is None else session.data.chance(config),
     )
 
 

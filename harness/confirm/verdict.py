@@ -4,7 +4,7 @@ import math
 from collections.abc import Sequence
 
 from harness.common.formatting import format_points
-from harness.confirm.evidence import POWER, ComparisonSpec, resolution
+from harness.confirm.evidence import POWER, ComparisonSpec, resolution, to_share_interval
 from harness.results.confirmation import Gain, Outcome
 from harness.results.measurement import ConfigurationResults, Interval
 from harness.statistics import Estimate, estimate_mean, gain_over_best, required_n
@@ -68,7 +68,8 @@ def _comparison(
 
 def _accuracy_sentence(winner: ConfigurationResults, spec: ComparisonSpec) -> str:
     found = estimate_mean(winner.test_accuracy, spec.rule, spec.alpha, resolution([winner]))
-    interval = f" {_interval(found.low, found.high, 1, 3)}" if math.isfinite(found.high) else ""
+    low, high = to_share_interval(found)
+    interval = f" {_interval(low or 0.0, high or 0.0, 1, 3)}" if math.isfinite(found.high) else ""
     return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
 
 

@@ -66,6 +66,12 @@ class DataSummary(BaseModel):
         names = ("dataset", "image_size", "given_labels", "reference_labels")
         return all(getattr(self, name) == getattr(other, name) for name in names)
 
+    @property
+    def majority_share(self) -> float | None:
+        """Share of the most frequent class in the test part, or in that which it is a part of."""
+        counts = next((part for part in self.parts if part.name == "test"), self.parts[0]).class_counts
+        return max(counts) / sum(counts) if sum(counts) else None
+
     def changes_from(self, before: "DataSummary") -> list[str]:
         """What differs from an earlier summary of the same settings, a phrase each; the digests come last."""
         if self.digest == before.digest:
