@@ -27,6 +27,7 @@ from harness.common.formatting import format_setting
 MIN_BEST = 3  # that stand out, where there are as many
 DECADE = 10.0
 GRIP = 0.13  # of the distance between two axes: how far from an axis it can be dragged
+BEYOND = 0.2  # of an axis: how far the bar of the interval may reach beyond it
 TEXT: dict[str, Any] = {"fontsize": "small", "va": "center", "ha": "right"}
 HALO: dict[str, Any] = {"boxstyle": "round,pad=0.1", "linewidth": 0, "alpha": 0.7}
 LINES: dict[str, dict[str, Any]] = {
@@ -105,6 +106,7 @@ def _draw(axes: Axes, sweep: SweepFrame, arm: str) -> None:
     winner = rows.loc[rows["trial"] == best[0]].iloc[0]
     lowest, width = float(accuracy.min()), float(accuracy.max() - accuracy.min()) or 1.0
     ends = [(100 * end - lowest) / width for end in interval(float(winner[VALUE]), sweep.images(winner))]
+    ends = [min(max(end, -BEYOND), 1 + BEYOND) for end in ends]  # where accuracies lie close together, it ends far away
     label = "95 % interval of the best one"
     axes.plot([len(scales) - 0.87] * 2, ends, color="0.3", linewidth=1.6, clip_on=False, label=label)
     axes.set_xlim(-0.35, len(scales) - 0.8)

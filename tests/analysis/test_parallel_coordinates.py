@@ -1,12 +1,16 @@
 """Parallel coordinates: a line per trial, each at its own values, and scales that a person can read."""
 
+import io
+from dataclasses import replace
+
 import numpy as np
 import pandas as pd
 import pytest
+from matplotlib.figure import Figure
 
 from analysis.figures import parallel_coordinates, style
 from analysis.figures.parallel_coordinates import Scale, best_fifth
-from analysis.frames.sweep_frame import SweepFrame
+from analysis.frames.sweep_frame import VALUE, SweepFrame, interval
 
 
 def test_a_scale_spans_its_values_and_is_logarithmic_over_a_decade() -> None:
@@ -42,3 +46,19 @@ def test_every_trial_is_a_line_and_those_without_a_last_epoch_end_before_it(swee
 
 def test_the_best_fifth_stand_out_and_three_where_there_are_few(sweep: SweepFrame) -> None:
     assert best_fifth(sweep, "learned") == list(sweep.best("learned", 3)["trial"])
+
+
+@pytest.mark.parametrize("accuracy", [1.0, 0.9, 0.0])
+def test_a_figure_of_equal_accuracies_keeps_its_layout(sweep: SweepFrame, accuracy: float) -> None:
+    """Matplotlib warns where its layout does not fit, and warnings are errors."""
+    trials = sweep.trials.assign(**{VALUE: accuracy})
+    (figure,) = style.panels(parallel_coordinates.plots(replace(sweep, trials=trials))["learned"])
+    assert isinstance(figure, Figure)
+    figure.savefig(io.BytesIO(), format="svg")
+    assert figure.axes[0].get_ylim()[1] < 1.3
+
+
+def test_intervals_of_shares_end_at_zero_and_one() -> None:
+    for images in range(1, 400):
+        assert interval(1.0, images)[1] <= 1
+        assert interval(0.0, images)[0] >= 0

@@ -5,6 +5,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from harness.report import render
+from harness.results import Confirmation
 from harness.sweep_data import SweepData
 from tests.conftest import Result, run
 from tests.training import data_files as files
@@ -77,6 +79,34 @@ def test_what_was_read_is_said_kept_and_compared_whenever_a_sweep_goes_on(sweep:
     confirmed = sweep.command("harness.confirm", "mine", "--seeds", "1")
     assert confirmed.code == 0, confirmed.all
     assert kept.text in confirmed.out
+
+
+@pytest.mark.slow
+def test_where_every_trial_is_right_intervals_end_at_one_and_test_labels_of_others_make_the_verdict_doubtful(
+    sweep: Sweep,
+) -> None:
+    classes = files.classes(160, 4)
+    images = files.pictures(160, 6, 6) // 6
+    images[np.arange(160), :, classes] += 200  # a bright column for each class
+    np.savez(
+        sweep.file,
+        x_train=images[:100],
+        y_train=classes[:100],
+        x_test=images[100:],
+        y_test=(classes[100:] + 1) % 4,
+    )
+    easy = ("--set", "epochs=12", "--set", "batch_size=8", "--set", "noise=none", "--set", "lr=0.1")
+    assert sweep.search(*easy).code == 0
+    confirmed = sweep.command("harness.confirm", "mine", "--seeds", "2")
+    assert confirmed.code == 0, confirmed.all
+    found = Confirmation.load(sweep.runs / "mine")
+    results = [one for _, _, one in found.ranked()]
+    assert [(one.val_accuracy_mean, one.test_accuracy_mean) for one in results] == [(1.0, 0.0)] * 2
+    assert all(one.ci95 is not None and (one.ci95.low or 0.0) >= 0 for one in results)
+    words = "doubtful: test accuracy is far below validation accuracy (learned-0 0.000 beside 1.000"
+    assert words in " ".join(confirmed.out.split())
+    assert words in found.verdict
+    assert words in render(sweep.runs / "mine"), "a figure whose layout does not fit would be an error here"
 
 
 @pytest.mark.slow

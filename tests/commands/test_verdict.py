@@ -271,3 +271,54 @@ def test_a_single_objective_is_not_listed() -> None:
     found = confirmation(SPACE, [measured(SPACE, "ours0", 0, [0.8]), measured(SPACE, "theirs0", 1, [0.7])])
     assert found.arms["ours0"].best.objectives == {}
     assert "objectives" not in found.data_used
+
+
+class TestDoubts:
+    """Of the test part: the verdict itself says them, wherever it is shown."""
+
+    @pytest.mark.parametrize(
+        ("validation", "test"),
+        [
+            ((0.93, 0.94, 0.92), (0.098, 0.1, 0.099)),
+            ((0.93, 0.94, 0.92), (0.7, 0.71, 0.72)),
+            ((0.93,), (0.098,)),
+        ],
+        ids=["chance", "far below", "one seed"],
+    )
+    def test_a_test_accuracy_far_below_validation_is_in_the_verdict(
+        self, validation: Sequence[float], test: Sequence[float]
+    ) -> None:
+        found = confirmation(ALONE, [measured(ALONE, "ours0", 3, test, validation)])
+        beside = f"ours0-3 {np.mean(test):.3f} beside {np.mean(validation):.3f}"
+        assert f"; doubtful: test accuracy is far below validation accuracy ({beside}); look whether" in found.verdict
+
+    @pytest.mark.parametrize(
+        ("validation", "test"),
+        [
+            ((0.93, 0.94, 0.92), (0.91, 0.92, 0.9)),
+            ((0.946, 0.94, 0.95), (0.934, 0.93, 0.94)),
+            ((1.0, 1.0, 1.0), (0.99, 1.0, 0.99)),
+            ((0.7, 0.95, 0.8), (0.72, 0.7, 0.6)),
+            ((0.8, 0.81, 0.82), (0.93, 0.94, 0.92)),
+        ],
+        ids=["two points", "README", "all right", "wide spread", "above"],
+    )
+    def test_an_ordinary_difference_is_not(self, validation: Sequence[float], test: Sequence[float]) -> None:
+        assert "doubtful" not in confirmation(ALONE, [measured(ALONE, "ours0", 3, test, validation)]).verdict
+
+    def test_an_accuracy_that_may_be_chance_is_told(self) -> None:
+        results = [measured(ALONE, "ours0", 3, (0.105, 0.1, 0.11), (0.11, 0.1, 0.12))]
+        spec = ComparisonSpec(FixedSample(), 1, 0.005)
+        found = build_confirmation(ALONE, results, spec, name="toy", n=3, chance=0.1)
+        assert "doubtful: test accuracy is not shown to be better than chance, 0.100 (ours0-3 0.105)" in found.verdict
+        assert "doubtful" not in build_confirmation(ALONE, results, spec, name="toy", n=3).verdict
+
+
+def test_intervals_of_accuracies_end_at_one() -> None:
+    found = confirmation(ALONE, [measured(ALONE, "ours0", 3, (1.0, 1.0, 0.9995))])
+    one = found.arms["ours0"].configurations["ours0-3"]
+    assert one.ci95 is not None
+    low, high = one.ci95
+    assert low is not None
+    assert 0.99 < low < 1.0 == high
+    assert "[0.999, 1.000]" in found.verdict
