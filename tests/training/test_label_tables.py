@@ -65,6 +65,7 @@ DIALECTS = {
     "blank lines and separators at the end": ("\n\n" + TABLE.replace("\n", ",,\n\n ,\n")).encode(),
     "no line end at the end": TABLE.rstrip().encode(),
     "header in another case and order": "".join(f"{b},{a}\n" for a, b in [("File", "LABEL"), *ROWS]).encode(),
+    "header in other words": TABLE.replace("image,class", "Image Path,Category").encode(),
     "classes in another case": TABLE.replace(",fox", ",Fox").encode(),
     "index of pandas": "".join(f"{i},{line}\n" for i, line in zip(["", 0, 1, 2], TABLE.split(), strict=False)).encode(),
     "columns of other facts": TABLE.replace("\n", ",0.5\n").replace("class,0.5", "class,confidence").encode(),
@@ -166,7 +167,7 @@ def test_of_several_annotators_the_majority_counts_and_ties_are_said(form: str, 
     """Of three different classes the first counts: `cat`, that of the folder."""
     (folder / "given.csv").write_text(VOTES[form].format(*PATHS))
     assert given(folder) == {PATHS[0]: "dog", PATHS[2]: "dog"}
-    assert "7 votes, the majority counts; 1 images have a tie" in remarks(folder)
+    assert "7 votes, the majority counts; images with a tie: 1, of" in remarks(folder)
 
 
 HEAD = "image,cat,dog,fox\n"

@@ -11,6 +11,7 @@ path does. Its separators may be those of Windows, its accents of either Unicode
 case. A row that fits no image is an error, as is a second row for an image that is no vote.
 """
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,7 +25,10 @@ from harness.training.data.class_names import class_words, find_class, normalize
 from harness.training.data.readers.text_table import Row, TextTable, read_table
 from harness.training.errors import DataError
 
-IMAGE_COLUMNS = {"image", "images", "file", "filename", "file_name", "path", "filepath", "image_path", "img"}
+IMAGE_COLUMNS = {
+    *("image", "images", "img", "image_path", "image_name", "image_id"),
+    *("file", "files", "filename", "file_name", "filepath", "file_path", "path"),
+}
 CLASS_COLUMNS = {"class", "label", "category"}
 ANNOTATOR_COLUMNS = {"annotator", "worker", "rater", "user"}
 
@@ -133,8 +137,8 @@ def read_given(
     if len(joined) > len(votes) or len(columns.classes) > 1:
         ties = sum(_is_tied(votes[path]) for path in classes)
         remarks.append(
-            f"{file.name}: {sum(map(len, votes.values()))} votes, the majority counts; {ties} images have a tie, where "
-            "the class named first counts"
+            f"{file.name}: {sum(map(len, votes.values()))} votes, the majority counts; images with a tie: {ties}, of "
+            "which the class named first counts"
         )
     return GivenLabels(classes, remarks)
 
@@ -181,7 +185,7 @@ class _GivenColumns:
 
 def _given_columns(table: TextTable) -> tuple[_GivenColumns, list[Row]]:
     """The columns by the header, and the rows under it; without a header, image and class."""
-    names = [normalized(cell).casefold() for cell in table.rows[0].cells]
+    names = [re.sub(r"[\s-]+", "_", normalized(cell).casefold()) for cell in table.rows[0].cells]
     image = next((i for i, name in enumerate(names) if name in IMAGE_COLUMNS), None)
     if image is None:
         is_header = CLASS_COLUMNS.intersection(names)
@@ -203,7 +207,9 @@ def _given_columns(table: TextTable) -> tuple[_GivenColumns, list[Row]]:
 
 
 def _not_two_cells(table: TextTable, row: Row) -> DataError:
-    return DataError(f"{table.file}:{row.line}: expected image,class, got {row}; write one of each, or a header")
+    return DataError(
+        f"{table.file}:{row.line}: expected image,class, got {row}; name the columns so, or write these two"
+    )
 
 
 def _join(
