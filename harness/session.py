@@ -9,7 +9,6 @@ Ray and Optuna take seconds to import: they are imported only once the input has
 """
 
 import dataclasses
-import shutil
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -17,6 +16,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from harness.common.atomic_files import write_bytes
 from harness.common.errors import HarnessError
 from harness.common.user import provide_user
 from harness.results.tracking_status import TrackingStatus
@@ -26,7 +26,7 @@ from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, Trial
 from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri
 from harness.tuning.cluster.address import check_address
-from harness.tuning.storage.sweep_folder import SweepFolder, recorded_tracking_uri
+from harness.tuning.storage.sweep_folder import DiskError, SweepFolder, recorded_tracking_uri
 from harness.tuning.storage.workspace import Workspace
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ class Session:
         uri: of the tracking server.
         data: what was read of the data; a worker that reads other data fails its trial. None: not compared.
         slots: after `run` has started, how many trials may run at once.
+        has_run: whether trials were started.
         tracker, event_logger: after `start_tracking`.
     """
 
@@ -96,6 +97,7 @@ class Session:
 
     def __post_init__(self) -> None:
         self._tracking = False
+        self.has_run = False
         self._began = time.monotonic()
         self._state = SweepEnded(state="interrupted" if self.study.missing else "complete")
 
@@ -177,6 +179,7 @@ class Session:
             self.slots = TrialSlots(search.resources, self.options.concurrency or search.concurrency, folder_check)
             if check_memory:
                 check_share(self.space, self.slots.resources)
+            self.has_run = True
             return run_trials(
                 source,
                 self.workspace,
@@ -211,18 +214,19 @@ class Session:
         if self._tracking:
             self.finish()
 
-    def discard(self) -> None:
-        """Remove the folder of a sweep that was refused before anything was measured."""
-        if self._tracking:
-            self.tracker.event_log.close()
-        shutil.rmtree(self.folder.path)
-        with suppress(OSError):  # other sweeps are in it
-            self.folder.path.parent.rmdir()
-
     @property
     def measured(self) -> bool:
         """Whether any trial of the sweep has come to an epoch, or to an end."""
         return any(record.curve or record.state != "running" for record in self.study.trial_records())
+
+    def discard_if_new(self) -> bool:
+        """Leave nothing of a sweep that begins with this session, not on the tracking server either."""
+        if self.measured or not self.folder.discard_if_new():
+            return False
+        self.workspace.discard(self.folder.path)
+        if self._tracking:
+            self.tracker.event_log.close()
+        return True
 
     def _sweep_started(self, tags: Mapping[str, str] | None = None, artifacts: Sequence[Path] = ()) -> SweepStarted:
         tags = {"study": self.space.study, **(tags or {})}
@@ -252,6 +256,8 @@ def open_session(
         data: what was read of the data that its runs use.
         write_inputs: writes space and provenance, after an existing journal was found readable and before a new one.
 
+    An error of the input leaves no new folder if nothing was measured, and the inputs of an old one if none was run.
+
     Raises:
         FolderError: another process holds the sweep, its folder cannot be written, or its journal cannot be read.
         DiskError: the disk became full. The same command continues once there is space.
@@ -260,19 +266,20 @@ def open_session(
     from harness.tuning.study.sweep_study import SweepStudy
 
     provide_user()
-    is_new = not (workspace.local / name).exists()
     with SweepFolder(workspace.local / name) as folder:
         study = SweepStudy(folder.journal, space) if folder.journal.exists() else None
+        inputs = {file: file.read_bytes() for file in (folder.space, folder.provenance) if file.exists()}
         if write_inputs is not None:
             write_inputs(folder)
         session = Session(workspace, folder, space, study or SweepStudy(folder.journal, space), uri, options, data)
         try:
             yield session
         except BaseException as error:
+            refused = isinstance(error, HarnessError) and not isinstance(error, DiskError)
             with suppress(OSError):  # a full disk, perhaps the reason for the error
-                if is_new and isinstance(error, HarnessError) and not session.measured:
-                    session.discard()
-                else:
+                if not (refused and session.discard_if_new()):
                     session.close()
+                    for file, content in inputs.items() if refused and not session.has_run else ():
+                        write_bytes(file, content)
             raise
         session.close()

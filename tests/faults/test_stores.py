@@ -20,7 +20,8 @@ import pytest
 
 from harness.common.urls import BadUrl, Url
 from harness.tuning.storage import object_store
-from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL
+from harness.tuning.storage.object_store_sync import JOURNAL, SPOOL
+from harness.tuning.storage.sweep_folder import LENGTHS
 from tests.conftest import Process, Result, finish, run, start
 from tests.support.fork_server import ForkedCommand
 from tests.support.kills import ended

@@ -14,8 +14,8 @@ from harness.common.urls import Url
 from harness.tuning.storage import lease, object_store_sync, working_copy
 from harness.tuning.storage.lease import Lease, LeaseLost
 from harness.tuning.storage.object_store import Store, StoreError
-from harness.tuning.storage.object_store_sync import JOURNAL, LENGTHS, SPOOL, ObjectStoreSync
-from harness.tuning.storage.sweep_folder import DiskError, FolderError, SweepFolder, display_name
+from harness.tuning.storage.object_store_sync import JOURNAL, SPOOL, ObjectStoreSync
+from harness.tuning.storage.sweep_folder import LENGTHS, DiskError, FolderError, SweepFolder, display_name
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
 TOY = SweepAccess("toy", must_exist=False, argument="--name")

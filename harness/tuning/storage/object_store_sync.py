@@ -23,11 +23,9 @@ from harness.common.atomic_files import write_bytes
 from harness.tracking.spool import event_log
 from harness.tuning.storage import lease
 from harness.tuning.storage.object_store import FileStat, Store, in_parallel, store_errors_as_disk_errors
-from harness.tuning.storage.sweep_folder import CHECKPOINT, PREVIOUS_CHECKPOINT, FolderError
+from harness.tuning.storage.sweep_folder import CHECKPOINT, LENGTHS, PREVIOUS_CHECKPOINT, FolderError
 
 JOURNAL, SPOOL = "study.journal", f"spool/{event_log.FILE}"
-LENGTHS = "snapshot.json"
-"""File with the lengths of journal and event log at the last snapshot, in the store and in the working copy."""
 NOT_SYNCED = frozenset({JOURNAL, SPOOL, LENGTHS, lease.FILE, "report.error.txt", CHECKPOINT, PREVIOUS_CHECKPOINT})
 
 Logs = tuple[bytes, bytes]
@@ -41,6 +39,7 @@ class ObjectStoreSync:
         self.store = store
         self.folder = folder
         self._lock = threading.RLock()
+        self._discarded = False
         self._lengths = [0, 0]
         self._synced: dict[str, FileStat] = {}  # of the files here when they were uploaded or downloaded
 
@@ -88,9 +87,17 @@ class ObjectStoreSync:
         with self._lock:
             self._synced.pop(name, None)
 
+    def discard(self) -> None:
+        """Remove the sweep from the store, with what its workers left, and upload no more."""
+        with self._lock:
+            self._discarded = True
+            self.store.remove(self.store.list_files().keys() - {lease.FILE})
+
     def snapshot(self, *, trials: bool = False) -> None:
         """Upload what changed; with `trials` also files that the driver left in trial folders."""
         with self._lock:
+            if self._discarded:
+                return
             files = dict(self._local_files(trials=trials))
             logs = self._local_logs()
             lengths = [len(content) for content in logs]

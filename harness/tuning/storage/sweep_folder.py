@@ -7,6 +7,7 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
 import difflib
 import os
 import re
+import shutil
 import socket
 from collections.abc import Sequence
 from contextlib import ExitStack, suppress
@@ -31,6 +32,8 @@ HUNG = "hung.txt"
 """Stacks of a process that was ended at its time limit (`worker.time_limit`)."""
 HUNG_REPORTED = "time_limit.txt"
 """New name of `HUNG` once its trial has been failed."""
+LENGTHS = "snapshot.json"
+"""File with the lengths of journal and event log at the last snapshot, in the store and in the working copy."""
 ADDRESS_FILE = "runs-dir.url"
 """File in a working copy with the address that it is a copy of."""
 
@@ -57,6 +60,7 @@ class SweepFolder:
         self.trials = self.path / "trials"
         self.summary = self.path / "summary.json"
         self._lock = ExitStack()
+        self._made: list[Path] = []  # by `__enter__`, itself first; also if that was empty
 
     def trial(self, number: int) -> Path:
         return self.trials / str(number)
@@ -65,6 +69,15 @@ class SweepFolder:
         """Remove the files of a trial, so that it starts from the beginning."""
         for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, "error.txt", HUNG, HUNG_REPORTED, LABELS, LABEL_HISTORY, MODEL):
             workspace.remove(self.trial(number) / name)
+
+    def discard_if_new(self) -> bool:
+        """Remove the folder if `__enter__` has made it, with those above it; returns whether it has."""
+        if self._made:
+            shutil.rmtree(self.path, ignore_errors=True)
+        with suppress(OSError):  # another sweep's files are there by now
+            for folder in self._made[1:]:
+                folder.rmdir()
+        return bool(self._made)
 
     def __enter__(self) -> Self:
         """Create the folder if need be, and take its lock.
@@ -75,6 +88,9 @@ class SweepFolder:
         check_links(self.path)
         lock = self.path / "driver.lock"
         try:
+            self._made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
+            if not self._made and all(file.name == LENGTHS for file in self.path.iterdir()):
+                self._made = [self.path]
             self.trials.mkdir(parents=True, exist_ok=True)
             held = self._lock.enter_context(file_lock(lock))
         except OSError as error:

@@ -64,6 +64,11 @@ class Workspace:
             sync.remove(name)
         file.unlink(missing_ok=True)
 
+    def discard(self, folder: Path) -> None:
+        """Remove a driven sweep that has just begun from the store; it is uploaded no more."""
+        for sync, _ in self._sync_of(folder):
+            sync.discard()
+
     def _sync_of(self, path: Path) -> "list[tuple[ObjectStoreSync, str]]":
         """The sync of the sweep that `path` belongs to, and its name there; empty for a local runs folder."""
         return [
