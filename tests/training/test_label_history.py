@@ -114,7 +114,7 @@ def test_every_image_of_the_pool_is_found_in_the_data_set_by_its_place() -> None
     from harness.training.data.readers import digits
 
     pool, test, places = load_pool(QUICK), load_test(QUICK), pool_index(QUICK)
-    raw, _ = digits.read(QUICK)
+    raw = digits.read(QUICK).train
     assert len(pool) + len(test) == len(raw.truth)
     np.testing.assert_array_equal(raw.images[places], pool.pixels.stored.numpy())
     np.testing.assert_array_equal(raw.truth[places], pool.targets.numpy())
