@@ -74,7 +74,11 @@ def load_arrays(config: RunConfig) -> Arrays:
     Args:
         config: a `data_config`.
     """
-    return _arrays_of_version(config, data_version(config))
+    try:
+        return _arrays_of_version(config, data_version(config))
+    except DataError:
+        data_version.cache_clear()  # the user mends the files
+        raise
 
 
 @lru_cache(maxsize=2)

@@ -10,7 +10,7 @@ Labels are indices of classes, or names, "" where unknown; `label_arrays` says i
 
 import zipfile
 import zlib
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from pathlib import Path
 
 import numpy as np
@@ -79,7 +79,7 @@ def _keys(file: Path) -> list[str]:
         return sorted(name.removesuffix(".npy") for name in archive.namelist())
 
 
-def _load(file: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str]]:
+def _load(file: Path, wanted: Container[str]) -> tuple[dict[str, Array], list[str]]:
     """The arrays among those `wanted` that are there, and the keys of the others."""
     arrays = {}
     key = "its arrays"
@@ -90,7 +90,7 @@ def _load(file: Path, wanted: Iterable[str]) -> tuple[dict[str, Array], list[str
                 if key in wanted:
                     arrays[key] = archive[key]
     except (OSError, ValueError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error) as error:
-        if "allow_pickle" in str(error):
+        if key in wanted and "allow_pickle" in str(error):
             raise DataError(
                 f"{file}: {key}: expected an array of numbers or text, got one of Python objects; convert it, numbers "
                 "with .astype(float), names with .astype(str), and write the file anew"
