@@ -7,7 +7,7 @@ classes; a reference gives another; `analysis.frames.class_similarity` compares 
     references   votes: soft labels that people gave, where the data set has them; never trained on
                  model: the mean prediction for images of each class, of models trained one-hot on seeds of their own,
                  on images that they did not see
-                 superclasses:FILE: classes of one group are alike, of two are not
+                 superclasses:FILE: classes of one group, by name or number, are alike, of two are not
     findings     the comparison: `semantics.json`
     terminal     what the command line of `__main__` prints
 
