@@ -60,6 +60,14 @@ def tiff(pixels: Array, photometric: int, sample_format: int) -> bytes:
     return b"II*\0" + struct.pack("<I", 8 + len(data) + len(more)) + data + more + directory
 
 
+def jpeg_2000_of_12_bits() -> bytes:
+    """A JPEG 2000 in colour whose header says 12 bits for each channel."""
+    content = bytearray(encoded(Image.fromarray(COLOUR), "JPEG2000", no_jp2=True))
+    for channel in range(3):
+        content[42 + 3 * channel] = 11
+    return bytes(content)
+
+
 def stored(folder: Path, *contents: bytes, **settings: Any) -> Array:
     """The training images [N, channels, height, width] of a set of these files, each named `N.img`."""
     for part in ("train", "test"):
@@ -97,6 +105,7 @@ PALETTE = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]], [[70, 80, 90], [
         (encoded(Image.fromarray(COLOUR), "BMP"), COLOUR),
         (encoded(Image.fromarray(COLOUR), "PPM"), COLOUR),
         (encoded(Image.fromarray(COLOUR), "WEBP", lossless=True), COLOUR),
+        (encoded(Image.fromarray(COLOUR), "JPEG2000"), COLOUR),
         (encoded(palette_image()), PALETTE),
         (encoded(palette_image(), "GIF"), PALETTE),
         (encoded(Image.fromarray(COLOUR).convert("CMYK"), "TIFF"), COLOUR),
@@ -129,11 +138,12 @@ def test_colour_of_other_spaces_is_read_as_rgb(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("content", "words"),
     [
-        (png(np.repeat(DEEP[..., None], 3, 2), 16, 2), "expected 8 bits for each colour, got 16, .*; save it with 8"),
-        (png(np.repeat(DEEP[..., None], 4, 2), 16, 6), "expected 8 bits for each colour, got 16"),
-        (png(np.repeat(DEEP[..., None], 2, 2), 16, 4), "expected 8 bits for each colour, got 16"),
-        (tiff(np.repeat(DEEP[..., None], 3, 2), 2, 1), "expected 8 bits for each colour, got 16"),
+        (png(np.repeat(DEEP[..., None], 3, 2), 16, 2), "expected 8 bits for each colour, got more, .*; save it with 8"),
+        (png(np.repeat(DEEP[..., None], 4, 2), 16, 6), "expected 8 bits for each colour, got more"),
+        (png(np.repeat(DEEP[..., None], 2, 2), 16, 4), "expected 8 bits for each colour, got more"),
+        (tiff(np.repeat(DEEP[..., None], 3, 2), 2, 1), "expected 8 bits for each colour, got more"),
         (b"P6 3 2 65535\n" + np.repeat(DEEP[..., None], 3, 2).astype(">u2").tobytes(), "expected 8 bits for each"),
+        (jpeg_2000_of_12_bits(), "expected 8 bits for each colour, got more, .*; save it with 8"),
         (encoded(Image.new("LAB", (3, 2)), "TIFF"), "got the colour space LAB; save it as RGB"),
         (tiff((GREY // 2).astype(np.int8), 1, 2), "expected 8 bits from 0 to 255, got signed ones; save it unsigned"),
         (tiff(DEEP, 0, 1), "expected 16 bits with black as 0, got white as 0"),

@@ -5,7 +5,7 @@
 | grey, black and white | uint8 [height, width] |
 | colour: RGB, palette, CMYK, YCbCr | uint8 [height, width, 3] |
 | transparent | laid over white; over black where white would hide all of it; without its alpha where that hides all |
-| grey of 16 bits (and of 9 to 15, as stored) | uint16 [height, width] |
+| grey of 16 bits (of 9 to 15: as stored, in PGM scaled to 16) | uint16 [height, width] |
 | grey of 32 bits, real numbers | float32 [height, width], as stored |
 | colour of 16 bits, LAB, signed 8 bits, 16 bits with white as zero | refused: PIL would lose bits or turn values over |
 | several pictures: animated, pages | the first |
@@ -49,7 +49,7 @@ class _Refused(ValueError):
 class ReadImages:
     """Images that were read: their array, which of the files they are, and what there is to say of the others."""
 
-    images: Array  # [N, height, width] or [N, height, width, 3]; uint8 or float32
+    images: Array  # [N, height, width] or [N, height, width, 3]; uint8, uint16 or float32
     kept: Array  # [N] int64: indices of the files
     remarks: tuple[str, ...]
 
@@ -167,10 +167,14 @@ def _check_depth(image: Any) -> None:
     tags = getattr(image, "tag_v2", {})
     is_deep = any(isinstance(each, str) and ";16" in each for each in arguments)
     is_deep |= image.format == "PPM" and isinstance(arguments[-1], int) and arguments[-1] > 255
+    if image.format == "JPEG2000":
+        image.fp.seek(0)
+        sizes = image.fp.read().partition(b"\xff\x4f\xff\x51")[2]  # what follows the marker of the image's sizes
+        is_deep = len(sizes) > 38 and sizes[38] & 0x7F >= 8  # bits of the first channel, less one
     if is_deep and len(image.getbands()) > 1:
         raise _Refused(
-            "expected 8 bits for each colour, got 16, of which PIL reads 8; save it with 8, in grey with 16, or use an "
-            "npz file"
+            "expected 8 bits for each colour, got more, of which PIL reads 8; save it with 8, in grey with 16, or use "
+            "an npz file"
         )
     if image.mode == "L" and SIGNED in _tag(tags, SAMPLE_FORMAT):
         raise _Refused("expected 8 bits from 0 to 255, got signed ones; save it unsigned")
