@@ -67,14 +67,16 @@ class SweepProgress:
         self.ended_before = self.printed_ended = self.ended
         self.printed_at = self.began
         self.first_result: float | None = None
+        self.waiting_for = ""
         self.bar: Progress | None = None
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
             columns = BarColumn(bar_width=BAR_WIDTH), TextColumn("{task.description}")
             self.bar = Progress(*columns, console=self.console, transient=True)
-            self.task = self.bar.add_task("starting Ray …", total=self.total, completed=self.ended)
+            self.task = self.bar.add_task("", total=self.total, completed=self.ended)
             self.bar.start()
+            self._show_line()
         return self
 
     def __exit__(
@@ -96,10 +98,20 @@ class SweepProgress:
             case TrialEnded():
                 self._count_end(record)
             case TrialWarning():
-                self.console.print(record.text, soft_wrap=True, markup=False)
+                self.note(record.text)
             case _:
                 pass
         self._show_line()
+
+    def stage(self, text: str) -> None:
+        """Show what is waited for before the first result: on a terminal in the bar, else as a line."""
+        if self.first_result is None and text != self.waiting_for:
+            self.waiting_for = text
+            self._print(f"{text} …")
+            self._show_line()
+
+    def note(self, text: str) -> None:
+        self.console.print(text, soft_wrap=True, markup=False)
 
     @property
     def line(self) -> str:
@@ -156,7 +168,8 @@ class SweepProgress:
 
     def _show_line(self) -> None:
         if self.bar is not None:
-            self.bar.update(self.task, completed=self.ended, description=self.line)
+            waiting = f"{self.waiting_for} …" if self.first_result is None and self.waiting_for else ""
+            self.bar.update(self.task, completed=self.ended, description=waiting or self.line)
         elif self.first_result is not None:
             silent = time.monotonic() - self.printed_at
             if silent > (

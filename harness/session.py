@@ -162,21 +162,24 @@ class Session:
         Raises:
             ClusterError: there is no such cluster, or no trial fits.
         """
-        from harness.tuning.cluster.cluster import TrialSlots, join_cluster
-        from harness.tuning.execution.executor import run_trials
-        from harness.tuning.execution.gpu_share import check_share
-
-        if source is not self.study:
-            source.listeners.append(self.event_logger)
-        source.listeners.extend([progress, self._start_writer])
+        search, address = self.space.search, self.options.address
         with ExitStack() as stack:
             stack.enter_context(progress)
+            if not _ray_is_running():
+                progress.stage("starting Ray" if address is None else f"joining the Ray cluster at {address}")
+            from harness.tuning.cluster.cluster import TrialSlots, join_cluster
+            from harness.tuning.execution.executor import run_trials
+            from harness.tuning.execution.gpu_share import check_share
+
+            if source is not self.study:
+                source.listeners.append(self.event_logger)
+            source.listeners.extend([progress, self._start_writer])
             location = self.workspace.worker_location(self.folder.path)
+            concurrency = self.options.concurrency or search.concurrency
             folder_check = (cluster_stack or stack).enter_context(
-                join_cluster(self.options.address, location, verbose=self.options.verbose)
+                join_cluster(address, location, search.resources, concurrency, verbose=self.options.verbose)
             )
-            search = self.space.search
-            self.slots = TrialSlots(search.resources, self.options.concurrency or search.concurrency, folder_check)
+            self.slots = TrialSlots(search.resources, concurrency, folder_check, own_cluster=address is None)
             if check_memory:
                 check_share(self.space, self.slots.resources)
             self.has_run = True
@@ -186,6 +189,7 @@ class Session:
                 self.folder,
                 self.slots,
                 data_digest=None if self.data is None else self.data.digest,
+                progress=progress,
                 deadline=deadline,
                 keep_models=keep_models,
             )
@@ -236,6 +240,12 @@ class Session:
         """Start the MLflow writer when the first trial has ended: earlier, its start would delay that trial."""
         if isinstance(event, TrialEnded):
             self.tracker.start()
+
+
+def _ray_is_running() -> bool:
+    """Whether this process has joined a cluster, told without importing Ray."""
+    ray = sys.modules.get("ray")
+    return ray is not None and ray.is_initialized()
 
 
 @contextmanager

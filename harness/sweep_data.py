@@ -16,6 +16,7 @@ from harness.space.base import Value
 from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
+from harness.training.config.user_code import check_model_imports
 from harness.training.data_summary import DataSummary
 
 SEARCHABLE = ("dataset", "data_root", "image_size", "given_labels", "reference_labels")
@@ -71,7 +72,8 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
         DataError: a data set cannot be read, or its parts do not fit together.
     """
     configs = list(configs)
-    if problems := dict.fromkeys(problem for config in configs for problem in check_config(config)):
+    problems = list(dict.fromkeys(problem for config in configs for problem in check_config(config)))
+    if problems := problems or check_model_imports(config.model for config in configs):
         raise InputError("\n".join(problems))
     from harness.training.data.arrays import load_summary  # NumPy takes a tenth of a second to import
 

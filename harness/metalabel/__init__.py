@@ -1,14 +1,14 @@
 """The maths of learned soft labels (arXiv:2009.09496): torch tensors in, torch tensors out.
 
     L(θ, Y) = -(1/B) Σ_i Σ_c y_ic log p_c(x_i; θ)        losses
-    θ'(Y)   = θ - update(∇θ L)                           lookahead, clipping: the optimiser's next step
+    θ'(Y)   = θ - update(∇θ L)                           lookahead: the optimiser's next step
     M(Y)    = cross-entropy of the meta batch at θ'      gradients.passes
     ∂M/∂Y                                                gradients: estimators, by name
     Y ← Π(Y - β · scaled ∂M/∂Y)                          labels, parametrisation, simplex
 
 `step` has the two entry points: `meta_step` for a training loop, which also computes the model's own gradients, and the
 pure function `compute_label_gradient`. `model_state` restores what a pass may change, `checks` validates arguments, and
-`torch_internals` holds the private names of torch. It needs torch alone; docs/your-own-loop.md shows a loop.
+`torch_internals` holds the private names of torch. It needs torch alone.
 """
 
 from harness.metalabel.gradients import EstimatorName

@@ -17,6 +17,7 @@ from harness.search.warm_start import describe_range
 from harness.space import Arm, Resources, Space
 from harness.space.strategies import NoPruner, Nsga2
 from harness.training.config.run_config import RunConfig
+from harness.tuning.cluster.capacity import trials_on_node
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
 
@@ -27,11 +28,12 @@ STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 
 def machine_capacity(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
     """A description of the machine, and how many trials fit on it at once. Without a GPU, trials use none."""
-    here, fits = f"{cores} core{'s' if cores > 1 else ''}", int(cores / need.cpu + 1e-9)
-    gpu = 1.0 if need.gpu is None else need.gpu
-    if not gpus or not gpu:
-        return here, fits
-    return f"{here} and {gpus} GPU{'s' if gpus > 1 else ''}", min(fits, int(gpus / gpu + 1e-9))
+    here = f"{cores} core{'s' if cores > 1 else ''}"
+    gpu = min(1, gpus) if need.gpu is None or not gpus else need.gpu
+    need = need.model_copy(update={"gpu": float(gpu), "accelerator": None})
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    fits = trials_on_node(need, {"CPU": cores, "GPU": gpus, "memory": memory})
+    return f"{here} and {gpus} GPU{'s' if gpus > 1 else ''}" if gpu else here, fits
 
 
 def describe_plan(space: Space) -> str:
@@ -87,8 +89,9 @@ def _expected_time(space: Space, trials: list[Trial]) -> str:
         forecast(each, timings, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
     )
     saved = "" if isinstance(search.pruner, NoPruner) else f", {format_duration(unpruned)} if none were stopped"
+    note = "" if fits else "; as it is, no trial fits on this machine: see search.resources"
     what = f"{len(trials)} trials{f' on {search.seeds_per_trial} seeds each' if search.seeds_per_trial > 1 else ''}"
-    return f"{what}, {workers} at a time on {here} here: about {format_duration(expected)}{saved}"
+    return f"{what}, {workers} at a time on {here} here: about {format_duration(expected)}{saved}{note}"
 
 
 def _timings(space: Space, trials: list[Trial]) -> dict[str, TrialTiming]:

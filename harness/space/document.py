@@ -64,12 +64,16 @@ class Objective(FrozenModel):
         return direction
 
 
+LEAST_SHARE = 0.0001
+"""Least amount of a resource that Ray counts."""
+
+
 class Resources(FrozenModel):
     """Resources and limits of one trial."""
 
-    cpu: Positive = Field(default=1.0, description="CPU cores, or a share of one")
+    cpu: Annotated[float, Field(ge=LEAST_SHARE)] = Field(default=1.0, description="CPU cores, or a share of one")
     gpu: Annotated[float, Field(ge=0)] | None = Field(
-        default=None, description="GPUs, or a share of one; default: one if the cluster has any"
+        default=None, description="whole GPUs, or a share of one; default: one if the cluster has any"
     )
     accelerator: Annotated[str, Field(min_length=1)] | None = Field(
         default=None, description="Ray's name of the GPU type, such as H100; default: any"
@@ -93,6 +97,21 @@ class Resources(FrozenModel):
         description="request resources for `concurrency` trials even if the cluster has too few nodes; for a cluster "
         "that scales itself",
     )
+    niceness: Annotated[int, Field(ge=0, le=19)] | None = Field(
+        default=None,
+        description="priority of the workers: at 19 they yield to all other processes, at 0 to none; default: Ray's, "
+        "which is 15",
+    )
+
+    @field_validator("gpu")
+    @classmethod
+    def _check_gpu(cls, gpu: float | None) -> float | None:
+        """Refuse what Ray cannot place: less than it counts, or a share beside whole GPUs."""
+        if gpu and gpu < LEAST_SHARE:
+            raise invalid(f"0, or a share from {LEAST_SHARE:g} up", f"{gpu:g}", f"write {LEAST_SHARE:g}, or more")
+        if gpu and gpu > 1 and gpu != int(gpu):
+            raise invalid("whole GPUs, or a share of one", f"{gpu:g}", f"write {int(gpu)} or {int(gpu) + 1}")
+        return gpu
 
 
 class StopWhen(FrozenModel):

@@ -63,6 +63,33 @@ def test_a_narrow_terminal_shows_the_most_important_parts(width: int, failed: in
     assert ("1 failed" in line) == bool(failed)
 
 
+def test_what_is_waited_for_is_a_line_each_until_the_first_result() -> None:
+    printed = io.StringIO()
+    shown = SweepProgress(3, Objective(), console=Console(file=printed, width=80))
+    for text in ("starting Ray", "starting workers", "starting workers", "waiting for the first result"):
+        shown.stage(text)
+    shown(TrialStarted(trial=0, name="learned-0", params={}, tags={}))
+    shown(EpochMetrics(trial=0, step=1, metrics={"val_accuracy": 0.5}))
+    shown.stage("waiting for the first result")
+    assert printed.getvalue().splitlines()[:3] == [
+        "starting Ray …",
+        "starting workers …",
+        "waiting for the first result …",
+    ]
+    assert [line[:12] for line in printed.getvalue().splitlines()[3:]] == ["first result"]
+
+
+def test_a_terminal_shows_what_is_waited_for_in_the_bar_alone() -> None:
+    printed = io.StringIO()
+    with SweepProgress(3, Objective(), console=Console(file=printed, force_terminal=True, width=80)) as shown:
+        assert shown.bar is not None
+        shown.stage("starting workers")
+        shown(TrialStarted(trial=0, name="learned-0", params={}, tags={}))
+        assert shown.bar.tasks[0].description == "starting workers …"
+        shown(EpochMetrics(trial=0, step=1, metrics={"val_accuracy": 0.5}))
+        assert shown.bar.tasks[0].description.startswith("0/3 trials")
+
+
 def test_a_pipe_gets_a_line_when_a_trial_ends_and_otherwise_once_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
     now = 100.0
     monkeypatch.setattr("harness.console.time.monotonic", lambda: now)

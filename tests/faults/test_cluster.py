@@ -1,6 +1,7 @@
 """Clusters of several nodes: raylets on this machine, some of them with a file system of their own."""
 
 import os
+import re
 import shutil
 import socket
 import subprocess
@@ -16,7 +17,8 @@ import pytest
 
 from harness.tuning.cluster.address import ClusterError, check_address
 from tests.conftest import ROOT, Result, finish, run, start
-from tests.support.kills import OFTEN, ended, wait_for_file
+from tests.support.fork_server import ForkedCommand
+from tests.support.kills import OFTEN, ended, wait_for_file, wait_until
 from tests.support.ray_clusters import QUIET, alive, growing, head
 from tests.support.stores import S3, names
 
@@ -95,6 +97,61 @@ def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path:
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
     assert not list(tmp_path.glob("runs/*/.shared-*"))
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("need", "words"),
+    [
+        ("cpu=3", "got 3 CPUs; there is: "),  # two nodes have three together
+        ("memory_gib=100000", "got 1 CPU and 100000.0 GiB; there is: "),
+    ],
+)
+def test_a_trial_that_fits_on_no_node_is_refused(address: str, tmp_path: Path, need: str, words: str) -> None:
+    with node(address, tmp_path / "node.log"):
+        command = (*SMALL, "--set", f"search.resources.{need}", "--address", address)
+        result = run("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))
+    refused(result, "search.resources: expected what a node of the cluster has", words, "ask for less, add a node")
+
+
+OTHER_DRIVER = """
+import sys, ray
+ray.init(sys.argv[1], log_to_driver=False, logging_level="ERROR")
+@ray.remote(num_cpus=2)
+class Holder:
+    def hold(self): return True
+holder = Holder.remote()
+print(ray.get(holder.hold.remote()), flush=True)
+sys.stdin.read()
+"""
+
+
+@pytest.mark.slow
+def test_a_trial_that_waits_for_others_says_so_and_is_run_once_they_have_ended(address: str, tmp_path: Path) -> None:
+    other = subprocess.Popen(
+        [sys.executable, "-c", OTHER_DRIVER, address],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **QUIET, **OPEN},
+    )
+    assert other.stdin is not None
+    assert other.stdout is not None
+    try:
+        assert other.stdout.readline() == b"True\n"
+        command = ("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        with ended(start(*command)) as process:
+            assert isinstance(process, ForkedCommand)
+            wait_until(lambda: "has waited for" in process.output(), process)
+            other.stdin.close()
+            result = finish(process)
+    finally:
+        other.kill()
+        other.wait()
+        other.stdout.close()
+    assert result.code == 0, result.all
+    assert re.search(r"learned-0 has waited for 3\d s for 1 CPU; free now: .* 0 CPUs; they come when", result.out)
+    assert result.out.count("has waited for") == 1
+    assert "3/3 trials" in result.out
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.conftest import Result, run
-from tests.support.faulty_network import DIES, GOOD, GREEDY, HANGS
+from tests.support.faulty_network import CRASHES, DIES, EXITS, GOOD, GREEDY, HANGS
 from tests.support.trial_records import trial_records
 
 pytestmark = pytest.mark.slow
@@ -20,8 +20,8 @@ arms:
   ours:
     method: one_hot
     parameters:
-      width: {{type: categorical, choices: [{HANGS}, {GREEDY}, {DIES}, {GOOD}]}}
-search: {{trials: 4, sampler: grid, pruner: none, resources: {{limit_seconds: 12}}}}
+      width: {{type: categorical, choices: [{HANGS}, {GREEDY}, {DIES}, {GOOD}, {EXITS}, {CRASHES}]}}
+search: {{trials: 6, sampler: grid, pruner: none, resources: {{limit_seconds: 12}}}}
 """
 
 
@@ -37,7 +37,7 @@ def read(file: Path) -> dict[str, Any]:
 
 
 class Faulty:
-    """A sweep of one good trial and three that go wrong, a way each."""
+    """A sweep of one good trial and five that go wrong, a way each."""
 
     def __init__(self, runs: Path, address: str) -> None:
         self.folder = runs / "faulty"
@@ -61,7 +61,7 @@ def test_trials_that_go_wrong_are_failed_and_their_neighbour_lives(faulty: Fault
     assert faulty.result.code == 0, faulty.result.all
     assert faulty.result.err == ""
     found = read(faulty.folder / "summary.json")
-    assert found["states"] == {"complete": 1, "pruned": 0, "failed": 3}
+    assert found["states"] == {"complete": 1, "pruned": 0, "failed": 5}
     assert found["best"]["params"] == {"width": GOOD}
 
 
@@ -80,6 +80,27 @@ def test_a_trial_that_runs_out_of_device_memory_fails_with_that_reason(faulty: F
 def test_a_trial_that_takes_its_worker_down_each_time_is_given_up_with_a_likely_reason(faulty: Faulty) -> None:
     words = "worker lost, 4 times in a row: its process died, or was killed as the system does where memory runs out"
     assert faulty.reason(DIES) == words
+
+
+def test_a_trial_that_exits_fails_with_what_it_said_and_where(faulty: Faulty) -> None:
+    assert re.fullmatch(r"SystemExit: enough of this, at faulty_network.py:\d+", faulty.reason(EXITS))
+
+
+def test_a_trial_that_crashes_in_c_is_given_up_with_the_place(faulty: Faulty) -> None:
+    crash = r"worker lost, 4 times in a row: its process died: Segmentation fault, at faulty_network.py:\d+"
+    assert re.fullmatch(crash, faulty.reason(CRASHES))
+
+
+def test_a_sweep_whose_workers_all_die_stops_before_its_journal_is_spent(tmp_path: Path, ray_address: str) -> None:
+    widths = f"arms.ours.parameters.width={{type: categorical, choices: [{DIES}, {CRASHES}]}}"
+    words = ("--space", write_space(tmp_path), "--set", widths, "--address", ray_address, "--runs-dir", str(tmp_path))
+    result = run("harness.search", *words, "--trials", "2")
+    assert result.code == 2, result.all
+    assert re.search(r"expected workers that train, got \d that were lost before any had a result; ", result.err)
+    assert len(result.err.splitlines()) == 1
+    assert "Traceback" not in result.all
+    assert "raylet" not in result.all
+    assert not (tmp_path / "faulty").exists()
 
 
 def test_what_failed_is_not_run_again_unless_it_is_asked_for(faulty: Faulty) -> None:

@@ -3,9 +3,11 @@
 A space names it as `model: tests.support.faulty_network:network`.
 """
 
+import ctypes
 import os
 import re
 import signal
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -15,7 +17,7 @@ from torch import Tensor, nn
 from harness.training.models import Shape
 from harness.training.models.small_networks import mlp
 
-GOOD, HANGS, GREEDY, DIES, BROKEN = 16, 8, 9, 10, 11
+GOOD, HANGS, GREEDY, DIES, BROKEN, EXITS, CRASHES = 16, 8, 9, 10, 11, 12, 13
 """Widths."""
 
 
@@ -37,11 +39,21 @@ def _die(inputs: Tensor) -> None:
     os.kill(os.getpid(), signal.SIGKILL)
 
 
+def _exit(inputs: Tensor) -> None:
+    sys.exit("enough of this")
+
+
+def _crash(inputs: Tensor) -> None:
+    ctypes.string_at(0)
+
+
 FAULTS: dict[int, Callable[[Tensor], None]] = {
     HANGS: _hang,
     GREEDY: _take_too_much,
     DIES: _die,
     BROKEN: _read_missing_file,
+    EXITS: _exit,
+    CRASHES: _crash,
 }
 
 

@@ -13,6 +13,7 @@ from torch import nn
 from harness.common.formatting import format_list
 from harness.training.config.checks import add_working_directory
 from harness.training.config.registry import MODELS, load_object
+from harness.training.config.user_code import describe_exception
 from harness.training.errors import DataError
 
 __all__ = ["Shape", "build_model"]
@@ -49,6 +50,11 @@ def _model_function(location: str) -> ModelFunction:
         raise DataError(
             f"model {location}: expected a function of a module that can be imported, got the error: {error}; start "
             "from the folder that holds it, or set PYTHONPATH"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise DataError(
+            f"model {location}: expected a function of a module that can be imported, got {describe_exception(error)}; "
+            "mend it"
         ) from error
     return function
 

@@ -29,8 +29,11 @@ os.environ |= {  # read by Ray Tune when it is imported
 from ray import tune
 
 from harness.training.config.run_config import RunConfig
-from harness.tuning.cluster.cluster import TrialSlots, ray_resources
+from harness.tuning.cluster import ray_internals
+from harness.tuning.cluster.capacity import ray_resources
+from harness.tuning.cluster.cluster import TrialSlots
 from harness.tuning.execution.failure_watch import FailureWatch
+from harness.tuning.execution.start_watch import StartProgress, StartWatch
 from harness.tuning.execution.trainable import TrialTrainable
 from harness.tuning.execution.trial_source import TrialSource
 from harness.tuning.execution.tune_adapters import NotCopied, SourceScheduler, SourceSearcher
@@ -49,6 +52,7 @@ def run_trials(
     slots: TrialSlots,
     *,
     data_digest: Callable[[RunConfig], str] | None = None,
+    progress: StartProgress,
     deadline: float | None = None,
     keep_models: bool = False,
 ) -> bool:
@@ -57,6 +61,7 @@ def run_trials(
     Args:
         slots: resources of a trial, and how many fit at once.
         data_digest: the digest of the data that a run has to read; empty where it may be any.
+        progress: shows what trials wait for that have not started.
         deadline: a time of `time.monotonic`, at which running trials are stopped; a later call continues them.
         keep_models: whether trials save their weights.
 
@@ -84,13 +89,14 @@ def run_trials(
             },
         }
 
-    watch = FailureWatch()
+    ray_internals.workers_start_at_once()
+    watch, starts = FailureWatch(), StartWatch(slots, progress)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source
     try:
         tuner = tune.Tuner(
             tune.with_resources(TrialTrainable, tune.PlacementGroupFactory([ray_resources(slots.resources)])),
             tune_config=tune.TuneConfig(
-                search_alg=SourceSearcher(source, slots, trainable_config, watch),
+                search_alg=SourceSearcher(source, slots, trainable_config, watch, starts),
                 scheduler=SourceScheduler(source, watch),
                 num_samples=-1,  # the searcher ends it
                 reuse_actors=True,
@@ -102,6 +108,7 @@ def run_trials(
                 stop=_StopAll(deadline, watch),
                 failure_config=tune.FailureConfig(max_failures=0),
                 checkpoint_config=tune.CheckpointConfig(checkpoint_frequency=0, checkpoint_at_end=False),
+                callbacks=[starts],
                 verbose=0,
             ),
         )

@@ -2,16 +2,20 @@
 
     data or model that no trial of an arm can use    the session stops at once, and the trial stays open
     the first trials fail, for one reason            no more are started; if all fail, the session stops
+    the first workers die, of two trials twice each  the session stops at once, and the trials stay open
 
 Failures that settings cause (divergence, memory, time) do not count. Whatever a trial's first epoch shows is a result:
 from then on nothing is stopped.
 """
 
 import re
+from collections import Counter
 from collections.abc import Collection
 
 from harness.common.errors import HarnessError, NothingCompleted
 from harness.training.errors import DataError
+from harness.tuning.cluster.address import ClusterError
+from harness.tuning.cluster.ray_internals import log_folder
 from harness.tuning.failures import BY_SETTINGS
 
 SAME_FAILURES = 3
@@ -38,6 +42,8 @@ class FailureWatch:
         self.error: HarnessError | None = None
         self._succeeded = False
         self._failed: list[tuple[str, str]] = []  # name and reason
+        self._answered = False
+        self._lost: Counter[str] = Counter()  # workers, by the trial's name
 
     @property
     def in_doubt(self) -> bool:
@@ -59,6 +65,20 @@ class FailureWatch:
     def epoch_reached(self) -> None:
         """A trial has come to the end of an epoch."""
         self._succeeded = True
+
+    def worker_answered(self) -> None:
+        """A worker has sent a result, if only that its trial failed."""
+        self._answered = True
+
+    def worker_lost(self, name: str, reason: str) -> bool:
+        """Whether the loss of a trial's worker stops the session: no worker lives until its first result."""
+        self._lost[name] += 1
+        if not self._answered and sum(count > 1 for count in self._lost.values()) > 1:
+            self.error = ClusterError(
+                f"expected workers that train, got {self._lost.total()} that were lost before any had a result; the "
+                f"last one: {reason}; mend that, then go on with the same command; workers' logs: {log_folder()}"
+            )
+        return self.error is not None
 
     def trial_failed(self, name: str, reason: str) -> None:
         if not reason.startswith(BY_SETTINGS):

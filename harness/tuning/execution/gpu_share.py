@@ -13,7 +13,7 @@ from harness.space import CategoricalParameter, Resources, Space
 from harness.space.base import Value
 from harness.space.parameters import AnyParameter
 from harness.tuning.cluster.address import ClusterError
-from harness.tuning.cluster.cluster import remote_options
+from harness.tuning.cluster.capacity import remote_options
 
 STEPS = 2
 """Model steps of the check: in the second, the state of the optimiser is allocated."""

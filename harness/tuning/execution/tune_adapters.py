@@ -5,11 +5,10 @@ depend on how they were grouped; those after the one where the source prunes are
 """
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from ray.tune.experiment import Trial as RayTrial
 from ray.tune.schedulers import FIFOScheduler, TrialScheduler
@@ -17,24 +16,20 @@ from ray.tune.search import Searcher
 
 from harness.tracking.spool.events import DatasetUsed, Event, TrialWarning
 from harness.tuning.execution.failure_watch import FailureWatch
+from harness.tuning.execution.lost_workers import error_text, worker_lost_reason
 from harness.tuning.execution.trial_source import TrialSource
-from harness.tuning.failures import OUT_OF_MEMORY, WORKER_LOST
 from harness.tuning.trial import Trial
 from harness.tuning.worker.chunk_report import ChunkReport
 
+if TYPE_CHECKING:
+    from harness.tuning.execution.start_watch import StartWatch
+
 WORKER_RESTARTS = 3
 """How often a trial is started again after its worker was lost, which may have been the machine's fault."""
-WORKER_LOST_REASONS = {
-    r"low on memory|OutOfMemoryError": f"{OUT_OF_MEMORY}: Ray ended it, since its node ran low",
-    r"worker process has died|connection error code": "its process died, or was killed as the system does where memory "
-    "runs out",
-    r"node.*(died|dead)": "its node went away",
-}
-"""Pattern in Ray's message about a lost worker → reason in plain words."""
 
 
 class NotCopied:
-    """Mixin for searchers and schedulers that Ray shall neither copy nor save."""
+    """Mixin for searchers, schedulers and callbacks that Ray shall neither copy nor save."""
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
         return self
@@ -50,6 +45,7 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
         max_concurrent: the number of trials that may run at once; it changes as nodes join and leave a cluster.
         trainable_config: what `TrialTrainable` is given for a trial.
         watch: whether more trials may start.
+        starts: is told of each trial that waits for its worker.
     """
 
     def __init__(
@@ -58,12 +54,14 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
         max_concurrent: Callable[[], int],
         trainable_config: Callable[[Trial], dict[str, Any]],
         watch: FailureWatch,
+        starts: "StartWatch",
     ) -> None:
         super().__init__()
         self.source = source
         self.max_concurrent = max_concurrent
         self.trainable_config = trainable_config
         self.watch = watch
+        self.starts = starts
         self.running: set[str] = set()
 
     def suggest(self, trial_id: str) -> dict[str, Any] | str | None:
@@ -75,10 +73,12 @@ class SourceSearcher(NotCopied, Searcher):  # type: ignore[misc]  # ray ships no
         if trial is None:
             return None if self.running else str(Searcher.FINISHED)  # one that runs may be released
         self.running.add(trial_id)
+        self.starts.add(trial_id, trial.name)
         return self.trainable_config(trial)
 
     def on_trial_complete(self, trial_id: str, result: dict[str, Any] | None = None, error: bool = False) -> None:
         self.running.discard(trial_id)
+        self.starts.remove(trial_id)
 
     def save(self, checkpoint_path: str) -> None:
         """Write the file that Ray expects."""
@@ -113,6 +113,7 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
     def record(self, config: dict[str, Any], report: ChunkReport) -> bool:
         """Record a chunk of a trial, by its `trainable_config`; returns whether the trial goes on."""
         number = config["number"]
+        self.watch.worker_answered()
         if not self.source.is_open(number):
             return False
         self.source.record_seconds(number, report.seconds)
@@ -141,39 +142,17 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
 
     def on_trial_error(self, tune_controller: Any, trial: RayTrial) -> None:
         """Release the trial of a lost worker, up to `WORKER_RESTARTS` times; fail it then."""
-        number = trial.config["number"]
+        number, name = trial.config["number"], trial.config["name"]
         if not self.source.is_open(number):
             return
         self.workers_lost[number] += 1
-        if self.workers_lost[number] <= WORKER_RESTARTS:
+        reason = worker_lost_reason(error_text(trial), self.workers_lost[number])
+        if self.watch.worker_lost(name, reason) or self.workers_lost[number] <= WORKER_RESTARTS:
             self.source.release(number)
         else:
-            reason = _worker_lost_reason(_error_text(trial), self.workers_lost[number])
-            self.watch.trial_failed(trial.config["name"], reason)
+            self.watch.trial_failed(name, reason)
             self.source.fail(number, reason)
 
     def _emit(self, event: Event) -> None:
         for listener in self.source.listeners:
             listener(event)
-
-
-def _error_text(trial: RayTrial) -> str:
-    """Ray's text on the last failure of a trial."""
-    try:
-        return (
-            Path(trial.error_file)
-            .read_text(encoding="utf-8", errors="replace")
-            .rpartition("Failure #")[2]
-            .partition("\n")[2]
-        )
-    except (OSError, TypeError):
-        return ""
-
-
-def _worker_lost_reason(text: str, count: int) -> str:
-    """Why a trial failed whose worker was lost `count` times; `text` is Ray's message on the last one."""
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    errors = [line for line in lines if re.match(r"[\w.]+(Error|Exception): ", line)]
-    meanings = [meaning for words, meaning in WORKER_LOST_REASONS.items() if re.search(words, text, re.DOTALL)]
-    times = "" if count <= 1 else f", {count} times in a row"
-    return f"{WORKER_LOST}{times}: " + next(iter([*meanings, *errors[-1:], *lines]), "Ray did not say why")

@@ -24,6 +24,7 @@ from harness.common.urls import Url
 from harness.space import Resources
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import LOGITS_FILE
+from harness.training.config.user_code import describe_exception
 from harness.training.data.arrays import check_digest
 from harness.training.data.data_facts import describe_part, describe_splits
 from harness.training.data.pool import load_test, pool_index
@@ -169,6 +170,8 @@ class TrialRunner:
                 with suppress(OSError):
                     self.folder.mkdir(parents=True, exist_ok=True)
                     write_text(self.folder / "error.txt", traceback.format_exc())
+        except (SystemExit, KeyboardInterrupt) as error:  # of a user's code: Ray would take it for its own end
+            self.failure = describe_exception(error)
         out_of_memory = self.failure.startswith(OUT_OF_MEMORY)
         if out_of_memory:
             self._free_memory()

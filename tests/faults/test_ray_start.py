@@ -1,0 +1,76 @@
+"""Ray that does not start, and a head that dies: words with a remedy and the place of Ray's logs."""
+
+import os
+import socket
+from pathlib import Path
+
+import psutil
+import pytest
+import ray
+
+from harness.space import Resources
+from harness.tuning.cluster.address import ClusterError
+from harness.tuning.cluster.cluster import join_cluster
+from tests.conftest import ROOT, finish, run, start
+from tests.support.kills import ended, wait_for_file
+from tests.support.ray_clusters import head
+
+LONG = ("--space", "label_lr.yaml", "--set", "epochs=5000", "--set", "search.pruner=none", "--trials", "2")
+TIMED_OUT = (
+    "The current node timed out during startup. This could happen because some of the raylet failed to startup or the "
+    "GCS has become overloaded."
+)
+
+
+@pytest.mark.parametrize(
+    ("message", "words"),
+    [
+        (TIMED_OUT, "GCS has become overloaded; this machine may be too busy, or have too little memory: try again"),
+        ("Attempting to cap object store memory usage", "make room in /dev/shm"),
+        ("bind: Address already in use", "another program may hold a port"),
+        ("no words of ours", "could not be started here: no words of ours; its logs are in /"),
+    ],
+)
+def test_why_ray_did_not_start_is_told_with_a_remedy(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, message: str, words: str
+) -> None:
+    def fail(**_: object) -> None:
+        raise Exception(message)  # as Ray raises it
+
+    monkeypatch.setattr(ray, "is_initialized", lambda: False)
+    monkeypatch.setattr(ray, "shutdown", lambda: None)
+    monkeypatch.setattr(ray, "init", fail)
+    with pytest.raises(ClusterError, match="the Ray cluster could not be started here: ") as error:
+        join_cluster(None, tmp_path, Resources()).__enter__()
+    assert words in str(error.value)
+    assert "its logs are in /" in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+@pytest.mark.slow
+def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
+    with socket.socket() as taken:
+        taken.bind(("0.0.0.0", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        result = run("harness.search", *LONG, "--runs-dir", str(tmp_path / "runs"), RAY_GCS_SERVER_PORT=port)
+    assert result.code == 2, result.all
+    assert (
+        "the Ray cluster could not be started here: Failed to start GCS; another program may hold a port" in result.err
+    )
+    assert len(result.err.splitlines()) == 1, result.err
+
+
+@pytest.mark.slow
+def test_a_head_that_dies_ends_the_driver_in_words(tmp_path: Path) -> None:
+    with head({"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}, num_cpus=1) as address:
+        command = ("harness.search", *LONG, "--address", address, "--runs-dir", str(tmp_path))
+        with ended(start(*command)) as process:
+            wait_for_file(tmp_path, "label_lr/trials/*/checkpoint.pt", process)
+            port = int(address.rpartition(":")[2])
+            (server,) = {c.pid for c in psutil.net_connections("tcp") if c.status == "LISTEN" and c.laddr.port == port}
+            os.kill(server or 0, 9)
+            result = finish(process)
+    assert result.code == 3, result.all
+    assert f"the Ray cluster at {address}: expected its head to answer, got nothing for 40 s" in result.err
+    assert "Traceback" not in result.all
