@@ -72,8 +72,8 @@ class LabelHistory:
         """Return the history of a run that has ended, as in `label_history.npz`.
 
         `epochs` [S], `rows` [n] (which of the N labels are recorded), `largest` and `moved` [S, n]; then `class_labels`
-        [S, C, C], or `shown` [at most 48], the images whose labels moved furthest, as indices among the N, and their
-        `pixels` [48, channels, height, width], from 0 to 255.
+        [S, C, C], or of images (not of feature vectors) `shown` [at most 48], those whose labels moved furthest, as
+        indices among the N, and their `pixels` [48, channels, height, width], from 0 to 255.
         """
         rows, largest, moved = self.rows.cpu(), self._history["largest"], self._history["moved"]
         found: dict[str, Any] = {
@@ -84,6 +84,8 @@ class LabelHistory:
         }
         if "matrices" in self._history:
             return {**found, "class_labels": self._history["matrices"].numpy()}
+        if images.are_vectors:
+            return found
         furthest = moved[-1].argsort(descending=True, stable=True)[:SHOWN_IMAGES]
         shown = rows[furthest[moved[-1][furthest] > 0]]
         return {**found, "shown": shown.numpy(), "pixels": _pixel_bytes(images[shown.to(images.index.device)])}

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from analysis.figures import style
 from analysis.frames.label_snapshots import Arrays, Labels
 
-NO_IMAGES = "no images were kept of this sweep (no label_history.npz)"
+NO_IMAGES = "no images were kept of this sweep"
 NOTHING_MOVED = "no label moved"
 MAX_NAME = 8  # characters of a class's name
 ONE_LINE_NAME = 3

@@ -1,7 +1,7 @@
 """Names that a configuration may use, and where each is implemented. Imports neither torch nor NumPy.
 
 A line here makes a method, a data set, a noise or a model known by name to space files, schema and help. Data sets and
-models of a user's own need none: `npz:FILE`, `folder:DIR`, `package.module:function`.
+models of a user's own need none: `npz:FILE`, `folder:DIR`, `table:FILE`, `package.module:function`.
 """
 
 import difflib
@@ -36,6 +36,7 @@ META_GRADIENT_METHODS = ("learned", "reweighting")
 NOISES = {name: f"harness.training.data.noise:{name}" for name in ("symmetric", "asymmetric", "pair", "instance")}
 
 MODELS = {
+    "linear": "harness.training.models.small_networks:linear",
     "mlp": "harness.training.models.small_networks:mlp",
     "cnn": "harness.training.models.small_networks:cnn",
     "resnet18": "harness.training.models.residual_networks:resnet18",
@@ -75,12 +76,13 @@ READERS = {
     **dict.fromkeys(("MNIST", "FashionMNIST", "KMNIST"), f"{_READERS}.idx"),
     "npz": f"{_READERS}.npz",
     "folder": f"{_READERS}.folder",
+    "table": f"{_READERS}.feature_table",
 }
 """Data set, or kind of a user's own, → module that is its reader; see `harness.training.data.readers.reader`."""
 
-USER_DATA_KINDS = ("npz", "folder")
+USER_DATA_KINDS = ("npz", "folder", "table")
 DATASETS = ("digits", *sorted(READERS.keys() - {"digits", *USER_DATA_KINDS}))
-USER_DATASET_PATTERN = r"^(npz|folder):.+"
+USER_DATASET_PATTERN = r"^(npz|folder|table):.+"
 
 
 def load_object(location: str) -> Any:

@@ -21,7 +21,7 @@ else:
     MethodName = Literal[tuple(registry.METHODS)]
     NoiseName = Literal[("none", *registry.NOISES, "given")]
     DatasetName = registry.name_type(
-        registry.DATASETS, registry.USER_DATASET_PATTERN, "a data set, npz:FILE or folder:DIR"
+        registry.DATASETS, registry.USER_DATASET_PATTERN, "a data set, npz:FILE, folder:DIR or table:FILE"
     )
     ModelName = registry.name_type(
         registry.MODELS, registry.USER_MODEL_PATTERN, "a model, torchvision:NAME or module:function"
@@ -58,7 +58,8 @@ class RunConfig(BaseModel):
 
     dataset: DatasetName = Field(
         default="digits",
-        description="digits (ships with scikit-learn), a set of torchvision by name, npz:FILE or folder:DIR",
+        description="digits (ships with scikit-learn), a set of torchvision by name, npz:FILE, folder:DIR or "
+        "table:FILE",
     )
     data_root: str = Field(default="data", description="folder that holds the files of torchvision's sets")
     download: bool = Field(default=False, description="whether torchvision may download a set that is not in data_root")

@@ -118,6 +118,8 @@ def _read_arrays(config: RunConfig) -> Arrays:
     parts = {"pool": pool, "test": test}
     if dataset.validation is not None:
         parts["validation"] = dataset.validation
+    if config.image_size and pool.images.shape[2:] == (1, 1):
+        raise DataError(f"image_size: expected 0 for feature vectors, got {config.image_size}; remove the setting")
     parts = {name: _resized(part, config.image_size) for name, part in parts.items()}
     pool = parts["pool"]
     for name, part in parts.items():

@@ -69,6 +69,11 @@ class Images:
         """Channels, height and width of one image."""
         return self.pixels.stored.shape[1:]
 
+    @property
+    def are_vectors(self) -> bool:
+        """Whether these are feature vectors: images of one pixel, with a channel for each feature."""
+        return tuple(self.shape[1:]) == (1, 1)
+
     def batch(self, rows: Tensor | slice) -> Tensor:
         """Some of the images, standardised."""
         return self.pixels[self.index[rows]]

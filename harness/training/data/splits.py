@@ -23,6 +23,8 @@ def load_splits(config: RunConfig) -> DataSplits:
     DataError if the data cannot be read, or cannot serve the sizes, classes or noise asked of them.
     """
     pool, validation = load_pool(config), load_validation(config)
+    if pool.are_vectors and config.augment != "none":
+        raise DataError(f"augment: expected none for feature vectors, got {config.augment}; remove the setting")
     known = (pool.targets >= 0).nonzero().flatten()
     sizes = _sizes(config, validation)
     words = [f"{name} {size}" for name, size in sizes.items()]

@@ -21,6 +21,8 @@ __all__ = ["Shape", "build_model"]
 Shape = tuple[int, int, int]
 """Channels, height, width of one image."""
 
+CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
+
 ModelFunction = Callable[[Shape, int, int], nn.Module]
 
 
@@ -38,6 +40,8 @@ def build_model(name: str, shape: torch.Size, classes: int, width: int) -> nn.Mo
             "function of your own"
         )
     model = make((channels, height, breadth), classes, width)
+    if (height, breadth) == (1, 1) and any(isinstance(module, CONVOLUTIONS) for module in model.modules()):
+        raise DataError(f"model {name}: expected images, got vectors of {channels} features; choose linear or mlp")
     _check_logits(name, model, shape, classes)
     return model
 

@@ -21,13 +21,16 @@ MAX_SPREADS = 1e5
 MIN_SPREAD = 1e-30
 """Below it, and above its inverse, squares leave float32."""
 
+MAX_FEATURE = 1e15
+"""Largest feature of a vector: its square stays inside float32."""
+
 UNKNOWN = -1
 """True class of an image of which only a noisy label is known."""
 
 
 @dataclass(frozen=True)
 class RawPart:
-    """One part of a data set. Images [N, channels, height, width], uint8 or float32; classes [N] int64."""
+    """One part of a data set. Images [N, channels, height, width], uint8, float16 or float32; classes [N] int64."""
 
     images: Array
     truth: Array
@@ -57,7 +60,10 @@ class RawDataset:
 def checked_part(
     name: str, images: Array, truth: Array, classes: int, given: Array | None = None, reference: Array | None = None
 ) -> RawPart:
-    """Check the arrays of a file, images [N, height, width] or [N, height, width, channels], and return a `RawPart`.
+    """Check the arrays of a file and return a `RawPart`.
+
+    Images are [N, height, width] or [N, height, width, channels]. Vectors [N, features] become images of one pixel, a
+    channel for each feature, so that each feature is standardised by itself.
 
     A DataError begins with `name`.
     """
@@ -80,12 +86,14 @@ def _channels_first(name: str, images: Array) -> Array:
     Channels come last, in any number. Where only the other order can be meant, they come first: 1, 3 or 4, or fewer
     than there are pixels on a side, while the last dimension is neither.
     """
+    if images.ndim == 2 and images.size:
+        return images[:, :, None, None]
     if images.ndim == 3:
         images = images[..., None]
     if images.ndim != 4 or not images.size:
         raise DataError(
-            f"{name}: expected images [N, height, width] or [N, height, width, channels], got shape "
-            f"{list(images.shape)}; reshape them"
+            f"{name}: expected images [N, height, width] or [N, height, width, channels], or vectors [N, features], "
+            f"got shape {list(images.shape)}; reshape them"
         )
     _, first, middle, last = images.shape
     for usual in (
@@ -116,6 +124,8 @@ def _checked_values(name: str, images: Array) -> Array:
         raise DataError(f"{name}: expected images that differ, got {low:g} in every pixel; look at the files")
     if images.dtype == np.uint8:
         return images
+    if images.shape[2:] == (1, 1):
+        return _checked_features(name, images)
     sample = images[:: max(1, images.size // SAMPLED_VALUES)].astype(np.float64)
     middle = float(np.median(sample))
     distances = np.abs(sample - middle)
@@ -133,6 +143,16 @@ def _checked_values(name: str, images: Array) -> Array:
             f"{middle:.10g}; subtract their mean and divide by their standard deviation"
         )
     return images.astype(np.float32)
+
+
+def _checked_features(name: str, vectors: Array) -> Array:
+    """Features [N, features, 1, 1] as float16 or float32, each on a scale of its own."""
+    if max(abs(float(vectors.min())), abs(float(vectors.max()))) > MAX_FEATURE:
+        far = np.abs(vectors) > MAX_FEATURE
+        raise DataError(
+            f"{name}: expected features of at most {MAX_FEATURE:g}, got {_places(vectors, far)}; correct or clip them"
+        )
+    return vectors if vectors.dtype == np.float16 else vectors.astype(np.float32)
 
 
 def _places(images: Array, wrong: Array) -> str:

@@ -61,7 +61,7 @@ def read_table(file: Path) -> TextTable:
     if declared:
         text = text.replace(declared[0], "\n" * declared[0].count("\n"), 1)  # lines keep their numbers
     try:
-        separator = declared[1] if declared else _find_separator(text)
+        separator = declared[1] if declared else find_separator(text)
         rows = _parse(text, separator)
     except csv.Error as error:
         raise DataError(f"{file}: expected a table, got the error: {error}; look at its quotes") from error
@@ -92,7 +92,7 @@ def _read_text(file: Path) -> str:
     return text.replace("\r\n", "\n").replace("\r", "\n")
 
 
-def _find_separator(text: str) -> str:
+def find_separator(text: str) -> str:
     """The separator that divides most of the first lines; of two such, the one that gives the header more cells."""
     lines = [line for line in text.split("\n", SNIFFED_LINES)[:SNIFFED_LINES] if line.strip()]
 

@@ -1,0 +1,126 @@
+"""A user's own feature vectors in a table: Parquet, or CSV.
+
+table:FILE   label                 class of each row: an index or a name; empty where unknown
+             given                 optional: its noisy label
+             split                 optional: train, val or test; without test rows a fifth is set aside
+             every other column    a feature: a number in each row
+
+The file's content says whether it is Parquet.
+"""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from harness.common.formatting import format_list
+from harness.training.config.run_config import RunConfig
+from harness.training.data.class_names import doubtful_names
+from harness.training.data.readers.image_listing import PART_FOLDERS
+from harness.training.data.readers.label_arrays import encode_labels
+from harness.training.data.readers.raw_part import Array, RawDataset, RawPart, checked_part
+from harness.training.data.readers.reader import user_path
+from harness.training.data.readers.text_table import find_separator
+from harness.training.errors import DataError
+
+LABEL, GIVEN, SPLIT = "label", "given", "split"
+PARQUET_MARK = b"PAR1"
+SNIFFED_BYTES = 1 << 16
+
+
+def problems(config: RunConfig) -> list[str]:
+    file = user_path(config)
+    if not file.is_file():
+        return [f"dataset: expected a Parquet or CSV file, got nothing at {file}; correct the path"]
+    names = _read(file).column_names
+    needed = [LABEL, *([GIVEN] if config.noise == "given" else [])]
+    found = f"got {format_list(names, 12)}; rename the column that it is, or add it"
+    return [f"dataset: expected a column {name} in {file}, {found}" for name in needed if name not in names]
+
+
+def files(config: RunConfig) -> Iterable[Path]:
+    return (user_path(config),)
+
+
+def read(config: RunConfig) -> RawDataset:
+    file = user_path(config)
+    table = _read(file)
+    names = [name for name in table.column_names if name not in (LABEL, GIVEN, SPLIT)]
+    if not names:
+        raise DataError(f"{file}: expected columns of features beside {LABEL}, got none; add them")
+    features = np.stack([_numbers(file, name, table.column(name)) for name in names], axis=1)
+    labels = {name: _labels(table.column(name)) for name in (LABEL, GIVEN) if name in table.column_names}
+    encoded = encode_labels(file, labels, None)
+    rows = _rows(file, table)
+
+    def make_part(part: str) -> RawPart:
+        chosen = rows[part]
+        given = encoded.classes[GIVEN][chosen] if GIVEN in labels and part == "train" else None
+        return checked_part(
+            f"{file}: {part}", features[chosen], encoded.classes[LABEL][chosen], len(encoded.names), given
+        )
+
+    parts = {part: make_part(part) for part in rows}
+    remarks = (*encoded.remarks, *doubtful_names(encoded.names))
+    return RawDataset(parts["train"], parts.get("test"), encoded.names, parts.get("validation"), remarks)
+
+
+def _read(file: Path) -> Any:
+    """The file as an Arrow table; DataError if it is none."""
+    import pyarrow as pa  # takes half a second to import
+    from pyarrow import csv, parquet
+
+    try:
+        with file.open("rb") as opened:
+            start = opened.read(SNIFFED_BYTES)
+        if start.startswith(PARQUET_MARK):
+            return parquet.read_table(file)
+        separator = find_separator(start.decode("utf-8", "replace"))
+        return csv.read_csv(file, parse_options=csv.ParseOptions(delimiter=separator))
+    except (OSError, pa.ArrowException) as error:
+        raise DataError(f"{file}: expected a Parquet or CSV table, got the error: {error}; write it anew") from error
+
+
+def _numbers(file: Path, name: str, column: Any) -> Array:
+    """A feature as floats [N], in float16 where the file has that; DataError names column and row."""
+    if column.null_count:
+        row = np.flatnonzero(column.is_null().to_numpy(zero_copy_only=False))[0]
+        raise DataError(f"{file}: {name}: expected a number in each row, got none in row {row}; fill it, or drop it")
+    values: Array = column.to_numpy()
+    if values.dtype.kind not in "biuf":
+        raise DataError(
+            f"{file}: {name}: expected a column of numbers, got {column.type} ({values[0]!r} in row 0); encode it as "
+            "numbers, or remove the column"
+        )
+    if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
+        row = int((~finite).argmax())
+        raise DataError(
+            f"{file}: {name}: expected finite numbers, got {values[row]} in row {row} ({(~finite).sum()} such); fill it"
+        )
+    return values if values.dtype == np.float16 else values.astype(np.float32)
+
+
+def _labels(column: Any) -> Array:
+    """Labels as numbers or text [N]; "" or -1 where there is none."""
+    if column.null_count:
+        is_text = str(column.type) in ("string", "large_string")
+        column = column.fill_null("" if is_text else -1)
+    values: Array = column.to_numpy()
+    return values.astype(np.str_) if values.dtype == object else values
+
+
+def _rows(file: Path, table: Any) -> dict[str, Array]:
+    """Part → its rows; all are of the part train if no column says otherwise."""
+    if SPLIT not in table.column_names:
+        return {"train": np.arange(table.num_rows)}
+    splits = [str(value).strip().lower() for value in table.column(SPLIT).to_pylist()]
+    parts = {spelling: part for part, spellings in PART_FOLDERS.items() for spelling in spellings if part != "trusted"}
+    if unknown := sorted(set(splits) - parts.keys()):
+        raise DataError(
+            f"{file}: {SPLIT}: expected train, val or test in each row, got {format_list(unknown)}; correct it"
+        )
+    found = np.array([parts[split] for split in splits])
+    if "train" not in found:
+        raise DataError(f"{file}: {SPLIT}: expected rows of train, got none; name them so")
+    return {part: np.flatnonzero(found == part) for part in ("train", "validation", "test") if part in found}
