@@ -101,21 +101,26 @@ class DataSummary(BaseModel):
         facts = [*self._sizes(), *self._labels(), *self._copies(), *self.remarks]
         return [self.dataset, *facts, f"digest {self.digest}"]
 
+    @property
+    def _noun(self) -> str:
+        return "vectors" if self.shape[1:] == [1, 1] else "images"
+
     def _sizes(self) -> Iterator[str]:
         first, *others = self.parts
         if others:
-            yield ", ".join(f"{part.name} {part.images:,}" for part in self.parts) + " images"
+            yield ", ".join(f"{part.name} {part.images:,}" for part in self.parts) + f" {self._noun}"
         else:
-            yield f"{first.images:,} images"
+            yield f"{first.images:,} {self._noun}"
         if not any(part.name == "test" for part in self.parts):
             yield "a fifth of them is the test part"
         yield f"{len(self.class_names)} classes ({format_list(self.class_names)})"
         for part in self.parts:
             absent = [name for name, count in zip(self.class_names, part.class_counts, strict=True) if not count]
             if absent and sum(part.class_counts):
-                yield f"no {part.name} images of {format_list(absent)}"
+                yield f"no {part.name} {self._noun} of {format_list(absent)}"
         channels, height, width = self.shape
-        ranges = [f"{height}×{width}{f'×{channels}' if channels > 1 else ''} {first.pixel_range}"]
+        size = f"{height}×{width}{f'×{channels}' if channels > 1 else ''}"
+        ranges = [f"{f'{channels} features' if self._noun == 'vectors' else size} {first.pixel_range}"]
         ranges += [f"{part.name} {part.range}" for part in others if part.range != first.range]
         yield ", ".join(ranges)
 
@@ -129,11 +134,12 @@ class DataSummary(BaseModel):
                 yield f"true class unknown of {unknown:,}"
 
     def _copies(self) -> Iterator[str]:
+        noun = self._noun
         for part in self.parts:
             if part.copies_of_training:
-                yield f"copies: {part.copies_of_training:,} of {part.images:,} {part.name} images are training images"
+                yield f"copies: {part.copies_of_training:,} of {part.images:,} {part.name} {noun} are training {noun}"
             if part.copies and part.name == "training":
-                yield f"copies: {part.copies:,} training images equal others, and may fall into two parts"
+                yield f"copies: {part.copies:,} training {noun} equal others, and may fall into two parts"
 
 
 def _facts(summary: DataSummary) -> Iterator[tuple[str, object]]:

@@ -12,6 +12,7 @@ from pyarrow import csv, parquet
 
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
+from harness.training.data.arrays import load_summary
 from harness.training.data.pool import load_pool, load_test, load_validation
 from harness.training.errors import DataError
 from harness.training.run import Run
@@ -80,6 +81,8 @@ def test_tables_are_read(tmp_path: Path, name: str, separator: str) -> None:
     pool, test = load_pool(config), load_test(config)
     assert pool.class_names == ("ant", "bee", "cat")
     assert (len(pool), len(test)) == (ROWS * 4 // 5, ROWS // 5)
+    said = load_summary(config).text.replace("\n  ", " · ")
+    assert "training 192, test 48 vectors · 3 classes (ant, bee, cat) · 5 features float32" in said
     x, y = arrays()
     is_test = np.arange(ROWS) % 5 == 4
     assert test.targets.tolist() == y[is_test].tolist()
@@ -156,9 +159,7 @@ def test_what_needs_images_is_refused(tmp_path: Path, settings: dict[str, Any], 
 def test_a_file_that_is_no_table_is_refused_in_words(tmp_path: Path) -> None:
     file = tmp_path / "set.parquet"
     file.write_bytes(b"PAR1 and nothing else")
-    with pytest.raises(
-        DataError, match=r"set.parquet: expected a Parquet or CSV table, got the error: .*; write it anew"
-    ):
+    with pytest.raises(DataError, match=r"parquet: expected a Parquet or CSV table, got the error: .*; write it"):
         load_pool(RunConfig(dataset=f"table:{file}"))
     (problem,) = check_config(RunConfig(dataset=f"table:{tmp_path / 'none.csv'}"))
     assert "expected a Parquet or CSV file, got nothing at" in problem

@@ -33,7 +33,10 @@ def problems(config: RunConfig) -> list[str]:
     file = user_path(config)
     if not file.is_file():
         return [f"dataset: expected a Parquet or CSV file, got nothing at {file}; correct the path"]
-    names = _read(file).column_names
+    try:
+        names = _read(file).column_names
+    except DataError as error:
+        return [str(error)]
     needed = [LABEL, *([GIVEN] if config.noise == "given" else [])]
     found = f"got {format_list(names, 12)}; rename the column that it is, or add it"
     return [f"dataset: expected a column {name} in {file}, {found}" for name in needed if name not in names]
