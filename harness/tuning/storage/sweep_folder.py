@@ -7,6 +7,7 @@ runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summa
 import difflib
 import os
 import re
+import shlex
 import shutil
 import socket
 from collections.abc import Sequence
@@ -172,7 +173,7 @@ def check_inside(runs_dir: Path, name: str, argument: str) -> None:
     if path.is_symlink() and path.resolve().parent != runs_dir.resolve():
         raise FolderError(
             f"{argument}: expected a folder in {runs_dir}/, got '{name}', a link to {path.resolve()}; "
-            f"pass --runs-dir {path.resolve().parent}"
+            f"pass --runs-dir {shlex.quote(str(path.resolve().parent))}"
         )
 
 
