@@ -17,15 +17,15 @@ import numpy as np
 from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.class_names import doubtful_names, normalized, sort_names
-from harness.training.data.readers.image_files import read_images
-from harness.training.data.readers.image_listing import (
+from harness.training.data.readers.formats.image_files import read_images
+from harness.training.data.readers.formats.image_listing import (
     FolderLayout,
     class_folders,
     find_layout,
     list_files,
     printable,
 )
-from harness.training.data.readers.label_tables import ImagePaths, find_table, read_given, read_references
+from harness.training.data.readers.formats.label_tables import ImagePaths, find_table, read_given, read_references
 from harness.training.data.readers.raw_part import UNKNOWN, RawDataset, RawPart, checked_part
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError

@@ -18,7 +18,7 @@ import numpy as np
 from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 from harness.training.data.class_names import doubtful_names
-from harness.training.data.readers.label_arrays import encode_labels
+from harness.training.data.readers.formats.label_arrays import encode_labels
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart, checked_part
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError

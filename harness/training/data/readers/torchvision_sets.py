@@ -9,7 +9,7 @@ import numpy as np
 from harness.training.config.registry import TORCHVISION
 from harness.training.config.run_config import RunConfig
 from harness.training.data.class_names import normalized, numbered_classes
-from harness.training.data.readers.image_files import image_array
+from harness.training.data.readers.formats.image_files import image_array
 from harness.training.data.readers.raw_part import Array, RawDataset, checked_part, stack_images
 from harness.training.data.readers.reader import data_root
 from harness.training.errors import DataError

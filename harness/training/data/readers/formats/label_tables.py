@@ -22,7 +22,7 @@ from posixpath import normpath
 
 from harness.common.formatting import format_list
 from harness.training.data.class_names import class_words, find_class, normalized
-from harness.training.data.readers.text_table import Row, TextTable, read_table
+from harness.training.data.readers.formats.text_table import Row, TextTable, read_table
 from harness.training.errors import DataError
 
 IMAGE_COLUMNS = {

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 
 from harness.common.formatting import format_list
-from harness.training.data.readers.image_listing import printable
+from harness.training.data.readers.formats.image_listing import printable
 from harness.training.data.readers.raw_part import Array, stack_images
 from harness.training.errors import DataError
 
