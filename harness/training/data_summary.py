@@ -4,6 +4,7 @@ Every command that reads data shows it; a sweep keeps it and compares it wheneve
 their pixels are equal. `harness.training.data.summarise` makes it.
 """
 
+import textwrap
 from collections.abc import Iterator
 from typing import Literal
 
@@ -13,6 +14,9 @@ from harness.common.formatting import format_list
 from harness.training.config.run_config import RunConfig
 
 LINE_WIDTH = 80
+WRAPPER = textwrap.TextWrapper(
+    LINE_WIDTH, initial_indent="  ", subsequent_indent="    ", break_long_words=False, break_on_hyphens=False
+)
 
 PartName = Literal["training", "validation", "test"]
 
@@ -89,7 +93,7 @@ class DataSummary(BaseModel):
             if len(lines[-1]) + len(" · ") + len(fact) <= LINE_WIDTH:
                 lines[-1] += f" · {fact}"
             else:
-                lines.append(f"  {fact}")
+                lines += WRAPPER.wrap(fact)
         return "\n".join(lines)
 
     @property

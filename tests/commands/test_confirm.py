@@ -388,6 +388,11 @@ def test_configurations_that_diverge_confirm_nothing_and_what_is_missing_is_name
         None,
     ]
     assert found.comparisons == []
+    before = sweep.results()
+    again = sweep.confirm("--seeds", "2", "--retry-failed")
+    assert again.code == 1, again.all
+    renewed = {file for file, written in sweep.results().items() if written != before[file]}
+    assert renewed == {file for file in before if "learned-0" in file}
 
 
 def test_an_arm_without_a_complete_trial_leaves_nothing_to_confirm(tmp_path: Path, ray_address: str) -> None:

@@ -67,6 +67,12 @@ class TestWhatIsSaid:
     ) -> None:
         assert words in " ".join(summary(tmp_path, **arrays).text.split())
 
+    def test_a_long_remark_of_the_reader_is_wrapped(self, tmp_path: Path) -> None:
+        remark = "left out, as no images: " + ", ".join(f"{n} .ending{n}" for n in range(20))
+        lines = summary(tmp_path).model_copy(update={"remarks": [remark]}).text.splitlines()
+        assert all(len(line) <= 80 for line in lines[1:]), "the first has the path of the file"
+        assert remark in " ".join(line.strip() for line in lines)
+
     def test_it_is_kept_with_the_cached_arrays_and_read_without_torch(self, tmp_path: Path) -> None:
         config = npz(tmp_path)
         load_pool(config)
