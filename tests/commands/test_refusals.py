@@ -12,6 +12,7 @@ REFUSALS = {
     "tracking": (["--tracking-uri", "http://127.0.0.1:{port}"], "--tracking-uri: expected an MLflow server at"),
     "address": (["--address", "127.0.0.1:{port}"], "expected a Ray cluster, got: Connection refused"),
     "data": (["--set", "dataset=npz:{folder}/none.npz"], "none.npz"),
+    "another's home": (["--set", "dataset=npz:~nobody9/none.npz"], "~nobody9/none.npz"),
     "not data": (["--set", "dataset=npz:{folder}/space.txt"], "space.txt"),
     "model": (["--set", "model=no_module:Net"], "no_module"),
     "name": (["--name", "a/b"], "--name: expected letters"),

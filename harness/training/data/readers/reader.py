@@ -1,6 +1,7 @@
 """Protocol of the readers of data sets, and lookup of the reader of a data set."""
 
 import importlib
+import os
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, cast
@@ -34,8 +35,8 @@ def find_reader(dataset: str) -> Reader:
 
 def user_path(config: RunConfig) -> Path:
     """Return the file or folder of a user's own data."""
-    return Path(config.dataset.partition(":")[2]).expanduser()
+    return Path(os.path.expanduser(config.dataset.partition(":")[2]))
 
 
 def data_root(config: RunConfig) -> Path:
-    return Path(config.data_root).expanduser()
+    return Path(os.path.expanduser(config.data_root))
