@@ -172,7 +172,9 @@ def test_pixels_are_of_any_type_of_numbers(kind: type, tmp_path: Path) -> None:
 
 def test_a_network_that_cannot_take_that_many_channels_is_refused_in_words(tmp_path: Path) -> None:
     of = files.npz(tmp_path, {**NO_TEST_PART, "x_train": files.pictures(80, 40, 40, 5)}, model="torchvision:resnet18")
-    with pytest.raises(DataError, match="torchvision:resnet18: expected images of 1 or 3 channels, got 5; choose mlp"):
+    with pytest.raises(
+        DataError, match="torchvision:resnet18: expected images of 1 or 3 channels, got 5; choose linear"
+    ):
         Run(of)
 
 
@@ -195,7 +197,7 @@ def one_far(value: float, kind: type = np.float64) -> Array:
     [
         ({"y_test": None}, "expected the arrays y_test in .*, got human_train, x_test, x_train, y_train, y_train_g"),
         ({"x_train": None, "images": CLASSES}, "expected the arrays x_train in .*, got human_train, images, .*; add"),
-        ({"x_train": files.pictures(80, 6)}, r"expected images \[N, height, width\].*got shape \[80, 6\]; reshape"),
+        ({"x_train": files.pictures(80, 6, 5, 3, 2)}, r"expected images \[N, height, width\].*got shape \[80, 6, 5, 3, 2\]; reshape"),
         ({"x_train": files.pictures(80, 6, 5, 7)}, r"fewer channels than pixels on a side, got shape \[80, 6, 5, 7\]"),
         ({"x_train": files.pictures(80, 7, 5, 3)}, r"one shape, got \[3, 7, 5\] and \[3, 6, 5\]; set image_size"),
         ({"x_train": one_far(np.nan)}, r"finite numbers, got nan at image 7, channel 0, row 3, column 2 \(1 such\)"),
