@@ -197,7 +197,7 @@ def one_far(value: float, kind: type = np.float64) -> Array:
     [
         ({"y_test": None}, "expected the arrays y_test in .*, got human_train, x_test, x_train, y_train, y_train_g"),
         ({"x_train": None, "images": CLASSES}, "expected the arrays x_train in .*, got human_train, images, .*; add"),
-        ({"x_train": files.pictures(80, 6, 5, 3, 2)}, r"expected images \[N, height.*got shape \[80, 6, 5, 3, 2\]; reshape"),
+        ({"x_train": files.pictures(80, 6, 5, 3, 2)}, r"expected images .*got shape \[80, 6, 5, 3, 2\]; reshape"),
         ({"x_train": files.pictures(80, 6, 5, 7)}, r"fewer channels than pixels on a side, got shape \[80, 6, 5, 7\]"),
         ({"x_train": files.pictures(80, 7, 5, 3)}, r"one shape, got \[3, 7, 5\] and \[3, 6, 5\]; set image_size"),
         ({"x_train": one_far(np.nan)}, r"finite numbers, got nan at image 7, channel 0, row 3, column 2 \(1 such\)"),
