@@ -65,7 +65,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"| {name} | {cells} |", flush=True)
     record = {"rows": options.rows, "features": options.features, "trials": found}
     record["provenance"] = collect().model_dump(mode="json")
-    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n")
+    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 
 
