@@ -117,7 +117,7 @@ def test_labels_that_are_text_are_names_of_classes(kind: str, tmp_path: Path) ->
     assert [pool.class_names[c] for c in pool.targets] == NAMES[CLASSES].tolist()
     assert pool.given is not None
     assert [pool.class_names[c] for c in pool.given] == NAMES[files.npz_labels()["y_train_given"]].tolist()
-    assert "taken for Arctic fox, bird, café, dog, in this order" in load_summary(of).text.replace("\n  ", " ")
+    assert "taken for Arctic fox, bird, café, dog, in this order" in " ".join(load_summary(of).text.split())
 
 
 def test_names_that_are_numbers_are_sorted_as_numbers_and_empty_ones_are_unknown(tmp_path: Path) -> None:
