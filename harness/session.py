@@ -271,7 +271,6 @@ def open_session(
     Raises:
         FolderError: another process holds the sweep, its folder cannot be written, or its journal cannot be read.
         DiskError: the disk became full. The same command continues once there is space.
-    A new sweep that is refused before anything was measured leaves no folder.
     """
     from harness.tuning.study.sweep_study import SweepStudy
 

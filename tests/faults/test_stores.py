@@ -152,7 +152,7 @@ def test_a_second_driver_and_a_store_that_becomes_unreachable_are_reported_in_wo
 @pytest.mark.slow
 def test_the_store_holds_what_a_disk_would_and_trials_ran_on_the_workers(swept: Swept) -> None:
     there = {name.removeprefix("label_lr/") for name in names(swept.url)}
-    sweep = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "provenance.json", "summary.json", "report.html"}
+    sweep = {JOURNAL, SPOOL, LENGTHS, "space.yaml", "data.json", "provenance.json", "summary.json", "report.html"}
     assert sweep <= there
     complete = [number for number, _, state, *_ in comparable_trials(swept.undisturbed) if state == "complete"]
     assert complete

@@ -1,6 +1,6 @@
 """A sweep's folder: the paths in it, and the lock that its driver holds.
 
-runs/NAME/  space.yaml  provenance.json  study.journal  spool/  trials/N/  summary.json
+runs/NAME/  space.yaml  data.json  provenance.json  study.journal  spool/  trials/N/  summary.json
             confirm/  confirm.json  distill/
 """
 
