@@ -11,7 +11,7 @@ from harness.common.errors import HarnessError
 from harness.common.redaction import redact
 from harness.common.tolerant_output import tolerant_output
 from harness.common.urls import BadUrl, Url, parse_location
-from harness.common.user import provide_user
+from harness.common.user_dirs import provide_user
 from harness.space.errors.problems import printable
 
 DONE, NOTHING_COMPLETED, BAD_INPUT, STOPPED, INTERRUPTED = 0, 1, 2, 3, 130

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 from harness.common.atomic_files import write_bytes
 from harness.common.errors import HarnessError
-from harness.common.user import provide_user
+from harness.common.user_dirs import provide_user
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
 from harness.sweep_data import SweepData

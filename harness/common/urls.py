@@ -13,9 +13,9 @@ from pathlib import Path, PurePosixPath
 from typing import Self
 from urllib.parse import parse_qsl, quote, unquote, urlsplit
 
-from harness.common.cache_dir import cache_dir
 from harness.common.errors import HarnessError
 from harness.common.redaction import names_secret, redact
+from harness.common.user_dirs import cache_dir
 
 SCHEMES = ("s3", "gs", "gcs", "abfs", "abfss", "file")
 EXPECTED = "a folder, or s3://BUCKET/PREFIX, gs://BUCKET/PREFIX, abfs://CONTAINER/PREFIX, file:///PATH"

@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 import pytest
 
 from harness.common.socket_dir import is_socket_dir, make_socket_dir
-from harness.common.user import temporary_home
+from harness.common.user_dirs import temporary_home
 from tests.conftest import ROOT
 
 UNKNOWN_USER = ["unshare", "--user", "--map-user=54321"]
@@ -78,7 +78,7 @@ def test_a_run_of_a_user_without_name_and_home(tmp_path: Path) -> None:
 
 @pytest.mark.skipif(not can_be_unknown(), reason="no user namespaces here")
 def test_a_home_that_cannot_be_written_holds_no_cache(tmp_path: Path) -> None:
-    program = "from harness.common.cache_dir import cache_dir; print(cache_dir())"
+    program = "from harness.common.user_dirs import cache_dir; print(cache_dir())"
     command = [*UNKNOWN_USER, sys.executable, "-c", program]
     environment = {"PYTHONPATH": str(ROOT), "TMPDIR": str(tmp_path), "HOME": "/proc"}
     done = subprocess.run(command, env=environment, capture_output=True, encoding="utf-8", check=True)

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from harness.common.cache_dir import cache_dir
 from harness.common.urls import Url
+from harness.common.user_dirs import cache_dir
 from harness.results import Confirmation, ResultFileError
 from harness.tracking.spool.cursor import Cursor, cursor_path
 from harness.training.data.array_cache import cache_key, cached_arrays

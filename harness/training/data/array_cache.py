@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from harness.common.cache_dir import cache_dir
+from harness.common.user_dirs import cache_dir
 from harness.training.data.readers.raw_part import Array
 
 Arrays = dict[str, Array]

@@ -11,9 +11,9 @@ from contextlib import suppress
 from typing import Any
 
 from harness.common.atomic_files import write_bytes
-from harness.common.cache_dir import cache_dir
 from harness.common.seeds import consecutive_seeds
 from harness.common.urls import Url, is_url
+from harness.common.user_dirs import cache_dir
 from harness.training.config.teacher_files import LOGITS_FILE, teacher_logits_file
 from harness.tuning.storage.object_store import Store, store_errors_as_disk_errors
 from harness.tuning.storage.sweep_folder import CHECKPOINT, HUNG, PREVIOUS_CHECKPOINT

@@ -1,4 +1,4 @@
-"""Home folder and name of a user whom the system does not know, as in a container that runs with `--user 12345`."""
+"""Home, name and cache folder of the user, whom the system may not know, as in a container with `--user 12345`."""
 
 import getpass
 import os
@@ -39,3 +39,21 @@ def temporary_home() -> Path:
     except OSError as error:
         problem = error.strerror or str(error)
     raise InputError(f"HOME: expected the folder of this user, got none, and at {folder}: {problem}; set HOME")
+
+
+def cache_dir() -> Path:
+    """Return `$XDG_CACHE_HOME/soft-label-harness`, or `~/.cache/soft-label-harness` where that is unset or relative.
+
+    The XDG Base Directory Specification has relative values ignored: a cache would move with the working directory. A
+    user without a home that can be written, as in a container that runs with `--user 12345`, has a temporary one.
+    """
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if os.path.isabs(base) else _home() / ".cache") / "soft-label-harness"
+
+
+def _home() -> Path:
+    home = Path(os.path.expanduser("~"))
+    if not home.is_absolute():  # unknown
+        return temporary_home()
+    existing = next(path for path in (home / ".cache", home, *home.parents) if path.exists())
+    return home if os.access(existing, os.W_OK | os.X_OK) else temporary_home()
