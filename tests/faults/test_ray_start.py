@@ -2,6 +2,8 @@
 
 import os
 import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import psutil
@@ -45,6 +47,28 @@ def test_why_ray_did_not_start_is_told_with_a_remedy(
     assert words in str(error.value)
     assert "its logs are in /" in str(error.value)
     assert "\n" not in str(error.value)
+
+
+NICENESS = """
+import os, sys, ray
+from pathlib import Path
+from harness.space import Resources
+from harness.tuning.cluster.cluster import join_cluster
+with join_cluster(sys.argv[1] if len(sys.argv) > 1 else None, Path("/tmp"), Resources(niceness=3), 1):
+    print(ray.get(ray.remote(num_cpus=0)(lambda: os.nice(0)).remote()))
+"""
+
+
+@pytest.mark.slow
+def test_workers_have_the_niceness_of_the_space_here_and_on_a_cluster() -> None:
+    environment = {"RAY_AUTH_MODE": "disabled", "PYTHONPATH": str(ROOT)}
+    with head(environment, num_cpus=1) as address:
+        for arguments in ([], [address]):
+            program = [sys.executable, "-c", NICENESS, *arguments]
+            told = subprocess.run(
+                program, env={**os.environ, **environment}, capture_output=True, text=True, check=True
+            )
+            assert told.stdout.strip() == "3"
 
 
 @pytest.mark.slow

@@ -82,5 +82,15 @@ def test_a_single_run_says_so_too(here: Path) -> None:
     environment = {"PYTHONPATH": str(ROOT), "PATH": "/usr/bin:/bin"}
     result = subprocess.run(program, cwd=here, capture_output=True, text=True, env=environment)
     assert result.returncode == 2, result.stderr
-    assert re.search(r"got SystemExit: no data, at leaves.py:2; mend it", result.stderr)
+    assert re.search(r"SystemExit: no data, at leaves.py:2; ", result.stderr)
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.slow
+def test_a_module_of_the_working_directory_is_imported_by_workers_too(here: Path, ray_address: str) -> None:
+    (here / "layers.py").write_text("from harness.training.models.small_networks import mlp\n", encoding="utf-8")
+    (here / "mine.py").write_text("from layers import mlp as network\n", encoding="utf-8")
+    words = ("--space", str(ROOT / "search_spaces" / "label_lr.yaml"), "--set", "model=mine:network", "--trials", "2")
+    result = run("harness.search", *words, "--address", ray_address, "--runs-dir", str(here / "runs"), cwd=here)
+    assert result.code == 0, result.all
+    assert "2/2 trials · 0 running · 0 failed" in result.out
