@@ -16,7 +16,7 @@ from harness import cli
 from harness.common.atomic_files import write_text
 from harness.results import Confirmation, Distillation, Provenance, Semantics, SweepSummary
 from harness.results.search_sentence import search_sentence
-from harness.sweep_data import SweepData
+from harness.results.sweep_data import SweepData
 from harness.tuning.storage.sweep_folder import display_name, find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 

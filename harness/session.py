@@ -19,9 +19,9 @@ from typing import TYPE_CHECKING, Any
 from harness.common.atomic_files import write_bytes
 from harness.common.errors import HarnessError
 from harness.common.user_dirs import provide_user
+from harness.results.sweep_data import SweepData
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
-from harness.sweep_data import SweepData
 from harness.tracking.spool.events import Event, SweepEnded, SweepStarted, TrialEnded, now_ms
 from harness.tracking.tracker import Tracker
 from harness.tracking.tracking_uri import check_server, resolve_uri

@@ -11,8 +11,8 @@ from pathlib import Path
 from harness import cli
 from harness.common.callable_module import make_callable
 from harness.common.errors import InputError
+from harness.results.sweep_data import check_data, read_data
 from harness.space import Space, load
-from harness.sweep_data import check_data, read_data
 from harness.tracking.spool import event_log, events
 from harness.tracking.spool.events import EpochMetrics, TrialStarted
 from harness.training.config.run_config import RunConfig

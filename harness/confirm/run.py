@@ -13,9 +13,9 @@ from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation
 from harness.results.confirmation import Evaluation
 from harness.results.provenance import Provenance
+from harness.results.sweep_data import check_data, example_configs
 from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import load
-from harness.sweep_data import check_data, example_configs
 from harness.tracking.provenance import collect
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace

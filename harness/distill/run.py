@@ -15,11 +15,11 @@ from harness.confirm import Extent, confirm
 from harness.confirm.run import run_plan
 from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
+from harness.results.sweep_data import check_data
 from harness.search import search
 from harness.search.run import check_name, check_same_space
 from harness.session import RunOptions, check_servers, open_session
 from harness.space import Space, load
-from harness.sweep_data import check_data
 from harness.tracking.provenance import collect
 from harness.training.config.teacher_files import LOGITS_FILE
 from harness.tuning.storage.sweep_folder import find_sweep

@@ -5,6 +5,7 @@
     distillation    Distillation    distill.json     what its classifiers teach a student
     provenance      Provenance      provenance.json  code, libraries and machine behind the numbers
     semantics       Semantics       semantics.json   which classes its labels take to be alike
+    sweep_data      SweepData       data.json        what data its runs read
     measurement     parts that they share: intervals, paired differences, a configuration's results over seeds
     seed_result     SeedResult      one run on one seed, of a confirmation, a teacher or a reference model
     objectives      the objectives of a sweep and their values

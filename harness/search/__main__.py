@@ -4,10 +4,10 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
+from harness.results.sweep_data import example_configs, read_data
 from harness.search.run import apply_warm_start, search, sweep_accesses
 from harness.search.terminal import headline, show
 from harness.space import load
-from harness.sweep_data import example_configs, read_data
 from harness.tuning.storage.workspace import open_workspace
 
 EXAMPLES = """\

@@ -12,11 +12,11 @@ from harness.common.atomic_files import write_text
 from harness.common.errors import InputError
 from harness.results import SweepSummary
 from harness.results.provenance import WarmStartOrigin
+from harness.results.sweep_data import check_data, example_configs
 from harness.search.warm_start import earlier_sweep
 from harness.search.warm_start import warm_start as find_warm_start
 from harness.session import RunOptions, Session, check_servers, open_session
 from harness.space import Space, SpaceError, difference, dump, load
-from harness.sweep_data import check_data, example_configs
 from harness.tracking.provenance import collect
 from harness.tracking.spool.events import SEEDS_TAG, ArtifactsAdded, SweepEnded, SweepStarted
 from harness.tuning.storage.sweep_folder import SweepFolder, check_inside, is_sweep_name

@@ -10,6 +10,7 @@ import numpy as np
 from analysis.frames.class_similarity import class_table
 from harness.common.errors import InputError, NothingCompleted
 from harness.results import Confirmation, Semantics
+from harness.results.sweep_data import check_data, example_configs
 from harness.semantics.findings import build_semantics
 from harness.semantics.references import (
     Reference,
@@ -20,7 +21,6 @@ from harness.semantics.references import (
 )
 from harness.session import RunOptions, open_session
 from harness.space import Space, load
-from harness.sweep_data import check_data, example_configs
 from harness.tracking.spool import event_log
 from harness.tracking.tracking_uri import resolve_uri
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, recorded_tracking_uri

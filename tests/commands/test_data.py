@@ -7,7 +7,7 @@ import pytest
 
 from harness.report import render
 from harness.results import Confirmation
-from harness.sweep_data import SweepData
+from harness.results.sweep_data import SweepData
 from tests.conftest import Result, run
 from tests.training import data_files as files
 

@@ -91,7 +91,7 @@ def test_neither_settings_nor_checks_import_torch() -> None:
 
 def test_a_driver_that_checks_the_data_imports_no_torch() -> None:
     script = (
-        "import sys, harness; from harness.sweep_data import read_data; "
+        "import sys, harness; from harness.results.sweep_data import read_data; "
         "read_data([harness.RunConfig()]); print('torch' in sys.modules)"
     )
     done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
