@@ -68,8 +68,9 @@ def _replaced(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def workers_start_at_once() -> None:
-    """Let Ray Tune start the worker of a trial without a placement group, on any idle process.
+@contextmanager
+def workers_start_at_once() -> Iterator[None]:
+    """A Tuner that runs in this block starts the worker of a trial without a placement group, on any idle process.
 
     A trial has one bundle of resources, for which Ray itself finds a node; a placement group adds a wait.
     """
@@ -82,8 +83,11 @@ def workers_start_at_once() -> None:
         def has_resources_ready(self, resource_request: Any) -> bool:
             return True
 
-    tune_controller.PlacementGroupResourceManager = AlwaysReady
-    class_cache.DEFAULT_ENV_VARS.clear()
+    with (
+        _replaced(tune_controller, "PlacementGroupResourceManager", AlwaysReady),
+        _replaced(class_cache, "DEFAULT_ENV_VARS", {}),
+    ):
+        yield
 
 
 def free_resources() -> dict[str, dict[str, float]]:

@@ -89,7 +89,6 @@ def run_trials(
             },
         }
 
-    ray_internals.workers_start_at_once()
     watch, starts = FailureWatch(), StartWatch(slots, progress)
     logging.getLogger("ray.tune").setLevel(logging.CRITICAL)  # failures reach the source
     try:
@@ -112,7 +111,7 @@ def run_trials(
                 verbose=0,
             ),
         )
-        with _terminate_as_interrupt():
+        with ray_internals.workers_start_at_once(), _terminate_as_interrupt():
             tuner.fit()
     finally:
         _remove_ray_files(folder.trials)
