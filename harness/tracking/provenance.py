@@ -53,7 +53,10 @@ def collect(argv: Iterable[str] | None = None, warm_start: WarmStartOrigin | Non
 
 
 def redacted_command(argv: Iterable[str]) -> str:
-    """Return `argv` as typed, without the secrets in URLs and without the values of options named like a secret."""
+    """Return `argv` as typed, without the secrets in URLs and without the values of options named like a secret.
+
+    Bytes that are no UTF-8, as names of files may have them, are written as escape sequences, since JSON has none.
+    """
     home = os.path.expanduser("~")
     words: list[str] = []
     hide_next = False
@@ -61,7 +64,7 @@ def redacted_command(argv: Iterable[str]) -> str:
         shown = redact_uri(redact_argument(word)) if "://" in word else redact_argument(word)
         words.append(REDACTED if hide_next else shown.replace(home, "~") if len(home) > 1 else shown)
         hide_next = not hide_next and "=" not in word and word.startswith("-") and names_secret(word)
-    return shlex.join(words)
+    return shlex.join(words).encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")
 
 
 def code_version(folder: Path) -> CodeVersion:

@@ -44,6 +44,12 @@ def test_nothing_is_left_of_a_sweep_that_is_refused(words: list[str], expected: 
     assert [path.name for path in tmp_path.iterdir()] == ["space.txt"]
 
 
+@pytest.mark.parametrize("name", ["r\udcfcns", "r\udcc3\udcbcns"], ids=["Latin-1", "UTF-8 in an ASCII locale"])
+def test_a_runs_folder_whose_name_is_no_utf8_is_refused(name: str, tmp_path: Path) -> None:
+    refused(search(tmp_path / name), "--runs-dir: expected a path in UTF-8, got")
+    assert list(tmp_path.iterdir()) == []
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("words", "expected"), REFUSED_BY_THE_CLUSTER.values(), ids=REFUSED_BY_THE_CLUSTER.keys())
 def test_nothing_is_left_of_a_sweep_that_the_cluster_refuses(

@@ -21,6 +21,13 @@ def test_this_process_has_a_provenance_that_its_file_gives_back(tmp_path: Path) 
     assert Provenance.load(tmp_path) == collected
 
 
+def test_bytes_of_a_command_line_that_are_no_utf8_are_escaped(tmp_path: Path) -> None:
+    collected = collect(["harness.search", "--set", "dataset=folder:r\udcfcn", "p\udcc3\udcbcre"])
+    assert collected.command == "harness.search --set 'dataset=folder:r\\xfcn' 'püre'"
+    collected.save(tmp_path)
+    assert Provenance.load(tmp_path) == collected
+
+
 def test_the_repr_is_a_line_with_commit_machine_and_day() -> None:
     assert repr(provenance()) == "Provenance(commit aaaaaaaaaaaa, a processor, 2026-01-02)"
 

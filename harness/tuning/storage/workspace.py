@@ -136,9 +136,18 @@ def _parse(runs_dir: Path | Url | str) -> Path | Url:
     if isinstance(runs_dir, Path) and re.match(r"(s3|gs|gcs|abfss?|file):/", str(runs_dir)):
         raise FolderError(f"--runs-dir: expected an address as a string, got Path('{runs_dir}')")
     try:
-        return parse_location(runs_dir) if isinstance(runs_dir, str) else runs_dir
+        location = parse_location(runs_dir) if isinstance(runs_dir, str) else runs_dir
     except BadUrl as error:
         raise FolderError(f"--runs-dir: {error}") from error
+    if isinstance(location, Path):
+        try:
+            str(location.absolute()).encode()  # result files and MLflow's database hold the path as UTF-8
+        except UnicodeEncodeError as error:
+            raise FolderError(
+                f"--runs-dir: expected a path in UTF-8, got '{location.absolute()}'; name another folder, or set "
+                "PYTHONUTF8=1 where the terminal has another encoding"
+            ) from error
+    return location
 
 
 def local_runs_dir(runs_dir: Path | Url) -> Path:
