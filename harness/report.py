@@ -99,7 +99,7 @@ def render(folder: Path) -> str:
             figure_sections.accuracy_response(frame),
             figure_sections.search(frame, space),
             sections.trials(frame),
-            sections.provenance(provenance, frame, [each.sentence for each in data.data_sets] if data else []),
+            sections.provenance(provenance, frame, data.sentences if data else []),
             sections.reproduction(
                 provenance,
                 frame,

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from pydantic import Field
+
 from harness.common.errors import InputError
+from harness.common.formatting import format_list
 from harness.results.result_file import ResultFile
 from harness.space import Space
 from harness.space.arm import Arm
@@ -17,10 +20,10 @@ from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.config.user_code import check_model_imports
-from harness.training.data_summary import DataSummary
+from harness.training.data_summary import WRAPPER, DataSummary
 
-SEARCHABLE = ("dataset", "data_root", "image_size", "given_labels", "reference_labels")
-"""Settings by which a space may use several data sets, or one in several forms."""
+SEARCHABLE = ("dataset", "data_root", "image_size", "given_labels", "reference_labels", "noise")
+"""Settings by which a space may use several data sets, one in several forms, or other labels of one."""
 
 
 class SweepData(ResultFile):
@@ -30,11 +33,17 @@ class SweepData(ResultFile):
     WRITTEN_BY: ClassVar[str] = "harness.search"
 
     data_sets: list[DataSummary]
+    unused: list[str] = Field(default=[], description="what no run uses of them, a sentence each")
 
     @property
     def text(self) -> str:
-        """A paragraph for each data set, the first line of each with `data:`."""
-        return "\n".join(each.text for each in self.data_sets)
+        """A paragraph for each data set, the first line of each with `data:`; then what is not used."""
+        return "\n".join([*(each.text for each in self.data_sets), *map(WRAPPER.fill, self.unused)])
+
+    @property
+    def sentences(self) -> list[str]:
+        """The same without line ends, a sentence for each data set."""
+        return [*(each.sentence for each in self.data_sets), *self.unused]
 
     @property
     def tags(self) -> dict[str, str]:
@@ -65,7 +74,7 @@ class SweepData(ResultFile):
 
 
 def read_data(configs: Iterable[RunConfig]) -> SweepData:
-    """Read the data set of each run, or its summary from the cache; each only once.
+    """Read the data set of each run, or its summary from the cache; each only once; and say what serves no run.
 
     Raises:
         InputError: a file or a model is missing, or settings exclude each other.
@@ -81,7 +90,17 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
     for config in configs:
         if not any(each.concerns(config) for each in found):
             found.append(load_summary(config))
-    return SweepData(data_sets=found)
+    return SweepData(data_sets=found, unused=list(_unused(configs, found)))
+
+
+def _unused(configs: Iterable[RunConfig], data_sets: Iterable[DataSummary]) -> Iterator[str]:
+    for data in data_sets:
+        noises = {config.noise: None for config in configs if data.concerns(config)}
+        if "given" not in noises and any(part.given for part in data.parts):
+            yield (
+                f"the given labels of {data.dataset} are not used, as noise is {format_list(noises)}; noise: given "
+                "trains on them"
+            )
 
 
 def check_data(

@@ -64,15 +64,17 @@ def superclasses(file: Path, class_names: Sequence[str]) -> Reference:
         InputError: it is no such file.
     """
     try:
-        groups = yaml.safe_load(file.read_text(encoding="utf-8-sig"))
+        groups = yaml.load(
+            file.read_text(encoding="utf-8-sig"), yaml.BaseLoader
+        )  # all is text: 010 is no 8, no is no false
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their name or number"
     if not isinstance(groups, dict) or not all(
-        isinstance(members, list) and all(type(c) in (int, str) for c in members) for members in groups.values()
+        isinstance(members, list) and all(isinstance(c, str) for c in members) for members in groups.values()
     ):
         raise InputError(f"{wanted}, got something else; write it so")
-    found = {c: find_class_or_index(str(c), class_names) for members in groups.values() for c in members}
+    found = {c: find_class_or_index(c, class_names) for members in groups.values() for c in members}
     indices = {c: index for c, index in found.items() if index is not None}
     if unknown := [c for c in found if c not in indices]:
         raise InputError(f"{wanted}: {class_words(class_names)}, got {format_list(unknown)}; correct the groups")

@@ -13,6 +13,7 @@ from analysis.frames.class_similarity import superclass_table
 from analysis.report.distillation_sections import class_similarity
 from harness.results import Semantics
 from harness.semantics.__main__ import main
+from harness.semantics.references import superclasses
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.spool.event_log import EventLog
 from harness.tracking.spool.events import SweepEnded, SweepStarted
@@ -88,7 +89,7 @@ def test_labels_that_follow_the_groups_are_said_to(
     assert np.allclose(learned.table, rows(GROUPS))
     inside = {(i, j) for members in GROUPS.values() for i in members for j in members}
     assert {(i, j) for i, j, _ in learned.most_alike} <= inside
-    assert found.reference.facts["groups"] == GROUPS
+    assert found.reference.facts["groups"] == {name: [str(c) for c in members] for name, members in GROUPS.items()}
     flat = found.arms["label_smoothing"]
     assert (flat.symmetric.rho, flat.symmetric.p_value) == (None, None)
     assert flat.off_class_mass == pytest.approx(0.18)
@@ -250,3 +251,10 @@ def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Pa
     file = mlflow_sweep.artifact("semantics.json", sweep.runs.parent)
     assert Semantics.load(file).model_dump() == saved_result(sweep).model_dump()
     assert mlflow_sweep.state in ("complete", "paused")
+
+
+def test_classes_in_a_file_of_groups_are_text_whatever_yaml_takes_them_for(tmp_path: Path) -> None:
+    (tmp_path / "groups.yaml").write_text("a: [no, 010]\nb: [1:30, 1e3, ~]\n")
+    found = superclasses(tmp_path / "groups.yaml", ("010", "1:30", "1e3", "no", "~"))
+    assert found.facts["groups"] == {"a": ["no", "010"], "b": ["1:30", "1e3", "~"]}
+    assert np.array_equal(found.table, superclass_table({"a": [0, 3], "b": [1, 2, 4]}, "abcde"))

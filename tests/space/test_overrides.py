@@ -112,3 +112,9 @@ def test_overrides_change_what_a_sweep_left_behind(loaded: Loaded) -> None:
 )  # fmt: skip
 def test_a_wrong_override_is_reported_as_typed(problems: Callable[..., list[str]], override: str, line: str) -> None:
     assert problems(overrides=[override]) == [line]
+
+
+def test_a_path_with_a_number_sign_is_not_cut_at_it(loaded: Loaded, problems: Callable[..., list[str]]) -> None:
+    assert loaded(overrides=["dataset='folder:set #2'"]).arms[0].fixed["dataset"] == "folder:set #2"
+    [line] = problems(overrides=["dataset=folder:set #2"])
+    assert line.endswith("got ' #', which begins a comment; write dataset='\"…\"', quotes within quotes")

@@ -144,6 +144,14 @@ class TestCache:
         os.utime(disk / "train" / "dog" / "5.png", ns=(times.st_atime_ns, times.st_mtime_ns))
         assert levels(load_pool(config(data))) == [3, 4, 5, 6, 7, 8, 9, 10, 12]
 
+    def test_is_not_used_where_a_link_has_come_to_lead_nowhere(self, tmp_path: Path) -> None:
+        save_classes(tmp_path / "train")
+        save_classes(tmp_path / "test", 100)
+        load_pool(config(tmp_path))
+        (tmp_path / "train" / "cat" / "9.png").symlink_to(tmp_path / "unmounted" / "9.png")
+        with pytest.raises(DataError, match=r"cat/9.png: expected an image, got the error: .*No such file"):
+            load_pool(config(tmp_path))
+
     def test_is_used_as_long_as_nothing_changes(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         save_classes(tmp_path / "train")
         save_classes(tmp_path / "test", 100)
@@ -315,6 +323,9 @@ class TestLayout:
         ("write", "words"),
         [
             (flat, "got 3 files and no folders; correct the path, or move the images"),
+            (lambda folder: None, "or CLASS alone, got an empty folder; correct the path"),
+            (Path.rmdir, "or CLASS alone, got nothing there; correct the path"),
+            (lambda folder: (folder.rmdir(), folder.touch()), "or CLASS alone, got a file; correct the path"),
             (lambda folder: flat(folder / "train"), "expected folders of classes in .*train, got none; move the im"),
             (lambda folder: (flat(folder / "train"), flat(folder / "test")), "expected folders of classes in .*test"),
             (lambda folder: save_classes(folder / "test"), "expected train/CLASS beside test in .*, got none; add it"),

@@ -6,6 +6,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
+from harness.space import parse
+from harness.sweep_data import example_configs, read_data
 from harness.train import main
 from harness.training.data.class_names import doubtful_names, find_class, sort_names
 from harness.training.data.pool import load_pool
@@ -237,6 +239,10 @@ def test_a_command_trains_on_the_given_labels_and_says_so_or_ends_with_the_row_t
     out = capsys.readouterr().out
     assert "given.csv: given labels of 12 of 12 training images" in out
     assert out.splitlines()[-1].split()[4] == "0.0000", "every given label is wrong"
+    assert "not used" not in out
+    assert main(["--space", str(space), "--set", "noise=none"]) == 0
+    out = " ".join(capsys.readouterr().out.split())
+    assert f"given labels of folder:{folder} are not used, as noise is none; noise: given trains on them" in out
     table.write_text("image;class\ntrain\\cat\\11.png;dog\n")
     assert main(["--space", str(space)]) == 2
     said = capsys.readouterr().err
@@ -244,6 +250,13 @@ def test_a_command_trains_on_the_given_labels_and_says_so_or_ends_with_the_row_t
         f"{table}:2: expected the path of an image, got train\\cat\\11.png; the nearest is train/cat/1."
     )
     assert said.count("\n") == 1
+
+
+def test_given_labels_are_used_where_one_of_the_noises_of_a_space_is_given(folder: Path) -> None:
+    (folder / "given.csv").write_text("train/cat/0.png,dog\n")
+    searched = "{type: categorical, choices: [none, given]}"
+    text = SPACE.format(folder=folder).replace(" noise: given,", "") + f"    parameters: {{noise: {searched}}}\n"
+    assert not read_data(example_configs(parse(text.replace("{method: learned}", "\n    method: learned"), ""))).unused
 
 
 def test_two_images_that_a_table_cannot_tell_apart_are_refused_in_words(tmp_path: Path) -> None:

@@ -79,7 +79,7 @@ class TestFolder:
         assert load_pool(config(f"folder:{tmp_path}", image_size=8)).shape == (3, 8, 8)
 
     def test_that_holds_no_classes_or_no_images_is_refused_in_words(self, tmp_path: Path) -> None:
-        with pytest.raises(DataError, match=r"to hold train/CLASS .*, or CLASS alone, got neither; correct"):
+        with pytest.raises(DataError, match=r"to hold train/CLASS .*, or CLASS alone, got an empty folder; correct"):
             load_pool(config(f"folder:{tmp_path}"))
         (tmp_path / "train" / "cat").mkdir(parents=True)
         with pytest.raises(DataError, match="expected images in its folders, got none; add them"):

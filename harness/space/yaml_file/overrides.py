@@ -28,7 +28,10 @@ def override(source: Source, text: str) -> None:
     key, equals, written = text.partition("=")
     path: KeyPath = tuple(key.strip().split("."))
     value = read(written, lambda line: origin)
-    if not equals or path == ("",):
+    if isinstance(value.data, str) and not written.lstrip().startswith(("'", '"')) and " #" in written:
+        got, remedy = "' #', which begins a comment", f"write {key}='\"…\"', quotes within quotes"
+        source.add_problem(path, "a value", got, remedy, origin)
+    elif not equals or path == ("",):
         source.add_problem((), "key=value", "something else", "write --set label_lr=0.3", origin)
     elif path == (METHOD,):
         got, remedy = "method, which is an arm's own", "name the arm: arms.NAME.method=…"

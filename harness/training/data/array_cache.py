@@ -29,9 +29,10 @@ def cache_key(settings: Iterable[str], files: Iterable[Path]) -> str:
     """Return the key of what these settings make of these files as they are now."""
     digest = hashlib.blake2b(repr((FORMAT, *settings)).encode(), digest_size=12)
     for file in sorted(map(os.path.abspath, files)):
+        digest.update(file.encode(errors="surrogateescape"))
         with contextlib.suppress(OSError):  # an optional file, or a link to nothing
             found = os.stat(file)  # of what a link leads to
-            digest.update(repr((file, found.st_size, found.st_mtime_ns, found.st_ctime_ns)).encode())
+            digest.update(repr((found.st_size, found.st_mtime_ns, found.st_ctime_ns)).encode())
     return digest.hexdigest()
 
 

@@ -124,9 +124,10 @@ def _read_arrays(config: RunConfig) -> Arrays:
     pool = parts["pool"]
     for name, part in parts.items():
         if part.images.shape[1:] != pool.images.shape[1:]:
+            remedy = "set image_size" if part.images.shape[1] == pool.images.shape[1] else "store both alike"
             raise DataError(
                 f"{config.dataset}: expected training and {name} images of one shape, got "
-                f"{list(pool.images.shape[1:])} and {list(part.images.shape[1:])}; set image_size"
+                f"{list(pool.images.shape[1:])} and {list(part.images.shape[1:])}; {remedy}"
             )
     mean, std = _channel_statistics(pool)
     arrays = {"mean": mean, "std": std, "pool_index": index, "class_names": np.array(dataset.class_names)}

@@ -50,9 +50,13 @@ def load_splits(config: RunConfig) -> DataSplits:
     meta_classes = torch.bincount(pool.targets[meta], minlength=pool.classes)
     if absent := (meta_classes == 0).nonzero().flatten().tolist():
         names = format_list(pool.class_names[c] for c in absent)
+        anywhere = set(pool.targets.tolist())
+        remedy = "make meta_size larger, or add images of these"
+        if not anywhere.issuperset(absent):
+            remedy = "add training images of these, or correct the names of the classes"
         raise DataError(
             f"meta_size {config.meta_size}: expected every class of {config.dataset} in the meta set, got none of "
-            f"class {names}; make meta_size larger, or add images of these"
+            f"class {names}; {remedy}"
         )
     drawn = pool[val[0]] if validation is None else _draw_validation(config, validation, split)
     return DataSplits(pool[train], _noisy_labels(config, pool[train]), pool[meta], drawn)

@@ -163,7 +163,9 @@ def _places(images: Array, wrong: Array) -> str:
 
 
 def _checked_labels(name: str, labels: Array, images: int, classes: int, lowest: int) -> Array:
-    if labels.ndim != 1 or len(labels) != images or not np.issubdtype(labels.dtype, np.integer):
+    if labels.ndim == 1 and len(labels) != images:
+        raise DataError(f"{name}: expected one for each of {images} images, got {len(labels)}; give as many")
+    if labels.ndim != 1 or not np.issubdtype(labels.dtype, np.integer):
         raise DataError(
             f"{name}: expected one whole number for each of {images} images, got {labels.dtype} of shape "
             f"{list(labels.shape)}; write class indices"

@@ -112,7 +112,8 @@ def list_files(layout: FolderLayout) -> list[ListedFile]:
 def _check_classes_alone(folder: Path, names: list[str]) -> None:
     if not names:
         files = _files_in(folder)
-        got = f"{len(files)} file{'s' * (len(files) > 1)} and no folders" if files else "neither"
+        got = "an empty folder" if folder.is_dir() else "a file" if folder.exists() else "nothing there"
+        got = f"{len(files)} file{'s' * (len(files) > 1)} and no folders" if files else got
         raise DataError(
             f"dataset: expected {folder} to hold train/CLASS and perhaps test/CLASS, or CLASS alone, got {got}; "
             "correct the path, or move the images"
