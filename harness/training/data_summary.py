@@ -31,6 +31,7 @@ class PartSummary(BaseModel):
     class_counts: list[int] = Field(description="images by true class")
     given: int = Field(description="images with a given label")
     given_wrong: int = Field(description="given labels that differ from a known true class")
+    reference: int = Field(default=0, description="images with a soft reference label")
     dtype: str
     low: float
     high: float
@@ -134,6 +135,8 @@ class DataSummary(BaseModel):
             if part.given:
                 wrong = f", {part.given_wrong:,} differ from the true class" if sum(part.class_counts) else ""
                 yield f"given labels for {part.given:,}{wrong}"
+            if part.reference:
+                yield f"reference labels for {part.reference:,} {part.name} {self._noun}"
             if unknown:
                 yield f"true class unknown of {unknown:,}"
 

@@ -55,6 +55,7 @@ class TestWhatIsSaid:
             ({"y_train_given": files.classes(80, 4)}, "given labels for 80, 0 differ from the true class"),
             ({"y_train_given": (files.classes(80, 4) + (np.arange(80) < 9)) % 4}, "80, 9 differ from the true class"),
             ({"y_train_given": files.classes(80, 4), "y_train": np.repeat([-1, 0, 1, 2, 3], 16)}, "unknown of 16"),
+            ({"reference_test": np.ones((40, 4))}, "reference labels for 40 test images"),
             ({"y_test": files.classes(40, 3)}, "no test images of 3"),
             ({"x_test": PIXELS[:40]}, "copies: 40 of 40 test images are training images"),
             ({"x_test": np.concatenate([PIXELS[3:5], files.pictures(38, 6, 5, 3, seed=1)])}, "copies: 2 of 40 test"),

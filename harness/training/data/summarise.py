@@ -83,6 +83,7 @@ def _summarise_part(
         class_counts=np.bincount(part.truth[known], minlength=classes).tolist(),
         given=0 if part.given is None else len(part.given),
         given_wrong=0 if part.given is None else int((part.given != part.truth)[known].sum()),
+        reference=0 if part.reference is None else len(part.reference),
         dtype=str(part.images.dtype),
         low=float(part.images.min()),
         high=float(part.images.max()),

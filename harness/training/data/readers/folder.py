@@ -85,7 +85,7 @@ def read(config: RunConfig) -> RawDataset:
         soft = [reference[key] for key in keys if key in reference]
         if missing := [key for key in keys if soft and key not in reference]:
             raise DataError(
-                f"{reference_file}: expected a row for each image of {' and '.join(members)}, got none for "
+                f"{reference_file}: expected a row for each of {len(keys)} images of {members[0]}, got none for "
                 f"{format_list(missing, 2)}; add them"
             )
         images = pictures.images[chosen[0] : chosen[-1] + 1]  # no copy: parts follow each other, trusted after train

@@ -107,7 +107,8 @@ def read_given(
     columns, rows = _given_columns(table)
     class_of = cache(lambda cell: find_class(cell, class_names))
     votes: dict[str, list[int]] = defaultdict(list)
-    joined = _join(table, rows, columns.image, images, repeated=columns.repeated)
+    remedy = "keep one, or write votes as columns, or with a column annotator"
+    joined = _join(table, rows, columns.image, images, remedy, columns.annotator)
     for path, row in joined:
         for column in columns.classes:
             cell = row.cells[column] if column < len(row.cells) else ""
@@ -157,7 +158,7 @@ def read_references(file: Path, images: ImagePaths, class_names: Sequence[str]) 
     image = next(i for i, c in classes.items() if c is None)
     columns = {c: i for i, c in classes.items() if c is not None}
     references = {}
-    for path, row in _join(table, rows, image, images):
+    for path, row in _join(table, rows, image, images, "keep one"):
         try:
             numbers = [table.number(row.cells[columns[c]]) for c in range(len(class_names))]
         except (ValueError, IndexError):
@@ -175,11 +176,11 @@ def read_references(file: Path, images: ImagePaths, class_names: Sequence[str]) 
 
 @dataclass(frozen=True)
 class _GivenColumns:
-    """Which columns of a table of given labels hold what; `repeated`: an image may have several rows."""
+    """Which columns of a table of given labels hold what; with an annotator, an image may have several rows."""
 
     image: int
     classes: Sequence[int]
-    repeated: bool = False
+    annotator: int | None = None
     ignored: Sequence[str] = ()
 
 
@@ -203,7 +204,7 @@ def _given_columns(table: TextTable) -> tuple[_GivenColumns, list[Row]]:
     if wrong := next((row for row in rows if len(row.cells) > len(names)), None):
         raise _not_two_cells(table, wrong)
     ignored = [table.rows[0].cells[i] for i in others if i not in classes + annotators]
-    return _GivenColumns(image, classes, bool(annotators), ignored), rows
+    return _GivenColumns(image, classes, annotators[0] if annotators else None, ignored), rows
 
 
 def _not_two_cells(table: TextTable, row: Row) -> DataError:
@@ -213,23 +214,24 @@ def _not_two_cells(table: TextTable, row: Row) -> DataError:
 
 
 def _join(
-    table: TextTable, rows: Sequence[Row], column: int, images: ImagePaths, repeated: bool = False
+    table: TextTable, rows: Sequence[Row], column: int, images: ImagePaths, remedy: str, annotator: int | None = None
 ) -> list[tuple[str, Row]]:
-    """The image of each row; DataError for rows of no image, and for a second row of one unless `repeated`."""
+    """The image of each row; DataError for rows of no image, and for a second row of one, or of its annotator."""
     joined, strangers = [], []
-    first_lines: dict[str, int] = {}
+    first_lines: dict[tuple[str, str], int] = {}
     for row in rows:
         name = row.cells[column] if column < len(row.cells) else ""
         path = images.find(name)
         if path is None:
             strangers.append((row, name))
             continue
-        if not repeated and path in first_lines:
+        voter = row.cells[annotator] if annotator is not None and annotator < len(row.cells) else ""
+        if (annotator is None or voter) and (path, voter) in first_lines:
             raise DataError(
-                f"{table.file}:{row.line}: expected one row an image, got a second of {path} (first in line "
-                f"{first_lines[path]}); keep one, or write votes as columns, or with a column annotator"
+                f"{table.file}:{row.line}: expected one row an image{' and annotator' * bool(voter)}, got a second of "
+                f"{path}{f' by {voter}' * bool(voter)} (first in line {first_lines[path, voter]}); {remedy}"
             )
-        first_lines[path] = row.line
+        first_lines[path, voter] = row.line
         joined.append((path, row))
     if strangers:
         row, name = strangers[0]

@@ -75,9 +75,7 @@ def _read_text(file: Path) -> str:
     try:
         content = file.read_bytes()
     except OSError as error:
-        raise DataError(
-            f"{file}: expected a table, got the error: {error.strerror}; look at its permissions"
-        ) from error
+        raise DataError(f"{file}: expected a table, got the error: {error.strerror}; correct or remove it") from error
     encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
         text = content.decode(encoding)
