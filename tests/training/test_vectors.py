@@ -114,6 +114,11 @@ def test_given_labels_and_a_validation_part_of_a_table(tmp_path: Path) -> None:
         ({"f2": [None, *[1.0] * (ROWS - 1)]}, r"f2: expected a number in each row, got none in row 0; fill it"),
         ({"f2": ["red"] * ROWS}, r"f2: expected a column of numbers, got string \('red' in row 0\); encode it"),
         ({"f2": np.where(np.arange(ROWS) == 4, 1e30, 1.5)}, r"expected features of at most 1e\+15, got .* at image"),
+        ({"": range(ROWS)}, "expected features alone, got '', which numbers the rows .*; remove the column"),
+        (
+            {"__index_level_0__": range(ROWS)},
+            "expected features alone, got '__index_level_0__', which",
+        ),
         ({"split": ["learn"] * ROWS}, r"split: expected train, val or test in each row, got learn; correct it"),
         ({"split": ["test"] * ROWS}, r"split: expected rows of train, got none"),
         ({"label": ["ant"] * ROWS}, r"expected images of two classes or more, got ant alone"),

@@ -8,6 +8,7 @@ table:FILE   label                 class of each row: an index or a name; empty 
 The file's content says whether it is Parquet.
 """
 
+import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,8 @@ from harness.training.errors import DataError
 LABEL, GIVEN, SPLIT = "label", "given", "split"
 PARQUET_MARK = b"PAR1"
 SNIFFED_BYTES = 1 << 16
+ROW_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
+"""Names of the column in which pandas writes and reads its row index: in sorted data it tells the class."""
 
 
 def problems(config: RunConfig) -> list[str]:
@@ -52,6 +55,11 @@ def read(config: RunConfig) -> RawDataset:
     names = [name for name in table.column_names if name not in (LABEL, GIVEN, SPLIT)]
     if not names:
         raise DataError(f"{file}: expected columns of features beside {LABEL}, got none; add them")
+    if numbering := [name for name in names if ROW_INDEX.fullmatch(name)]:
+        raise DataError(
+            f"{file}: expected features alone, got {numbering[0]!r}, which numbers the rows of a data frame of "
+            "pandas; remove the column, or write the file with index=False"
+        )
     features = np.stack([_numbers(file, name, table.column(name)) for name in names], axis=1)
     labels = {name: _labels(table.column(name)) for name in (LABEL, GIVEN) if name in table.column_names}
     encoded = encode_labels(file, labels, None)
