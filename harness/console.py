@@ -68,6 +68,7 @@ class SweepProgress:
         self.printed_at = self.began
         self.first_result: float | None = None
         self.waiting_for = ""
+        self.printed_line = ""
         self.bar: Progress | None = None
 
     def __enter__(self) -> Self:
@@ -84,8 +85,8 @@ class SweepProgress:
     ) -> None:
         if self.bar is not None:
             self.bar.stop()
-        elif self.first_result is not None and kind is None:
-            self.console.print(self.line, soft_wrap=True)
+        elif self.first_result is not None and kind is None and self.line != self.printed_line:
+            self._print_line()
 
     def __call__(self, record: Event) -> None:
         match record:
@@ -176,7 +177,11 @@ class SweepProgress:
                 self.line_interval if self.ended > self.printed_ended else max(self.line_interval, SILENT_SECONDS)
             ):
                 self.printed_at, self.printed_ended = time.monotonic(), self.ended
-                self.console.print(self.line, soft_wrap=True)
+                self._print_line()
+
+    def _print_line(self) -> None:
+        self.printed_line = self.line
+        self.console.print(self.line, soft_wrap=True)
 
 
 def borderless_table() -> Table:
