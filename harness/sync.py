@@ -58,9 +58,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if reason := send_exclusively(folder, uri, ParentProcess(), 0, TIMEOUT, options.rebuild):
             raise NotSent(reason)
     cursor = Cursor.load(folder, uri)
-    print(
-        f"{options.name}: {pending or 'no'} event{'' if pending == 1 else 's'} sent to {cursor.tracking_uri}; run {cursor.run_id}"
-    )
+    sent = f"{pending or 'no'} event{'' if pending == 1 else 's'}"
+    print(f"{options.name}: {sent} sent to {cursor.tracking_uri}; run {cursor.run_id}")
     if cursor.skipped:
         print(
             f"the server did not take {cursor.skipped} values or files, which are listed in "
