@@ -127,7 +127,7 @@ def test_what_no_trial_can_use_leaves_nothing_behind(sweep: Sweep, setting: str,
 
 
 def test_data_that_cannot_be_read_are_refused_before_anything_starts(sweep: Sweep) -> None:
-    np.savez(sweep.file, x_train=np.zeros((100, 36), np.uint8), y_train=files.classes(100, 4))
+    np.savez(sweep.file, x_train=np.zeros((100, 6, 6, 3, 2), np.uint8), y_train=files.classes(100, 4))
     refused = sweep.search()
     assert (refused.code, "expected images [N, height, width]" in refused.err) == (2, True), refused.all
     assert not sweep.runs.exists()
