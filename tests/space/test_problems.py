@@ -55,7 +55,7 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
         ("meta_interval:", "meta_intervall:",
          "small.yaml:12: arms.learned.parameters.meta_intervall: expected a known key, got the unknown key meta_intervall; did you mean meta_interval?"),
         ("noise: symmetric", "dataset: digit",
-         "small.yaml:3: fixed.dataset: expected a data set, npz:FILE or folder:DIR, got the string 'digit'; did you mean digits?"),
+         "small.yaml:3: fixed.dataset: expected a data set, npz:FILE, folder:DIR or table:FILE, got the string 'digit'; did you mean digits?"),
         ("noise: symmetric", "method: learned",
          "small.yaml:3: fixed.method: expected a setting, got method, which is an arm's own; write it beside the arm's fixed and parameters"),
         ("noise: symmetric", "lr: 0.1",
