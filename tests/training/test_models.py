@@ -110,7 +110,8 @@ def test_a_network_that_cannot_serve_is_refused_in_words(name: str, words: str) 
 
 
 @pytest.mark.parametrize(
-    ("name", "remedy"), [("resnet81", "did you mean resnet18?"), ("transformer", "use one of linear, mlp, cnn, resnet18")]
+    ("name", "remedy"),
+    [("resnet81", "did you mean resnet18?"), ("transformer", "use one of linear, mlp, cnn, resnet18")],
 )
 def test_an_unknown_name_is_refused_by_the_configuration(name: str, remedy: str) -> None:
     with pytest.raises(ValidationError, match=re.escape(remedy)):
