@@ -1,12 +1,11 @@
 """A schedule of the label learning rate, found by population based training.
 
     python -m benchmarks.label_lr_schedule
-    python -m benchmarks.label_lr_schedule --population 48 --interval 4 --space digits_label_lr_schedule.yaml
+    python -m benchmarks.label_lr_schedule --space digits_symmetric.yaml --arm learned --population 48 --interval 4
 
-Every member of the population starts with a configuration drawn from the ranges of the space's baseline `constant`.
-Every `--interval` epochs the worse quarter takes up the checkpoints of the better quarter, with another label_lr and
-lr; meta_interval and label_smoothing stay as drawn. It prints the best member's settings for the space's arm
-`schedule`. A population of as many members as the baseline has trials trains as many epochs.
+Every member of the population starts with a configuration drawn from the ranges of the space's arm, and trains for
+40 epochs. Every `--interval` epochs the worse quarter takes up the checkpoints of the better quarter, with another
+label_lr and lr; other settings stay as drawn. It prints the best member's settings, as the `fixed` ones of an arm.
 """
 
 import argparse
@@ -26,6 +25,7 @@ import harness
 from harness.space.arm import Arm
 
 MOVING = ("lr", "label_lr")
+EPOCHS = 40
 
 
 def find_schedule(arm: Arm, population: int, interval: int, folder: Path) -> tuple[dict[str, Any], float]:
@@ -48,6 +48,7 @@ def find_schedule(arm: Arm, population: int, interval: int, folder: Path) -> tup
         synch=True,
     )
     searched = {name: tune.sample_from(lambda _, name=name: draw(name)) for name in arm.parameters}
+    searched["epochs"] = EPOCHS
     tuner = tune.Tuner(
         tune.with_resources(harness.SoftLabelTrainable, {"cpu": 1}),
         param_space={"method": arm.method, **arm.fixed, **searched},
@@ -64,13 +65,14 @@ def find_schedule(arm: Arm, population: int, interval: int, folder: Path) -> tup
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_lr_schedule", description=__doc__.split("\n")[0])
-    parser.add_argument("--space", default="digits_label_lr_schedule.yaml", help="with a baseline `constant`")
+    parser.add_argument("--space", default="digits_symmetric.yaml", help="a space file (default: digits_symmetric)")
+    parser.add_argument("--arm", default="learned", help="its arm (default: learned)")
     parser.add_argument("--population", type=int, default=24, help="members (default 24)")
     parser.add_argument("--interval", type=int, default=4, help="epochs between two perturbations (default 4)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")
     parser.add_argument("--cpus", type=int, default=2, help="members trained at once (default 2)")
     options = parser.parse_args(arguments)
-    (arm,) = (arm for arm in harness.load_space(options.space).arms if arm.name == "constant")
+    (arm,) = (arm for arm in harness.load_space(options.space).arms if arm.name == options.arm)
     random.seed(options.seed)
     ray.init("local", num_cpus=options.cpus, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     with tempfile.TemporaryDirectory() as folder:
