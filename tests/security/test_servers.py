@@ -14,8 +14,9 @@ from tests.security.conftest import finished
 LISTENING = """
 import sys, psutil
 from pathlib import Path
+from harness.space import Resources
 from harness.tuning.cluster.cluster import join_cluster
-with join_cluster(None, Path(sys.argv[1])):
+with join_cluster(None, Path(sys.argv[1]), Resources()):
     for process in (psutil.Process(), *psutil.Process().children(recursive=True)):
         for each in process.net_connections("inet"):
             if each.status == "LISTEN":

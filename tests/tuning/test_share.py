@@ -41,7 +41,7 @@ def test_a_share_that_a_trial_does_not_fit_into_is_refused_before_the_first(tmp_
     assert "search.resources.gpu: expected a share that a trial fits into, got 0.5, and of the arm 'ours'" in result.err
     assert "memory ran out (CUDA out of memory. Tried to allocate 20.00 GiB.)" in result.err
     assert "Traceback" not in result.all
-    assert list((tmp_path / "runs" / "shared" / "trials").iterdir()) == []
+    assert not (tmp_path / "runs" / "shared").exists()
 
     space.write_text(SPACE.replace("WIDTH", str(GOOD)))
     result = run("harness.search", *words, "--name", "small")
