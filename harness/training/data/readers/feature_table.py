@@ -37,7 +37,7 @@ def problems(config: RunConfig) -> list[str]:
     if not file.is_file():
         return [f"dataset: expected a Parquet or CSV file, got nothing at {file}; correct the path"]
     try:
-        names = _read(file).column_names
+        names = _read(file, names_only=True)
     except DataError as error:
         return [str(error)]
     needed = [LABEL, *([GIVEN] if config.noise == "given" else [])]
@@ -77,8 +77,8 @@ def read(config: RunConfig) -> RawDataset:
     return RawDataset(parts["train"], parts.get("test"), encoded.names, parts.get("validation"), remarks)
 
 
-def _read(file: Path) -> Any:
-    """The file as an Arrow table; DataError if it is none."""
+def _read(file: Path, *, names_only: bool = False) -> Any:
+    """The file as an Arrow table, or the names of its columns without its rows; DataError if it is no table."""
     import pyarrow as pa  # takes half a second to import
     from pyarrow import csv, parquet
 
@@ -86,9 +86,12 @@ def _read(file: Path) -> Any:
         with file.open("rb") as opened:
             start = opened.read(SNIFFED_BYTES)
         if start.startswith(PARQUET_MARK):
-            return parquet.read_table(file)
-        separator = find_separator(start.decode("utf-8", "replace"))
-        return csv.read_csv(file, parse_options=csv.ParseOptions(delimiter=separator))
+            return parquet.read_schema(file).names if names_only else parquet.read_table(file)
+        options = csv.ParseOptions(delimiter=find_separator(start.decode("utf-8", "replace")))
+        if names_only:
+            with csv.open_csv(file, parse_options=options) as reader:
+                return reader.schema.names
+        return csv.read_csv(file, parse_options=options)
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: expected a Parquet or CSV table, got the error: {error}; write it anew") from error
 
