@@ -22,3 +22,8 @@ class NothingCompleted(HarnessError):
     """Nothing is complete: neither the trials that a command needs, nor its own runs."""
 
     exit_code = 1
+
+
+def first_line(error: BaseException) -> str:
+    """First line of an error's text; the name of its class if it has none."""
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)

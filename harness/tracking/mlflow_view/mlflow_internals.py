@@ -20,6 +20,7 @@ from mlflow import MlflowClient
 from mlflow.entities import Run
 from mlflow.exceptions import ERROR_CODE_TO_HTTP_STATUS, MlflowException
 
+from harness.common.errors import first_line
 from harness.common.redaction import redact
 from harness.tracking.tracking_uri import ARTIFACTS, bypass_proxy, sqlite_path
 
@@ -42,10 +43,9 @@ def all_pages(search: Callable[..., Any], **arguments: Any) -> Iterator[Any]:
             return
 
 
-def first_line(error: Exception) -> str:
+def redacted_line(error: Exception) -> str:
     """First line of an error, without credentials."""
-    text = str(error).strip() or type(error).__name__
-    return redact(text.splitlines()[0])[:400]
+    return redact(first_line(error))[:400]
 
 
 def http_status(error: MlflowException) -> int:

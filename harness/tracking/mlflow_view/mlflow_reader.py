@@ -26,7 +26,7 @@ with warnings.catch_warnings():
 from mlflow.entities import Run
 from mlflow.exceptions import MlflowException
 
-from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, open_client
+from harness.tracking.mlflow_view.mlflow_internals import all_pages, open_client, redacted_line
 from harness.tracking.spool.run_updates import MetricPoint, RunUpdate
 from harness.tracking.tracked_sweep import TrackedSweep
 from harness.tracking.tracking_uri import TrackingError, check_server, redact_uri, sqlite_path
@@ -148,4 +148,4 @@ def _search(search: Any, **arguments: Any) -> list[Any]:
     try:
         return list(all_pages(search, **arguments))
     except (MlflowException, OSError) as error:
-        raise TrackingError(f"the tracking server does not answer: {first_line(error)}") from error
+        raise TrackingError(f"the tracking server does not answer: {redacted_line(error)}") from error

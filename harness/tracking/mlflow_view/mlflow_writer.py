@@ -27,7 +27,13 @@ from mlflow.entities import Dataset, DatasetInput, InputTag, Metric, Param, RunT
 from mlflow.exceptions import MlflowException
 
 from harness.common.file_lock import file_lock
-from harness.tracking.mlflow_view.mlflow_internals import all_pages, first_line, http_status, last_points, open_client
+from harness.tracking.mlflow_view.mlflow_internals import (
+    all_pages,
+    http_status,
+    last_points,
+    open_client,
+    redacted_line,
+)
 from harness.tracking.spool.event_log import read_events, read_sweep_id
 from harness.tracking.spool.events import Event, Scalar, SweepStarted
 from harness.tracking.spool.run_updates import RUNNING, STATUS, MetricPoint, RunUpdate, updates_by_run
@@ -87,7 +93,7 @@ class MlflowWriter:
                 self.experiment_id = self._get_or_create_experiment(artifact_root(uri, self.sweep_folder.parent))
                 self._find_runs(rebuild)
             except Exception as error:
-                raise ServerUnavailable(first_line(error)) from error
+                raise ServerUnavailable(redacted_line(error)) from error
 
     @property
     def run_id(self) -> str | None:
@@ -232,7 +238,7 @@ class MlflowWriter:
                 function()
                 return ""
             except Exception as error:
-                reason = first_line(error)
+                reason = redacted_line(error)
                 if not is_temporary(error):
                     return reason
                 if _must_wait(error) or not self._takes_writes():

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from ray.exceptions import RayError
 
+from harness.common.errors import first_line
 from harness.common.redaction import redact
 from harness.tuning.cluster import ray_internals
 from harness.tuning.cluster.address import ClusterError
@@ -48,7 +49,7 @@ class JobClient:
         except (ConnectionError, RuntimeError, ValueError, RayError) as error:
             raise ClusterError(
                 f"--address {redact(address)}: expected the dashboard of a Ray cluster, http://HOST:8265, got: "
-                f"{_first_line(error)}"
+                f"{first_line(error)}"
             ) from error
 
     def submit(self, command: str, folder: Path, environment: Mapping[str, str], job: str) -> None:
@@ -57,7 +58,7 @@ class JobClient:
         try:
             self._client.submit_job(entrypoint=command, runtime_env=runtime, submission_id=job)
         except (RuntimeError, ValueError, OSError) as error:
-            reason = _first_line(error)
+            reason = first_line(error)
             remedy = f"; {AGENT_REMEDY}" if NO_AGENT in reason else ""
             raise ClusterError(f"the cluster refused the job: {reason}{remedy}") from error
 
@@ -72,7 +73,3 @@ class JobClient:
     async def _print_log(self, job: str) -> None:
         async for lines in self._client.tail_job_logs(job):
             print(lines, end="", flush=True)
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)

@@ -10,6 +10,7 @@ from typing import Any
 
 import ray
 
+from harness.common.errors import first_line
 from harness.common.socket_dir import is_socket_dir, make_socket_dir
 from harness.space import Resources
 from harness.tuning.cluster.address import ClusterError, ray_temp_dir
@@ -74,7 +75,7 @@ def _init_ray(failed: str, options: dict[str, Any], verbose: bool) -> None:
                 stack.enter_context(quiet_driver())
             ray.init(log_to_driver=verbose, logging_level=level, **options)
     except Exception as error:  # Ray raises its base class too
-        reason = next(iter(str(error).strip().splitlines()), type(error).__name__).partition("  Last")[0].rstrip(".")
+        reason = first_line(error).partition("  Last")[0].rstrip(".")
         remedies = [remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, str(error))]
         logs = f"its logs are in {log_folder() or ray_temp_dir()}"
         with suppress(Exception):

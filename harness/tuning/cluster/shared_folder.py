@@ -12,6 +12,7 @@ from typing import Any
 import ray
 from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from harness.common.errors import first_line
 from harness.common.urls import Url
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.storage.sweep_folder import FolderError
@@ -93,4 +94,4 @@ def _failure(answer: Any) -> str:
     except ray.exceptions.GetTimeoutError:
         return f"no answer within {ANSWER_SECONDS:.0f} s"
     except ray.exceptions.RayError as error:
-        return next(iter(str(error).strip().splitlines()), type(error).__name__)
+        return first_line(error)
