@@ -16,6 +16,7 @@ from pydantic import ValidationError
 from ray import tune
 
 from harness.common.errors import InputError
+from harness.space.errors.problems import Problem
 from harness.space.errors.validation import describe
 from harness.training.config.mid_run_changes import CHANGEABLE, format_changes
 from harness.training.config.run_config import RunConfig
@@ -110,8 +111,5 @@ def parse_config(config: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig(**plain)
     except ValidationError as error:
-        lines = []
-        for problem in error.errors():
-            expected, got, remedy = describe(problem, RunConfig.model_fields)
-            lines.append(f"{'.'.join(map(str, problem['loc']))}: expected {expected}, got {got}; {remedy}")
-        raise InputError("\n".join(lines)) from None
+        problems = [Problem(each["loc"], *describe(each, RunConfig.model_fields)) for each in error.errors()]
+        raise InputError("\n".join(map(str, problems))) from None

@@ -80,13 +80,18 @@ def test_every_set_listed_is_one_of_torchvision() -> None:
         assert callable(getattr(torchvision.datasets, name))
 
 
+def output(script: str) -> tuple[str, str]:
+    """Standard output and error of a fresh Python process."""
+    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
+    return done.stdout, done.stderr
+
+
 def test_neither_settings_nor_checks_import_torch() -> None:
     script = (
         "import sys, harness.training.config.run_config, harness.training.config.checks; "
         "print(sorted({'torch', 'torchvision', 'numpy', 'sklearn'} & sys.modules.keys()))"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("[]\n", "")
+    assert output(script) == ("[]\n", "")
 
 
 def test_a_driver_that_checks_the_data_imports_no_torch() -> None:
@@ -94,5 +99,4 @@ def test_a_driver_that_checks_the_data_imports_no_torch() -> None:
         "import sys, harness; from harness.results.sweep_data import read_data; "
         "read_data([harness.RunConfig()]); print('torch' in sys.modules)"
     )
-    done = subprocess.run([sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, timeout=60)
-    assert (done.stdout, done.stderr) == ("False\n", "")
+    assert output(script) == ("False\n", "")
