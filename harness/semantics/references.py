@@ -64,9 +64,8 @@ def superclasses(file: Path, class_names: Sequence[str]) -> Reference:
         InputError: it is no such file.
     """
     try:
-        groups = yaml.load(
-            file.read_text(encoding="utf-8-sig"), yaml.BaseLoader
-        )  # all is text: 010 is no 8, no is no false
+        text = file.read_text(encoding="utf-8-sig")
+        groups = yaml.load(text, yaml.BaseLoader)  # all is text: 010 is no 8, no is no false; tags are ignored
     except (OSError, ValueError, RecursionError, yaml.YAMLError) as error:
         raise InputError(f"{file}: expected a YAML file of groups, got the error: {error}; correct it") from error
     wanted = f"{file}: expected NAME: [class, …] for each group, classes by their name or number"

@@ -139,11 +139,11 @@ def test_a_sweep_whose_first_trials_fail_for_one_reason_stops_and_is_run_again_a
 ) -> None:
     module = tmp_path / "own_network.py"
     module.write_text(
-        "from tests.training.own_models import with_dropout\n"
+        "from harness.training.models.small_networks import mlp\n"
         "def fail(model, inputs):\n"
         "    if model.training: 1 / 0\n"
         "def network(*arguments):\n"
-        "    model = with_dropout(*arguments)\n"
+        "    model = mlp(*arguments)\n"
         "    model.register_forward_pre_hook(fail)\n"
         "    return model\n"
     )
@@ -153,7 +153,7 @@ def test_a_sweep_whose_first_trials_fail_for_one_reason_stops_and_is_run_again_a
     assert stopped.code == 1, stopped.all
     assert "the first 3 trials (learned-0, one_hot-1, learned-2) failed for one reason" in stopped.err
     assert "ZeroDivisionError: division by zero; mend it, and the same command with --retry-failed" in stopped.err
-    module.write_text("from tests.training.own_models import with_dropout as network\n")
+    module.write_text("from harness.training.models.small_networks import mlp as network\n")
     again = run("harness.search", *arguments, "--set", "search.trials=4", "--retry-failed", *where, cwd=tmp_path)
     assert again.code == 0, again.all
     assert "4/4 trials · 0 running · 0 failed" in again.out

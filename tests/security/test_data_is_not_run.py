@@ -65,7 +65,7 @@ def test_a_file_of_groups_is_read_as_data(tmp_path: Path, trap: Trap, text: str)
 
     file = tmp_path / "groups.yaml"
     file.write_text(text.replace("{tag}", yaml_tag(trap)))
-    with pytest.raises(InputError, match=r"groups\.yaml: expected a YAML file of groups"):
+    with pytest.raises(InputError, match=r"groups\.yaml: expected (a YAML file of groups|NAME: \[class)"):
         superclasses(file, 10)
     assert not trap.sprung.exists()
 
@@ -209,6 +209,6 @@ def test_arrays_are_read_with_pickles_forbidden_or_by_numpy_s_default() -> None:
         text = file.read_text()
         assert "allow_pickle=True" not in text, file
         assert "weights_only=False" not in text, file
-        assert "yaml.load(" not in text, file
+        assert text.count("yaml.load(") == text.count(", yaml.BaseLoader)"), file
         assert text.count("torch.load(") == text.count("weights_only=True"), file
     assert inspect.signature(np.load).parameters["allow_pickle"].default is False
