@@ -4,7 +4,8 @@ A search keeps what it read in `data.json`. Later sessions of the sweep, its con
 data again and refuse other ones: their results would stand in one table, and one verdict.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import itertools
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import ClassVar
 
@@ -20,9 +21,9 @@ from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.config.user_code import check_model_imports
-from harness.training.data_summary import WRAPPER, DataSummary
+from harness.training.data_summary import DATA_SETTINGS, WRAPPER, DataSummary
 
-SEARCHABLE = ("dataset", "data_root", "image_size", "given_labels", "reference_labels", "noise")
+SEARCHABLE = (*DATA_SETTINGS, "noise")
 """Settings by which a space may use several data sets, one in several forms, or other labels of one."""
 
 
@@ -32,6 +33,7 @@ class SweepData(ResultFile):
     FILE: ClassVar[str] = "data.json"
     WRITTEN_BY: ClassVar[str] = "harness.search"
 
+    format_version: int = 2
     data_sets: list[DataSummary]
     unused: list[str] = Field(default=[], description="what no run uses of them, a sentence each")
 
@@ -126,18 +128,17 @@ def check_data(
 def example_configs(space: Space) -> Iterator[RunConfig]:
     """Runs that together use every data set of the space: of each arm the one at the low ends of its parameters.
 
-    Where a setting of the data is searched, there is one for each of its choices, or for both ends of its range.
+    Where settings of the data are searched, there is one for each combination of their choices, or of both ends of
+    their ranges.
     """
     for arm in space.arms:
-        yield _example(arm)
-        for name, parameter in arm.parameters.items():
-            if name in SEARCHABLE:
-                for value in _values(parameter):
-                    yield _example(arm, name, value)
+        searched = {name: _values(parameter) for name, parameter in arm.parameters.items() if name in SEARCHABLE}
+        for values in itertools.product(*searched.values()):
+            yield _example(arm, dict(zip(searched, values, strict=True)))
 
 
-def _example(arm: Arm, name: str = "", value: Value = 0) -> RunConfig:
-    return arm.config(arm.sample(lambda each, parameter: value if each == name else parameter.ends[0]))
+def _example(arm: Arm, values: Mapping[str, Value]) -> RunConfig:
+    return arm.config(arm.sample(lambda name, parameter: values.get(name, parameter.ends[0])))
 
 
 def _values(parameter: AnyParameter) -> Sequence[Value]:

@@ -51,25 +51,35 @@ class PartSummary(BaseModel):
         return f"{self.dtype} {self.range}"
 
 
-class DataSummary(BaseModel):
-    """What was read of one data set under the settings that concern its files."""
+class DataSettings(BaseModel):
+    """Settings of a run that determine the arrays of a data set; `DATA_SETTINGS` are their names."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     dataset: str
+    data_root: str
     image_size: int
     given_labels: str
+    require_given_labels: bool
     reference_labels: str
+
+    def concerns(self, other: "RunConfig | DataSettings") -> bool:
+        """Whether `other` is of the same data set under the same settings."""
+        return all(getattr(self, name) == getattr(other, name) for name in DATA_SETTINGS)
+
+
+DATA_SETTINGS = tuple(DataSettings.model_fields)
+"""The one list of these settings: for the cache, the summary, what a space may search, and what trials may fail of."""
+
+
+class DataSummary(DataSettings):
+    """What was read of one data set under the settings that concern its files."""
+
     class_names: list[str]
     shape: list[int] = Field(description="channels, height, width")
     parts: list[PartSummary]
     remarks: list[str] = Field(description="what the reader left out or counted")
     digest: str = Field(description="of everything that was read, 16 hexadecimal digits")
-
-    def concerns(self, other: "RunConfig | DataSummary") -> bool:
-        """Whether `other` is of the same data set under the same settings."""
-        names = ("dataset", "image_size", "given_labels", "reference_labels")
-        return all(getattr(self, name) == getattr(other, name) for name in names)
 
     @property
     def majority_share(self) -> float | None:
@@ -103,8 +113,14 @@ class DataSummary(BaseModel):
         return " · ".join(self._all_facts())
 
     def _all_facts(self) -> list[str]:
-        facts = [*self._sizes(), *self._labels(), *self._copies(), *self.remarks]
+        facts = [*self._settings(), *self._sizes(), *self._labels(), *self._copies(), *self.remarks]
         return [self.dataset, *facts, f"digest {self.digest}"]
+
+    def _settings(self) -> Iterator[str]:
+        """The settings that are not the default ones: they tell two data sets of one name apart."""
+        for name in DATA_SETTINGS:
+            if name != "dataset" and (value := getattr(self, name)) != RunConfig.model_fields[name].default:
+                yield f"{name} {str(value).lower() if isinstance(value, bool) else value}"
 
     @property
     def _noun(self) -> str:

@@ -18,7 +18,7 @@ from harness.training.data.class_names import check_names
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
 from harness.training.data.readers.reader import find_reader
 from harness.training.data.summarise import check_scale, summarise
-from harness.training.data_summary import DataSummary
+from harness.training.data_summary import DATA_SETTINGS, DataSummary
 from harness.training.errors import DataError
 
 TEST_SHARE = 0.2
@@ -26,9 +26,6 @@ TEST_SEED = 200909496  # of arXiv:2009.09496; any constant would do, but it may 
 BATCH = 4096
 SUMMARY = "summary"
 """Name of the array that holds the summary, as JSON."""
-
-DATA_SETTINGS = ("dataset", "data_root", "image_size", "given_labels", "require_given_labels", "reference_labels")
-"""Settings that determine the arrays of a data set."""
 
 
 def data_config(config: RunConfig) -> RunConfig:

@@ -10,7 +10,7 @@ import numpy as np
 
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
-from harness.training.data_summary import DataSummary, PartName, PartSummary
+from harness.training.data_summary import DATA_SETTINGS, DataSummary, PartName, PartSummary
 from harness.training.errors import DataError
 
 SAMPLED_IMAGES = 1000
@@ -39,10 +39,7 @@ def summarise(config: RunConfig, dataset: RawDataset) -> DataSummary:
         summaries.append(_summarise_part(name, part, len(dataset.class_names), rows, training_rows))
         training_rows = rows if training_rows is None else training_rows
     return DataSummary(
-        dataset=config.dataset,
-        image_size=config.image_size,
-        given_labels=config.given_labels,
-        reference_labels=config.reference_labels,
+        **config.model_dump(include=set(DATA_SETTINGS)),
         class_names=list(dataset.class_names),
         shape=list(dataset.train.images.shape[1:]),
         parts=summaries,

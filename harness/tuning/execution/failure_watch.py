@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from harness.common.errors import HarnessError, NothingCompleted
+from harness.training.data_summary import DATA_SETTINGS
 from harness.training.errors import DataError
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.ray_internals import log_folder
@@ -23,8 +24,9 @@ SAME_FAILURES = 3
 
 SETTINGS_OF_DATA_ERRORS = frozenset(
     {
-        *("dataset", "data_root", "download", "image_size", "train_size", "meta_size", "val_size"),
-        *("noise", "noise_rate", "noise_map", "given_labels", "reference_labels", "batch_size", "meta_batch_size"),
+        *DATA_SETTINGS,
+        *("download", "max_image_pixels", "train_size", "meta_size", "val_size", "augment"),
+        *("noise", "noise_rate", "noise_map", "batch_size", "meta_batch_size"),
         *("model", "width", "teacher", "label_gradient", "amp", "compile"),
     }
 )
