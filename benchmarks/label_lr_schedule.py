@@ -1,11 +1,11 @@
 """A schedule of the label learning rate, found by population based training.
 
     python -m benchmarks.label_lr_schedule
-    python -m benchmarks.label_lr_schedule --space digits_symmetric.yaml --arm learned --population 48 --interval 4
+    python -m benchmarks.label_lr_schedule --space digits_symmetric.yaml --arm learned --population 48
 
 Every member of the population starts with a configuration drawn from the ranges of the space's arm, and trains for
 40 epochs. Every `--interval` epochs the worse quarter takes up the checkpoints of the better quarter, with another
-label_lr and lr; other settings stay as drawn. It prints the best member's settings, as the `fixed` ones of an arm.
+label_lr; other settings stay as drawn. It prints the best member's settings, as the `fixed` ones of an arm.
 """
 
 import argparse
@@ -24,7 +24,7 @@ from ray.tune.schedulers import PopulationBasedTraining
 import harness
 from harness.space.arm import Arm
 
-MOVING = ("lr", "label_lr")
+MOVING = "label_lr"
 EPOCHS = 40
 
 
@@ -35,15 +35,14 @@ def find_schedule(arm: Arm, population: int, interval: int, folder: Path) -> tup
         return arm.parameters[name].quantile(random.random())
 
     def clip(config: dict[str, Any]) -> dict[str, Any]:
-        for name in MOVING:
-            low, high = arm.parameters[name].ends
-            config[name] = min(max(config[name], low), high)
+        low, high = arm.parameters[MOVING].ends
+        config[MOVING] = min(max(config[MOVING], low), high)
         return config
 
     scheduler = PopulationBasedTraining(
         time_attr="epoch",
         perturbation_interval=interval,
-        hyperparam_mutations={name: lambda name=name: draw(name) for name in MOVING},
+        hyperparam_mutations={MOVING: lambda: draw(MOVING)},
         custom_explore_fn=clip,
         synch=True,
     )
@@ -65,8 +64,8 @@ def find_schedule(arm: Arm, population: int, interval: int, folder: Path) -> tup
 
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.label_lr_schedule", description=__doc__.split("\n")[0])
-    parser.add_argument("--space", default="digits_symmetric.yaml", help="a space file (default: digits_symmetric)")
-    parser.add_argument("--arm", default="learned", help="its arm (default: learned)")
+    parser.add_argument("--space", default="digits_label_lr_schedule.yaml", help="a space file (default: the study's)")
+    parser.add_argument("--arm", default="constant", help="its arm (default: constant)")
     parser.add_argument("--population", type=int, default=24, help="members (default 24)")
     parser.add_argument("--interval", type=int, default=4, help="epochs between two perturbations (default 4)")
     parser.add_argument("--seed", type=int, default=0, help="of the draws (default 0)")

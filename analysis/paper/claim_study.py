@@ -59,6 +59,13 @@ STUDIES = (
         ("--top", "3", "--seeds", "10"),
     ),
     ClaimStudy(
+        "digits_label_lr_schedule",
+        2,
+        "The same digits: does a label learning rate that changes in mid-run, as population based training found it, "
+        "beat a constant one that was searched with as many epochs?",
+        ("--top", "1", "--seeds", "20"),
+    ),
+    ClaimStudy(
         "fashion_symmetric",
         2,
         "10,000 images of Fashion-MNIST with 40 % of the labels wrong at random: the same question.",
