@@ -7,14 +7,16 @@
     Y ← Π(Y - β · scaled ∂M/∂Y)                          labels, parametrisation, simplex
 
 `step` has the two entry points: `meta_step` for a training loop, which also computes the model's own gradients, and the
-pure function `compute_label_gradient`. `model_state` restores what a pass may change, `checks` validates arguments, and
-`torch_internals` holds the private names of torch. It needs torch alone.
+pure function `compute_label_gradient`; `layers` counts the parameters of a partial lookahead. `model_state` restores
+what a pass may change, `checks` validates arguments, and `torch_internals` holds the private names of torch. It needs
+torch alone.
 """
 
 from harness.metalabel.gradients import EstimatorName
 from harness.metalabel.gradients.passes import MetaStep
 from harness.metalabel.gradients.tangent_rules import NoForwardRule
 from harness.metalabel.labels import ClassLabels, InstanceLabels
+from harness.metalabel.layers import LayerChoice, count_last_parameters
 from harness.metalabel.losses import soft_cross_entropy
 from harness.metalabel.parametrisation import ExponentiatedGradient, Parametrisation, Simplex, Softmax
 from harness.metalabel.simplex import project_onto_simplex
@@ -25,12 +27,14 @@ __all__ = [
     "EstimatorName",
     "ExponentiatedGradient",
     "InstanceLabels",
+    "LayerChoice",
     "MetaStep",
     "NoForwardRule",
     "Parametrisation",
     "Simplex",
     "Softmax",
     "compute_label_gradient",
+    "count_last_parameters",
     "meta_step",
     "project_onto_simplex",
     "soft_cross_entropy",

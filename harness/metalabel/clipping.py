@@ -4,8 +4,10 @@
 
     (∂clip/∂g)ᵀ v = κ (v - g ⟨g, v⟩ / (n (n + ε)))  where κ < 1, and v elsewhere
 
-Gradients and vectors are one tensor per parameter.
+Gradients and vectors are one tensor per parameter. A vector that is None is left out of ⟨g, v⟩ and of the result.
 """
+
+from collections.abc import Sequence
 
 import torch
 from torch import Tensor
@@ -22,15 +24,16 @@ def clip(gradients: Tensors, max_norm: float) -> Tensors:
     return [gradient * factor.to(gradient.device) for gradient in gradients]
 
 
-def clip_pullback(gradients: Tensors, vectors: Tensors, max_norm: float) -> Tensors:
+def clip_pullback(gradients: Tensors, vectors: Sequence[Tensor | None], max_norm: float) -> Sequence[Tensor | None]:
     """The transposed derivative of `clip` at these gradients, applied to the vectors."""
     norm = _norm(gradients)
     factor = max_norm / (norm + EPSILON)
     if factor >= 1:
         return vectors
-    inner = torch.stack([(g * v).sum().to(norm.device) for g, v in zip(gradients, vectors, strict=True)]).sum()
+    pairs = list(zip(gradients, vectors, strict=True))
+    inner = torch.stack([(g * v).sum().to(norm.device) for g, v in pairs if v is not None]).sum()
     along = inner / (norm * (norm + EPSILON))
-    return [v.sub(g * along.to(g.device)).mul(factor.to(g.device)) for g, v in zip(gradients, vectors, strict=True)]
+    return [None if v is None else v.sub(g * along.to(g.device)).mul(factor.to(g.device)) for g, v in pairs]
 
 
 def _norm(gradients: Tensors) -> Tensor:

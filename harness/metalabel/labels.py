@@ -9,12 +9,21 @@ size. Both are taken out, so that one β = label_lr fits all B and s:
     class labels      u_c = (C/s) Σ_{i∈c} ∂M/∂y_i   =  (C/B) Σ_{i∈c} ⟨∇θ log p(x_i), v⟩
 
 with v = ∇M(θ') and Σ_{i∈c} over the batch's samples of class c: their mean, if classes are balanced.
+
+Labels may also follow the model. With z_i its logits for sample i, p̃_i = softmax(τ z_i), that is p̃ ∝ p^τ,
+
+    instance labels   y_i ← (1 - γ) y_i + γ p̃_i                          as self-adaptive training (arXiv:2002.10319)
+    class labels      y_c ← (1 - γ)^ν y_c + (1 - (1 - γ)^ν) mean_{i∈c} p̃_i,     ν = |batch ∩ c| / |c|
+
+γ is the fraction of a label that one epoch replaces, in batches of any size: an epoch visits a sample once, and over it
+the ν of a class add up to 1.
 """
 
 from typing import Any, Self
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
 from harness.metalabel.checks import check_classes, check_on_simplex
 from harness.metalabel.parametrisation import Parametrisation, Simplex
@@ -105,6 +114,15 @@ class LabelTable:
         rows = self.parametrisation.constrain(rows.sub(direction, alpha=label_lr))
         self.table[index] = rows.to(self.table.dtype)
 
+    def mix(self, index: Tensor, logits: Tensor, rate: Tensor | float) -> None:
+        """Let the labels of distinct rows become (1 - rate) y + rate · softmax(logits).
+
+        `logits` are `[len(index), classes]`, `rate` is a number or `[len(index), 1]`. The momentum stays as it is.
+        """
+        index = index.to(self.table.device)
+        rows = self.parametrisation.mix(self.table[index].float(), logits.to(index.device), rate)
+        self.table[index] = rows.to(self.table.dtype)
+
     def state_dict(self) -> dict[str, Any]:
         """Copies of all tensors that the next step reads."""
         return {name: tensor.clone() for name, tensor in self._tensors().items()}
@@ -139,6 +157,20 @@ class InstanceLabels(LabelTable):
         """
         self.step(index, gradient * scale, label_lr)
 
+    def follow(
+        self, index: Tensor, logits: Tensor, *, rate: float, sharpness: float = 1.0, moving: Tensor | None = None
+    ) -> None:
+        """Let the labels of the distinct samples `index` follow the model's predictions for them.
+
+        Args:
+            logits: of these samples, `[batch, classes]`.
+            rate: γ from 0 to 1.
+            sharpness: τ > 0; above 1, labels become harder than the predictions.
+            moving: bool `[batch]`, false for samples whose labels stay; None for all.
+        """
+        rates = rate if moving is None else (moving * rate)[:, None]
+        self.mix(index, _sharpen(logits, sharpness), rates)
+
 
 class ClassLabels(LabelTable):
     """One soft label per annotated class, `[classes, classes]`: start from `torch.arange(classes)`."""
@@ -148,3 +180,32 @@ class ClassLabels(LabelTable):
         present, position = index.unique(return_inverse=True)
         sums = gradient.new_zeros(len(present), gradient.shape[1]).index_add_(0, position, gradient)
         self.step(present, sums * (scale * gradient.shape[1] / len(gradient)), label_lr)
+
+    def follow(
+        self,
+        index: Tensor,
+        logits: Tensor,
+        *,
+        rate: float,
+        class_sizes: Tensor,
+        sharpness: float = 1.0,
+        moving: Tensor | None = None,
+    ) -> None:
+        """Let the labels follow the mean predictions for their classes, as `InstanceLabels.follow`.
+
+        `index` is each sample's annotated class; `class_sizes`, `[classes]`, has |c|, the samples of an epoch. Samples
+        that are not `moving` count in no mean.
+        """
+        members = functional.one_hot(index, len(self.table)).to(torch.float32)
+        members = members if moving is None else members * moving[:, None]
+        counts = members.sum(0)
+        sums = members.T @ _sharpen(logits, sharpness).softmax(dim=-1)
+        means = (sums / counts.clamp(min=1)[:, None]).clamp(min=torch.finfo(sums.dtype).tiny)
+        rates = 1 - (1 - rate) ** (counts / class_sizes.clamp(min=1))
+        self.mix(torch.arange(len(self.table), device=index.device), means.log(), rates[:, None])
+
+
+def _sharpen(logits: Tensor, sharpness: float) -> Tensor:
+    """Logits, in float32, of predictions ∝ p^sharpness."""
+    logits = logits.detach().float()
+    return logits if sharpness == 1 else logits * sharpness

@@ -19,6 +19,7 @@ from harness.metalabel.clipping import clip, clip_pullback
 from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul, foreach_neg
 
 State = Mapping[str, Any]  # what the optimiser keeps of one parameter; empty before its first step
+Vectors = Sequence[Tensor | None]  # one per parameter; None for one that is left out, where `meta_step` has `last`
 
 _PLAIN_SGD = {"momentum": 0, "dampening": 0, "weight_decay": 0, "nesterov": False, "maximize": False}
 
@@ -54,8 +55,8 @@ class SGDStep:
             steps = foreach_add(steps, velocity, alpha=momentum) if self.group["nesterov"] else velocity
         return foreach_add(self.parameters, steps, alpha=-float(self.group["lr"]))
 
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        return foreach_neg(vectors) if self.group["maximize"] else vectors
+    def pullback(self, gradients: Tensors, vectors: Vectors) -> Vectors:
+        return _scale(vectors, -1) if self.group["maximize"] else vectors
 
 
 @dataclass(frozen=True)
@@ -103,10 +104,13 @@ class AdamStep:
             results.append(start.addcdiv(mean, root + self.group["eps"], value=-self.rate / correction))
         return results
 
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
+    def pullback(self, gradients: Tensors, vectors: Vectors) -> Vectors:
         beta1, beta2 = map(float, self.group["betas"])
-        results = []
+        results: list[Tensor | None] = []
         for index, (gradient, vector) in enumerate(zip(gradients, vectors, strict=True)):
+            if vector is None:
+                results.append(None)
+                continue
             step, mean, square, root, correction1, correction2 = self._moments(index, gradient)
             root_slope = torch.where(root > 0, step * ((1 - beta2) / correction2) / root, torch.zeros_like(root))
             if (largest := self.states[index].get("max_exp_avg_sq")) is not None:
@@ -155,13 +159,16 @@ class Lookahead:
         pairs = zip(self.parts, self._split(self._clip(gradients)), strict=True)
         return [value for part, own in pairs for value in part.parameters_after(own)]
 
-    def pullback(self, gradients: Tensors, vectors: Tensors) -> Tensors:
-        """D v = (-∂θ'/∂g)ᵀ v / s; D is diagonal, as every supported step is elementwise in g, unless g is clipped."""
-        results: list[Tensor] = []
+    def pullback(self, gradients: Tensors, vectors: Vectors) -> Vectors:
+        """D v = (-∂θ'/∂g)ᵀ v / s; D is diagonal, as every supported step is elementwise in g, unless g is clipped.
+
+        Where vectors are None, so are results: those parts of v and of D v are left out.
+        """
+        results: list[Tensor | None] = []
         clipped = self._split(self._clip(gradients))
         for part, own, vector in zip(self.parts, clipped, self._split(vectors), strict=True):
             tensors = part.pullback(own, vector)
-            results += tensors if part.rate == self.rate else [tensor * (part.rate / self.rate) for tensor in tensors]
+            results += tensors if part.rate == self.rate else _scale(tensors, part.rate / self.rate)
         return results if self.max_grad_norm is None else clip_pullback(gradients, results, self.max_grad_norm)
 
     def gradient_scale(self, batch: int) -> float:
@@ -171,11 +178,15 @@ class Lookahead:
     def _clip(self, gradients: Tensors) -> Tensors:
         return gradients if self.max_grad_norm is None else clip(gradients, self.max_grad_norm)
 
-    def _split(self, tensors: Tensors) -> list[Tensors]:
+    def _split(self, tensors: Any) -> list[Any]:
         if len(self.parts) == 1:
             return [tensors]
         rest = iter(tensors)
         return [[next(rest) for _ in part.parameters] for part in self.parts]
+
+
+def _scale(vectors: Vectors, factor: float) -> Vectors:
+    return [None if vector is None else vector * factor for vector in vectors]
 
 
 def _parts(optimizer: Optimizer, group: Mapping[str, Any]) -> Iterator[SGDStep | AdamStep]:

@@ -29,6 +29,18 @@ def temporary_parameters(parameters: Sequence[Tensor], values: Sequence[Tensor])
 
 
 @contextmanager
+def frozen(parameters: Sequence[Tensor]) -> Iterator[None]:
+    """Let passes inside the block record no gradient of the parameters, all of which require one."""
+    try:
+        for parameter in parameters:
+            parameter.requires_grad_(False)
+        yield
+    finally:
+        for parameter in parameters:
+            parameter.requires_grad_(True)
+
+
+@contextmanager
 def temporary_buffers(modules: Sequence[nn.Module], values: Mapping[Tensor, Tensor] | None = None) -> Iterator[None]:
     """Let passes inside the block update copies of the modules' own buffers, such as BatchNorm's running statistics.
 

@@ -1,9 +1,13 @@
 """Parametrisations of a soft label: what is stored of it, its *row*, and how a label step moves the row.
 
 `encode` and `decode` convert labels to rows and back. `step_direction` is what the rows step against, given ∂M/∂Y;
-`constrain` makes rows valid after a step. Labels, rows and gradients are `[rows, classes]`.
+`constrain` makes rows valid after a step. `mix` moves the labels of the rows towards the predictions of some logits.
+Labels, rows, gradients and logits are `[rows, classes]`.
 """
 
+import math
+
+import torch
 from torch import Tensor
 
 from harness.metalabel.simplex import project_onto_simplex
@@ -27,6 +31,10 @@ class Simplex:
 
     def constrain(self, rows: Tensor) -> Tensor:
         return project_onto_simplex(rows)
+
+    def mix(self, rows: Tensor, logits: Tensor, rate: Tensor | float) -> Tensor:
+        """Rows of the labels (1 - rate) y + rate · softmax(logits); `rate` is a number or [rows, 1], from 0 to 1."""
+        return rows.lerp(logits.softmax(dim=-1), rate)
 
 
 class Softmax:
@@ -57,6 +65,11 @@ class Softmax:
     def constrain(self, rows: Tensor) -> Tensor:
         return rows
 
+    def mix(self, rows: Tensor, logits: Tensor, rate: Tensor | float) -> Tensor:
+        """As `Simplex.mix`. The sum is taken of logarithms: a prediction that rounds to 0 keeps a finite logit."""
+        labels, predictions = rows.log_softmax(dim=-1), logits.log_softmax(dim=-1)
+        return torch.logaddexp(labels + _log(1 - rate), predictions + _log(rate))
+
 
 class ExponentiatedGradient(Softmax):
     """Rows as in `Softmax`, which step along ∂M/∂y itself: y_c ← y_c exp(-β u_c) / Σ_k y_k exp(-β u_k).
@@ -73,3 +86,9 @@ class ExponentiatedGradient(Softmax):
 
 
 Parametrisation = Simplex | Softmax
+
+
+def _log(share: Tensor | float) -> Tensor | float:
+    if isinstance(share, Tensor):
+        return share.log()
+    return math.log(share) if share > 0 else -math.inf

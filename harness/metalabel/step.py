@@ -25,6 +25,7 @@ def meta_step(
     compute_logits: Callable[[Any], Tensor] | None = None,
     max_grad_norm: float | None = None,
     lookahead_lr: float | None = None,
+    last: int | None = None,
 ) -> MetaStep:
     """Compute one training step's gradients together with the label gradient.
 
@@ -44,6 +45,10 @@ def meta_step(
         max_grad_norm: the caller calls `torch.nn.utils.clip_grad_norm_` with this norm, on the parameters of the
             optimiser, before `optimizer.step()`. `.grad` is filled unclipped.
         lookahead_lr: look ahead by a plain SGD step of this rate, and not by the optimiser's step.
+        last: partial lookahead: the label gradient by way of the last so many parameter tensors alone, in the order of
+            `model.parameters()`, frozen ones not counted; `count_last_parameters` counts those of the head. It is the
+            exact gradient with D v set to zero for all others (`gradients.forward_mode`), and costs less. These are
+            frozen during the meta pass.
 
     Raises:
         ValueError: shapes that do not fit, class indices in place of soft labels, a model in eval mode, logits without
@@ -56,6 +61,8 @@ def meta_step(
         check_inputs("meta_inputs", meta_inputs, "meta_targets", meta_targets)
     if label_gradient not in ESTIMATORS:
         raise ValueError(f"label_gradient: expected one of {', '.join(ESTIMATORS)}, got {label_gradient!r}")
+    if last is not None and (not isinstance(last, int) or isinstance(last, bool) or last < 1):
+        raise ValueError(f"last: expected a number of parameter tensors from 1 on, got {last!r}; pass None for all")
     for name, value in (("max_grad_norm", max_grad_norm), ("lookahead_lr", lookahead_lr)):
         if value is not None:
             check_positive(name, value)
@@ -67,8 +74,17 @@ def meta_step(
         *(compute_logits or model, optimizer),
         *(inputs, labels, meta_inputs, meta_targets),
         *(lookahead_lr, max_grad_norm),
+        *((None, ()) if last is None else _split_parameters(model, optimizer, last)),
     )
     return ESTIMATORS[label_gradient](step)
+
+
+def _split_parameters(model: nn.Module, optimizer: Optimizer, last: int) -> tuple[frozenset[Tensor], list[Tensor]]:
+    """The last parameters of the model, and all others of model and optimiser that require a gradient."""
+    kept = frozenset([parameter for parameter in model.parameters() if parameter.requires_grad][-last:])
+    stepped = (parameter for group in optimizer.param_groups for parameter in group["params"])
+    distinct = dict.fromkeys([*model.parameters(), *stepped])
+    return kept, [parameter for parameter in distinct if parameter.requires_grad and parameter not in kept]
 
 
 def compute_label_gradient(

@@ -14,6 +14,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.autograd.graph import GradientEdge
 
 Tensors = list[Tensor] | tuple[Tensor, ...]  # as `foreach_*` take them
 Node = Any  # a node of the autograd graph; torch does not export its classes
@@ -40,6 +41,21 @@ def gradients(output: Tensor, gradient: Tensor, leaves: Sequence[Tensor]) -> lis
         return [torch.zeros_like(leaf) for leaf in leaves]
     found = _run_backward((output,), (gradient,), False, False, tuple(leaves), True, accumulate_grad=False)
     return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
+
+
+def gradients_at_edges(
+    output: Tensor, gradient: Tensor, inputs: Sequence[Tensor | GradientEdge]
+) -> tuple[Tensor | None, ...]:
+    """`torch.autograd.grad(output, inputs, gradient, retain_graph=True, allow_unused=True)`."""
+    found: tuple[Tensor | None, ...] = _run_backward(
+        (output,), (gradient,), True, False, tuple(inputs), True, accumulate_grad=False
+    )
+    return found
+
+
+def backward_from_edges(edges: Sequence[GradientEdge], gradients: Sequence[Tensor]) -> None:
+    """`torch.autograd.backward(edges, gradients)`: of several gradients at one edge, the sum counts."""
+    _run_backward(tuple(edges), tuple(gradients), False, False, (), True, accumulate_grad=True)
 
 
 def log_softmax_gradient(gradient: Tensor, log_p: Tensor) -> Tensor:

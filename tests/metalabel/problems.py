@@ -143,8 +143,11 @@ def _sizes(draw: st.DrawFn) -> dict[str, int]:
     }
 
 
-def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
-    """∂M/∂Y by `functional_call` and autograd alone; draws random numbers as a training and a meta pass would."""
+def by_double_backward(problem: Problem, lookahead_lr: float, last: int = 0) -> Tensor:
+    """∂M/∂Y by `functional_call` and autograd alone; draws random numbers as a training and a meta pass would.
+
+    With `last`, all parameters but the last so many step as if their gradients did not depend on the labels.
+    """
     model, (inputs, labels, meta_inputs, meta_targets) = problem.model, problem.batches
     free = labels.clone().requires_grad_()
     weights = {name: w for name, w in model.named_parameters() if w.requires_grad}
@@ -156,12 +159,13 @@ def by_double_backward(problem: Problem, lookahead_lr: float) -> Tensor:
         logits = torch.func.functional_call(model, {**weights, **buffers()}, inputs)
         loss = F.cross_entropy(logits, free)
         gradients = torch.autograd.grad(loss, list(weights.values()), create_graph=True, allow_unused=True)
+        following = [*weights][-last:]
         ahead = {
-            name: w if g is None else w - lookahead_lr * g
+            name: w if g is None else w - lookahead_lr * (g if name in following else g.detach())
             for (name, w), g in zip(weights.items(), gradients, strict=True)
         }
         meta_logits = torch.func.functional_call(model, {**ahead, **buffers()}, meta_inputs)
-        (gradient,) = torch.autograd.grad(F.cross_entropy(meta_logits, meta_targets), free)
+        (gradient,) = torch.autograd.grad(F.cross_entropy(meta_logits, meta_targets), free, materialize_grads=True)
     return gradient
 
 

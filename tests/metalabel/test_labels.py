@@ -185,3 +185,97 @@ def test_labels_are_shown_in_one_line() -> None:
     labels = InstanceLabels.from_classes(CLASSES, 3, momentum=0.9, dtype=torch.bfloat16)
     assert repr(labels) == "InstanceLabels(8 × 3, Simplex(), momentum=0.9, decay=0.0, dtype=bfloat16)"
     assert repr(ExponentiatedGradient(floor=0.1)) == "ExponentiatedGradient(floor=0.1)"
+
+
+def sharpened(logits: Tensor, sharpness: float) -> Tensor:
+    """p^τ over its sum."""
+    powers = logits.double().softmax(-1) ** sharpness
+    return (powers / powers.sum(-1, keepdim=True)).float()
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+@pytest.mark.parametrize("sharpness", [1.0, 2.5, 0.4])
+def test_instance_labels_follow_by_a_moving_average_of_predictions(
+    parametrisation: Parametrisation, sharpness: float
+) -> None:
+    """Equation (3) of self-adaptive training with α = 1 - γ: t ← α t + (1 - α) p."""
+    labels = InstanceLabels.from_classes(CLASSES, 3, smoothing=0.2, parametrisation=parametrisation)
+    before, index = labels.as_tensor(), torch.tensor([6, 1, 3])
+    first, second = 3 * torch.randn(3, 3), 3 * torch.randn(3, 3)
+    for logits in (first, second):
+        labels.follow(index, logits, rate=0.3, sharpness=sharpness)
+    expected = 0.7 * before[index] + 0.3 * sharpened(first, sharpness)
+    expected = 0.7 * expected + 0.3 * sharpened(second, sharpness)
+    after = labels.as_tensor()
+    torch.testing.assert_close(after[index], expected)
+    moved = (after != before).any(-1).nonzero().flatten().tolist()
+    assert moved == [1, 3, 6]
+    assert on_the_simplex(after)
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_at_a_rate_of_one_a_label_is_the_last_prediction(parametrisation: Parametrisation) -> None:
+    """Also where a prediction rounds to 0, which has no logit; a label step and a decay can still move it."""
+    labels = InstanceLabels.from_classes(CLASSES, 3, parametrisation=parametrisation, decay=0.5)
+    by_class = class_labels(3, 0.0, parametrisation=parametrisation, decay=0.5)
+    logits = torch.tensor([[400.0, 0.0, -400.0], [0.1, 0.2, 0.3], [5.0, -3.0, 1.0]])
+    index = torch.tensor([0, 4, 2])
+    labels.follow(index, torch.randn(3, 3), rate=1.0)
+    labels.follow(index, logits, rate=1.0)
+    torch.testing.assert_close(labels.rows(index), logits.softmax(-1))
+    by_class.follow(torch.arange(3), logits, rate=1.0, class_sizes=torch.tensor([9, 5, 7]))
+    torch.testing.assert_close(by_class.as_tensor(), logits.softmax(-1))
+    for table, rows in ((labels, index), (by_class, torch.arange(3))):
+        table.update(rows, torch.randn(3, 3), label_lr=0.1, scale=1.0)
+        assert on_the_simplex(table.as_tensor())
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_labels_that_do_not_move_stay(parametrisation: Parametrisation) -> None:
+    labels = InstanceLabels.from_classes(CLASSES, 3, smoothing=0.2, parametrisation=parametrisation)
+    before, moving = labels.as_tensor(), torch.tensor([True, False, True])
+    labels.follow(torch.tensor([6, 1, 3]), torch.randn(3, 3), rate=0.5, moving=moving)
+    after = labels.as_tensor()
+    assert set((after - before).abs().amax(-1).gt(1e-6).nonzero().flatten().tolist()) == {3, 6}
+    by_class = class_labels(3, 0.3, parametrisation=parametrisation)
+    start, logits = by_class.as_tensor(), torch.randn(3, 3)
+    by_class.follow(
+        torch.tensor([0, 0, 2]), logits, rate=0.5, class_sizes=torch.full((3,), 1), moving=torch.tensor([1, 0, 0]) > 0
+    )
+    torch.testing.assert_close(by_class.as_tensor()[0], (start[0] + logits[0].softmax(-1)) / 2)
+    torch.testing.assert_close(by_class.as_tensor()[1:], start[1:])
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_class_labels_follow_the_mean_prediction_of_their_images(parametrisation: Parametrisation) -> None:
+    labels = class_labels(3, 0.3, parametrisation=parametrisation)
+    start, logits, classes = labels.as_tensor(), 3 * torch.randn(6, 3), torch.tensor([2, 0, 2, 2, 0, 2])
+    labels.follow(classes, logits, rate=0.3, sharpness=2.0, class_sizes=torch.tensor([8, 5, 4]))
+    targets = sharpened(logits, 2.0)
+    for c, kept in ((0, 0.7 ** (2 / 8)), (2, 0.7)):  # of class 2 the batch holds all
+        expected = kept * start[c] + (1 - kept) * targets[classes == c].mean(0)
+        torch.testing.assert_close(labels.as_tensor()[c], expected)
+    torch.testing.assert_close(labels.as_tensor()[1], start[1])
+
+
+@settings(max_examples=25, deadline=None, derandomize=True)
+@given(st.integers(1, 24), st.sampled_from([0.02, 0.3, 0.9, 1.0]), st.integers(0, 2**31))
+def test_an_epoch_replaces_the_same_fraction_of_a_label_in_batches_of_any_size(
+    batch: int, rate: float, seed: int
+) -> None:
+    """γ is per epoch, for both kinds of table: where the predictions stay, only the epochs count."""
+    torch.manual_seed(seed)
+    classes = torch.randint(3, (24,))
+    logits_by_class = torch.randn(3, 3)
+    by_class, by_instance = class_labels(3, 0.1), InstanceLabels.from_classes(classes, 3, smoothing=0.1)
+    sizes, start = classes.bincount(minlength=3), by_class.as_tensor()
+    for _ in range(2):
+        for index in torch.randperm(24).split(batch):
+            logits = logits_by_class[classes[index]]
+            by_class.follow(classes[index], logits, rate=rate, class_sizes=sizes)
+            by_instance.follow(index, logits, rate=rate)
+    kept = (1 - rate) ** 2
+    expected = kept * start + (1 - kept) * logits_by_class.softmax(-1)
+    present = sizes > 0
+    torch.testing.assert_close(by_class.as_tensor()[present], expected[present], rtol=1e-4, atol=1e-6)
+    torch.testing.assert_close(by_instance.as_tensor(), expected[classes], rtol=1e-4, atol=1e-6)

@@ -35,6 +35,7 @@ def double_backward(step: StepInputs) -> MetaStep:
         lookahead = step.look_ahead()
         values = lookahead.parameters_after([gradients[parameter] for parameter in lookahead.parameters])
     meta_loss, meta_gradient = run_meta_pass(step, lookahead.parameters, [value.detach() for value in values])
-    pairs = [(value, v) for value, v in zip(values, meta_gradient, strict=True) if value.grad_fn is not None]
+    moved = zip(values, meta_gradient, strict=True)
+    pairs = [(value, v) for value, v in moved if v is not None and value.grad_fn is not None]
     (gradient,) = torch.autograd.grad([value for value, _ in pairs], labels, [v for _, v in pairs])
     return MetaStep(loss.detach(), logits.detach(), meta_loss, gradient, lookahead.gradient_scale(len(logits)))

@@ -19,16 +19,18 @@ from harness.metalabel.model_state import PassReplay, temporary_parameters
 def finite_difference(step: StepInputs) -> MetaStep:
     replay = PassReplay(step.modules, step.labels.device)
     passes = run_passes(step, keep_graph=False)
-    parameters, log_p = passes.lookahead.parameters, passes.log_p
+    log_p = passes.log_p
+    moved = [(p, d) for p, d in zip(passes.lookahead.parameters, passes.direction, strict=True) if d is not None]
+    parameters, direction = [parameter for parameter, _ in moved], [vector for _, vector in moved]
     with torch.no_grad():
-        length = torch.stack([d.norm() for d in passes.direction]).norm()
+        length = torch.stack([vector.norm() for vector in direction]).norm()
         size = torch.stack([parameter.norm() for parameter in parameters]).norm()
         if not length:
             return passes.meta_step(torch.zeros_like(log_p))
         epsilon = 0.1 * torch.finfo(log_p.dtype).eps ** 0.5 * float(size / length)
         sides = []
         for signed in (epsilon, -epsilon):
-            values = [p.add(d, alpha=signed) for p, d in zip(parameters, passes.direction, strict=True)]
+            values = [parameter.add(vector, alpha=signed) for parameter, vector in moved]
             # bfloat16 would round the difference away
             no_autocast = torch.autocast(step.labels.device.type, enabled=False)
             with replay.start(), temporary_parameters(parameters, values), no_autocast:

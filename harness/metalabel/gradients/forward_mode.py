@@ -4,7 +4,8 @@ L is linear in Y. With v = ∇M(θ') and D the lookahead's slope, ∂θ' = -s·D
 
     ∂M/∂y_ic = (s/B) · ⟨∇θ log p_c(x_i; θ), D v⟩,
 
-one Jacobian-vector product of log p along D v, computed on an autograd graph of the training pass:
+one Jacobian-vector product of log p along D v, computed on an autograd graph of the training pass. Where v is
+restricted to the last parameters, it starts at their first.
 
     forward             the training pass's own graph, kept during the meta pass. A step costs 8 F, with F one forward
                         pass: 3 for training, 3 for the meta set, 2 for the tangent.
@@ -17,7 +18,7 @@ from torch import Tensor
 
 from harness.metalabel.gradients.passes import MetaStep, Passes, StepInputs, run_passes
 from harness.metalabel.gradients.pushforward import pushforward
-from harness.metalabel.model_state import PassReplay
+from harness.metalabel.model_state import PassReplay, frozen
 
 
 def forward(step: StepInputs) -> MetaStep:
@@ -28,7 +29,7 @@ def forward(step: StepInputs) -> MetaStep:
 def forward_recompute(step: StepInputs) -> MetaStep:
     replay = PassReplay(step.modules, step.labels.device)
     passes = run_passes(step, keep_graph=False)
-    with replay.start(), torch.enable_grad():
+    with replay.start(), frozen(step.left_out), torch.enable_grad():
         logits = step.compute_logits(step.inputs)
     return _meta_step(passes, logits)
 
@@ -36,7 +37,8 @@ def forward_recompute(step: StepInputs) -> MetaStep:
 def _meta_step(passes: Passes, logits: Tensor) -> MetaStep:
     """Push D v to the logits, then through the log-softmax: ∂ log p = ∂f - ⟨p, ∂f⟩."""
     with torch.no_grad():
-        direction = dict(zip(passes.lookahead.parameters, passes.direction, strict=True))
+        moved = zip(passes.lookahead.parameters, passes.direction, strict=True)
+        direction = {parameter: vector for parameter, vector in moved if vector is not None}
         tangent = pushforward(logits, direction).to(passes.log_p.dtype)
         gradient = tangent - (passes.log_p.exp() * tangent).sum(dim=-1, keepdim=True)
         gradient *= passes.lookahead.rate / len(gradient)

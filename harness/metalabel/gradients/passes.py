@@ -8,9 +8,10 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from harness.metalabel.lookahead import Lookahead
+from harness.metalabel.gradients.partial_backward import backward_keeping_last
+from harness.metalabel.lookahead import Lookahead, Vectors
 from harness.metalabel.losses import logit_loss
-from harness.metalabel.model_state import eager_mode, temporary_buffers, temporary_parameters
+from harness.metalabel.model_state import eager_mode, frozen, temporary_buffers, temporary_parameters
 from harness.metalabel.torch_internals import Tensors, backward, gradients
 
 
@@ -28,6 +29,8 @@ class StepInputs:
     meta_targets: Tensor  # [meta_batch, classes]
     lookahead_lr: float | None = None  # as in `Lookahead`
     max_grad_norm: float | None = None  # as in `Lookahead`
+    last: frozenset[Tensor] | None = None  # parameters whose share of v counts; None: all
+    left_out: Sequence[Tensor] = ()  # the others of model and optimiser that require a gradient
 
     def look_ahead(self) -> Lookahead:
         """The lookahead from the gradients that the parameters have now."""
@@ -66,7 +69,7 @@ class Passes(NamedTuple):
     log_p: Tensor  # [batch, classes]: log-probabilities of the training pass
     meta_loss: Tensor  # scalar: M(θ'), nats
     lookahead: Lookahead
-    direction: Tensors  # D v, one tensor per parameter of the lookahead
+    direction: Vectors  # D v, one tensor per parameter of the lookahead
 
     def meta_step(self, gradient: Tensor) -> MetaStep:
         """The step's results with this label gradient `[batch, classes]`."""
@@ -79,7 +82,10 @@ def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
     with eager_mode(step.modules), torch.enable_grad():
         logits = step.compute_logits(step.inputs)
     loss, log_p, logit_gradient = logit_loss(logits, step.labels, "labels")
-    backward(logits, logit_gradient, keep_graph=keep_graph)
+    if keep_graph and step.last is not None:
+        backward_keeping_last(logits, logit_gradient, step.last)
+    else:
+        backward(logits, logit_gradient, keep_graph=keep_graph)
     if not keep_graph:
         logits = logits.detach()
 
@@ -91,12 +97,23 @@ def run_passes(step: StepInputs, *, keep_graph: bool) -> Passes:
     return Passes(loss, logits, log_p, meta_loss, lookahead, direction)
 
 
-def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tuple[Tensor, list[Tensor]]:
-    """M and ∇M, one tensor per parameter, with `parameters` at `values`.
+def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tuple[Tensor, Vectors]:
+    """M and v = ∇M, one tensor per parameter, with `parameters` at `values`; None for those that are left out of v.
 
     BatchNorm normalises by the meta batch's statistics; the running ones do not change.
     """
-    with temporary_parameters(parameters, values), temporary_buffers(step.modules), torch.enable_grad():
+    wanted = parameters if step.last is None else [parameter for parameter in parameters if parameter in step.last]
+    if not wanted:
+        raise ValueError(
+            "last: expected parameters of the optimiser among the last of the model, got none that the logits depend "
+            "on; take a larger number"
+        )
+    places = temporary_parameters(parameters, values)
+    with places, temporary_buffers(step.modules), frozen(step.left_out), torch.enable_grad():
         logits = step.compute_logits(step.meta_inputs)
         loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
-        return loss, gradients(logits, logit_gradient, parameters)
+        found = gradients(logits, logit_gradient, wanted)
+    if step.last is None:
+        return loss, found
+    vectors = dict(zip(wanted, found, strict=True))
+    return loss, [vectors.get(parameter) for parameter in parameters]

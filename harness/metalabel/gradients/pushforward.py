@@ -30,7 +30,7 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     root = output.grad_fn
     if root is None:
         return torch.zeros_like(output)
-    order = _leaves_first(root)
+    order = leaves_first(root)
     last_reader = {child: node for node, edges in order for child, _ in edges}
     results: dict[Node, Sequence[Tangent]] = {}
     for node, edges in order:
@@ -46,7 +46,7 @@ def pushforward(output: Tensor, tangents: Mapping[Tensor, Tensor]) -> Tensor:
     return torch.zeros_like(output) if tangent is None else tangent
 
 
-def _leaves_first(root: Node) -> list[tuple[Node, Edges]]:
+def leaves_first(root: Node) -> list[tuple[Node, Edges]]:
     """The graph's nodes with their edges, each after those that it reads."""
     order: list[tuple[Node, Edges]] = []
     visited: set[Node] = set()

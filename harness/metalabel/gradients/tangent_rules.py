@@ -141,7 +141,7 @@ def _layer_norm(node: Node, tangents: Tangents) -> Tangent:
         total = total if weight is None else total * weight
     if weight_tangent is not None:
         total = _add_tangents(total, (x - mean).mul_(inverse).mul_(weight_tangent).to(x.dtype))
-    return _add_tangents(total, bias_tangent)
+    return _as_result(node, _add_tangents(total, bias_tangent))
 
 
 def _add(node: Node, tangents: Tangents, sign: int = 1) -> Tangent:
