@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 SPACE ?= label_lr.yaml
 
-.PHONY: help search test lint types layers pytest ui dashboard notebooks claims constraints clean
+.PHONY: help search test lint types layers pages pytest ui dashboard notebooks claims constraints clean
 
 help:           ## this list
 	@grep -hE '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/: [^#]*##/\t/' | expand -t 14
@@ -11,7 +11,7 @@ help:           ## this list
 search: .venv/installed  ## run the default sweep, or go on with it (SPACE=…, ARGS='--trials 60')
 	$(BIN)/python -m harness.search --space $(SPACE) $(ARGS)
 
-test: lint types layers pytest  ## all checks; SLOW=1 also runs the slow tests
+test: lint types layers pages pytest  ## all checks; SLOW=1 also runs the slow tests
 
 lint: .venv/installed
 	$(BIN)/ruff check .
@@ -22,6 +22,9 @@ types: .venv/installed
 
 layers: .venv/installed
 	$(BIN)/lint-imports
+
+pages: .venv/installed  ## the documentation as a site: site/index.html
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 # A file at a time to each of two processes, in order: the last files are short ones. Tests that time themselves run
 # before, beside nothing. (5: there were none.)
@@ -51,7 +54,7 @@ constraints: .venv/installed  ## write down the versions that are installed
 	mv constraints.new constraints.txt
 
 clean:  ## remove the environment and what tools left; keeps runs/
-	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info
+	rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache *.egg-info site
 
 .venv/installed: pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(0 if v >= (3, 11) else f"expected Python 3.11 or later, got {v[0]}.{v[1]}; say which: make PYTHON=python3.12 …")'

@@ -1,4 +1,4 @@
-"""What is in deploy/, as far as it shows without a cloud: by schemas, and every command in it by its own parser."""
+"""deploy/ and docs/cluster.md without a cloud: files by their schemas, and every command by its own parser."""
 
 import json
 import re
@@ -22,8 +22,8 @@ def manifest(name: str) -> dict[str, Any]:
 
 
 def searches() -> Iterator[tuple[str, list[str]]]:
-    """Every `harness.search` of the folder with its arguments, and where it stands."""
-    for file in sorted(DEPLOY.iterdir()):
+    """Every `harness.search` of the folder and of its page with its arguments, and where it stands."""
+    for file in [*sorted(DEPLOY.iterdir()), ROOT / "docs" / "cluster.md"]:
         text = re.sub(r"\n +(?=--)", " ", file.read_text())  # folded lines
         for words in re.findall(r"python -m harness\.search (--space [^'\n]+)", text):
             yield file.name, shlex.split(words)
@@ -32,7 +32,7 @@ def searches() -> Iterator[tuple[str, list[str]]]:
 @pytest.mark.slow
 def test_every_search_that_is_shown_can_be_typed(tmp_path: Path) -> None:
     shown = list(searches())
-    assert {"rayjob.yaml", "ray-cluster.yaml", "README.md"} <= {place for place, _ in shown}
+    assert {"rayjob.yaml", "ray-cluster.yaml", "cluster.md"} <= {place for place, _ in shown}
     for arguments in {tuple(arguments) for _, arguments in shown}:
         words = [word for word in arguments if word not in ("--address", "auto")]  # there is no cluster here
         words = [str(tmp_path) if word == "/runs" or word.startswith("s3:") else word for word in words]

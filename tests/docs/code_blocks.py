@@ -1,4 +1,4 @@
-"""Python code blocks of a Markdown page, run from top to bottom in one namespace."""
+"""Code blocks of a Markdown page; those of Python run from top to bottom in one namespace."""
 
 import re
 from pathlib import Path
@@ -18,6 +18,12 @@ def code_blocks(page: Path) -> list[CodeBlock]:
     """The blocks of a page that are marked as Python, in their order."""
     text = page.read_text()
     return [CodeBlock(text.count("\n", 0, match.start(1)) + 1, match[1]) for match in _BLOCK.finditer(text)]
+
+
+def blocks(page: Path, language: str) -> list[str]:
+    """The texts of the fenced blocks of a language, "" for those without one, in their order."""
+    fenced = re.findall(r"^```(\w*)\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    return [text for name, text in fenced if name == language]
 
 
 def run_page(page: Path) -> dict[str, Any]:
