@@ -100,18 +100,18 @@ def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(
-    ("need", "words"),
-    [
-        ("cpu=3", "got 3 CPUs; there is: "),  # two nodes have three together
-        ("memory_gib=100000", "got 1 CPU and 100000.0 GiB; there is: "),
-    ],
-)
-def test_a_trial_that_fits_on_no_node_is_refused(address: str, tmp_path: Path, need: str, words: str) -> None:
+def test_a_trial_that_fits_on_no_node_is_refused(address: str, tmp_path: Path) -> None:
+    needs = {
+        "cpu=3": "got 3 CPUs; there is: ",  # two nodes have three together
+        "memory_gib=100000": "got 1 CPU and 100000.0 GiB; there is: ",
+    }
     with node(address, tmp_path / "node.log"):
-        command = (*SMALL, "--set", f"search.resources.{need}", "--address", address)
-        result = run("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))
-    refused(result, "search.resources: expected what a node of the cluster has", words, "ask for less, add a node")
+        for need, words in needs.items():
+            command = (*SMALL, "--set", f"search.resources.{need}", "--address", address)
+            result = run("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))
+            refused(
+                result, "search.resources: expected what a node of the cluster has", words, "ask for less, add a node"
+            )
 
 
 OTHER_DRIVER = """
@@ -156,18 +156,32 @@ def test_a_trial_that_waits_for_others_says_so_and_is_run_once_they_have_ended(a
 
 @pytest.mark.slow
 @needs_unshare
-def test_a_folder_that_a_node_does_not_see_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
-    runs = tmp_path / "runs"
-    runs.mkdir()
-    with node(address, tmp_path / "node.log", own=runs):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(runs))
+def test_a_folder_or_a_store_that_a_node_does_not_see_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
+    own = tmp_path / "own"
+    runs, store = own / "runs", own / "store"
+    runs.mkdir(parents=True)
+    store.mkdir()
+    where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
+    with node(address, tmp_path / "node.log", own=own):
+        of_folder, of_store = (
+            run("harness.search", *SMALL, "--address", address, "--runs-dir", place, **where)
+            for place in (str(runs), f"file://{store}")
+        )
     refused(
-        result,
+        of_folder,
         "--runs-dir: expected a folder that all 2 nodes share",
         os.uname().nodename,
         "mount the same file system",
     )
     assert not list(runs.glob("*/.shared-*"))
+    refused(
+        of_store,
+        f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr",
+        os.uname().nodename,
+        "what the driver wrote cannot be read there",
+        "give every node the credentials",
+    )
+    assert not [name for name in names(f"file://{store}") if ".shared" in name or "lock" in name]
 
 
 @pytest.mark.slow
@@ -198,24 +212,6 @@ def test_a_sweep_in_a_store_runs_on_two_nodes_that_share_no_folder(address: str,
     there = names(url)
     assert {f"label_lr/trials/{number}/labels.npz" for number in range(3)} <= there
     assert not [name for name in there if ".shared" in name or "lock" in name]
-
-
-@pytest.mark.slow
-@needs_unshare
-def test_a_store_that_a_node_does_not_reach_is_refused_with_its_name(address: str, tmp_path: Path) -> None:
-    store = tmp_path / "store"
-    store.mkdir()
-    where = {"XDG_CACHE_HOME": str(tmp_path / "cache")}
-    with node(address, tmp_path / "node.log", own=store):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", f"file://{store}", **where)
-    refused(
-        result,
-        f"--runs-dir: expected a store that all 2 nodes read and write, got file://{store}/label_lr",
-        os.uname().nodename,
-        "what the driver wrote cannot be read there",
-        "give every node the credentials",
-    )
-    assert not [name for name in names(f"file://{store}") if ".shared" in name or "lock" in name]
 
 
 @pytest.mark.slow

@@ -36,7 +36,7 @@ pytestmark = [
 
 EPOCHS = 8
 FIXED = {"noise": "symmetric", "noise_rate": 0.4, "epochs": EPOCHS, "width": 16, "meta_size": 50}
-SEARCHED = {"label_lr": tune.loguniform(0.02, 1.0), "lr": tune.loguniform(0.01, 0.3)}
+SEARCHED = {"label_lr": tune.loguniform(0.02, 1.0), "lr": tune.loguniform(0.05, 0.3)}
 RESAMPLED = {**SEARCHED, "meta_interval": [1, 2, 3, 4]}
 
 
@@ -67,9 +67,9 @@ SCHEDULERS: dict[str, Callable[[], TrialScheduler]] = {
 
 @pytest.mark.parametrize("name", SCHEDULERS)
 def test_schedulers_that_stop_trials(tmp_path: Path, name: str) -> None:
-    results = make_tuner(tmp_path, trials=6, scheduler=SCHEDULERS[name]()).fit()
+    results = make_tuner(tmp_path, scheduler=SCHEDULERS[name]()).fit()
     assert not results.errors
-    assert len(results) == 6
+    assert len(results) == 4
     epochs = [result.metrics["epoch"] for result in results]
     assert max(epochs) == EPOCHS
     assert all(result.metrics["training_iteration"] == epoch for result, epoch in zip(results, epochs, strict=True))
@@ -135,7 +135,7 @@ def test_pb2(tmp_path: Path) -> None:
         time_attr="epoch",
         perturbation_interval=2,
         quantile_fraction=0.5,
-        hyperparam_bounds={"label_lr": [0.02, 1.0], "lr": [0.01, 0.3]},
+        hyperparam_bounds={"label_lr": [0.02, 1.0], "lr": [0.05, 0.3]},
     )
     results = make_tuner(tmp_path, scheduler=scheduler).fit()
     assert not results.errors
