@@ -7,6 +7,7 @@ every run, and tells whether the winner beats well-tuned baselines.
     space = harness.load_space("label_lr.yaml")
     result = harness.search(space)                    # a sweep: Optuna proposes, Ray Tune places, MLflow shows
     harness.confirm("label_lr")                       # its winner against the baselines, on fresh seeds
+    harness.labels("label_lr").table                  # labels of the data that are probably wrong, worst first
     harness.compare("label_lr", "wide")               # sweeps side by side
     harness.train(harness.RunConfig(label_lr=0.3))    # one run, here and now
 
@@ -17,6 +18,7 @@ The packages are layers; each imports only those below it:
     distill                   do the classifiers of a sweep teach well?
     search · confirm          a sweep; its winner on fresh seeds and the test images
     semantics                 do its labels say which classes are alike?
+    labels                    which labels of the data are probably wrong?
     compare · report          sweeps side by side; one sweep as a page (figures: the package `analysis`)
     train · sync              one run alone; send what a tracking server lacks
     tuning                    Optuna's study holds every trial; Ray Tune places trials
@@ -34,6 +36,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from harness.compare import compare_sweeps as compare
     from harness.confirm.run import confirm
+    from harness.labels.run import labels
     from harness.results import Confirmation, Distillation, Provenance, Semantics, SweepSummary
     from harness.search.run import search
     from harness.space import Space
@@ -53,6 +56,7 @@ __all__ = [
     "SweepSummary",
     "compare",
     "confirm",
+    "labels",
     "load_space",
     "read_pbt_policy",
     "search",
@@ -71,7 +75,7 @@ _LOCATIONS = {
 }
 """Public name → module and its name there."""
 
-_CALLABLE_MODULES = ("compare", "confirm", "search", "train")
+_CALLABLE_MODULES = ("compare", "confirm", "labels", "search", "train")
 """Submodules that are called as functions; see `harness.common.callable_module`."""
 
 

@@ -107,7 +107,7 @@ def render(folder: Path) -> str:
                 space_file if space_file.exists() else None,
                 confirmation,
             ),
-            script=True,
+            script="page.js",
         )
 
 

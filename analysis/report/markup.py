@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 
 from harness.common.formatting import format_interval
 
-VOID = {"br", "meta", "hr", "link"}
+VOID = {"br", "hr", "img", "input", "link", "meta"}
 
 
 class Markup(str):

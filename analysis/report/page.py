@@ -11,19 +11,26 @@ HERE = Path(__file__).parent
 POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data:"
 
 
-def page(title: str, *content: Content, script: bool = False) -> str:
-    """A whole HTML document; `script` adds what makes figures answer to the pointer."""
+def page(title: str, *content: Content, script: str | None = None, style: str | None = None) -> str:
+    """A whole HTML document.
+
+    Args:
+        script, style: files beside this one: what the page's script does, and its styles beside those of every page.
+    """
     head = element(
         "head",
         element("meta", charset="utf-8"),
         element("meta", http_equiv="Content-Security-Policy", content=POLICY),
         element("meta", name="viewport", content="width=device-width, initial-scale=1"),
         element("title", title),
-        element("style", Markup((HERE / "page.css").read_text(encoding="utf-8"))),
+        [element("style", _file(name)) for name in ("page.css", style) if name],
     )
-    behaviour = element("script", Markup((HERE / "page.js").read_text(encoding="utf-8"))) if script else None
-    body = element("body", element("main", *content), behaviour)
+    body = element("body", element("main", *content), element("script", _file(script)) if script else None)
     return join(Markup("<!DOCTYPE html>\n"), element("html", head, body, lang="en")) + "\n"
+
+
+def _file(name: str) -> Markup:
+    return Markup((HERE / name).read_text(encoding="utf-8"))
 
 
 def section(title: str, *content: Content, id_: str | None = None) -> Markup:

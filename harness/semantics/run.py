@@ -3,12 +3,12 @@
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
-from zipfile import BadZipFile
 
 import numpy as np
 
 from analysis.frames.class_similarity import class_table
 from harness.common.errors import InputError, NothingCompleted
+from harness.labels.label_runs import label_files, read_label_arrays
 from harness.results import Confirmation, Semantics
 from harness.results.sweep_data import check_data, example_configs
 from harness.semantics.findings import build_semantics
@@ -73,7 +73,7 @@ def semantics(
                 if one.name == confirmed.get(one.arm):  # the one that a confirmation preferred, else the search's best
                     chosen[one.arm] = one
                 chosen.setdefault(one.arm, one)
-            files = {arm: each for arm, one in chosen.items() if (each := _label_files(folder, one))}
+            files = {arm: each for arm, one in chosen.items() if (each := label_files(path, one.name, one.trial))}
             if not any(chosen[arm].role == "arm" for arm in files):
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             names = _class_names(next(iter(files.values()))[0])
@@ -96,14 +96,8 @@ def _confirmed(path: Path) -> dict[str, str | None]:
     return {} if confirmation is None else {arm: one.best_name for arm, one in confirmation.arms.items()}
 
 
-def _label_files(folder: SweepFolder, one: "Configuration") -> list[Path]:
-    """The labels of each run of a configuration: on fresh seeds where it was confirmed, else of the search's trial."""
-    confirmed = sorted((folder.path / "confirm" / one.name).glob("*/labels.npz"))
-    return [file for file in confirmed or [folder.trial(one.trial) / "labels.npz"] if file.is_file()]
-
-
 def _class_names(file: Path) -> list[str]:
-    (names,) = _arrays(file, "class_names")
+    (names,) = read_label_arrays(file, "class_names")
     if len(names) < MIN_CLASSES:
         raise InputError(
             f"{file}: expected labels of {MIN_CLASSES} classes or more, got {len(names)}, which are one pair "
@@ -115,19 +109,11 @@ def _class_names(file: Path) -> list[str]:
 def _table(file: Path, one: "Configuration", class_names: Sequence[str]) -> np.ndarray:
     """The mean label of each class, in a run of a configuration."""
     by_class = one.config.method != "learned" or one.config.labels == "class"
-    labels, classes = _arrays(file, "labels", "given" if by_class else "truth")
+    labels, classes = read_label_arrays(file, "labels", "given" if by_class else "truth")
     try:
         return class_table(labels, classes, class_names)
     except ValueError as error:
         raise InputError(f"{file}: {error}; search with more images, train_size or all of them") from error
-
-
-def _arrays(file: Path, *names: str) -> list[np.ndarray]:
-    try:
-        with np.load(file, allow_pickle=False) as held:
-            return [held[name] for name in names]
-    except (OSError, ValueError, EOFError, KeyError, BadZipFile) as error:
-        raise InputError(f"{file}: expected the labels of a run, got the error: {error}; run it again") from error
 
 
 def _reference(

@@ -123,25 +123,25 @@ class DataSummary(DataSettings):
                 yield f"{name} {str(value).lower() if isinstance(value, bool) else value}"
 
     @property
-    def _noun(self) -> str:
+    def noun(self) -> str:
         return "vectors" if self.shape[1:] == [1, 1] else "images"
 
     def _sizes(self) -> Iterator[str]:
         first, *others = self.parts
         if others:
-            yield ", ".join(f"{part.name} {part.images:,}" for part in self.parts) + f" {self._noun}"
+            yield ", ".join(f"{part.name} {part.images:,}" for part in self.parts) + f" {self.noun}"
         else:
-            yield f"{first.images:,} {self._noun}"
+            yield f"{first.images:,} {self.noun}"
         if not any(part.name == "test" for part in self.parts):
             yield "a fifth of them is the test part"
         yield f"{len(self.class_names)} classes ({format_list(self.class_names)})"
         for part in self.parts:
             absent = [name for name, count in zip(self.class_names, part.class_counts, strict=True) if not count]
             if absent and sum(part.class_counts):
-                yield f"no {part.name} {self._noun} of {format_list(absent)}"
+                yield f"no {part.name} {self.noun} of {format_list(absent)}"
         channels, height, width = self.shape
         size = f"{height}×{width}{f'×{channels}' if channels > 1 else ''}"
-        ranges = [f"{f'{channels} features' if self._noun == 'vectors' else size} {first.pixel_range}"]
+        ranges = [f"{f'{channels} features' if self.noun == 'vectors' else size} {first.pixel_range}"]
         ranges += [f"{part.name} {part.range}" for part in others if part.range != first.range]
         yield ", ".join(ranges)
 
@@ -152,12 +152,12 @@ class DataSummary(DataSettings):
                 wrong = f", {part.given_wrong:,} differ from the true class" if sum(part.class_counts) else ""
                 yield f"given labels for {part.given:,}{wrong}"
             if part.reference:
-                yield f"reference labels for {part.reference:,} {part.name} {self._noun}"
+                yield f"reference labels for {part.reference:,} {part.name} {self.noun}"
             if unknown:
                 yield f"true class unknown of {unknown:,}"
 
     def _copies(self) -> Iterator[str]:
-        noun = self._noun
+        noun = self.noun
         for part in self.parts:
             if part.copies_of_training:
                 yield f"copies: {part.copies_of_training:,} of {part.images:,} {part.name} {noun} are training {noun}"

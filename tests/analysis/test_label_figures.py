@@ -12,6 +12,7 @@ from analysis.figures import style
 from analysis.figures.labels import image_gallery, label_outcomes, noise_detection
 from analysis.frames import label_snapshots
 from analysis.frames.label_snapshots import Labels
+from analysis.frames.pictures import as_drawn
 from analysis.frames.sweep_frame import SweepFrame, load
 from tests.analysis.sweeps import (
     EPOCHS,
@@ -193,7 +194,7 @@ def test_the_gallery_shows_the_farthest_first_with_what_they_were_and_became(lab
 @pytest.mark.parametrize("channels", [1, 2, 3, 4, 13])
 def test_images_of_any_number_of_channels_are_drawn(channels: int) -> None:
     image = np.random.default_rng(0).integers(0, 256, (channels, 8, 6), dtype=np.uint8)
-    drawn = image_gallery.as_drawn(image)
+    drawn = as_drawn(image)
     assert drawn.dtype == np.uint8
     if channels in (3, 4):
         np.testing.assert_array_equal(drawn, image[:3].transpose(1, 2, 0))

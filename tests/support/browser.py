@@ -49,22 +49,28 @@ def chromium() -> str:
     return found
 
 
-def visit(address: str, script: str, picture: Path, width: int = 1400, height: int = 1300) -> Seen:
+def visit(
+    address: str, script: str, picture: Path, width: int = 1400, height: int = 1300, downloads: Path | None = None
+) -> Seen:
     """Open `address`, and run `script`, the body of an async function, again and again until it returns something.
+
+    Files that the page saves go to the folder `downloads`.
 
     A picture of the page is then kept in the file `picture`, and in the folder SCREENSHOTS, where that is set.
     """
     with _browser(picture.with_suffix(".profile"), f"--window-size={width},{height}") as port:
-        return asyncio.run(_visit(port, address, script, picture))
+        return asyncio.run(_visit(port, address, script, picture, downloads))
 
 
-async def _visit(port: int, address: str, script: str, picture: Path) -> Seen:
+async def _visit(port: int, address: str, script: str, picture: Path, downloads: Path | None) -> Seen:
     request = urllib.request.Request(f"http://127.0.0.1:{port}/json/new?about:blank", method="PUT")
     with urllib.request.urlopen(request, timeout=20) as answer:
         socket = json.load(answer)["webSocketDebuggerUrl"]
     page = _Page(await websocket_connect(socket, max_message_size=MESSAGE_BYTES))
     for domain in ("Page", "Runtime", "Log"):
         await page.ask(f"{domain}.enable")
+    if downloads is not None:
+        await page.ask("Browser.setDownloadBehavior", behavior="allow", downloadPath=str(downloads))
     await page.ask("Page.navigate", url=address)
     loaded = "if (document.readyState !== 'complete') return null;"
     expression = f"(async () => {{ {loaded} {script} }})()"

@@ -71,6 +71,17 @@ class TestFolder:
         assert (parts.meta.targets >= 0).all()
         assert torch.bincount(parts.noisy).tolist() == [13, 13, 13]
 
+    def test_with_trusted_images_takes_given_classes_in_place_of_the_folder_s(self, tmp_path: Path) -> None:
+        write_folder(tmp_path, "train")
+        write_folder(tmp_path, "trusted", each=5)
+        (tmp_path / "given.csv").write_text("image,class\ntrain/cat/00.png,fox\ntrusted/cat/00.png,fox\n")
+        pool = load_pool(config(f"folder:{tmp_path}", noise="given"))
+        assert pool.given is not None
+        assert torch.bincount(pool.given[pool.targets < 0]).tolist() == [11, 12, 13]
+        known = pool.targets >= 0
+        assert known.sum() == 12, "a fifth is set aside"
+        assert torch.equal(pool.given[known], pool.targets[known]), "a row of a trusted image changes nothing"
+
     def test_images_of_any_size_and_colour_are_made_one(self, tmp_path: Path) -> None:
         write_folder(tmp_path, "train")
         Image.fromarray(files.pictures(1, 9, 9)[0]).save(tmp_path / "train" / "cat" / "grey.jpg")

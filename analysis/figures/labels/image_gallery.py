@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from analysis.figures import style
 from analysis.frames.label_snapshots import Arrays, Labels
+from analysis.frames.pictures import as_drawn
 
 NO_IMAGES = "no images were kept of this sweep"
 NOTHING_MOVED = "no label moved"
@@ -66,14 +67,3 @@ def caption(labels: Labels, i: int, moved: float) -> str:
     if max(map(len, names)) <= ONE_LINE_NAME:
         return f"{names[given]}→{names[learned]}{mark}  {moved:.2f}"
     return f"{names[given]}→{names[learned]}\n{f'{mark}  '.lstrip()}{moved:.2f}"
-
-
-def as_drawn(image: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """[height, width] or [height, width, colours] of [channels, height, width].
-
-    Of four channels the last is taken for transparency and left out; another number is drawn in grey, as its mean.
-    """
-    channels = len(image)
-    if channels in (3, 4):
-        return np.moveaxis(image[:3], 0, 2)
-    return image[0] if channels == 1 else np.asarray(image.mean(axis=0), dtype=np.uint8)

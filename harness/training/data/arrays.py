@@ -130,7 +130,7 @@ def _read_arrays(config: RunConfig) -> Arrays:
     arrays = {"mean": mean, "std": std, "pool_index": index, "class_names": np.array(dataset.class_names)}
     arrays[SUMMARY] = np.array([summary.model_dump_json()])
     for name, part in parts.items():
-        for key in ("images", "truth", "given", "reference"):
+        for key in ("images", "truth", "given", "reference", "paths"):
             if (array := getattr(part, key)) is not None:
                 arrays[f"{name}_{key}"] = array
     return arrays

@@ -44,7 +44,7 @@ def _images(config: RunConfig, version: str, part: str) -> Images:
     arrays = dict(load_arrays(config))
     class_names = tuple(arrays.pop("class_names").tolist())
     del arrays[SUMMARY]
-    tensors = {name: torch.from_numpy(array) for name, array in arrays.items()}
+    tensors = {name: torch.from_numpy(array) for name, array in arrays.items() if array.dtype.kind != "S"}
     targets = tensors[f"{part}_truth"]
     return Images(
         PixelTable(tensors[f"{part}_images"], tensors["mean"], tensors["std"]),

@@ -4,12 +4,14 @@ folder:DIR   train/CLASS/*, test/CLASS/*   or DIR/CLASS/* alone: a fifth is set 
              val/CLASS/*                   optional: the validation part is drawn from these images alone
              trusted/CLASS/*               optional: images with clean labels; the classes of train/ are then noisy
                                            labels, and their true classes unknown
-             given.csv, reference.csv      optional: labels in tables, see `label_tables`
+             given.csv, reference.csv      optional: labels in tables, see `label_tables`; a class in given.csv
+                                           stands in place of that of the folder in train/
 
 `image_listing` says which files belong to which part and class, `image_files` what is an image and how it is read.
 """
 
 from collections.abc import Iterable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -38,8 +40,6 @@ def problems(config: RunConfig) -> list[str]:
         given = find_table(folder, "given")
     except DataError as error:
         return [str(error)]
-    if given is not None and "trusted" in parts:
-        return [f"dataset: expected {given} or {folder / 'trusted'}, got both: two kinds of noisy labels; remove one"]
     if config.noise == "given" and given is None and "trusted" not in parts:
         return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got neither; add one"]
     return []
@@ -80,8 +80,9 @@ def read(config: RunConfig) -> RawDataset:
         truth, noisy = np.array([classes[normalized(listed[row].class_name)] for row in chosen]), None
         if "trusted" in members and "trusted" in layout.parts:
             noisy, truth = truth, np.where([listed[row].part == "trusted" for row in chosen], truth, UNKNOWN)
-        elif "train" in members and given is not None:
-            noisy = np.array([given.classes.get(key, c) for key, c in zip(keys, truth, strict=True)])
+        if "train" in members and given is not None:
+            noisy = truth if noisy is None else noisy
+            noisy = np.array([given.classes.get(key, c) for key, c in zip(keys, noisy, strict=True)])
         soft = [reference[key] for key in keys if key in reference]
         if missing := [key for key in keys if soft and key not in reference]:
             raise DataError(
@@ -89,7 +90,8 @@ def read(config: RunConfig) -> RawDataset:
                 f"{format_list(missing, 2)}; add them"
             )
         images = pictures.images[chosen[0] : chosen[-1] + 1]  # no copy: parts follow each other, trusted after train
-        return checked_part(str(folder), images, truth, len(names), noisy, np.array(soft) if soft else None)
+        part = checked_part(str(folder), images, truth, len(names), noisy, np.array(soft) if soft else None)
+        return replace(part, paths=np.array([key.encode() for key in keys]))
 
     spellings = {file.class_name for file in listed}
     remarks = [*layout.remarks, *pictures.remarks, *_empty_folders(layout, spellings), *doubtful_names(spellings)]

@@ -37,10 +37,11 @@ class RawPart:
     classes: int
     given: Array | None = None  # [N] int64, noisy labels
     reference: Array | None = None  # [N, classes] float32, rows of sum 1
+    paths: Array | None = None  # [N] UTF-8: the file of each image, relative to the folder of the data set
 
     def __getitem__(self, index: Array) -> "RawPart":
-        given, reference = (None if each is None else each[index] for each in (self.given, self.reference))
-        return RawPart(self.images[index], self.truth[index], self.classes, given, reference)
+        optional = (None if each is None else each[index] for each in (self.given, self.reference, self.paths))
+        return RawPart(self.images[index], self.truth[index], self.classes, *optional)
 
 
 @dataclass(frozen=True)
