@@ -23,6 +23,7 @@ space: harness.Space = harness.load_space("label_lr.yaml")
 result: SweepSummary = harness.search(space, name="mine")
 harness.confirm("mine").verdict
 harness.compare("mine", "other").table
+proposed: int = harness.labels("mine").proposed
 curve: list[dict[str, float]] = harness.train(harness.RunConfig(label_lr=0.3))
 """
 
@@ -60,7 +61,7 @@ def test_an_unknown_name_is_an_attribute_error() -> None:
 
 @pytest.mark.parametrize("how", ["import harness", "import harness.{}", "from harness import {}"])
 def test_a_module_is_called_as_a_function_however_it_was_imported(how: str) -> None:
-    first = {"search": "space", "confirm": "name", "compare": "names", "train": "config"}
+    first = {"search": "space", "confirm": "name", "compare": "names", "labels": "name", "train": "config"}
     imports = "; ".join(how.format(name) for name in first)
     shown = "; ".join(f"print(*inspect.signature(harness.{name}).parameters)" for name in first)
     done = python("-c", f"{imports}; import harness, inspect; {shown}")

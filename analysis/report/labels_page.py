@@ -81,7 +81,7 @@ def _toolbar(rows: Sequence[dict[str, Any]], file: str) -> Markup:
     every = element("option", f"all pairs ({len(rows):,})", value="")
     options = [
         element("option", f"{given}{ARROW}{learned} ({n:,})", value=f"{given}{ARROW}{learned}")
-        for (given, learned), n in pairs.most_common()
+        for (given, learned), n in sorted(pairs.items(), key=lambda item: (item[0][0] == item[0][1], -item[1]))
     ]
     which = [element("option", text, value=text) for text in ("all", "proposed", "ticked")]
     return element(

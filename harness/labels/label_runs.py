@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 from zipfile import BadZipFile
 
 import numpy as np
@@ -60,7 +61,7 @@ def label_files(sweep: Path, name: str, trial: int) -> list[Path]:
     return [file for file in confirmed or [sweep / "trials" / str(trial) / LABELS] if file.is_file()]
 
 
-def read_label_arrays(file: Path, *names: str) -> list[NDArray[np.generic]]:
+def read_label_arrays(file: Path, *names: str) -> list[NDArray[Any]]:
     """Arrays of a labels.npz; InputError if it cannot be read."""
     try:
         with np.load(file, allow_pickle=False) as held:
@@ -121,7 +122,7 @@ def mean_labels(files: Sequence[Path]) -> MeanLabels:
     return MeanLabels(class_names, index, given, truth, labels, counts, len(runs), redrawn)
 
 
-def _agree(runs: Sequence[Sequence[NDArray[np.generic]]]) -> bool:
+def _agree(runs: Sequence[Sequence[NDArray[Any]]]) -> bool:
     """Whether every image has the same given label in all runs."""
     seen = np.full(1 + max(int(run[0].max()) for run in runs), -1)
     for index, given, *_ in runs:
@@ -138,10 +139,11 @@ def _candidates(sweep: Path, arm: str | None, trial: int | None) -> Iterator[tup
     if trial is not None:
         yield _trial_name(sweep, trial), trial
         return
-    arms = dict(confirmation.arms if confirmation else summary.arms if summary else {})
-    if arm is not None and arm not in arms:
-        raise InputError(f"--arm: expected one of {format_list(arms)}, got '{arm}'; choose one")
-    wanted = [name for name, each in arms.items() if (each.role == "arm" if arm is None else name == arm)]
+    results = confirmation or summary
+    roles = {name: each.role for name, each in results.arms.items()} if results else {}
+    if arm is not None and arm not in roles:
+        raise InputError(f"--arm: expected one of {format_list(roles)}, got '{arm}'; choose one")
+    wanted = [name for name, role in roles.items() if (role == "arm" if arm is None else name == arm)]
     if confirmation is not None:
         yield from ((name, each.trial) for found, name, each in confirmation.ranked() if found in wanted and each.n)
     elif summary is not None:

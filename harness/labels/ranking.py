@@ -147,14 +147,14 @@ def rank_labels(
     detection = _detection(margins(mean.labels, mean.given), mean)
     if noise != "given" or detection is not None or trusted.all():
         trusted[:] = False
-    mean, paths = mean.subset(~trusted), None if paths is None else np.array(paths, dtype=object)[~trusted]
+    mean = mean.subset(~trusted)
     margin = margins(mean.labels, mean.given)
     order = np.argsort(margin, kind="stable")
     rows, names = np.arange(len(order)), np.array(mean.class_names, dtype=object)
     learned = np.where(margin < 0, mean.labels.argmax(axis=1), mean.given)
     columns: dict[str, Any] = {
         "index": mean.index,
-        **({} if paths is None else {"image": paths}),
+        **({} if paths is None else {"image": np.array(paths, dtype=object)[~trusted]}),
         "given": names[mean.given],
         "learned": names[learned],
         "probability": mean.labels[rows, learned].round(4),

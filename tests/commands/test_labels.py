@@ -353,7 +353,7 @@ def test_ticked_labels_are_saved_from_the_page_as_a_table_that_the_folder_reads(
         files = sorted((data / "train" / NAMES[3]).iterdir())[:20]
         rows = [f"train/{NAMES[3]}/{file.name};{NAMES[0]}\n" for file in files]
         (data / "given.csv").write_text("image;class\n" + "".join(rows))
-    config = RunConfig(dataset=f"folder:{data}", noise="given", **{**LEARNED, "epochs": 3})
+    config = RunConfig(dataset=f"folder:{data}", noise="given", **LEARNED)
     folder = leave_sweep(tmp_path / "runs", config)
     before = _given_by_path(config)
     assert main(["photos", "--runs-dir", str(tmp_path / "runs"), "--csv", str(tmp_path / "all.csv")]) == 0

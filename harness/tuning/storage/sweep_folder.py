@@ -1,7 +1,7 @@
 """A sweep's folder: the paths in it, and the lock that its driver holds.
 
 runs/NAME/  space.yaml  data.json  provenance.json  study.journal  spool/  trials/N/  summary.json
-            confirm/  confirm.json  distill/
+            confirm/  confirm.json  distill/  labels.html
 """
 
 import difflib
