@@ -126,11 +126,33 @@ class TestScale:
             (PIXELS, PIXELS[:40] // 128, "uint8 0 to 255 and uint8 0 to 1"),
             (PIXELS / 127.5 - 1, PIXELS[:40] / 255, "float32 -1 to 1 and float32 0 to 1"),
             (PIXELS / 255, PIXELS[:40] / 127.5 - 1, "float32 0 to 1 and float32 -1 to 1"),
+            (PIXELS, PIXELS[:40] + 0.5, "uint8 0 to 255 and float32 0.5 to 255.5"),
+            (PIXELS, PIXELS[:40].astype(np.int64) - 1, "uint8 0 to 255 and float32 -1 to 254"),
+            (PIXELS, PIXELS[:40].astype(np.int64) // 128, "uint8 0 to 255 and uint8 0 to 1"),
+            (PIXELS, PIXELS[:40].astype(np.uint16) * 257, "uint8 0 to 255 and float32 0 to 6.554e.04"),
         ],
     )
     def test_parts_of_other_types_or_scales_are_refused(self, tmp_path: Path, train: Any, test: Any, got: str) -> None:
         with pytest.raises(DataError, match=f"expected training and test images of one type and scale, got {got}; "):
             load_pool(npz(tmp_path, x_train=train, x_test=test))
+
+    @pytest.mark.parametrize("kind", [np.int64, np.uint16, np.float64])
+    @pytest.mark.parametrize("name", ["x_train", "x_test"])
+    def test_whole_numbers_of_the_range_of_bytes_are_bytes_beside_a_part_of_bytes(
+        self, tmp_path: Path, kind: type, name: str
+    ) -> None:
+        bytes_alone = summary(tmp_path, x_test=PIXELS[:40])
+        mixed = summary(
+            tmp_path, **{"x_test": PIXELS[:40], name: PIXELS[: 40 if name == "x_test" else 80].astype(kind)}
+        )
+        assert mixed.digest == bytes_alone.digest
+        both = summary(tmp_path, x_train=PIXELS.astype(kind), x_test=PIXELS[:40].astype(kind))
+        assert [part.dtype for part in both.parts] == ["float32", "float32"], "as ever where all parts are alike"
+
+    def test_vectors_of_two_precisions_are_read_in_the_larger(self, tmp_path: Path) -> None:
+        vectors = np.random.default_rng(0).normal(size=(120, 5)).astype(np.float16)
+        found = summary(tmp_path, x_train=vectors[:80], x_test=vectors[80:].astype(np.float32))
+        assert [part.dtype for part in found.parts] == ["float32", "float32"]
 
     @pytest.mark.parametrize(
         "test",

@@ -9,6 +9,8 @@ from PIL import Image
 from harness.results.sweep_data import example_configs, read_data
 from harness.space import parse
 from harness.train import main
+from harness.training.config.checks import check_config
+from harness.training.data.arrays import load_summary
 from harness.training.data.class_names import doubtful_names, find_class, sort_names
 from harness.training.data.pool import load_pool
 from harness.training.data.readers import folder as folder_reader
@@ -145,6 +147,46 @@ def test_rows_of_test_images_are_counted_and_said(folder: Path) -> None:
     (folder / "given.csv").write_text(TABLE + "test/cat/0.png,fox\ntest/dog/9.png,fox\n")
     assert given(folder) == EXPECTED
     assert "given.csv: rows of 2 images that are not trained on, not used" in remarks(folder)
+
+
+OTHER_TABLES = ("labels.csv", "given.txt", "given.xlsx", "train/given.csv", "given.csv.gz", "train/votes.JSON")
+
+
+@pytest.mark.parametrize("name", OTHER_TABLES)
+def test_a_table_that_is_not_read_is_said_also_where_it_comes_later(name: str, folder: Path) -> None:
+    assert "tables" not in load_summary(config(f"folder:{folder}")).text
+    (folder / name).write_text(TABLE)
+    text = " ".join(load_summary(config(f"folder:{folder}")).text.split())
+    assert f"tables that are not read: {name}; labels are read from given.csv and reference.csv alone" in text
+
+
+@pytest.mark.parametrize("name", ["Given.CSV", "given.csv", "given.tsv", "REFERENCE.csv"])
+def test_a_table_that_is_read_is_not_said_to_be_left(name: str, folder: Path) -> None:
+    text = TABLE.replace(",", "\t") if name.endswith("tsv") else TABLE
+    (folder / name).write_text(HEAD + "".join(f"{path},1,2,3\n" for path in PATHS) if name.startswith("R") else text)
+    (folder / ".given.csv.swp").write_text("")
+    assert "tables" not in load_summary(config(f"folder:{folder}")).text
+
+
+@pytest.mark.parametrize("name", ["given.txt", "train/given.csv", "given_labels.csv", "Given.xlsx"])
+def test_where_given_labels_are_asked_for_an_error_names_the_table_that_was_probably_meant(
+    name: str, folder: Path
+) -> None:
+    (folder / name).write_text(TABLE)
+    (problem,) = check_config(config(f"folder:{folder}", noise="given"))
+    assert problem.endswith(f"or {folder / 'trusted'}, got {folder / name}; save it as given.csv in {folder}")
+
+
+def test_the_nearest_image_is_one_of_the_part_that_a_table_is_for(folder: Path) -> None:
+    write_images(folder, ["test/cat/11.png"])
+    for name, nearest in (("cat/11.png", "train/cat/1.png"), ("test/cat/12.png", "train/cat/2.png")):
+        (folder / "given.csv").write_text(f"image,class\n{name},dog\n")
+        with pytest.raises(DataError, match=f"got {name}; the nearest is {nearest}; correct"):
+            load_pool(config(f"folder:{folder}"))
+    (folder / "given.csv").unlink()
+    (folder / "reference.csv").write_text(HEAD + "test/cat/12.png,1,2,3\n")
+    with pytest.raises(DataError, match=r"the nearest is test/cat/11\.png"):
+        load_pool(config(f"folder:{folder}"))
 
 
 def test_every_image_has_to_have_a_row_where_that_is_asked_for(folder: Path) -> None:

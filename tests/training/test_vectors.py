@@ -14,6 +14,7 @@ from harness.training.config.checks import check_config
 from harness.training.config.run_config import RunConfig
 from harness.training.data.arrays import load_summary
 from harness.training.data.pool import load_pool, load_test, load_validation
+from harness.training.data.readers import feature_table
 from harness.training.errors import DataError
 from harness.training.run import Run
 
@@ -89,6 +90,44 @@ def test_tables_are_read(tmp_path: Path, name: str, separator: str) -> None:
     np.testing.assert_allclose(test.pixels.stored[:, :, 0, 0].numpy(), x[is_test], rtol=1e-5)
 
 
+def with_decimal_commas(separator: str, **changes: Any) -> str:
+    """A table in which all features but whole numbers have decimal commas, but for the changes."""
+    cells = {name: [str(cell) for cell in column] for name, column in columns().items()}
+    cells |= {f"f{i}": [cell.replace(".", ",") for cell in cells[f"f{i}"]] for i in range(FEATURES)}
+    cells |= {"count": [str(row) for row in range(ROWS)], **changes}
+    return "\n".join(map(separator.join, [list(cells), *zip(*cells.values(), strict=True)]))
+
+
+@pytest.mark.parametrize("separator", [";", "\t"])
+def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, separator: str) -> None:
+    table = tmp_path / "set.csv"
+    table.write_text(with_decimal_commas(separator, f1=["1,5e2", "3"] * (ROWS // 2)))
+    read = feature_table.read(RunConfig(dataset=f"table:{table}"))
+    rows = np.arange(ROWS) % 5 < 4
+    expected = np.column_stack([arrays()[0], np.arange(ROWS)]).astype(np.float32)
+    expected[:, 1] = np.where(np.arange(ROWS) % 2, 3, 150)
+    assert read.train.images[:, [0, 1, 2, 3, 4, 5], 0, 0].tolist() == expected[rows].tolist()
+    assert read.class_names == ("ant", "bee", "cat")
+
+
+@pytest.mark.parametrize(
+    ("separator", "changes", "error"),
+    [
+        (";", {"f1": ["0.5"] * ROWS}, "decimal points or decimal commas, got commas in f0, .* points in f1; write"),
+        (";", {"f1": ["0,5", "0.5"] * (ROWS // 2)}, r"f1: expected a column of numbers, got string \('0,5' in row 0\)"),
+        (";", {"f1": ["1.234,5"] * ROWS}, r"f1: expected a column of numbers, got string \('1.234,5' in row 0\)"),
+        (",", {f"f{i}": ['"0,5"'] * ROWS for i in range(FEATURES)}, r"f0: expected .* \('0,5' in row 0\); write"),
+    ],
+    ids=["points in a column", "both in a column", "separators of thousands", "in quotes"],
+)  # fmt: skip
+def test_decimal_commas_that_may_mean_something_else_are_refused(
+    tmp_path: Path, separator: str, changes: dict[str, Any], error: str
+) -> None:
+    (tmp_path / "set.csv").write_text(with_decimal_commas(separator, **changes))
+    with pytest.raises(DataError, match=error):
+        load_pool(RunConfig(dataset=f"table:{tmp_path / 'set.csv'}"))
+
+
 def test_given_labels_and_a_validation_part_of_a_table(tmp_path: Path) -> None:
     splits = (["train"] * 3 + ["val", "Test"]) * (ROWS // 5)
     y = arrays()[1]
@@ -112,7 +151,8 @@ def test_given_labels_and_a_validation_part_of_a_table(tmp_path: Path) -> None:
             r"f2: expected finite numbers, got nan in row 7 \(1 such\)",
         ),
         ({"f2": [None, *[1.0] * (ROWS - 1)]}, r"f2: expected a number in each row, got none in row 0; fill it"),
-        ({"f2": ["red"] * ROWS}, r"f2: expected a column of numbers, got string \('red' in row 0\); encode it"),
+        ({"f2": ["red"] * ROWS}, r"f2: expected a column of numbers, got string \('red' in row 0\); write numbers"),
+        ({"f2": ["1.5"] * 7 + ["red"] * (ROWS - 7)}, r"f2: expected a column of numbers, .* \('red' in row 7\)"),
         ({"f2": np.where(np.arange(ROWS) == 4, 1e30, 1.5)}, r"expected features of at most 1e\+15, got .* at image"),
         ({"": range(ROWS)}, "expected features alone, got '', which numbers the rows .*; remove the column"),
         (

@@ -15,7 +15,7 @@ import numpy as np
 from harness.training.config.run_config import RunConfig
 from harness.training.data.array_cache import Arrays, cache_key, cached_arrays
 from harness.training.data.class_names import check_names
-from harness.training.data.readers.raw_part import Array, RawDataset, RawPart
+from harness.training.data.readers.raw_part import Array, RawDataset, RawPart, with_one_type
 from harness.training.data.readers.reader import find_reader
 from harness.training.data.summarise import check_scale, summarise
 from harness.training.data_summary import DATA_SETTINGS, DataSummary
@@ -97,7 +97,7 @@ def _files(config: RunConfig) -> Iterable[Path] | None:
 
 def _read(config: RunConfig) -> tuple[RawDataset, DataSummary]:
     """The data set as its reader returns it, its parts on one scale, and its summary."""
-    dataset = find_reader(config.dataset).read(config)
+    dataset = with_one_type(find_reader(config.dataset).read(config))
     check_names(config.dataset, dataset.class_names)
     summary = summarise(config, dataset)
     check_scale(summary)

@@ -5,7 +5,8 @@ table:FILE   label                 class of each row: an index or a name; empty 
              split                 optional: train, val or test; without test rows a fifth is set aside
              every other column    a feature: a number in each row
 
-The file's content says whether it is Parquet.
+The file's content says whether it is Parquet. In a text, numbers may have decimal commas where semicolons or tabs
+separate the cells, as Excel writes them in many countries; a file has decimal commas or points, not both.
 """
 
 import re
@@ -91,9 +92,34 @@ def _read(file: Path, *, names_only: bool = False) -> Any:
         if names_only:
             with csv.open_csv(file, parse_options=options) as reader:
                 return reader.schema.names
-        return csv.read_csv(file, parse_options=options)
+        table = csv.read_csv(file, parse_options=options)
+        if options.delimiter == "," or not _text_features(table):
+            return table
+        commas = csv.ConvertOptions(decimal_point=",")
+        return _join_features(file, table, csv.read_csv(file, parse_options=options, convert_options=commas))
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: expected a Parquet or CSV table, got the error: {error}; write it anew") from error
+
+
+def _text_features(table: Any) -> set[str]:
+    """Names of the features that are no numbers."""
+    is_text = {field.name for field in table.schema if str(field.type) == "string"}
+    return is_text - {LABEL, GIVEN, SPLIT}
+
+
+def _join_features(file: Path, points: Any, commas: Any) -> Any:
+    """The table as read with decimal points, but features that are numbers with decimal commas alone as these."""
+    with_commas, with_points = (
+        _text_features(one) - _text_features(other) for one, other in ((points, commas), (commas, points))
+    )
+    if with_commas and with_points:
+        raise DataError(
+            f"{file}: expected decimal points or decimal commas, got commas in {format_list(sorted(with_commas))} and "
+            f"points in {format_list(sorted(with_points))}; write all numbers alike"
+        )
+    for name in with_commas:
+        points = points.set_column(points.schema.get_field_index(name), name, commas.column(name))
+    return points
 
 
 def _numbers(file: Path, name: str, column: Any) -> Array:
@@ -103,9 +129,11 @@ def _numbers(file: Path, name: str, column: Any) -> Array:
         raise DataError(f"{file}: {name}: expected a number in each row, got none in row {row}; fill it, or drop it")
     values: Array = column.to_numpy()
     if values.dtype.kind not in "biuf":
+        cells = column.to_pylist()
+        row = next((row for row, cell in enumerate(cells) if not _is_number(cell)), 0)
         raise DataError(
-            f"{file}: {name}: expected a column of numbers, got {column.type} ({values[0]!r} in row 0); encode it as "
-            "numbers, or remove the column"
+            f"{file}: {name}: expected a column of numbers, got {column.type} ('{cells[row]}' in row {row}); write "
+            "numbers, with a decimal point, or remove the column"
         )
     if values.dtype.kind == "f" and not (finite := np.isfinite(values)).all():
         row = int((~finite).argmax())
@@ -113,6 +141,14 @@ def _numbers(file: Path, name: str, column: Any) -> Array:
             f"{file}: {name}: expected finite numbers, got {values[row]} in row {row} ({(~finite).sum()} such); fill it"
         )
     return values if values.dtype == np.float16 else values.astype(np.float32)
+
+
+def _is_number(value: object) -> bool:
+    try:
+        float(value)  # type: ignore[arg-type]
+    except (TypeError, ValueError):
+        return False
+    return True
 
 
 def _labels(column: Any) -> Array:

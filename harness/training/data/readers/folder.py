@@ -27,7 +27,14 @@ from harness.training.data.readers.formats.image_listing import (
     list_files,
     printable,
 )
-from harness.training.data.readers.formats.label_tables import ImagePaths, find_table, read_given, read_references
+from harness.training.data.readers.formats.label_tables import (
+    ImagePaths,
+    find_table,
+    is_nearly,
+    other_tables,
+    read_given,
+    read_references,
+)
 from harness.training.data.readers.raw_part import UNKNOWN, RawDataset, RawPart, checked_part
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
@@ -41,14 +48,17 @@ def problems(config: RunConfig) -> list[str]:
     except DataError as error:
         return [str(error)]
     if config.noise == "given" and given is None and "trusted" not in parts:
-        return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got neither; add one"]
+        near = [file for file in _tables_not_read(folder, parts.values()) if is_nearly(file, "given")]
+        got = f"{near[0]}; save it as given.csv in {folder}" if near else "neither; add one"
+        return [f"noise: expected {folder / 'given.csv'} or {folder / 'trusted'}, got {got}"]
     return []
 
 
 def files(config: RunConfig) -> Iterable[Path]:
     folder = user_path(config)
-    tables = [find_table(folder, name) for name in ("given", "reference")]
-    return [*(table for table in tables if table), *(file.path for file in list_files(find_layout(folder)))]
+    layout = find_layout(folder)
+    tables = [*_tables(folder), *_tables_not_read(folder, layout.parts.values())]
+    return [*(table for table in tables if table), *(file.path for file in list_files(layout))]
 
 
 def read(config: RunConfig) -> RawDataset:
@@ -64,7 +74,7 @@ def read(config: RunConfig) -> RawDataset:
     names = sort_names(file.class_name for file in listed)
     classes = {name: c for c, name in enumerate(names)}
     paths = [printable(file.path.relative_to(folder)) for file in listed]
-    given_file, reference_file = find_table(folder, "given"), find_table(folder, "reference")
+    given_file, reference_file = _tables(folder)
     given, reference = None, {}
     if given_file or reference_file:
         by_path = ImagePaths(folder, layout.parts["train"], paths)
@@ -95,9 +105,22 @@ def read(config: RunConfig) -> RawDataset:
 
     spellings = {file.class_name for file in listed}
     remarks = [*layout.remarks, *pictures.remarks, *_empty_folders(layout, spellings), *doubtful_names(spellings)]
+    if others := _tables_not_read(folder, layout.parts.values()):
+        named = format_list(printable(file.relative_to(folder)) for file in others)
+        remarks.append(f"tables that are not read: {named}; labels are read from given.csv and reference.csv alone")
     remarks += given.remarks if given else ()
     validation, test = (make_part(part) if part in layout.parts else None for part in ("validation", "test"))
     return RawDataset(make_part("train", "trusted"), test, names, validation, tuple(remarks))
+
+
+def _tables(folder: Path) -> tuple[Path | None, Path | None]:
+    """The tables of given and of reference labels."""
+    return find_table(folder, "given"), find_table(folder, "reference")
+
+
+def _tables_not_read(folder: Path, parts: Iterable[Path]) -> list[Path]:
+    """Other tables beside the parts, or beside the classes of one."""
+    return other_tables(dict.fromkeys((folder, *parts)), _tables(folder))
 
 
 def _empty_folders(layout: FolderLayout, names: set[str]) -> list[str]:

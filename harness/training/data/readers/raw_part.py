@@ -1,7 +1,7 @@
 """A data set as a reader returns it, its arrays checked: the errors say what a file should hold."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -56,6 +56,31 @@ class RawDataset:
     class_names: tuple[str, ...]
     validation: RawPart | None = None
     remarks: tuple[str, ...] = ()
+
+
+def with_one_type(dataset: RawDataset) -> RawDataset:
+    """The data set, its parts in one type where nothing is lost: whole numbers from 0 to 255 in `uint8`, as another
+    part has them, and vectors of float16 beside float32 in float32."""
+    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
+    images = {name: part.images for name, part in parts.items() if part is not None}
+    types = {str(each.dtype) for each in images.values()}
+    if types == {"float16", "float32"}:
+        wanted: type = np.float32
+    elif len(types) > 1 and "uint8" in types and all(map(_are_bytes, images.values())):
+        wanted = np.uint8
+    else:
+        return dataset
+    return replace(
+        dataset,
+        **{name: replace(part, images=part.images.astype(wanted)) for name, part in parts.items() if part is not None},
+    )
+
+
+def _are_bytes(images: Array) -> bool:
+    """Whether all numbers are whole ones from 0 to 255."""
+    if images.dtype == np.uint8:
+        return True
+    return bool(images.min() >= 0 and images.max() <= 255 and (images == np.floor(images)).all())
 
 
 def checked_part(

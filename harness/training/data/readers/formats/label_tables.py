@@ -13,7 +13,7 @@ case. A row that fits no image is an error, as is a second row for an image that
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from functools import cache
@@ -22,6 +22,7 @@ from posixpath import normpath
 
 from harness.common.formatting import format_list
 from harness.training.data.class_names import class_words, find_class, normalized
+from harness.training.data.readers.formats.image_listing import is_hidden
 from harness.training.data.readers.formats.text_table import Row, TextTable, read_table
 from harness.training.errors import DataError
 
@@ -30,6 +31,7 @@ IMAGE_COLUMNS = {
     *("file", "files", "filename", "file_name", "filepath", "file_path", "path"),
 }
 CLASS_COLUMNS = {"class", "label", "category"}
+TABLE_ENDINGS = {".csv", ".tsv", ".tab", ".txt", ".xls", ".xlsx", ".ods", ".parquet", ".json", ".jsonl"}
 ANNOTATOR_COLUMNS = {"annotator", "worker", "rater", "user"}
 
 
@@ -63,15 +65,20 @@ class ImagePaths:
         """The image that a table names, else None."""
         return next((self._paths[each] for each in self._readings(text) if each in self._paths), None)
 
-    def nearest(self, text: str) -> str:
-        """The image whose path is most like the text: of images of that name, else in the folder most like."""
+    def nearest(self, text: str, among: Iterable[str] = ()) -> str:
+        """The image whose path is most like the text: of images of that name, else in the folder most like.
+
+        Args:
+            among: the images that the table is for; by default all.
+        """
         wanted = next(iter(self._readings(text.replace("\\", "/"))))
         folder, _, name = wanted.rpartition("/")
-        among = [path for path in self._paths if path.rpartition("/")[2] == name]
+        paths = list(map(normalized, among)) or list(self._paths)
+        among = [path for path in paths if path.rpartition("/")[2] == name]
         if not among:
-            folders = {path.rpartition("/")[0] for path in self._paths}
+            folders = {path.rpartition("/")[0] for path in paths}
             (likeliest,) = get_close_matches(folder, folders, n=1, cutoff=0)
-            among = [path for path in self._paths if path.rpartition("/")[0] == likeliest]
+            among = [path for path in paths if path.rpartition("/")[0] == likeliest]
         (close,) = get_close_matches(wanted, among, n=1, cutoff=0)
         return self._paths[close]
 
@@ -95,6 +102,18 @@ def find_table(folder: Path, name: str) -> Path | None:
     return found[0] if found else None
 
 
+def other_tables(folders: Iterable[Path], read: Container[Path | None]) -> list[Path]:
+    """Tables in these folders, by their endings, that are not among those `read`: labels in them are not used."""
+    found = [file for folder in folders for file in folder.iterdir() if not is_hidden(file.name) and file.is_file()]
+    named = [file for file in found if file.suffix.lower() in TABLE_ENDINGS or is_nearly(file, "given", "reference")]
+    return sorted(file for file in named if file not in read)
+
+
+def is_nearly(file: Path, *names: str) -> bool:
+    """Whether the name of a file begins as that of one of the tables that are read."""
+    return file.name.lower().startswith(names)
+
+
 def read_given(
     file: Path, images: ImagePaths, training: Sequence[str], class_names: Sequence[str], required: bool
 ) -> GivenLabels:
@@ -108,7 +127,7 @@ def read_given(
     class_of = cache(lambda cell: find_class(cell, class_names))
     votes: dict[str, list[int]] = defaultdict(list)
     remedy = "keep one, or write votes as columns, or with a column annotator"
-    joined = _join(table, rows, columns.image, images, remedy, columns.annotator)
+    joined = _join(table, rows, columns.image, images, remedy, columns.annotator, training)
     for path, row in joined:
         for column in columns.classes:
             cell = row.cells[column] if column < len(row.cells) else ""
@@ -214,9 +233,19 @@ def _not_two_cells(table: TextTable, row: Row) -> DataError:
 
 
 def _join(
-    table: TextTable, rows: Sequence[Row], column: int, images: ImagePaths, remedy: str, annotator: int | None = None
+    table: TextTable,
+    rows: Sequence[Row],
+    column: int,
+    images: ImagePaths,
+    remedy: str,
+    annotator: int | None = None,
+    expected: Iterable[str] = (),
 ) -> list[tuple[str, Row]]:
-    """The image of each row; DataError for rows of no image, and for a second row of one, or of its annotator."""
+    """The image of each row; DataError for rows of no image, and for a second row of one, or of its annotator.
+
+    Args:
+        expected: the images that the table is for, of which an error names the nearest.
+    """
     joined, strangers = [], []
     first_lines: dict[tuple[str, str], int] = {}
     for row in rows:
@@ -238,7 +267,7 @@ def _join(
         count = f" ({len(strangers)} such rows of {len(rows)})" if len(strangers) > 1 else ""
         raise DataError(
             f"{table.file}:{row.line}: expected the path of an image, got {name or 'none'}{count}; the nearest is "
-            f"{images.nearest(name)}; correct or remove the row"
+            f"{images.nearest(name, expected)}; correct or remove the row"
         )
     return joined
 
