@@ -1,6 +1,6 @@
 """Runs a notebook of this folder top to bottom on a sweep, and keeps the result with its figures.
 
-    python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb [--tracking-uri URI] [--study NAME]
+    python -m analysis.execute analysis/label_lr.ipynb --out runs/label_lr.ipynb [--runs-dir DIR] [--study NAME]
 
 The notebook itself stays as it is, without outputs. Exit codes: 0 done, 1 a cell failed, 2 the input is wrong.
 """
@@ -23,6 +23,7 @@ from harness.common.socket_dir import make_socket_dir
 from harness.tracking.child_process import child_environment
 from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 from harness.tracking.tracking_uri import resolve_uri
+from harness.tuning.storage.workspace import local_runs_dir
 
 CELL_TIMEOUT = 300  # seconds
 ROOT = Path(__file__).parent.parent
@@ -57,10 +58,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     )
     parser.add_argument("notebook", type=Path, help="a notebook of analysis/")
     parser.add_argument("--out", type=Path, required=True, help="the notebook to write, with outputs")
-    parser.add_argument("--tracking-uri", help="default: TRACKING_URI, else SQLite in ./runs")
+    parser.add_argument("--tracking-uri", help="default: TRACKING_URI, else SQLite in the runs folder")
+    cli.add_runs_dir(parser)
     parser.add_argument("--study", help="a study, sweep or run id (default: STUDY, else the newest sweep)")
     options = parser.parse_args(arguments)
-    uri = resolve_uri(options.tracking_uri or os.environ.get("TRACKING_URI"), Path("runs"))
+    uri = resolve_uri(options.tracking_uri or os.environ.get("TRACKING_URI"), local_runs_dir(options.runs_dir))
     study = options.study or os.environ.get("STUDY") or None
     _check(options.notebook, options.out)
     MlflowReader(uri).sweep(study)

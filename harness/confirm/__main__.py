@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.confirm.run import Extent, confirm
+from harness.confirm.run import DEFAULT_MARGIN, Extent, confirm
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
@@ -34,8 +34,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--sequential", action="store_true", help="add seeds until the interval is clear of zero; keeps its error rate"
     )
     cli.add_count(parser, "--budget", "runs in all, earlier ones included", metavar="RUNS")
-    margin = "the difference worth knowing of, in points of accuracy (default: 0.5)"
-    parser.add_argument("--margin", type=cli.positive_number("points", 100), default=0.5, metavar="POINTS", help=margin)
+    margin = f"the difference worth knowing of, in points of accuracy (default: {DEFAULT_MARGIN})"
+    parser.add_argument(
+        "--margin", type=cli.positive_number("points", 100), default=DEFAULT_MARGIN, metavar="POINTS", help=margin
+    )
     parser.add_argument("--retry-failed", action="store_true", help="run again what diverged")
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)

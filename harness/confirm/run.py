@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from harness.tuning.study.sweep_study import SweepStudy
 
 DEFAULT_SEEDS = 10
+DEFAULT_MARGIN = 0.5
+"""Smallest difference worth knowing of, in points of accuracy."""
 MAX_SEQUENTIAL_SEEDS = 50
 """Limit of a sequential confirmation without --seeds and --budget."""
 MIN_SEQUENTIAL_SEEDS = 3
@@ -73,7 +75,7 @@ def confirm(
     address: str | None = None,
     tracking_uri: str | None = None,
     concurrency: int | None = None,
-    margin: float = 0.5,
+    margin: float = DEFAULT_MARGIN,
     retry_failed: bool = False,
     verbose: bool = False,
     quiet: bool = False,

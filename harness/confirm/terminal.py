@@ -6,8 +6,8 @@ import shlex
 from rich.table import Table
 
 from harness.common.formatting import format_accuracy, format_interval, format_percent
-from harness.confirm.run import MAX_SEQUENTIAL_SEEDS
-from harness.console import command_line, follow_up_flags, plain_table, print_result
+from harness.confirm.run import DEFAULT_MARGIN, MAX_SEQUENTIAL_SEEDS
+from harness.console import command_line, follow_up_flags, plain_table, print_result, quoted_flags
 from harness.results import Confirmation
 from harness.results.objectives import format_objective, test_heading
 
@@ -40,12 +40,14 @@ def results_table(confirmation: Confirmation) -> Table:
 def next_commands(confirmation: Confirmation, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
     top = "" if options.top == 3 else f" --top {options.top}"
-    again = command_line("harness.confirm", options.name) + top + follow_up_flags(options)
+    margin = None if options.margin == DEFAULT_MARGIN else options.margin
+    same = quoted_flags({"--margin": margin, "--concurrency": options.concurrency})
+    again = command_line("harness.confirm", options.name) + top + same + follow_up_flags(options)
     commands = [("all numbers:", shlex.quote(str(confirmation.file)))]
     if confirmation.lost:
         sequential = " --sequential" if confirmation.sequential else ""
-        seeds = f" --seeds {options.seeds}" if options.seeds else ""
-        commands.insert(0, ("go on:", f"{again}{sequential}{seeds}"))
+        extent = quoted_flags({"--seeds": options.seeds, "--budget": options.budget})
+        commands.insert(0, ("go on:", f"{again}{sequential}{extent}"))
     elif confirmation.outcome == "undecided":  # further looks need the sequential rule
         commands.insert(0, ("go on:", f"{again} --sequential --seeds {max(MAX_SEQUENTIAL_SEEDS, 2 * confirmation.n)}"))
     if confirmation.mlflow is not None and confirmation.mlflow.tracking_uri.startswith("sqlite:"):

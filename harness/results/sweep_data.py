@@ -19,9 +19,10 @@ from harness.space.arm import Arm
 from harness.space.base import Value
 from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.training.config.checks import check_config
+from harness.training.config.registry import NOISES
 from harness.training.config.run_config import RunConfig
 from harness.training.config.user_code import check_model_imports
-from harness.training.data_summary import DATA_SETTINGS, WRAPPER, DataSummary
+from harness.training.data_summary import DATA_SETTINGS, SETTINGS_OF_DATA_ERRORS, WRAPPER, DataSummary
 
 SEARCHABLE = (*DATA_SETTINGS, "noise")
 """Settings by which a space may use several data sets, one in several forms, or other labels of one."""
@@ -95,7 +96,8 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
     return SweepData(data_sets=found, unused=list(_unused(configs, found)))
 
 
-def _unused(configs: Iterable[RunConfig], data_sets: Iterable[DataSummary]) -> Iterator[str]:
+def _unused(configs: Sequence[RunConfig], data_sets: Iterable[DataSummary]) -> Iterator[str]:
+    yield from _unused_noise(configs)
     for data in data_sets:
         noises = {config.noise: None for config in configs if data.concerns(config)}
         if "given" not in noises and any(part.given for part in data.parts):
@@ -103,6 +105,19 @@ def _unused(configs: Iterable[RunConfig], data_sets: Iterable[DataSummary]) -> I
                 f"the given labels of {data.dataset} are not used, as noise is {format_list(noises)}; noise: given "
                 "trains on them"
             )
+
+
+def _unused_noise(configs: Sequence[RunConfig]) -> Iterator[str]:
+    """Settings of the noise that change no label in any run."""
+    noises = {config.noise: None for config in configs if config.noise_rate}
+    if noises and all(noise in ("none", "given") for noise in noises):
+        yield f"noise_rate is not used, as noise is {format_list(noises)}; choose a noise, or remove the rate"
+    noises = {config.noise: None for config in configs if config.noise_map}
+    if noises and all(noise in ("none", "given", *NOISES) and noise != "asymmetric" for noise in noises):
+        yield f"noise_map is not used, as noise is {format_list(noises)}; asymmetric noise has one"
+    noises = {config.noise: None for config in configs}
+    if not any(config.noise_rate for config in configs) and (idle := [noise for noise in noises if noise in NOISES]):
+        yield f"noise {format_list(idle)} changes no label, as noise_rate is 0; set it"
 
 
 def check_data(
@@ -129,12 +144,15 @@ def example_configs(space: Space) -> Iterator[RunConfig]:
     """Runs that together use every data set of the space: of each arm the one at the low ends of its parameters.
 
     Where settings of the data are searched, there is one for each combination of their choices, or of both ends of
-    their ranges.
+    their ranges; and one for each such value of another setting that decides whether data and model fit.
     """
     for arm in space.arms:
-        searched = {name: _values(parameter) for name, parameter in arm.parameters.items() if name in SEARCHABLE}
-        for values in itertools.product(*searched.values()):
-            yield _example(arm, dict(zip(searched, values, strict=True)))
+        values = {name: _values(arm.parameters[name]) for name in arm.parameters if name in SETTINGS_OF_DATA_ERRORS}
+        of_data = [name for name in values if name in SEARCHABLE]
+        for combination in itertools.product(*(values.pop(name) for name in of_data)):
+            yield _example(arm, dict(zip(of_data, combination, strict=True)))
+        for name, each in values.items():
+            yield from (_example(arm, {name: value}) for value in each)
 
 
 def _example(arm: Arm, values: Mapping[str, Value]) -> RunConfig:

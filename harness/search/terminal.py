@@ -11,6 +11,7 @@ from harness.results.search_sentence import search_sentence
 from harness.results.summary import ArmSummary, SweepSummary
 from harness.results.tracking_status import TrackingStatus
 from harness.space import Space
+from harness.tuning.storage.sweep_folder import TRACEBACK
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -31,7 +32,7 @@ def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> No
     """Print the table, the sentence, failures, the state of MLflow, and the commands a user would type next."""
     from harness.console import print_result  # a tenth of a second to import: not before the first line
 
-    sentences = [f"trial {number} failed: {why}" for number, why in list(summary.failures.items())[:MAX_FAILURES]]
+    sentences = [_failure(summary, options, *failure) for failure in list(summary.failures.items())[:MAX_FAILURES]]
     mlflow = summary.mlflow
     if mlflow is not None and mlflow.pending:
         why = f" ({mlflow.unreachable})" if mlflow.unreachable else ""
@@ -44,12 +45,28 @@ def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> No
     print_result(results_table(summary), sentences, next_commands(summary, space, options))
 
 
+def _failure(summary: SweepSummary, options: argparse.Namespace, number: int, why: str) -> str:
+    """A sentence on a failed trial, with the file of its traceback if there is one."""
+    file = Path("trials", str(number), TRACEBACK)
+    traceback = f"; traceback: {options.runs_dir / summary.name / file.as_posix()}"
+    return f"trial {number} failed: {why}{traceback if (summary.path / file).exists() else ''}"
+
+
 def next_commands(summary: SweepSummary, space: Space, options: argparse.Namespace) -> list[tuple[str, str]]:
     """(purpose, command) of each."""
     from harness.console import command_line, follow_up_flags, quoted_flags
 
     where = follow_up_flags(options)
-    same = quoted_flags({"--seed": options.seed, "--name": options.name, "--warm-start": options.warm_start})
+    same = quoted_flags(
+        {
+            "--seed": options.seed,
+            "--name": options.name,
+            "--warm-start": options.warm_start,
+            "--concurrency": options.concurrency,
+            "--time-budget": options.time_budget and f"{options.time_budget:g}",
+        }
+    )
+    same += " --log-models" * options.log_models + " --system-metrics" * options.system_metrics
     changes = "".join(f" --set {shlex.quote(change)}" for change in options.overrides)
     more = space.search.trials if summary.cut_short else 2 * space.search.trials
     search = command_line("harness.search", "--space", options.space)

@@ -7,7 +7,7 @@ variance of one image (torch: "Expected more than 1 value per channel when train
 import torch
 from torch import Tensor, nn
 
-from harness.training.config.registry import META_GRADIENT_METHODS
+from harness.training.config.checks import batches_of_one
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DataError
 
@@ -32,11 +32,5 @@ def check_batch_norm(config: RunConfig, model: nn.Module, meta_images: int) -> N
     """Raise DataError if a network with BatchNorm would be trained on batches of one image."""
     if not any(isinstance(module, BATCH_NORMS) for module in model.modules()):
         return
-    sizes = {"batch_size": config.batch_size}
-    if config.method in META_GRADIENT_METHODS:
-        sizes |= {"meta_batch_size": config.meta_batch_size, "meta_size": meta_images}
-    if single := [name for name, size in sizes.items() if size == 1]:
-        raise DataError(
-            f"{single[0]}: expected 2 or more for model {config.model}, whose BatchNorm needs several images, got 1; "
-            "choose a larger one, or a model without BatchNorm"
-        )
+    if problems := batches_of_one(config, meta_images):
+        raise DataError(problems[0])

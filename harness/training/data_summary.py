@@ -72,6 +72,17 @@ DATA_SETTINGS = tuple(DataSettings.model_fields)
 """The one list of these settings: for the cache, the summary, what a space may search, and what trials may fail of."""
 
 
+SETTINGS_OF_DATA_ERRORS = frozenset(
+    {
+        *DATA_SETTINGS,
+        *("download", "max_image_pixels", "train_size", "meta_size", "val_size", "augment"),
+        *("noise", "noise_rate", "noise_map", "batch_size", "meta_batch_size"),
+        *("model", "width", "teacher", "label_gradient", "amp", "compile"),
+    }
+)
+"""Settings that decide whether data and model fit. Where an arm searches none, all its trials fail alike."""
+
+
 class DataSummary(DataSettings):
     """What was read of one data set under the settings that concern its files."""
 

@@ -82,7 +82,13 @@ def test_a_notebook_is_run_from_any_folder_where_tmpdir_is_longer_than_a_socket_
     here, long = tmp_path / "here", tmp_path.joinpath(*["long-name"] * 12)
     here.mkdir()
     long.mkdir(parents=True)
-    words = (str(FOLDER / "label_lr.ipynb"), "--out", "out.ipynb", "--tracking-uri", store)
+    words = (
+        str(FOLDER / "label_lr.ipynb"),
+        "--out",
+        "out.ipynb",
+        "--runs-dir",
+        str(Path(store.removeprefix("sqlite:///")).parent),
+    )
     done = run("analysis.execute", *words, cwd=here, TMPDIR=str(long))
     assert (done.code, done.out, done.err) == (0, "out.ipynb\n", "")
     assert [path.name for path in here.iterdir()] == ["out.ipynb"]

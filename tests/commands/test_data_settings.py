@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from harness.common.errors import InputError
 from harness.results.sweep_data import SEARCHABLE, SweepData, example_configs, read_data
 from harness.space import Space
 from harness.training.data_summary import DATA_SETTINGS
@@ -101,3 +102,35 @@ def test_all_lists_of_settings_of_the_data_are_one() -> None:
     assert {*WRITE, "require_given_labels"} == set(DATA_SETTINGS), "tested above"
     assert set(DATA_SETTINGS) <= set(SEARCHABLE)
     assert set(DATA_SETTINGS) <= SETTINGS_OF_DATA_ERRORS
+
+
+NOISY = {"noise_rate": 0.3}
+SEARCHED = {"noise_rate": [0.0, 0.2]}
+
+
+@pytest.mark.parametrize(
+    ("fixed", "choices", "words"),
+    [
+        (NOISY, {}, "noise_rate is not used, as noise is none; choose a noise, or remove the rate"),
+        ({}, SEARCHED, "noise_rate is not used, as noise is none; choose a noise, or remove the rate"),
+        ({"noise_map": "2>7"}, {}, "noise_map is not used, as noise is none; asymmetric noise has one"),
+        ({**NOISY, "noise": "pair", "noise_map": "2>7"}, {}, "noise_map is not used, as noise is pair; asymmetric"),
+        ({"noise": "symmetric"}, {}, "noise symmetric changes no label, as noise_rate is 0; set it"),
+        ({**NOISY, "noise": "symmetric"}, {}, ""),
+        ({"noise": "symmetric"}, SEARCHED, ""),
+        (NOISY, {"noise": ["none", "symmetric"]}, ""),
+        ({**NOISY, "noise": "asymmetric", "noise_map": "2>7"}, {}, ""),
+        ({}, {}, ""),
+    ],
+)
+def test_settings_of_the_noise_that_no_run_uses_are_said(
+    fixed: dict[str, Any], choices: dict[str, list[Any]], words: str
+) -> None:
+    unused = read_data(example_configs(searched(fixed, **choices))).unused
+    assert len(unused) == bool(words)
+    assert words in " ".join(unused)
+
+
+def test_every_choice_of_a_model_is_looked_at_before_a_sweep() -> None:
+    with pytest.raises(InputError, match=r"^model: expected the function network of a module that can be imported"):
+        read_data(example_configs(searched({}, model=["mlp", "no_such_module:network"])))

@@ -347,7 +347,9 @@ def test_failed_trials_are_retried_under_their_numbers(tmp_path: Path, ray_addre
     (worker_cache / "broken").touch()
     broken = run("harness.search", *arguments)
     assert broken.code == 1, broken.all
-    assert "failed: OSError: the disk is not there" in broken.out
+    assert f"failed: OSError: the disk is not there; traceback: {tmp_path}/label_lr/trials/" in " ".join(
+        broken.out.split()
+    )
     assert read(tmp_path / "label_lr")["states"] == {"complete": 0, "pruned": 0, "failed": 3}
     (worker_cache / "broken").unlink()
     again = run("harness.search", *arguments, "--retry-failed")

@@ -5,6 +5,7 @@ import socket
 import subprocess
 import sys
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import psutil
 import pytest
@@ -42,10 +43,15 @@ def test_why_ray_did_not_start_is_told_with_a_remedy(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "init", fail)
-    with pytest.raises(ClusterError, match="the Ray cluster could not be started here: ") as error:
-        join_cluster(None, tmp_path, Resources()).__enter__()
+    with TemporaryDirectory() as short:  # pytest's folder is too long for Ray's sockets
+        monkeypatch.setenv("RAY_TMPDIR", short)
+        logs = Path(short, "ray", f"session_2026-01-31_23-59-59_123456_{os.getpid()}", "logs")
+        logs.mkdir(parents=True)
+        Path(short, "ray", "session_2026-02-01_00-00-00_123456_1", "logs").mkdir(parents=True)
+        with pytest.raises(ClusterError, match="the Ray cluster could not be started here: ") as error:
+            join_cluster(None, tmp_path, Resources()).__enter__()
     assert words in str(error.value)
-    assert "its logs are in /" in str(error.value)
+    assert str(error.value).endswith(f"its logs are in {logs}"), "those of this process, not of another's Ray"
     assert "\n" not in str(error.value)
 
 
@@ -83,6 +89,8 @@ def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
         "the Ray cluster could not be started here: Failed to start GCS; another program may hold a port" in result.err
     )
     assert len(result.err.splitlines()) == 1, result.err
+    logs = Path(result.err.partition("its logs are in ")[2].strip())
+    assert list(logs.glob("gcs_server*")), logs
 
 
 @pytest.mark.slow

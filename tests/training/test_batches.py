@@ -1,12 +1,18 @@
 """Batches of an epoch: a rest of one image, and networks with BatchNorm, which cannot be trained on one."""
 
+from typing import Any
+
 import pytest
 import torch
 
-from harness.training.batches import batches_per_epoch, split_into_batches
-from harness.training.config.registry import METHODS
+from harness.common.errors import InputError
+from harness.results.sweep_data import example_configs, read_data
+from harness.space import Space
+from harness.training.batches import BATCH_NORMS, batches_per_epoch, split_into_batches
+from harness.training.config.registry import BATCH_NORM_MODELS, METHODS, MODELS
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DataError
+from harness.training.models import build_model
 from harness.training.run import Run
 from tests.training.run_helpers import epochs
 
@@ -60,6 +66,33 @@ def test_batches_of_one_are_refused_for_a_network_with_batchnorm_alone(settings:
     with pytest.raises(DataError, match=f"^{name}: expected 2 or more for model resnet18, whose BatchNorm needs"):
         Run(config)
     epochs(Run(config.model_copy(update={"model": "mlp"})), 1)
+
+
+LOW = {"type": "int", "low": 1, "high": 9}
+
+
+def test_the_models_with_batchnorm_are_known_without_torch() -> None:
+    made = {name: build_model(name, torch.Size([1, 16, 16]), 3, 2) for name in MODELS}
+    found = {name for name, model in made.items() if any(isinstance(each, BATCH_NORMS) for each in model.modules())}
+    assert found == set(BATCH_NORM_MODELS)
+
+
+@pytest.mark.parametrize(
+    ("parameters", "name"),
+    [
+        ({"batch_size": LOW}, "batch_size"),
+        ({"batch_size": {"type": "categorical", "choices": [64, 1]}}, "batch_size"),
+        ({"meta_batch_size": {"type": "categorical", "choices": [64, 1]}}, "meta_batch_size"),
+        ({"model": {"type": "categorical", "choices": ["mlp", "cnn"]}, "batch_size": LOW}, "batch_size"),
+    ],
+)
+def test_a_search_that_may_come_to_batches_of_one_is_refused_before_it_starts(
+    parameters: dict[str, Any], name: str
+) -> None:
+    arm = {"method": "learned", "parameters": parameters}
+    space = Space.model_validate({"study": "mine", "fixed": {"model": "resnet18"}, "arms": {"learned": arm}})
+    with pytest.raises(InputError, match=f"^{name}: expected 2 or more for model (resnet18|cnn), whose BatchNorm"):
+        read_data(example_configs(space))
 
 
 def test_meta_batches_of_one_do_not_concern_a_method_that_draws_none() -> None:

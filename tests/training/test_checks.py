@@ -66,9 +66,24 @@ def test_missing_files_are_reported_in_words(
 
 @pytest.mark.parametrize(
     ("name", "remedy"),
-    [("digit", "did you mean digits"), ("cifar10", "did you mean CIFAR10"), ("npz:", "use one of digits, CIFAR10")],
+    [
+        ("digit", "did you mean digits"),
+        ("cifar10", "did you mean CIFAR10"),
+        ("pictures", "use one of digits, CIFAR10"),
+        ("npz:", "did you mean npz:PATH"),
+        ("folder", "did you mean folder:PATH"),
+        ("Folder:pets", "did you mean folder:pets"),
+        ("pets", "did you mean folder:pets"),
+        ("./elsewhere/pets", "did you mean folder:./elsewhere/pets"),
+        ("pets.npz", "did you mean npz:pets.npz"),
+        ("made/vectors.parquet", "did you mean table:made/vectors.parquet"),
+    ],
 )
-def test_a_data_set_of_no_known_name_is_refused_by_the_configuration(name: str, remedy: str) -> None:
+def test_a_data_set_of_no_known_name_is_refused_by_the_configuration(
+    name: str, remedy: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("pets").mkdir()
     with pytest.raises(ValidationError, match=remedy):
         RunConfig(dataset=name)
 

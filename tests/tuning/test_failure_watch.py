@@ -24,6 +24,14 @@ def test_three_failures_for_one_reason_stop_the_session_and_are_told() -> None:
         f"the first 3 trials (learned-0, learned-1, learned-2) failed for one reason, whatever their settings: {BROKEN}"
     )
     assert "--retry-failed" in str(verdict)
+    assert "traceback" not in str(verdict)
+
+
+def test_the_first_traceback_is_named() -> None:
+    watch = failed(BROKEN)
+    for number in (1, 2):
+        watch.trial_failed(f"learned-{number}", BROKEN, f"runs/mine/trials/{number}/error.txt")
+    assert f"{BROKEN}; its traceback is in runs/mine/trials/1/error.txt; mend it, and" in str(watch.verdict)
 
 
 def test_numbers_in_a_reason_do_not_make_it_another() -> None:

@@ -9,7 +9,7 @@ from pathlib import Path
 from pydantic import ValidationError
 
 from harness.common.urls import BadUrl
-from harness.training.config.registry import META_GRADIENT_METHODS, MODELS, USER_DATA_KINDS
+from harness.training.config.registry import BATCH_NORM_MODELS, META_GRADIENT_METHODS, MODELS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 
@@ -21,6 +21,8 @@ def check_config(config: RunConfig) -> list[str]:
     problems = find_reader(config.dataset).problems(config)
     if config.noise == "given" and config.dataset.partition(":")[0] not in USER_DATA_KINDS:
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
+    if config.model in BATCH_NORM_MODELS:
+        problems += batches_of_one(config, config.meta_size)
     return problems + _check_model(config.model) + _check_teacher(config) + check_acceleration(config)
 
 
@@ -38,6 +40,19 @@ def check_acceleration(config: RunConfig) -> list[str]:
             "compile: false"
         )
     return problems
+
+
+def batches_of_one(config: RunConfig, meta_images: int) -> list[str]:
+    """Return the batches that would hold one image of a network with BatchNorm, a line each."""
+    sizes = {"batch_size": config.batch_size}
+    if config.method in META_GRADIENT_METHODS:
+        sizes |= {"meta_batch_size": config.meta_batch_size, "meta_size": meta_images}
+    return [
+        f"{name}: expected 2 or more for model {config.model}, whose BatchNorm needs several images, got 1; "
+        "choose a larger one, or a model without BatchNorm"
+        for name, size in sizes.items()
+        if size == 1
+    ]
 
 
 def add_working_directory() -> None:

@@ -6,8 +6,10 @@ models of a user's own need none: `npz:FILE`, `folder:DIR`, `table:FILE`, `packa
 
 import difflib
 import importlib
+import os
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, WithJsonSchema
@@ -43,6 +45,8 @@ MODELS = {
     "resnet34": "harness.training.models.residual_networks:resnet34",
     "wrn28": "harness.training.models.residual_networks:wrn28",
 }
+BATCH_NORM_MODELS = ("cnn", "resnet18", "resnet34", "wrn28")
+"""Models whose BatchNorm cannot be trained on batches of one image."""
 USER_MODEL_PATTERN = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
 
 _METRICS = """
@@ -82,6 +86,8 @@ READERS = {
 
 USER_DATA_KINDS = ("npz", "folder", "table")
 DATASETS = ("digits", *sorted(READERS.keys() - {"digits", *USER_DATA_KINDS}))
+FILE_ENDINGS = {"npz": (".npz",), "table": (".csv", ".tsv", ".parquet")}
+"""Kind of a user's own data in a file → usual endings."""
 USER_DATASET_PATTERN = r"^(npz|folder|table):.+"
 
 
@@ -91,8 +97,25 @@ def load_object(location: str) -> Any:
     return getattr(importlib.import_module(module), name)
 
 
-def name_type(known: Iterable[str], pattern: str, expected: str) -> Any:
-    """Type of a name, for pydantic: one of the known ones, or one that matches the pattern; errors say `expected`."""
+def user_dataset(text: str) -> str:
+    """What a user probably meant who named a data set of their own without its kind; empty if that is not known."""
+    kind, _, rest = text.partition(":")
+    if kind.lower() in USER_DATA_KINDS:
+        return f"{kind.lower()}:{rest or 'PATH'}"
+    ending = Path(text).suffix.lower()
+    if Path(text).is_dir() or (os.sep in text and not ending):
+        return f"folder:{text}"
+    found = next((kind for kind, endings in FILE_ENDINGS.items() if ending in endings), "")
+    return found and f"{found}:{text}"
+
+
+def name_type(
+    known: Iterable[str], pattern: str, expected: str, suggest: Callable[[str], str] = lambda text: ""
+) -> Any:
+    """Type of a name, for pydantic: one of the known ones, or one that matches the pattern; errors say `expected`.
+
+    `suggest` returns what was probably meant by another text, or nothing.
+    """
     names = list(known)
 
     def validate(name: str) -> str:
@@ -100,6 +123,7 @@ def name_type(known: Iterable[str], pattern: str, expected: str) -> Any:
             return name
         close = difflib.get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.5)
         meant = [each for each in names if each.lower() in close]
+        meant = list(filter(None, [suggest(name), *meant]))
         remedy = f"did you mean {meant[0]}?" if meant else f"use one of {format_list(names, 10)}"
         raise value_error(expected, f"the string {name!r}", remedy)
 

@@ -21,7 +21,10 @@ else:
     MethodName = Literal[tuple(registry.METHODS)]
     NoiseName = Literal[("none", *registry.NOISES, "given")]
     DatasetName = registry.name_type(
-        registry.DATASETS, registry.USER_DATASET_PATTERN, "a data set, npz:FILE, folder:DIR or table:FILE"
+        registry.DATASETS,
+        registry.USER_DATASET_PATTERN,
+        "a data set, npz:FILE, folder:DIR or table:FILE",
+        registry.user_dataset,
     )
     ModelName = registry.name_type(
         registry.MODELS, registry.USER_MODEL_PATTERN, "a model, torchvision:NAME or module:function"

@@ -24,6 +24,8 @@ from ray._private.node import Node
 from ray._raylet import AuthenticationTokenLoader, Config, GcsClient  # type: ignore[attr-defined]
 from ray.exceptions import AuthenticationError
 
+from harness.tuning.cluster.address import ray_temp_dir
+
 AUTH_MODE = "RAY_AUTH_MODE"
 PROBE_CONFIG = {"py_gcs_connect_timeout_s": 1, "gcs_rpc_server_connect_timeout_s": 1}
 
@@ -104,9 +106,12 @@ def starting_workers() -> int:
 
 
 def log_folder() -> str | None:
-    """The folder of Ray's logs on this machine; None if no Ray was started."""
+    """The folder of the logs of this process's Ray on this machine, running or not; None if none was started."""
     node = worker._global_node
-    return None if node is None else str(node.get_logs_dir_path())
+    if node is not None:
+        return str(node.get_logs_dir_path())
+    sessions = ray_temp_dir().glob(f"session_*_{os.getpid()}/logs")  # of a node that did not come up
+    return max(map(str, sessions), default=None)
 
 
 @contextmanager

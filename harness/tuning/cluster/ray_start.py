@@ -77,10 +77,10 @@ def _init_ray(failed: str, options: dict[str, Any], verbose: bool) -> None:
     except Exception as error:  # Ray raises its base class too
         reason = first_line(error).partition("  Last")[0].rstrip(".")
         remedies = [remedy for pattern, remedy in REMEDIES.items() if re.search(pattern, str(error))]
-        logs = f"its logs are in {log_folder() or ray_temp_dir()}"
+        logs = [f"its logs are in {folder}"] if (folder := log_folder()) else []
         with suppress(Exception):
             ray.shutdown()
-        raise ClusterError(f"the Ray cluster {failed}: {'; '.join([reason, *remedies[:1], logs])}") from error
+        raise ClusterError(f"the Ray cluster {failed}: {'; '.join([reason, *remedies[:1], *logs])}") from error
 
 
 def _uses_most_cores(resources: Resources, concurrency: int | None) -> bool:

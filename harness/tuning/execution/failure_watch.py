@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Collection
 
 from harness.common.errors import HarnessError, NothingCompleted
-from harness.training.data_summary import DATA_SETTINGS
+from harness.training.data_summary import SETTINGS_OF_DATA_ERRORS
 from harness.training.errors import DataError
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.ray_internals import log_folder
@@ -21,16 +21,6 @@ from harness.tuning.failures import BY_SETTINGS
 
 SAME_FAILURES = 3
 """Failures for one reason, before any trial has come to its first epoch, from which no more trials are started."""
-
-SETTINGS_OF_DATA_ERRORS = frozenset(
-    {
-        *DATA_SETTINGS,
-        *("download", "max_image_pixels", "train_size", "meta_size", "val_size", "augment"),
-        *("noise", "noise_rate", "noise_map", "batch_size", "meta_batch_size"),
-        *("model", "width", "teacher", "label_gradient", "amp", "compile"),
-    }
-)
-"""Settings that decide whether data and model fit. Where an arm searches none, all its trials fail alike."""
 
 
 class FailureWatch:
@@ -44,6 +34,7 @@ class FailureWatch:
         self.error: HarnessError | None = None
         self._succeeded = False
         self._failed: list[tuple[str, str]] = []  # name and reason
+        self._traceback = ""
         self._answered = False
         self._lost: Counter[str] = Counter()  # workers, by the trial's name
 
@@ -60,8 +51,9 @@ class FailureWatch:
         names, reasons = zip(*self._failed, strict=True)
         return NothingCompleted(
             f"the first {len(names)} trials ({', '.join(names[:SAME_FAILURES])}{', …' * (len(names) > SAME_FAILURES)}) "
-            f"failed for one reason, whatever their settings: {reasons[0]}; mend it, and the same command with "
-            "--retry-failed runs them again"
+            f"failed for one reason, whatever their settings: {reasons[0]}; "
+            f"{f'its traceback is in {self._traceback}; ' if self._traceback else ''}mend it, and the same command "
+            "with --retry-failed runs them again"
         )
 
     def epoch_reached(self) -> None:
@@ -82,9 +74,11 @@ class FailureWatch:
             )
         return self.error is not None
 
-    def trial_failed(self, name: str, reason: str) -> None:
+    def trial_failed(self, name: str, reason: str, traceback: str = "") -> None:
+        """A trial has failed; `traceback` is the file that holds its traceback, if there is one."""
         if not reason.startswith(BY_SETTINGS):
             self._failed.append((name, reason))
+            self._traceback = self._traceback or traceback
 
     def cannot_begin(self, name: str, searched: Collection[str], reason: str) -> bool:
         """Whether a trial whose data or model do not fit stops the session: no trial of its arm could begin.

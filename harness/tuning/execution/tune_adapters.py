@@ -134,7 +134,8 @@ class SourceScheduler(NotCopied, FIFOScheduler):  # type: ignore[misc]  # ray sh
         if report.test:
             self.source.record_test(number, report.test, report.test_samples)
         if report.failure:
-            self.watch.trial_failed(config["name"], report.failure)
+            traceback = f"{config['run']['location']}/{report.traceback}" if report.traceback else ""
+            self.watch.trial_failed(config["name"], report.failure, traceback)
             self.source.fail(number, report.failure)
         elif report.finished:
             self.source.complete(number)

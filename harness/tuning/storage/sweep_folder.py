@@ -29,6 +29,7 @@ LABEL_HISTORY = "label_history.npz"
 MODEL = "model.pt"
 CHECKPOINT = "checkpoint.pt"
 PREVIOUS_CHECKPOINT = "checkpoint.previous.pt"
+TRACEBACK = "error.txt"
 HUNG = "hung.txt"
 """Stacks of a process that was ended at its time limit (`worker.time_limit`)."""
 HUNG_REPORTED = "time_limit.txt"
@@ -68,7 +69,7 @@ class SweepFolder:
 
     def remove_trial_files(self, number: int, workspace: "Workspace") -> None:
         """Remove the files of a trial, so that it starts from the beginning."""
-        for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, "error.txt", HUNG, HUNG_REPORTED, LABELS, LABEL_HISTORY, MODEL):
+        for name in (CHECKPOINT, PREVIOUS_CHECKPOINT, TRACEBACK, HUNG, HUNG_REPORTED, LABELS, LABEL_HISTORY, MODEL):
             workspace.remove(self.trial(number) / name)
 
     def discard_if_new(self) -> bool:

@@ -11,6 +11,7 @@ class ChunkReport:
     Attributes:
         epochs: (number, metrics) of each epoch since the last report; in the first report, since the trial's start.
         failure: why the trial failed; empty while it has not.
+        traceback: name of the file in the trial's folder with the traceback of the failure; empty if it has none.
         unusable: whether it failed before its first step, because data or model cannot serve it.
         finished: whether this is the trial's last report.
         seconds: compute time of the trial so far, set-up included.
@@ -23,6 +24,7 @@ class ChunkReport:
 
     epochs: list[tuple[int, dict[str, float]]] = field(default_factory=list)
     failure: str = ""
+    traceback: str = ""
     unusable: bool = False
     finished: bool = False
     seconds: float = 0.0

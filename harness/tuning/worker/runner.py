@@ -34,7 +34,7 @@ from harness.training.replicates import Replicates
 from harness.training.run import Run
 from harness.training.teacher_logits import export_logits
 from harness.tuning.failures import DIVERGED, OUT_OF_MEMORY
-from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL
+from harness.tuning.storage.sweep_folder import CHECKPOINT, LABEL_HISTORY, LABELS, MODEL, TRACEBACK
 from harness.tuning.trial import EndAction
 from harness.tuning.worker import checkpoint
 from harness.tuning.worker.chunk_report import ChunkReport
@@ -92,7 +92,7 @@ class TrialRunner:
         self.keep_model = keep_model
         self.seconds = 0.0
         self.runs: Replicates | None = None
-        self.failure = ""
+        self.failure = self.traceback = ""
         self.unusable = False
         self.disk_error: OSError | None = None
         self.datasets: list[dict[str, Any]] = []
@@ -142,6 +142,7 @@ class TrialRunner:
         return ChunkReport(
             epochs=epochs,
             failure=self.failure,
+            traceback=self.traceback,
             unusable=self.unusable,
             finished=self.finished,
             seconds=self.seconds,
@@ -169,7 +170,8 @@ class TrialRunner:
                 self.failure = f"{kind}: {error}"
                 with suppress(OSError):
                     self.folder.mkdir(parents=True, exist_ok=True)
-                    write_text(self.folder / "error.txt", traceback.format_exc())
+                    write_text(self.folder / TRACEBACK, traceback.format_exc())
+                    self.traceback = TRACEBACK
         except (SystemExit, KeyboardInterrupt) as error:  # of a user's code: Ray would take it for its own end
             self.failure = describe_exception(error)
         out_of_memory = self.failure.startswith(OUT_OF_MEMORY)
@@ -177,7 +179,7 @@ class TrialRunner:
             self._free_memory()
         self.seconds += time.perf_counter() - started
         if out_of_memory and self.resources.half_batch and not self._halved:
-            self.failure = ""
+            self.failure = self.traceback = ""
             self.guarded(self._begin_with_half_batch)
 
     def upload(self) -> None:

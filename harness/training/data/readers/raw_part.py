@@ -61,19 +61,21 @@ class RawDataset:
 def with_one_type(dataset: RawDataset) -> RawDataset:
     """The data set, its parts in one type where nothing is lost: whole numbers from 0 to 255 in `uint8`, as another
     part has them, and vectors of float16 beside float32 in float32."""
-    parts = {"train": dataset.train, "validation": dataset.validation, "test": dataset.test}
-    images = {name: part.images for name, part in parts.items() if part is not None}
-    types = {str(each.dtype) for each in images.values()}
+    parts = [part for part in (dataset.train, dataset.validation, dataset.test) if part is not None]
+    types = {str(part.images.dtype) for part in parts}
     if types == {"float16", "float32"}:
         wanted: type = np.float32
-    elif len(types) > 1 and "uint8" in types and all(map(_are_bytes, images.values())):
+    elif len(types) > 1 and "uint8" in types and all(_are_bytes(part.images) for part in parts):
         wanted = np.uint8
     else:
         return dataset
-    return replace(
-        dataset,
-        **{name: replace(part, images=part.images.astype(wanted)) for name, part in parts.items() if part is not None},
-    )
+    others = {
+        name: replace(part, images=part.images.astype(wanted))
+        for name, part in (("validation", dataset.validation), ("test", dataset.test))
+        if part is not None
+    }
+    train = replace(dataset.train, images=dataset.train.images.astype(wanted))
+    return replace(dataset, train=train, **others)  # type: ignore[arg-type]
 
 
 def _are_bytes(images: Array) -> bool:
