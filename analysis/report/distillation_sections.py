@@ -35,9 +35,9 @@ def teachers(result: Distillation | None) -> Markup | None:
         table(["teacher", "its test accuracy", "its student's", "seeds"], rows, numbers=(1, 2, 3), class_="cards"),
         listing([effect.sentence for effect in result.against_one_hot]),
         note(
-            f"The best of each arm taught the same student ({result.student.model}, width {result.student.width}) on "
-            "fresh seeds, with 95 % intervals over these; each student was searched with as many trials, one of them "
-            "without a teacher."
+            f"Each arm's best is a teacher of the same student ({result.student.model}, width {result.student.width}) "
+            "on fresh seeds, with 95 % intervals over these. Each student was searched with as many trials; one of "
+            "them has no teacher."
         ),
     )
 

@@ -38,8 +38,8 @@ fixed number of seeds, adds some and judges again has two such chances; `evaluat
 """
 
 from harness.common.callable_module import make_callable
-from harness.confirm.run import Extent, confirm
+from harness.confirm.run import confirm
 
-__all__ = ["Extent", "confirm"]
+__all__ = ["confirm"]
 
 make_callable(__name__, "confirm")

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 
 from harness import cli
-from harness.confirm.run import DEFAULT_MARGIN, Extent, confirm
+from harness.confirm.run import DEFAULT_MARGIN, confirm
 from harness.tuning.storage.sweep_folder import find_sweep
 from harness.tuning.storage.workspace import SweepAccess, open_workspace
 
@@ -41,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--retry-failed", action="store_true", help="run again what diverged")
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
-    extent = Extent(options.top, options.seeds, options.sequential, options.budget)
+    size = {key: getattr(options, key) for key in ("top", "seeds", "sequential", "budget")}
     with open_workspace(options.runs_dir, SweepAccess(options.name)) as workspace:
         find_sweep(workspace.local, options.name)
         print(_headline(options), flush=True)
         where = {**cli.run_options(options), "runs_dir": workspace}
         where |= {"concurrency": options.concurrency, "retry_failed": options.retry_failed}
-        outcome = confirm(options.name, extent, margin=options.margin, **where)
+        outcome = confirm(options.name, **size, margin=options.margin, **where)
     from harness.confirm.terminal import show
 
     show(outcome, options)

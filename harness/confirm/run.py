@@ -34,7 +34,7 @@ MIN_SEQUENTIAL_SEEDS = 3
 
 
 @dataclass(frozen=True)
-class Extent:
+class ConfirmationSize:
     """Size of a confirmation: configurations, seeds and runs.
 
     Attributes:
@@ -69,8 +69,11 @@ class Extent:
 
 def confirm(
     name: str,
-    extent: Extent | None = None,
     *,
+    top: int = 3,
+    seeds: int | None = None,
+    sequential: bool = False,
+    budget: int | None = None,
     runs_dir: Workspace | Path | str = "runs",
     address: str | None = None,
     tracking_uri: str | None = None,
@@ -84,7 +87,10 @@ def confirm(
 
     Args:
         name: the sweep, a folder in `runs_dir`.
-        extent: how many configurations and seeds.
+        top: configurations of each arm; of a baseline always one.
+        seeds: fresh seeds of each configuration, by default 10. With `sequential` the most of them, by default 50.
+        sequential: add seeds until the interval is clear of zero; keeps the error rate of one test.
+        budget: runs in all, those of earlier calls included.
         runs_dir: a folder, or an address in an object store.
         address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
         tracking_uri: of MLflow; by default the server that the search used.
@@ -104,7 +110,7 @@ def confirm(
         TrackingError, ClusterError: there is no such server or cluster. Nothing was run.
         KeyboardInterrupt: the results so far are kept; the same call continues.
     """
-    extent = extent or Extent()
+    size = ConfirmationSize(top, seeds, sequential, budget)
     options = RunOptions(address, tracking_uri, concurrency, verbose, quiet)
     with open_workspace(runs_dir, SweepAccess(name)) as workspace:
         path = find_sweep(workspace.local, name)
@@ -114,11 +120,11 @@ def confirm(
         from harness.confirm.findings import caveats
 
         with open_session(workspace, name, space, uri, options, data=data) as session:
-            plan = _plan(session.study, path, extent.top)
+            plan = _plan(session.study, path, size.top)
             if retry_failed:
                 plan.discard_failed(workspace)
             provenance = collect()
-            confirmation, failures = _run_and_judge(session, plan, extent, margin / 100, provenance)
+            confirmation, failures = _run_and_judge(session, plan, size, margin / 100, provenance)
             evaluations = _evaluations(path, confirmation)
             notes = [*confirmation.notes, *caveats(session.study.missing_by_arm(), failures, evaluations)]
             confirmation = confirmation.model_copy(
@@ -148,7 +154,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
 
 
 def _run_and_judge(
-    session: Session, plan: "SeedPlan", extent: Extent, margin: float, provenance: Provenance
+    session: Session, plan: "SeedPlan", size: ConfirmationSize, margin: float, provenance: Provenance
 ) -> tuple[Confirmation, dict[str, str]]:
     """Run what is missing and judge it: once, or of a sequential confirmation until it is decided.
 
@@ -157,23 +163,21 @@ def _run_and_judge(
     """
     from harness.confirm.verdict import DECIDED
 
-    most = max(extent.max_seeds(len(plan.configurations)), plan.n_complete_seeds())
-    seeds = min(most, max(MIN_SEQUENTIAL_SEEDS, plan.n_complete_seeds())) if extent.sequential else most
+    most = max(size.max_seeds(len(plan.configurations)), plan.n_complete_seeds())
+    seeds = min(most, max(MIN_SEQUENTIAL_SEEDS, plan.n_complete_seeds())) if size.sequential else most
 
     def more_seeds() -> int:
         """The number of seeds to go on to, once all runs on `seeds` have ended."""
         nonlocal seeds
         while seeds < most and not plan.missing(seeds):
-            if _confirmation(session, plan, extent, seeds, margin).outcome in DECIDED:
+            if _confirmation(session, plan, size, seeds, margin).outcome in DECIDED:
                 break
             at_once = session.slots() // len(plan.configurations) if session.slots is not None else 1
             seeds = min(most, seeds + max(1, at_once))
         return seeds
 
-    failures = run_plan(
-        session, plan, more_seeds(), most, provenance, "runs", more_seeds if extent.sequential else None
-    )
-    return _confirmation(session, plan, extent, seeds, margin), failures
+    failures = run_plan(session, plan, more_seeds(), most, provenance, "runs", more_seeds if size.sequential else None)
+    return _confirmation(session, plan, size, seeds, margin), failures
 
 
 def run_plan(
@@ -217,14 +221,16 @@ def run_plan(
     return source.failures
 
 
-def _confirmation(session: Session, plan: "SeedPlan", extent: Extent, seeds: int, margin: float) -> Confirmation:
+def _confirmation(
+    session: Session, plan: "SeedPlan", size: ConfirmationSize, seeds: int, margin: float
+) -> Confirmation:
     from harness.confirm.evidence import ComparisonSpec
     from harness.confirm.findings import build_confirmation
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
     arms = {one.name for one in plan.configurations if one.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
-    spec = ComparisonSpec(AnytimeValid() if extent.sequential else FixedSample(), n_comparisons, margin)
+    spec = ComparisonSpec(AnytimeValid() if size.sequential else FixedSample(), n_comparisons, margin)
     config = plan.configurations[0].config
     return build_confirmation(
         session.space,

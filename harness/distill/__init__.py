@@ -6,9 +6,9 @@ arXiv:1906.02629). The best configuration of every arm of a finished sweep, by t
 same small student; one more student has no teacher.
 
     1. Train each arm's best configuration on the seed that the students are searched on.
-    2. Search the students: a sweep NAME-distill with an arm `from_ARM` per teacher, and `untaught` (`students`). All
-       search the same training parameters with as many trials each; taught ones also the temperature and weight of
-       distillation (`harness.training.methods.baselines.distillation`).
+    2. Search the students: a sweep NAME-distill with an arm `from_ARM` per teacher, and `no_teacher` (`students`). All
+       search the same training parameters with as many trials each; those with a teacher also the temperature and
+       weight of distillation (`harness.training.methods.baselines.distillation`).
     3. Train the teachers again on fresh seeds, and measure them on the test part.
     4. Confirm the best student of each arm on these seeds (`harness.confirm`), in pairs.
     5. Put both side by side (`findings`): `distill.json` in the students' folder.

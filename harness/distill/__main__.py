@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--student-model", metavar="MODEL", help="default: the teachers'")
     cli.add_count(parser, "--student-width", "default: a quarter of the teachers'")
     cli.add_count(parser, "--epochs", "of a student (default: as the longest teacher, searched if the teachers' were)")
-    cli.add_count(parser, "--trials", "of each student, taught or not", default=default.trials)
+    cli.add_count(parser, "--trials", "of each student, with a teacher or without", default=default.trials)
     cli.add_count(parser, "--seeds", "of the comparison", default=DEFAULT_SEEDS)
     parser.add_argument("--name", dest="students", metavar="NAME", help="of the students' sweep (NAME-distill)")
     cli.add_overrides(parser, "override a key of the students' space, or fix a setting of theirs")

@@ -9,7 +9,7 @@ from collections.abc import Mapping, Sequence
 from harness.common.formatting import format_interval, format_points
 from harness.confirm.configurations import Configuration
 from harness.confirm.evidence import ALPHA, resolution, summarise_configuration, to_interval
-from harness.distill.students import UNTAUGHT
+from harness.distill.students import NO_TEACHER
 from harness.results import Confirmation, Distillation
 from harness.results.distillation import ArmDistillation, ModelSetting, StudentSetting, TeacherEffect
 from harness.results.measurement import ConfigurationResults, PairedDifference
@@ -48,8 +48,8 @@ def build_distillation(
         one.arm: ArmDistillation(role=one.role, method=one.method, teacher=one, student=_student(confirmed, one))
         for one in measured
     }
-    arms[UNTAUGHT] = ArmDistillation(
-        role="baseline", method="one_hot", teacher=None, student=confirmed.arms[UNTAUGHT].best
+    arms[NO_TEACHER] = ArmDistillation(
+        role="baseline", method="one_hot", teacher=None, student=confirmed.arms[NO_TEACHER].best
     )
     one_hot = next((one for one in measured if one.method == "one_hot"), None)
     effects = [_effect(confirmed, one, one_hot) for one in measured if one_hot is not None and one is not one_hot]

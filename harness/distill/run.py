@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 
 from harness.common.errors import InputError, NothingCompleted
-from harness.confirm import Extent, confirm
+from harness.confirm import confirm
 from harness.confirm.run import run_plan
 from harness.distill.students import Students, students_of, students_seed
 from harness.results import Distillation
@@ -120,9 +120,7 @@ def distill(
         console.print(f"teachers again, on {seeds} fresh seeds", markup=False)
         plan, failures = train_teachers(1 + seeds, evaluate_test=True)
         console.print("students again, on the same seeds", markup=False)
-        confirmed = confirm(
-            students_sweep, Extent(top=1, seeds=seeds), concurrency=concurrency, margin=margin, **shared
-        )
+        confirmed = confirm(students_sweep, top=1, seeds=seeds, concurrency=concurrency, margin=margin, **shared)
         results = plan.results_by_configuration(1 + confirmed.n, first=1)
         distillation = build_distillation(name, space, students_space, results, confirmed, failures)
         with open_session(workspace, name, space, uri, options) as session:

@@ -18,7 +18,7 @@ from harness.confirm.configurations import Configuration
 from harness.space import FloatParameter, IntParameter, Space, parse
 from harness.training.config.run_config import RunConfig
 
-UNTAUGHT = "untaught"
+NO_TEACHER = "no_teacher"
 
 DATA = (
     *("dataset", "data_root", "download", "image_size", "train_size", "meta_size", "val_size"),
@@ -79,10 +79,10 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
         "study": f"{space.study}-distill",
         "fixed": {name: value for name, value in fixed.items() if name not in searched},
         "parameters": searched,
-        "arms": {f"from_{one.arm}": _taught_arm(folder, one) for one in teachers if one.role == "arm"},
+        "arms": {f"from_{one.arm}": _student_arm(folder, one) for one in teachers if one.role == "arm"},
         "baselines": {
-            **{f"from_{one.arm}": _taught_arm(folder, one) for one in teachers if one.role == "baseline"},
-            UNTAUGHT: {"method": "one_hot"},
+            **{f"from_{one.arm}": _student_arm(folder, one) for one in teachers if one.role == "baseline"},
+            NO_TEACHER: {"method": "one_hot"},
         },
         "objective": space.objective.model_dump(mode="json"),
         "search": {
@@ -103,7 +103,7 @@ def students_seed(space: Space) -> int:
     return derive_seed(space.search.seed, "distillation") % 2**31
 
 
-def _taught_arm(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
+def _student_arm(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
     return {
         "method": "distillation",
         "fixed": {"teacher": str(folder / teacher.name)},

@@ -28,7 +28,7 @@ class StudentSetting(ModelSetting):
 
 
 class ArmDistillation(ResultPart):
-    """A teacher and the student that it taught."""
+    """A teacher and its student."""
 
     role: Role
     method: str

@@ -11,7 +11,7 @@ from harness.common.errors import InputError
 from harness.confirm.configurations import Configuration
 from harness.distill.__main__ import main
 from harness.distill.findings import build_distillation
-from harness.distill.students import DATA, UNTAUGHT, Students, students_of
+from harness.distill.students import DATA, NO_TEACHER, Students, students_of
 from harness.results import Confirmation, Distillation
 from harness.results.seed_result import SeedResult
 from harness.space import Space, SpaceError, load
@@ -44,18 +44,18 @@ def test_students_differ_in_their_teachers_alone(tmp_path: Path) -> None:
         ("from_learned", "arm"),
         ("from_one_hot", "baseline"),
         ("from_label_smoothing", "baseline"),
-        (UNTAUGHT, "baseline"),
+        (NO_TEACHER, "baseline"),
     ]
     assert set(students.trials_per_arm().values()) == {5}
-    taught, untaught = students.arms[0], students.arm(UNTAUGHT)
-    assert set(taught.parameters) - set(untaught.parameters) == {"distill_temperature", "distill_weight"}
-    assert set(untaught.parameters) == {"lr", "epochs"}, "when to stop was searched, so it is here"
+    with_teacher, without = students.arms[0], students.arm(NO_TEACHER)
+    assert set(with_teacher.parameters) - set(without.parameters) == {"distill_temperature", "distill_weight"}
+    assert set(without.parameters) == {"lr", "epochs"}, "when to stop was searched, so it is here"
     for arm in students.arms:
-        assert arm.parameters["lr"] == untaught.parameters["lr"]
+        assert arm.parameters["lr"] == without.parameters["lr"]
         assert arm.fixed["train_on_meta"] is True
         assert (arm.fixed["model"], arm.fixed["width"]) == ("mlp", 32), "a quarter of the teachers'"
         assert {name: arm.fixed[name] for name in DATA} == {name: space.arms[0].fixed[name] for name in DATA}
-    assert taught.fixed["teacher"] == str(tmp_path / "learned-0")
+    assert with_teacher.fixed["teacher"] == str(tmp_path / "learned-0")
     assert students.arms[1].fixed["teacher"] == str(tmp_path / "one_hot-1")
 
 
@@ -95,7 +95,7 @@ def test_a_student_sees_what_its_teachers_saw(tmp_path: Path) -> None:
         students_of(space, teachers_of(space, method="distillation"), tmp_path, Students())
 
 
-def taught(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[Configuration, dict[int, SeedResult]]]:
+def results_of(space: Space, accuracy: dict[str, list[float]]) -> list[tuple[Configuration, dict[int, SeedResult]]]:
     """Teachers that reached these test accuracies, by arm, on the seeds 100, 101, …; NaN: diverged."""
 
     def result(teacher: Configuration, seed: int, value: float) -> SeedResult:
@@ -120,7 +120,7 @@ def confirmed(students: dict[str, list[float]]) -> Confirmation:
 
 def test_a_better_teacher_with_a_worse_student_is_reported(tmp_path: Path) -> None:
     space = space_of()
-    teachers = taught(
+    teachers = results_of(
         space, {"learned": [0.9, 0.91, 0.92], "one_hot": [0.9, 0.9, 0.9], "label_smoothing": [0.93, 0.94, 0.95]}
     )
     said = confirmed(
@@ -128,14 +128,14 @@ def test_a_better_teacher_with_a_worse_student_is_reported(tmp_path: Path) -> No
             "from_learned": [0.85, 0.86, 0.87],
             "from_one_hot": [0.84, 0.85, 0.86],
             "from_label_smoothing": [0.81, 0.82, 0.84],
-            UNTAUGHT: [0.8, 0.8, 0.8],
+            NO_TEACHER: [0.8, 0.8, 0.8],
         }
     )
     students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
     found = build_distillation("label_lr", space, students, teachers, said, {})
     assert found.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
     assert found.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
-    assert found.arms[UNTAUGHT].teacher is None
+    assert found.arms[NO_TEACHER].teacher is None
     by_arm = {pair.arm: pair for pair in found.against_one_hot}
     assert set(by_arm) == {"learned", "label_smoothing"}
     smoothed = by_arm["label_smoothing"]
@@ -149,11 +149,11 @@ def test_a_better_teacher_with_a_worse_student_is_reported(tmp_path: Path) -> No
 
 def test_a_diverged_teacher_is_reported_and_left_out_of_its_pairs(tmp_path: Path) -> None:
     space = space_of()
-    teachers = taught(
+    teachers = results_of(
         space, {"learned": [0.9, float("nan"), 0.92], "one_hot": [0.8, 0.9, 0.9], "label_smoothing": [0.9, 0.9, 0.9]}
     )
     said = confirmed(
-        {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", UNTAUGHT)}
+        {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", NO_TEACHER)}
     )
     students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
     found = build_distillation("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})

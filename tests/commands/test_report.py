@@ -97,9 +97,9 @@ def test_teachers_and_likeness_are_on_the_page_where_they_were_asked_for(tmp_pat
     distillation(
         {
             "learned": (configuration(6, [0.9] * 3, ci95=(None, None)), student),
-            "untaught": (None, configuration(7, [0.78, 0.79, 0.8], ci95=(0.8, 0.82))),
+            "no_teacher": (None, configuration(7, [0.78, 0.79, 0.8], ci95=(0.8, 0.82))),
         },
-        verdict="from_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points [1.0, 3.0], n = 3",
+        verdict="from_learned (from_learned-3) beats the best baseline (no_teacher-7) by 2.0 points [1.0, 3.0], n = 3",
         against_one_hot=[
             {
                 "arm": "learned", "one_hot": "one_hot", "method": "learned", "teacher": effect, "student": effect,
@@ -114,7 +114,7 @@ def test_teachers_and_likeness_are_on_the_page_where_they_were_asked_for(tmp_pat
     alike = "learned labels (learned-6) take the same classes to be alike as people's votes"
     semantics({"kind": "votes", "table": [[1.0]]}, arms, sentence=alike).save(folder)
     text = page_of(folder).all
-    assert "From_learned (from_learned-3) beats the best baseline (untaught-7) by 2.0 points" in text
+    assert "From_learned (from_learned-3) beats the best baseline (no_teacher-7) by 2.0 points" in text
     assert "learned-6 0.900 0.810 [0.800, 0.820] 3 none – 0.790 [0.800, 0.820] 3" in text
     assert "against one_hot: the teacher learned is 1.0 points above" in text
     assert "take the same classes to be alike as people's votes" in text
