@@ -143,6 +143,7 @@ def _print(compared: SweepComparison) -> None:
     from rich.text import Text
 
     from analysis.frames.comparison import parameters_text
+    from harness.console import print_trimmed
 
     console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else TERMINAL_WIDTH)
     for sweep in compared.sweeps:
@@ -161,14 +162,14 @@ def _print(compared: SweepComparison) -> None:
         "labels\nput right": lambda row: format_percent(row["noisy_labels_corrected"]),
     }
     console.print()
-    console.print(_terminal_table(compared.table, results, justify="right", no_wrap=True))
+    print_trimmed(console, _terminal_table(compared.table, results, justify="right", no_wrap=True))
     console.print()
     parameters = {"parameters of the best on validation": parameters_text}
-    console.print(_terminal_table(compared.table, parameters, overflow="fold"))
+    print_trimmed(console, _terminal_table(compared.table, parameters, overflow="fold"))
     for relation in compared.relations:
         console.print(f"\n{relation.sentence}{':' if relation.reasons else ''}")
         for line in (*relation.reasons, *relation.changes):
-            console.print(Padding(Text(line), (0, 0, 0, 2)))
+            print_trimmed(console, Padding(Text(line), (0, 0, 0, 2)))
         if relation.gap:
             console.print(relation.gap)
     for sweep in compared.sweeps:

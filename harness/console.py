@@ -17,7 +17,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console
+from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -200,10 +200,22 @@ def plain_table(first: str, *numbers: str, last: str | None = None) -> Table:
     return table
 
 
+def print_trimmed(console: Console, shown: RenderableType) -> None:
+    """Print a table or the like; into a pipe or file without the blanks that fill its lines on a terminal."""
+    if console.is_terminal:
+        console.print(shown)
+        return
+    with console.capture() as captured:
+        console.print(shown)
+    lines = "\n".join(line.rstrip() for line in captured.get().splitlines())
+    console.print(lines, soft_wrap=True, markup=False)
+
+
 def print_result(table: Table, sentences: Iterable[str], commands: Iterable[tuple[str, str]]) -> None:
     """A table, what it says in words, and a line per (purpose, command), the commands below each other."""
     console = Console(highlight=False)
-    console.print(table, "", sep="\n")
+    print_trimmed(console, table)
+    console.print("")
     for sentence in sentences:
         console.print(sentence, markup=False)
     console.print("")

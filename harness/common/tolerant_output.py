@@ -1,15 +1,31 @@
 """Standard output and error of a command, where they may be full, closed or of a narrow encoding.
 
 `harness.search … | head -1` closes the pipe, `> /dev/full` has no room, a Latin-1 terminal lacks characters. What
-cannot be written is dropped or replaced; the command goes on and ends with its own exit code.
+cannot be written is dropped, or replaced by ASCII (`...`, `->`, else `?`); the command goes on and ends with its own
+exit code.
 """
 
+import codecs
 import io
 import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, TextIO, cast
+
+ASCII = {"…": "...", "→": "->", "·": "|", "×": "x", "±": "+-", "–": "-", "−": "-", "≤": "<=", "≥": ">="}
+"""Characters that commands print → what stands for them where the terminal's encoding lacks them."""
+IN_ASCII = "harness.ascii"
+"""Name of the error handler of streams that does so."""
+
+
+def _in_ascii(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(ASCII.get(each, "?") for each in error.object[error.start : error.end]), error.end
+
+
+codecs.register_error(IN_ASCII, _in_ascii)
 
 
 class TolerantStream:
@@ -52,7 +68,7 @@ def tolerant_output() -> Iterator[None]:
         if stream is None:  # closed when Python started
             stream = open(os.devnull, "w", encoding="utf-8")  # noqa: SIM115 (as long as the process)
         elif isinstance(stream, io.TextIOWrapper):
-            stream.reconfigure(errors="replace")
+            stream.reconfigure(errors=IN_ASCII)
         streams.append(TolerantStream(stream))
     sys.stdout, sys.stderr = cast("list[TextIO]", streams)
     try:

@@ -138,6 +138,7 @@ def test_it_ends_with_a_table_a_verdict_and_the_next_commands(confirmed: Confirm
     assert f"all numbers: {confirmed.folder}/confirm.json" in out
     assert "-m harness.ui" in out
     assert "\x1b" not in out, "no terminal codes into a pipe"
+    assert not re.search(r" $", out, re.MULTILINE), "no blanks at the ends of lines"
     table = out.split("all numbers:")[0].splitlines()
     assert all(len(line) <= 80 for line in table if "→" not in line and "-m harness" not in line), out
 

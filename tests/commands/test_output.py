@@ -59,3 +59,19 @@ def test_a_character_that_the_terminal_lacks_is_replaced(environment: dict[str, 
     code, errors = code_and_errors(("harness.train", "--space", "café…"), "", **environment)
     assert code == 2
     assert ": expected a readable file, got nothing of that name" in errors
+
+
+def test_marks_that_the_terminal_lacks_are_spelled() -> None:
+    code, errors = code_and_errors(("harness.train", "--space", "none→…·×.yaml"), "", PYTHONIOENCODING="latin-1")
+    assert (code, "none->...·×.yaml: expected" in errors) == (2, True), errors
+
+
+def test_a_dry_run_on_an_ascii_terminal_has_no_character_that_is_a_mere_mark() -> None:
+    search = ("harness.search", "--space", "label_lr.yaml", "--dry-run")
+    code, shown = code_and_errors(search, ">&2", PYTHONIOENCODING="ascii")
+    assert code == 0, shown
+    assert "60 trials of learned, one_hot, label_smoothing -> runs/label_lr" in shown
+    assert "digits | 1,797 images" in shown
+    assert "8x8 uint8" in shown
+    assert "0.02 ... 0.3 (log)" in shown
+    assert "?" not in shown

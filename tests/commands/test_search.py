@@ -60,6 +60,7 @@ def test_a_sweep_ends_with_a_table_and_the_next_commands(swept: Swept) -> None:
     assert "-m harness.search --space label_lr.yaml" in out
     assert "harness.ui" in out
     assert "\x1b" not in out, "no terminal codes into a pipe"
+    assert not re.search(r" $", out, re.MULTILINE), "no blanks at the ends of lines"
     assert all(len(line) <= 80 for line in out.split("go on:")[0].splitlines() if "→" not in line)
 
 
