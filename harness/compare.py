@@ -22,6 +22,7 @@ from harness.tuning.storage.workspace import local_runs_dir
 
 if TYPE_CHECKING:
     import pandas as pd
+    from rich.console import Console
 
     from analysis.frames.comparison import ComparedSweep, Relation
 
@@ -139,13 +140,20 @@ def _resolve_uri(runs_dir: Path | Url | str, tracking_uri: str | None) -> str:
 
 def _print(compared: SweepComparison) -> None:
     from rich.console import Console
+
+    from harness.console import trimmed
+
+    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else TERMINAL_WIDTH)
+    with trimmed(console):
+        _print_on(console, compared)
+
+
+def _print_on(console: "Console", compared: SweepComparison) -> None:
     from rich.padding import Padding
     from rich.text import Text
 
     from analysis.frames.comparison import parameters_text
-    from harness.console import print_trimmed
 
-    console = Console(highlight=False, markup=False, width=None if sys.stdout.isatty() else TERMINAL_WIDTH)
     for sweep in compared.sweeps:
         source, frame = sweep.source, sweep.frame
         console.print(
@@ -162,14 +170,14 @@ def _print(compared: SweepComparison) -> None:
         "labels\nput right": lambda row: format_percent(row["noisy_labels_corrected"]),
     }
     console.print()
-    print_trimmed(console, _terminal_table(compared.table, results, justify="right", no_wrap=True))
+    console.print(_terminal_table(compared.table, results, justify="right", no_wrap=True))
     console.print()
     parameters = {"parameters of the best on validation": parameters_text}
-    print_trimmed(console, _terminal_table(compared.table, parameters, overflow="fold"))
+    console.print(_terminal_table(compared.table, parameters, overflow="fold"))
     for relation in compared.relations:
         console.print(f"\n{relation.sentence}{':' if relation.reasons else ''}")
         for line in (*relation.reasons, *relation.changes):
-            print_trimmed(console, Padding(Text(line), (0, 0, 0, 2)))
+            console.print(Padding(Text(line), (0, 0, 0, 2)))
         if relation.gap:
             console.print(relation.gap)
     for sweep in compared.sweeps:

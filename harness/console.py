@@ -11,13 +11,14 @@ import shlex
 import shutil
 import sys
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, RenderableType
+from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Table
 
@@ -200,13 +201,14 @@ def plain_table(first: str, *numbers: str, last: str | None = None) -> Table:
     return table
 
 
-def print_trimmed(console: Console, shown: RenderableType) -> None:
-    """Print a table or the like; into a pipe or file without the blanks that fill its lines on a terminal."""
+@contextmanager
+def trimmed(console: Console) -> Iterator[None]:
+    """Print what is printed in this block; into a pipe or file without the blanks that end its lines on a terminal."""
     if console.is_terminal:
-        console.print(shown)
+        yield
         return
     with console.capture() as captured:
-        console.print(shown)
+        yield
     lines = "\n".join(line.rstrip() for line in captured.get().splitlines())
     console.print(lines, soft_wrap=True, markup=False)
 
@@ -214,11 +216,11 @@ def print_trimmed(console: Console, shown: RenderableType) -> None:
 def print_result(table: Table, sentences: Iterable[str], commands: Iterable[tuple[str, str]]) -> None:
     """A table, what it says in words, and a line per (purpose, command), the commands below each other."""
     console = Console(highlight=False)
-    print_trimmed(console, table)
-    console.print("")
-    for sentence in sentences:
-        console.print(sentence, markup=False)
-    console.print("")
+    with trimmed(console):
+        console.print(table, "", sep="\n")
+        for sentence in sentences:
+            console.print(sentence, markup=False)
+        console.print("")
     for purpose, command in commands:
         console.print(f"{purpose:<13}{command}", soft_wrap=True, markup=False)
 

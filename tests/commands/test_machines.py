@@ -87,6 +87,22 @@ def test_a_home_that_cannot_be_written_holds_no_cache(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.skipif(not can_be_unknown(), reason="no user namespaces here")
+def test_a_sweep_where_the_folder_of_ray_is_someone_else_s(tmp_path: Path) -> None:
+    """In a namespace this process has no rights of root, and a folder of another user is nobody's."""
+    with TemporaryDirectory() as short:
+        others = Path(short, "ray")
+        others.mkdir(mode=0o555)
+        if os.getuid() == 0:
+            os.chown(others, 12345, 12345)
+        done = python("harness.search", *SMALL, "--runs-dir", str(tmp_path / "runs"), within=UNKNOWN_USER, TMPDIR=short)
+        assert (done.returncode, done.stderr) == (0, ""), done.stdout
+        assert not list(others.iterdir())
+        assert not list(Path(short).glob("harness-*")), "the folder in its place is removed"
+    assert (tmp_path / "runs" / "label_lr" / "report.html").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not can_be_unknown(), reason="no user namespaces here")
 def test_a_sweep_of_a_user_without_name_and_home_where_tmpdir_is_long(long_folder: Path, tmp_path: Path) -> None:
     before = set(Path("/tmp").glob("harness-*"))
     done = python(

@@ -78,6 +78,24 @@ def test_workers_have_the_niceness_of_the_space_here_and_on_a_cluster() -> None:
 
 
 @pytest.mark.slow
+def test_a_worker_that_starts_slowly_is_told_while_it_starts(tmp_path: Path) -> None:
+    """Its model's module sleeps on import, but not in the process that tries it first."""
+    (tmp_path / "slow_network.py").write_text(
+        "import sys, time\n"
+        "time.sleep(33 * any('worker' in each for each in sys.argv))\n"
+        "from harness.training.models.small_networks import mlp as network\n"
+    )
+    small = ("--set", "epochs=1", "--set", "width=8", "--trials", "1", "--concurrency", "1")
+    settings = ("--set", "model=slow_network:network", "--runs-dir", "runs")
+    result = run("harness.search", "--space", "label_lr.yaml", *small, *settings, cwd=tmp_path)
+    assert result.code == 0, result.all
+    told, _, after = result.out.partition(" for its worker to start, ")
+    told = told if after else result.out.partition(" for its worker to start: this machine is busy")[0]
+    assert told.splitlines()[-1].startswith("learned-0 has waited for 3"), result.all
+    assert "first result after" not in told
+
+
+@pytest.mark.slow
 def test_a_port_in_use_is_told_in_one_line(tmp_path: Path) -> None:
     with socket.socket() as taken:
         taken.bind(("0.0.0.0", 0))

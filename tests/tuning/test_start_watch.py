@@ -30,6 +30,7 @@ class Clock:
     def __init__(self, monkeypatch: pytest.MonkeyPatch, *, own: bool, free: float, starting: int, **need: Any) -> None:
         self.now, self.display = 100.0, Display()
         monkeypatch.setattr(start_watch.time, "monotonic", lambda: self.now)
+        monkeypatch.setattr(start_watch.os, "getloadavg", lambda: (99.0, 99.0, 99.0))
         monkeypatch.setattr(start_watch, "node_resources", lambda: {"n1": ("id1", {"CPU": 4.0, "memory": 2.0**33})})
         monkeypatch.setattr(start_watch.ray_internals, "free_resources", lambda: {"id1": {"CPU": free}})
         monkeypatch.setattr(start_watch.ray_internals, "starting_workers", lambda: starting)
@@ -68,6 +69,14 @@ def test_a_worker_that_starts_slowly_is_told_once_with_the_niceness(
     assert note.startswith("learned-0 has waited for 31 s for its worker to start: ")
     assert note.endswith("workers yield to other processes (niceness 15); end some, or set search.resources.niceness=0")
     assert clock.after(90) == [note]
+
+
+def test_where_this_machine_is_not_busy_the_module_of_the_model_may_be_slow(monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch, own=True, free=0.0, starting=1)
+    monkeypatch.setattr(start_watch.os, "getloadavg", lambda: (0.0, 0.0, 0.0))
+    (note,) = clock.after(31)
+    assert "while this machine is not busy (load 0.0 on " in note
+    assert note.endswith("look whether the module of its model takes long to import")
 
 
 def test_niceness_is_no_remedy_where_it_is_least(monkeypatch: pytest.MonkeyPatch) -> None:

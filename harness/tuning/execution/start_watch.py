@@ -76,7 +76,13 @@ class StartWatch(NotCopied, tune.Callback):  # type: ignore[misc]  # ray ships n
 
     def _busy(self) -> str:
         niceness = self._slots.resources.niceness
-        load = f"this machine is busy (load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores)"
+        busy, cores = os.getloadavg()[0], os.cpu_count() or 1
+        if self._slots.own_cluster and busy < cores:
+            return (
+                f"for its worker to start, while this machine is not busy (load {busy:.1f} on {cores} cores); look "
+                "whether the module of its model takes long to import"
+            )
+        load = f"this machine is busy (load {busy:.1f} on {cores} cores)"
         text = f"for its worker to start: {load if self._slots.own_cluster else 'its node is busy'}"
         if niceness is None or niceness > 0:
             shown = RAY_NICENESS if niceness is None else niceness
