@@ -51,12 +51,12 @@ def config(arm: str, options: argparse.Namespace) -> RunConfig:
         width=options.width,
         batch_size=options.batch,
         meta_size=HELD,
-        meta_batch_size=min(HELD, options.batch),
         augment="crop_flip",
         epochs=10_000,
         amp="bf16" if on_gpu else "none",
         channels_last=on_gpu,
         deterministic=not options.fast,
+        **({"meta_batch_size": min(HELD, options.batch)} if "learned" in arm else {}),
         **ARMS[arm],
     )
 

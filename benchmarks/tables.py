@@ -35,6 +35,8 @@ SETTINGS = (
 """Whole-number settings of a run that stand for the axes of a table, in order: a space may search nothing else."""
 
 ARM = "searched"
+METHOD = "reweighting"
+"""A method that has all of `SETTINGS`. None of it is trained."""
 
 
 @dataclass(frozen=True)
@@ -90,7 +92,7 @@ class Table:
         document = {
             "study": self.name,
             "fixed": {"epochs": self.epochs},
-            "arms": {ARM: {"method": "one_hot", "parameters": parameters}},
+            "arms": {ARM: {"method": METHOD, "parameters": parameters}},
             "objective": {"metric": self.metric, "direction": self.direction},
         }
         return parse(yaml.safe_dump(document), f"{self.name}.yaml", overrides)

@@ -15,7 +15,7 @@ from harness.results.sweep_data import check_data, read_data
 from harness.space import Space, load
 from harness.tracking.spool import event_log, events
 from harness.tracking.spool.events import EpochMetrics, TrialStarted
-from harness.training.config.run_config import RunConfig
+from harness.training.config.run_config import RunConfig, default_settings
 from harness.training.errors import DivergenceError
 
 EXAMPLES = """\
@@ -67,7 +67,8 @@ def default_config(space: Space, arm_name: str | None) -> RunConfig:
     arm = arms.get(arm_name or space.arms[0].name)
     if arm is None:
         raise InputError(f"--arm: expected one of {', '.join(arms)}, got '{arm_name}'")
-    return arm.config(arm.sample(lambda name, parameter: RunConfig.model_fields[name].default))
+    defaults = default_settings(arm.method)
+    return arm.config(arm.sample(lambda name, parameter: defaults[name]))
 
 
 @cli.command()
@@ -138,7 +139,7 @@ def read_trial(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[
 
 def _train_and_print(config: RunConfig, threads: int, seeds: int = 1) -> Curve:
     """Train, print a line per epoch, and return the curve."""
-    shown = config.model_dump(exclude_defaults=True)
+    shown = config.other_than_default()
     if seeds > 1:
         shown["seed"] = f"{config.seed} to {config.seed + seeds - 1}, means over {seeds}"
     print(f"{config.method}: {', '.join(f'{key} {value}' for key, value in shown.items())}", flush=True)

@@ -19,7 +19,7 @@ from harness.common.errors import InputError
 from harness.space.errors.problems import Problem
 from harness.space.errors.validation import describe
 from harness.training.config.mid_run_changes import CHANGEABLE, format_changes
-from harness.training.config.run_config import RunConfig
+from harness.training.config.run_config import RunConfig, known_settings
 
 CHECKPOINT = "checkpoint.pt"
 
@@ -111,5 +111,6 @@ def parse_config(config: dict[str, Any]) -> RunConfig:
     try:
         return RunConfig(**plain)
     except ValidationError as error:
-        problems = [Problem(each["loc"], *describe(each, RunConfig.model_fields)) for each in error.errors()]
+        known = known_settings(plain.get("method", RunConfig.model_fields["method"].default))
+        problems = [Problem(each["loc"], *describe(each, known)) for each in error.errors()]
         raise InputError("\n".join(map(str, problems))) from None

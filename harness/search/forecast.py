@@ -18,6 +18,7 @@ from typing import Any
 from harness.common.seeds import derive_seed
 from harness.space import Space
 from harness.space.strategies import Grid, Random
+from harness.training.config.methods import LabelParameters
 from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
 from harness.tuning.study.simulation import simulate
@@ -42,7 +43,8 @@ class TrialTiming:
 
 def measure_timing(config: RunConfig) -> TrialTiming:
     """The timing of a run of `config` in this process."""
-    config = config.model_copy(update={"label_warmup_epochs": 0, "epochs": max(config.epochs, 1000)})
+    warmup = {"label_warmup_epochs": 0} if isinstance(config.parameters, LabelParameters) else {}
+    config = config.model_copy(update={**warmup, "epochs": max(config.epochs, 1000)})
     images = len(Run(config).splits.train)  # reads the data, which trials share
     sizes = [steps * config.batch_size for steps in MODEL_STEPS]
     if images <= 1.5 * sizes[-1]:

@@ -16,7 +16,7 @@ from harness.search.forecast import TrialTiming, forecast, measure_timing
 from harness.search.warm_start import describe_range
 from harness.space import Arm, Resources, Space
 from harness.space.strategies import NoPruner, Nsga2
-from harness.training.config.run_config import RunConfig
+from harness.training.config.run_config import default_settings
 from harness.tuning.cluster.capacity import trials_on_node
 from harness.tuning.study.sweep_study import SweepStudy
 from harness.tuning.trial import Trial
@@ -62,8 +62,8 @@ def _generation_warning(space: Space) -> list[str]:
 
 
 def _settings(arm: Arm) -> list[str]:
-    defaults = RunConfig.model_fields
-    fixed = {name: value for name, value in arm.fixed.items() if value != defaults[name].get_default()}
+    defaults = default_settings(arm.method)
+    fixed = {name: value for name, value in arm.fixed.items() if value != defaults[name]}
     searched = {name: describe_range(parameter, full=True) for name, parameter in arm.parameters.items()}
     return [f"  {name:<20}{text}" for name, text in {**searched, "fixed": _values(fixed)}.items()]
 

@@ -23,6 +23,7 @@ from harness.session import RunOptions, open_session
 from harness.space import Space, load
 from harness.tracking.spool import event_log
 from harness.tracking.tracking_uri import resolve_uri
+from harness.training.config.methods import LabelParameters
 from harness.tuning.storage.sweep_folder import SweepFolder, find_sweep, recorded_tracking_uri
 from harness.tuning.storage.workspace import SweepAccess, Workspace, open_workspace
 
@@ -108,7 +109,8 @@ def _class_names(file: Path) -> list[str]:
 
 def _table(file: Path, one: "Configuration", class_names: Sequence[str]) -> np.ndarray:
     """The mean label of each class, in a run of a configuration."""
-    by_class = one.config.method != "learned" or one.config.labels == "class"
+    parameters = one.config.parameters
+    by_class = not isinstance(parameters, LabelParameters) or parameters.labels == "class"
     labels, classes = read_label_arrays(file, "labels", "given" if by_class else "truth")
     try:
         return class_table(labels, classes, class_names)

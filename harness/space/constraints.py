@@ -12,18 +12,22 @@ import math
 import operator
 import sys
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from functools import lru_cache
 
 from pydantic import ConfigDict, Field, RootModel, field_validator
 
-from harness.space.errors.problems import quote, shorten, suggest_name
+from harness.space.errors.problems import quote
 from harness.space.errors.validation import invalid
 from harness.training.config.registry import METRICS
-from harness.training.config.run_config import RunConfig
+from harness.training.config.run_config import setting_fields
 
-_NUMERIC_SETTINGS = [name for name, field in RunConfig.model_fields.items() if field.annotation in (int, float)]
-NAMES = tuple(dict.fromkeys([*_NUMERIC_SETTINGS, *METRICS]))  # `lr` is the setting
+
+def names_for(methods: Iterable[str]) -> tuple[str, ...]:
+    """Names that a constraint may use: numbers among the settings of the methods' runs, and metrics."""
+    numbers = [name for name, field in setting_fields(methods).items() if field.annotation in (int, float)]
+    return tuple(dict.fromkeys([*numbers, *METRICS]))  # `lr` is the setting
+
 
 MAX_LENGTH = 200  # characters; it also limits the nesting
 
@@ -96,7 +100,7 @@ def _parse(text: str) -> tuple[frozenset[str], list[Term]]:
         raise invalid("a comparison", quote(text), "write one such as lr * label_lr <= 1.0")
     sides = [_term(side) for side in (tree.left, *tree.comparators)]
     links = [_link(*link) for link in zip(tree.ops, sides, sides[1:], strict=False)]
-    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id in NAMES), links
+    return frozenset(node.id for node in ast.walk(tree) if isinstance(node, ast.Name)) - _FUNCTIONS.keys(), links
 
 
 def _link(comparator: ast.cmpop, left: Term, right: Term) -> Term:
@@ -119,8 +123,8 @@ def _term(node: ast.expr) -> Term:
                 raise invalid("numbers that a float can hold", "a larger one", "write a smaller number")
             return lambda values: float(number)
         case ast.Name(id=name):
-            if name not in NAMES:
-                raise invalid("a setting that is a number, or a metric", shorten(name), suggest_name(name, NAMES))
+            if name in _FUNCTIONS:
+                raise invalid("a setting that is a number, or a metric", name, f"write {name}(…)")
             return lambda values: float(values[name])
         case ast.BinOp(op=op) if type(op) in _OPERATORS:
             return _call(_OPERATORS[type(op)], node.left, node.right)

@@ -5,13 +5,20 @@
 
 import json
 import re
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
-from harness.space.constraints import NAMES
+from pydantic import TypeAdapter
+
+from harness.space.constraints import names_for
 from harness.space.document import Document
-from harness.space.settings import FIELDS
+from harness.space.settings import COMMON_FIELDS, Fields, fields_of, parameter_type, value_adapter
+from harness.training.config.method_lookup import parameters_type
+from harness.training.config.methods import METHODS
+from harness.training.config.run_config import default_settings
 
 Schema = dict[str, Any]
 
@@ -22,7 +29,55 @@ PAGE_FILE = "docs/space.md"
 
 @cache
 def _document() -> Schema:
-    return Document.model_json_schema()
+    """The JSON schema of `Document`, with the settings that every arm and each method may have.
+
+    A section that arms share takes the settings of all shipped methods; an arm those of its method. The parameters of a
+    user's own method are not known to it, and are taken as they are.
+    """
+    schema = Document.model_json_schema()
+    defs, entry = schema["$defs"], schema["$defs"]["ArmEntry"]
+    own = {method: tuple(parameters_type(method).model_fields) for method in METHODS}
+    defs["SettingNames"] = {"enum": list(COMMON_FIELDS)}
+    for kind, words in (("Settings", "one value each"), ("Parameters", "values to search")):
+        key = "fixed" if kind == "Settings" else "parameters"
+        common = _properties(kind, COMMON_FIELDS, tuple(COMMON_FIELDS), defs)
+        defs[kind] = {**common, "description": f"Settings of every run, with {words}."}
+        for method, names in own.items():
+            defs[f"{kind}.{method}"] = _properties(kind, fields_of((method,)), names, defs)
+        schema["properties"][key] |= {
+            "allOf": [{"$ref": f"#/$defs/{kind}"}, *({"$ref": f"#/$defs/{kind}.{method}"} for method in METHODS)],
+            "propertyNames": _names(sum(own.values(), ())),
+        }
+        entry["properties"][key]["$ref"] = f"#/$defs/{kind}"
+    entry["allOf"] = [
+        {
+            "if": {"properties": {"method": {"const": method}}, "required": ["method"]},
+            "then": {
+                "properties": {
+                    "fixed": {"$ref": f"#/$defs/Settings.{method}", "propertyNames": _names(names)},
+                    "parameters": {"$ref": f"#/$defs/Parameters.{method}", "propertyNames": _names(names)},
+                    "points": {"items": {"$ref": f"#/$defs/Settings.{method}", "propertyNames": _names(names)}},
+                }
+            },
+        }
+        for method, names in own.items()
+    ]
+    return schema
+
+
+def _names(own: tuple[str, ...]) -> Schema:
+    names: Schema = {"$ref": "#/$defs/SettingNames"}
+    return {"anyOf": [names, {"enum": list(dict.fromkeys(own))}]} if own else names
+
+
+def _properties(kind: str, fields: Fields, names: tuple[str, ...], defs: Schema) -> Schema:
+    """The schema of a mapping with these keys; definitions that it refers to are added to `defs`."""
+    properties = {}
+    for name in names:
+        adapter = value_adapter(fields[name]) if kind == "Settings" else TypeAdapter(parameter_type(name, fields))
+        properties[name] = adapter.json_schema(ref_template="#/$defs/{model}")
+        defs |= properties[name].pop("$defs", {})
+    return {"title": kind, "type": "object", "properties": properties}
 
 
 def schema() -> str:
@@ -51,11 +106,21 @@ def _page_of_tables() -> str:
 def _part(marked: re.Match[str]) -> str:
     begin, name, end = marked.groups()
     if name == "names":
-        return begin + ", ".join(f"`{name}`" for name in NAMES) + f"\n{end}"
+        return begin + ", ".join(f"`{name}`" for name in names_for(METHODS)) + f"\n{end}"
+    if name == "methods":
+        return begin + "\n\n".join(map(_method, METHODS)) + f"\n{end}"
     node = _document() if name == "Document" else _document()["$defs"][name]
+    defaults = default_settings("one_hot") if name == "Settings" else {}
     kind, text = _type(node), " ".join(node.get("description", "").split())
-    parts = (f"### {kind}" if kind else "", "" if name == "Document" else text, _table(node))
+    parts = (f"### {kind}" if kind else "", "" if name == "Document" else text, _table(node, defaults))
     return begin + "\n\n".join(filter(None, parts)) + f"\n{end}"
+
+
+def _method(method: str) -> str:
+    """A heading, what the method is, and a table of its parameters."""
+    text = " ".join((parameters_type(method).__doc__ or "").split("\n")[0].split())
+    table = _table(_document()["$defs"][f"Settings.{method}"], default_settings(method))
+    return "\n\n".join(filter(None, (f"### {method}", text, table)))
 
 
 def _type(node: Schema) -> str | None:
@@ -64,11 +129,11 @@ def _type(node: Schema) -> str | None:
     return kind
 
 
-def _table(node: Schema) -> str:
+def _table(node: Schema, defaults: Mapping[str, Any] = MappingProxyType({})) -> str:
     rows = []
     for key, value in node["properties"].items():
         if "const" not in value:  # the heading says the type
-            default = f"`{json.dumps(FIELDS[key].default)}`" if node["title"] == "Settings" else _default(value)
+            default = f"`{json.dumps(defaults[key])}`" if key in defaults else _default(value)
             if key in node.get("required", []):
                 default = "required"
             cells = (f"`{key}`", _values(value), default, value.get("description", ""))

@@ -1,7 +1,8 @@
 """Resolution of a document: shared settings and parameters reach every arm, and checks across keys are made.
 
 The first of these that names a setting decides on it in an arm: the arm's own fixed or parameters; the shared
-parameters; the shared fixed; `train_on_meta: true` in a baseline; the default of `RunConfig`.
+parameters; the shared fixed; `train_on_meta: true` in a baseline; the default. Shared settings that are parameters of a
+method reach the arms of methods that have them.
 """
 
 import math
@@ -13,12 +14,14 @@ from pydantic_core import PydanticCustomError
 
 from harness.space.arm import Arm, Role
 from harness.space.base import Value
+from harness.space.constraints import names_for
 from harness.space.document import MAIN_METRICS, ArmEntry, Document, Objective, Search
-from harness.space.errors.problems import KeyPath, quote
+from harness.space.errors.problems import KeyPath, quote, shorten, suggest_name
 from harness.space.errors.validation import Errors, invalid, raise_all
 from harness.space.parameters import AnyParameter, CategoricalParameter, FloatParameter, is_one_of
-from harness.space.settings import FIELDS, METHOD
+from harness.space.settings import METHOD, fields_of
 from harness.space.strategies import CmaEs, NoPruner
+from harness.training.config.run_config import default_settings
 
 MAX_COMBINATIONS = 100_000
 """Points of an arm's grid."""
@@ -32,7 +35,7 @@ def resolve(document: Document) -> dict[str, Any]:
     search = document.search
     if document.objectives and "pruner" not in search.model_fields_set:  # several cannot be pruned
         search = search.model_copy(update={"pruner": NoPruner()})
-    arms, errors = [], [*_objective_errors(document, search)]
+    arms, errors = [], [*_objective_errors(document, search), *_constraint_errors(document)]
     for role, name, entry in _entries(document):
         arms.append(_arm(document, role, name, entry))
         errors += _arm_errors(arms[-1], entry, search.sampler.type)
@@ -96,6 +99,14 @@ def _objective_errors(document: Document, search: Search) -> Errors:
         yield path, invalid("a condition for several objectives", got, remedy)
 
 
+def _constraint_errors(document: Document) -> Errors:
+    known = names_for(entry.method for _, _, entry in _entries(document))
+    for position, constraint in enumerate(document.constraints):
+        for name in sorted(constraint.names.difference(known)):
+            error = invalid("a setting that is a number, or a metric", shorten(name), suggest_name(name, known))
+            yield ("constraints", position), error
+
+
 def _main_metric_errors(objective: Objective, path: KeyPath) -> Errors:
     if objective.metric not in MAIN_METRICS:
         remedy = "write one of these first and this one second, under objectives"
@@ -103,20 +114,25 @@ def _main_metric_errors(objective: Objective, path: KeyPath) -> Errors:
 
 
 def _arm(document: Document, role: Role, name: str, entry: ArmEntry) -> Arm:
+    fields = fields_of((entry.method,))  # the shared sections may hold parameters of other arms' methods
     fixed = {
-        **{field: info.default for field, info in FIELDS.items()},
+        **default_settings(entry.method),
         **({"train_on_meta": True} if role == "baseline" else {}),
-        **document.fixed,
+        **{field: value for field, value in document.fixed.items() if field in fields},
         **entry.fixed,
     }
-    shared = {field: parameter for field, parameter in document.parameters.items() if field not in entry.fixed}
-    parameters = _decide_conditions({**shared, **entry.parameters}, {METHOD: entry.method, **fixed})
+    shared = {
+        field: parameter
+        for field, parameter in document.parameters.items()
+        if field in fields and field not in entry.fixed
+    }
+    parameters = _decide_conditions({**shared, **entry.parameters}, {**fixed, METHOD: entry.method})
     always_active = {field for field, parameter in parameters.items() if parameter.when is None}
     return Arm(
         name=name,
         role=role,
         method=entry.method,
-        fixed={field: fixed[field] for field in FIELDS if field not in always_active},
+        fixed={field: fixed[field] for field in fields if field not in always_active},
         parameters=parameters,
         points=entry.points,
     )
@@ -127,7 +143,7 @@ def _decide_conditions(parameters: AnyParameters, fixed: Mapping[str, Value]) ->
 
     def is_possible(other: str, values: tuple[Value, ...]) -> bool:
         if other not in parameters:
-            return is_one_of(fixed[other], values)
+            return other in fixed and is_one_of(fixed[other], values)  # another method's parameter: never
         return isinstance(parameters[other], FloatParameter) or any(map(parameters[other].contains, values))
 
     possible = {

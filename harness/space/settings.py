@@ -1,27 +1,33 @@
 """Settings of a run, as a space fixes and searches them.
 
-`Settings` and `Parameters` are made from `RunConfig`: their keys are its fields, and a fixed value, a bound or a choice
-must be one that the field allows. A new field of `RunConfig` can be searched without a change here.
+`Settings` and `Parameters` are mappings. Their keys are the fields of `RunConfig` and the parameters of methods: in an
+arm those of its method, in a section that arms share those of any of the arms' methods. A fixed value, a bound or a
+choice must be one that the setting allows. A new setting or method can be searched without a change here.
 """
 
 import copy
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, TypeAdapter, ValidationError, WrapValidator
-from pydantic_core import PydanticUndefined
-from typing_extensions import TypedDict
+from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic.fields import FieldInfo
+from pydantic.json_schema import WithJsonSchema
+from pydantic_core import PydanticCustomError, PydanticUndefined
 
 from harness.space.base import Value
-from harness.space.errors.problems import KeyPath, shorten, suggest_name
-from harness.space.errors.validation import Errors, describe, invalid, raise_all, validate_in_words
+from harness.space.errors.problems import KeyPath, quote, shorten, suggest_name
+from harness.space.errors.validation import Errors, describe, invalid, raise_all
 from harness.space.parameters import AnyParameter, CategoricalParameter, Parameter
-from harness.training.config.run_config import RunConfig
+from harness.training.config.method_lookup import parameters_type
+from harness.training.config.methods import METHODS, LabelSmoothingParameters, LearnedParameters
+from harness.training.config.run_config import RunConfig, parameter_of_others, setting_fields
 
 METHOD = "method"
 """The one setting that is a key of the arm itself."""
 
-FIELDS = {name: field for name, field in RunConfig.model_fields.items() if name != METHOD}
+Methods = tuple[str, ...]
+Fields = Mapping[str, FieldInfo]
 
 PARAMETER_TYPES: dict[Any, tuple[str, tuple[str, ...]]] = {
     float: ("a real number", ("float", "categorical")),
@@ -29,78 +35,168 @@ PARAMETER_TYPES: dict[Any, tuple[str, tuple[str, ...]]] = {
 }
 """For each type of field: its name, and the types of parameter that may search it; others are categorical."""
 
+_BEFORE_TRAIN_ON_META = LearnedParameters.model_fields.keys() - LabelSmoothingParameters.model_fields.keys()
 
-def _field_type(name: str) -> Any:
+
+@lru_cache(maxsize=128)
+def fields_of(methods: Methods) -> Fields:
+    """The settings of a run of any of the methods but `method`, in the order in which an arm samples its parameters.
+
+    A sampler's draws depend on that order, so it stays as it is: most parameters of a method follow `train_on_meta`.
+    """
+    all_fields = setting_fields(methods)
+    own = [name for name in all_fields if name not in RunConfig.model_fields]
+    order: list[str] = []
+    for name in RunConfig.model_fields:
+        if name == "train_on_meta":
+            order += [name for name in own if name in _BEFORE_TRAIN_ON_META]
+        order.append(name)
+        if name == "train_on_meta":
+            order += [name for name in own if name not in _BEFORE_TRAIN_ON_META]
+    return {name: all_fields[name] for name in order if name != METHOD}
+
+
+COMMON_FIELDS = fields_of(())
+"""The settings that every run has."""
+
+
+def methods_of(document: Mapping[str, Any]) -> Methods:
+    """The methods of a document that is not validated yet; all shipped ones too if an arm has none that is valid."""
+    methods: dict[str, None] = {}
+    for section in ("arms", "baselines"):
+        entries = document.get(section)
+        for entry in entries.values() if isinstance(entries, Mapping) else ():
+            method = str(entry.get(METHOD)) if isinstance(entry, Mapping) else ""
+            methods |= dict.fromkeys([method] if _is_method(method) else METHODS)
+    return tuple(methods or METHODS)
+
+
+def _is_method(name: str) -> bool:
+    try:
+        return bool(parameters_type(name))
+    except PydanticCustomError:
+        return False
+
+
+_ADAPTERS: dict[int, TypeAdapter[Any]] = {}
+
+
+def value_type(field: FieldInfo) -> Any:
     """Type and constraints of a field, without its default: a space tells "fixed" from "not mentioned"."""
-    field = copy.copy(RunConfig.model_fields[name])
+    field = copy.copy(field)
     field.default = PydanticUndefined
     return Annotated[field.annotation, field]
 
 
-ADAPTERS: dict[str, TypeAdapter[Any]] = {
-    name: TypeAdapter(_field_type(name), config=ConfigDict(strict=True, allow_inf_nan=False))
-    for name in RunConfig.model_fields
-}
+def parameter_type(name: str, fields: Fields) -> Any:
+    """Type of a parameter that searches the setting `name`, one of `fields`."""
+    return Annotated[
+        Parameter, Field(description=fields[name].description), AfterValidator(_parameter_validator(name, fields))
+    ]
 
 
-def _value_errors(name: str, values: Mapping[KeyPath, Value]) -> Errors:
-    """Errors of the values, by path, that the setting `name` does not allow."""
+def _adapter(value_type: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(value_type, config=ConfigDict(strict=True, allow_inf_nan=False))
+
+
+def value_adapter(field: FieldInfo) -> TypeAdapter[Any]:
+    """Validator of the values of a setting."""
+    if id(field) not in _ADAPTERS:  # a FieldInfo has no hash; those of models live as long as the process
+        _ADAPTERS[id(field)] = _adapter(value_type(field))
+    return _ADAPTERS[id(field)]
+
+
+def _value_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
+    return value_adapter(fields_of(methods)[name])
+
+
+@lru_cache(maxsize=1024)
+def _parameter_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
+    return _adapter(parameter_type(name, fields_of(methods)))
+
+
+def _value_errors(field: FieldInfo, values: Mapping[KeyPath, Value]) -> Errors:
+    """Errors of the values, by path, that a setting does not allow."""
+    adapter = value_adapter(field)
     for path, value in values.items():
         try:
-            ADAPTERS[name].validate_python(value)
+            adapter.validate_python(value)
         except ValidationError as error:
             yield path, invalid(*describe(error.errors()[0]))
 
 
-def _parameter_validator(name: str) -> Callable[[AnyParameter], AnyParameter]:
+def _parameter_validator(name: str, fields: Fields) -> Callable[[AnyParameter], AnyParameter]:
     """Make the check that a parameter fits the setting `name`."""
-    kind, types = PARAMETER_TYPES.get(FIELDS[name].annotation, ("one of a few values", ("categorical",)))
+    field = fields[name]
+    kind, types = PARAMETER_TYPES.get(field.annotation, ("one of a few values", ("categorical",)))
+    conditions = {METHOD: RunConfig.model_fields[METHOD], **fields}
 
     def errors(parameter: AnyParameter) -> Errors:
         if parameter.type not in types:
             expected = f"type {' or '.join(types)}, as {name} is {kind}"
             yield ("type",), invalid(expected, parameter.type, f"write {types[0]}")
         elif isinstance(parameter, CategoricalParameter):
-            yield from _value_errors(name, {("choices", at): each for at, each in enumerate(parameter.choices)})
+            yield from _value_errors(field, {("choices", at): each for at, each in enumerate(parameter.choices)})
         else:
-            yield from _value_errors(name, {("low",): parameter.low, ("high",): parameter.high})
+            yield from _value_errors(field, {("low",): parameter.low, ("high",): parameter.high})
         for other, values in (parameter.when or {}).items():
             path = ("when", other)
-            if other == name or other not in ADAPTERS:
-                remedy = suggest_name(other, [field for field in ADAPTERS if field != name])
+            if other == name or other not in conditions:
+                remedy = suggest_name(other, [each for each in conditions if each != name])
                 yield path, invalid("another setting", shorten(other), remedy)
             else:
-                yield from ((path, error) for value in values for _, error in _value_errors(other, {path: value}))
+                setting = conditions[other]
+                yield from ((path, error) for value in values for _, error in _value_errors(setting, {path: value}))
 
     def check(parameter: AnyParameter) -> AnyParameter:
         raise_all(errors(parameter))
         if not isinstance(parameter, CategoricalParameter):
             return parameter
         # In the type of the field: the choices [1, 0.1] are two floats.
-        converted = tuple(map(ADAPTERS[name].validate_python, parameter.choices))
+        converted = tuple(map(value_adapter(field).validate_python, parameter.choices))
         return parameter.model_copy(update={"choices": converted})
 
     return check
 
 
-def _parameter_type(name: str) -> Any:
-    return Annotated[Parameter, Field(description=FIELDS[name].description), AfterValidator(_parameter_validator(name))]
+def _unknown_key(key: Any, methods: Methods) -> PydanticCustomError:
+    if key == METHOD:
+        return invalid("a setting", "method, which is an arm's own", "write it beside the arm's fixed and parameters")
+    return parameter_of_others(key, " or ".join(methods)) or invalid(
+        "a known key", f"the unknown key {shorten(str(key))}", suggest_name(key, fields_of(methods))
+    )
+
+
+def _mapping_validator(adapter: Callable[[str, Methods], TypeAdapter[Any]]) -> Callable[[Any, ValidationInfo], Any]:
+    """Make the validator of a mapping by setting, whose values `adapter` validates."""
+
+    def validate(value: Any, info: ValidationInfo) -> dict[str, Any]:
+        if not isinstance(value, Mapping):
+            raise invalid("a mapping", quote(value), "write `key: value` lines, or remove it")
+        method = info.data.get(METHOD)
+        methods = (method,) if method else (info.context or {}).get("methods", tuple(METHODS))
+        fields = fields_of(methods)
+        valid: dict[str, Any] = {}
+        errors: list[tuple[KeyPath, PydanticCustomError]] = []
+        for key, each in value.items():
+            if key not in fields:
+                errors.append(((key if isinstance(key, str) else str(key),), _unknown_key(key, methods)))
+                continue
+            try:
+                valid[key] = adapter(key, methods).validate_python(each)
+            except ValidationError as error:
+                errors += [((key, *below["loc"]), invalid(*describe(below))) for below in error.errors()]
+        raise_all(errors)
+        return {name: valid[name] for name in fields if name in valid}
+
+    return validate
 
 
 if TYPE_CHECKING:
     Settings = Mapping[str, Value]
     Parameters = Mapping[str, AnyParameter]
 else:
-
-    def _typed_dict(title, value_type, doc):
-        made = TypedDict(title, {name: value_type(name) for name in FIELDS}, total=False)
-        made.__pydantic_config__ = ConfigDict(extra="forbid", strict=True, allow_inf_nan=False)
-        made.__doc__ = doc
-
-        def validate(value, validator):
-            return validate_in_words(FIELDS, validator, value)
-
-        return Annotated[made, WrapValidator(validate)]
-
-    Settings = _typed_dict("Settings", _field_type, "Settings of a run with one value each.")
-    Parameters = _typed_dict("Parameters", _parameter_type, "Settings of a run with values to search.")
+    # `harness.space.reference` says what the keys are.
+    _SCHEMA = WithJsonSchema({"type": "object"})
+    Settings = Annotated[dict[str, Value], PlainValidator(_mapping_validator(_value_adapter)), _SCHEMA]
+    Parameters = Annotated[dict[str, AnyParameter], PlainValidator(_mapping_validator(_parameter_adapter)), _SCHEMA]

@@ -13,6 +13,7 @@ from harness.space.document import Document, Name, Objective, Search
 from harness.space.errors.problems import KeyPath, Problem, SpaceError
 from harness.space.errors.validation import describe
 from harness.space.resolve import resolve
+from harness.space.settings import methods_of
 
 MAX_INT = 2**63 - 1  # of an int64 tensor and of the study's journal
 
@@ -46,7 +47,7 @@ class Space(FrozenModel):
         if problems:
             raise SpaceError(problems)
         try:
-            fields = resolve(Document.model_validate(keys))
+            fields = resolve(Document.model_validate(keys, context={"methods": methods_of(keys)}))
         except ValidationError as error:
             raise SpaceError(map(_problem, error.errors())) from None
         super().__init__(**fields)

@@ -22,7 +22,8 @@ from harness.metalabel.torch_internals import optimizer_step, optimizers_without
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
 from harness.training.batches import check_batch_norm, split_into_batches
 from harness.training.config.checks import check_acceleration, check_config
-from harness.training.config.registry import METHODS, load_object
+from harness.training.config.method_lookup import method_class
+from harness.training.config.methods import MetaStepParameters
 from harness.training.config.run_config import RunConfig
 from harness.training.data.augment import augment
 from harness.training.data.images import DataSplits
@@ -71,7 +72,7 @@ class Run:
                 classes=self.images.classes,
                 given=given,
                 trusted=torch.arange(len(given), device=self.device) >= len(self.splits.train),
-                meta=MetaSet(self.splits.meta, config, self.streams["meta order"]),
+                meta=MetaSet(self.splits.meta, _meta_step_parameters(config), self.streams["meta order"]),
                 pool_index=self.images.index,
             )
             self.method = self._build_method()
@@ -130,7 +131,8 @@ class Run:
         this run's are in force from now on. ValueError if any other setting differs.
         """
         own, saved = self.config.model_dump(), state["config"]
-        differing = [name for name in own if name not in changeable and own[name] != saved.get(name)]
+        names = own if own["method"] == saved["method"] else RunConfig.model_fields  # others have other parameters
+        differing = [name for name in names if name not in changeable and own[name] != saved.get(name)]
         if differing:
             expected, got = (", ".join(f"{name} {each.get(name)!r}" for name in differing) for each in (saved, own))
             allowed = f"; only {', '.join(sorted(changeable))} may change in mid-run" if changeable else ""
@@ -146,7 +148,7 @@ class Run:
         self.global_stream.state = state["global_stream"]
 
     def _build_method(self) -> Method:
-        method: Method = load_object(METHODS[self.config.method])(self.task)
+        method: Method = method_class(self.config.method)(self.task)
         self.phases = [phase for phase in method.phases() if phase.epochs]
         return method
 
@@ -205,6 +207,12 @@ class Run:
         train = self.splits.train
         model = build_model(self.config.model, train.shape, train.classes, self.config.width).to(self.device)
         return apply_precision(model, self.config)
+
+
+def _meta_step_parameters(config: RunConfig) -> MetaStepParameters:
+    """Parameters of meta batches: the method's, or the defaults for one that declares none."""
+    parameters = config.parameters
+    return parameters if isinstance(parameters, MetaStepParameters) else MetaStepParameters()
 
 
 def lr_schedule(schedule: str, step: int, steps: int) -> float:

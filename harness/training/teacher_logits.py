@@ -31,12 +31,12 @@ def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) ->
     write_atomically(file, write)
 
 
-def load_teacher_logits(config: RunConfig, images: Tensor, classes: int) -> Tensor:
+def load_teacher_logits(config: RunConfig, teacher: str, images: Tensor, classes: int) -> Tensor:
     """Return the logits [images, classes] of a student's teacher; DataError if they are of other images.
 
-    `images` are those that the student may train on, as indices in the pool.
+    `teacher` is the folder of its logits; `images` are those that the student may train on, as indices in the pool.
     """
-    file = teacher_logits_file(config.teacher, config.seed)
+    file = teacher_logits_file(teacher, config.seed)
     try:
         with file.open("rb") as opened, np.load(opened, allow_pickle=False) as arrays:
             logits, theirs, name = arrays["logits"], arrays["images"], str(arrays["dataset"])

@@ -31,17 +31,18 @@ def trial_events(
     start, time = BEGIN + 60_000 * number, BEGIN + 60_000 * number
     name, tags = f"{arm}-{number}", {"arm": arm, "study": "label_lr"}
     yield TrialStarted(trial=number, name=name, params=config.model_dump(), tags=tags, time=time)
-    distance = abs(math.log10(config.label_lr / 0.3))
+    label_lr, meta_interval = (config.label_lr, config.meta_interval) if learned else (math.nan, math.nan)
+    distance = abs(math.log10(label_lr / 0.3))
     for epoch in range(1, stop + 1):
         time = start + 500 * epoch
         rise = 1 - math.exp(-epoch / 2)
         metrics = {"train_loss": 2.0 / epoch, "lr": config.lr}
         if learned:
-            metrics["val_accuracy"] = (0.96 - 0.08 * distance - 0.002 * config.meta_interval) * rise
+            metrics["val_accuracy"] = (0.96 - 0.08 * distance - 0.002 * meta_interval) * rise
         else:
             metrics["val_accuracy"] = 0.94 * rise - 0.03 * max(0, epoch - 4)
         if config.noise != "none":
-            right = (1 - math.exp(-epoch * config.label_lr / config.meta_interval)) if learned else 0.0
+            right = (1 - math.exp(-epoch * label_lr / meta_interval)) if learned else 0.0
             metrics |= {"noisy_labels_corrected": right, "clean_labels_kept": 1 - 0.05 * right}
             metrics["label_accuracy"] = 0.6 + 0.4 * right * 0.95
         yield EpochMetrics(trial=number, step=epoch, metrics=metrics, time=time)

@@ -44,12 +44,18 @@ def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded
     assert [str(each) for each in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
 
 
-@pytest.mark.parametrize("override", ["label_lr=0.3", " label_lr = 0.3", "lr=0.3", "weight_decay=0.3"])
+@pytest.mark.parametrize("override", ["lr=0.3", " lr = 0.3", "weight_decay=0.3"])
 def test_a_bare_setting_is_fixed_for_every_arm_and_searched_in_none(loaded: Loaded, override: str) -> None:
     name = override.partition("=")[0].strip()
     for arm in loaded(overrides=[override]).arms:
         assert arm.fixed[name] == 0.3
         assert name not in arm.parameters
+
+
+def test_a_bare_parameter_of_a_method_is_fixed_in_the_arms_of_that_method(loaded: Loaded) -> None:
+    learned, one_hot = loaded(overrides=["label_lr=0.3"]).arms
+    assert learned.fixed["label_lr"] == 0.3
+    assert "label_lr" not in {**learned.parameters, **one_hot.fixed, **one_hot.parameters}
 
 
 def test_a_bare_setting_goes_before_an_arms_own_fixed(loaded: Loaded) -> None:

@@ -11,6 +11,7 @@ import yaml
 
 from harness.space import dump, load, parse
 from harness.space.reference import PAGE_FILE, SCHEMA_FILE, page, schema
+from harness.training.config.methods import METHODS
 
 ROOT = Path(__file__).parents[2]
 SHIPPED = sorted((ROOT / "search_spaces").glob("*.y*ml"))
@@ -27,7 +28,10 @@ def test_what_is_checked_in_is_current(name: str, text: str) -> None:
 
 def test_the_page_describes_every_type() -> None:
     types = {name for name, node in json.loads(schema())["$defs"].items() if "properties" in node}
-    assert {f"<!-- begin {name} -->" for name in types - {"Parameters"}} <= set(page().splitlines())
+    methods = {f"{kind}.{method}" for kind in ("Settings", "Parameters") for method in METHODS}
+    assert methods <= types
+    assert {f"<!-- begin {name} -->" for name in types - methods - {"Parameters"}} <= set(page().splitlines())
+    assert {f"### {name}" for name in METHODS} <= set(page().splitlines())
 
 
 @pytest.mark.parametrize("file", SHIPPED, ids=lambda file: file.name)
@@ -48,6 +52,13 @@ def test_every_shipped_space_is_valid_and_names_its_schema(file: Path) -> None:
         {"study": "../x"},
         {"fixed": {"noise_rate": 1.5}},
         {"parameters": {"lr": {"low": 0.1, "high": 0.2}}},
+        {"fixed": {"label_lrr": 1.0}},
+        {"arms": {"x": {"method": "elr", "fixed": {"elr_momentum": 1.5}}}},
+        {"arms": {"x": {"method": "elr", "fixed": {"gce_q": 0.5}}}},
+        {"arms": {"x": {"method": "elr", "parameters": {"label_lr": {"type": "float", "low": 0.1, "high": 0.2}}}}},
+        {"arms": {"x": {"method": "one_hot", "fixed": {"nonsense": 1}}}},
+        {"arms": {"x": {"method": "one_hot", "points": [{"gce_q": 0.5}]}}},
+        {"arms": {"x": {"method": "elrr"}}},
         {"search": {"sampler": "tpa"}},
         {"search": {"sampler": {"type": "tpe", "n": 3}}},
         {"arms": {}},

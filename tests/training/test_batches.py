@@ -9,7 +9,8 @@ from harness.common.errors import InputError
 from harness.results.sweep_data import example_configs, read_data
 from harness.space import Space
 from harness.training.batches import BATCH_NORMS, batches_per_epoch, split_into_batches
-from harness.training.config.registry import BATCH_NORM_MODELS, METHODS, MODELS
+from harness.training.config.methods import METHODS
+from harness.training.config.registry import BATCH_NORM_MODELS, MODELS
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DataError
 from harness.training.models import build_model
@@ -93,7 +94,3 @@ def test_a_search_that_may_come_to_batches_of_one_is_refused_before_it_starts(
     space = Space.model_validate({"study": "mine", "fixed": {"model": "resnet18"}, "arms": {"learned": arm}})
     with pytest.raises(InputError, match=f"^{name}: expected 2 or more for model (resnet18|cnn), whose BatchNorm"):
         read_data(example_configs(space))
-
-
-def test_meta_batches_of_one_do_not_concern_a_method_that_draws_none() -> None:
-    epochs(Run(BATCH_NORM.model_copy(update={"method": "one_hot", "meta_batch_size": 1})), 1)

@@ -9,7 +9,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.training.config.checks import check_config
-from harness.training.config.registry import METHODS, load_object
+from harness.training.config.method_lookup import method_class
+from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.errors import DataError
@@ -36,13 +37,14 @@ def cross_entropies(logits: Tensor, given: Tensor) -> Tensor:
 
 
 def test_every_method_has_a_name_in_the_configuration_and_a_class() -> None:
-    for name, location in METHODS.items():
+    for name, shipped in METHODS.items():
         assert RunConfig(method=name).method == name
-        assert issubclass(load_object(location), Method)
+        assert issubclass(method_class(name), Method)
+        assert method_class(name).Parameters is shipped.parameters
 
 
 def test_one_hot_is_cross_entropy_with_the_given_class() -> None:
-    method, logits = OneHot(task()), logits_of(IMAGES)
+    method, logits = OneHot(task(method="one_hot")), logits_of(IMAGES)
     given = batch(method.task).given
     loss = method.loss(logits, batch(method.task))
     torch.testing.assert_close(loss, cross_entropies(logits, given).mean())
@@ -52,7 +54,7 @@ def test_one_hot_is_cross_entropy_with_the_given_class() -> None:
 
 
 def test_label_smoothing_mixes_in_the_mean_over_all_classes() -> None:
-    method, logits = LabelSmoothing(task(label_smoothing=0.3)), logits_of(IMAGES)
+    method, logits = LabelSmoothing(task(method="label_smoothing", label_smoothing=0.3)), logits_of(IMAGES)
     loss = method.loss(logits, batch(method.task))
     evenly = -logits.log_softmax(1).mean(1)
     expected = 0.7 * cross_entropies(logits, batch(method.task).given) + 0.3 * evenly
@@ -63,7 +65,7 @@ def test_label_smoothing_mixes_in_the_mean_over_all_classes() -> None:
 
 @pytest.mark.parametrize("q", [0.3, 0.7, 1.0])  # 1: mean absolute error
 def test_gce_weighs_the_gradient_of_cross_entropy_by_a_power_of_p(q: float) -> None:
-    method, logits = GeneralisedCrossEntropy(task(gce_q=q)), logits_of(IMAGES)
+    method, logits = GeneralisedCrossEntropy(task(method="gce", gce_q=q)), logits_of(IMAGES)
     losses = cross_entropies(logits, batch(method.task).given)
     loss = method.loss(logits, batch(method.task))
     torch.testing.assert_close(loss, ((1 - (-losses).exp() ** q) / q).mean())
@@ -72,7 +74,7 @@ def test_gce_weighs_the_gradient_of_cross_entropy_by_a_power_of_p(q: float) -> N
 
 
 def test_soft_bootstrapping_is_cross_entropy_and_minimum_entropy() -> None:
-    method, logits = Bootstrapping(task(bootstrap_weight=0.8)), logits_of(IMAGES)
+    method, logits = Bootstrapping(task(method="bootstrapping", bootstrap_weight=0.8)), logits_of(IMAGES)
     loss = method.loss(logits, batch(method.task))
     p = logits.softmax(1)
     entropy = -(p * p.log()).sum(1)
@@ -82,7 +84,7 @@ def test_soft_bootstrapping_is_cross_entropy_and_minimum_entropy() -> None:
 
 
 def test_soft_bootstrapping_reports_the_targets_last_trained_with() -> None:
-    method, logits = Bootstrapping(task(bootstrap_weight=0.4)), logits_of(3)
+    method, logits = Bootstrapping(task(method="bootstrapping", bootstrap_weight=0.4)), logits_of(3)
     given = functional.one_hot(method.task.given, CLASSES).float()
     assert torch.equal(method.soft_labels(), given)
     method.loss(logits, batch(method.task, 4, 1, 7))  # 7 is of the meta set
@@ -92,7 +94,7 @@ def test_soft_bootstrapping_reports_the_targets_last_trained_with() -> None:
 
 
 def test_elr_keeps_a_running_mean_of_predictions() -> None:
-    method = EarlyLearningRegularisation(task(elr_momentum=0.7))
+    method = EarlyLearningRegularisation(task(method="elr", elr_momentum=0.7))
     first, second = logits_of(2, seed=3, scale=1.0), logits_of(2, seed=4, scale=1.0)
     for logits in (first, second):
         method.loss(logits, batch(method.task, 5, 0))
@@ -106,7 +108,10 @@ def test_elr_keeps_a_running_mean_of_predictions() -> None:
 
 
 def test_elr_pulls_as_the_paper_says() -> None:
-    method, logits = EarlyLearningRegularisation(task(elr_momentum=0.7, elr_weight=3.0)), logits_of(IMAGES, scale=1.0)
+    method, logits = (
+        EarlyLearningRegularisation(task(method="elr", elr_momentum=0.7, elr_weight=3.0)),
+        logits_of(IMAGES, scale=1.0),
+    )
     method.loss(logits_of(IMAGES, seed=9, scale=1.0), batch(method.task))
     loss = method.loss(logits, batch(method.task))
     p, t = logits.softmax(1).detach(), method.targets[:IMAGES]
@@ -122,7 +127,7 @@ def test_elr_pulls_as_the_paper_says() -> None:
 
 
 def test_online_label_smoothing_takes_what_the_model_says_of_images_it_got_right() -> None:
-    method = OnlineLabelSmoothing(task(ols_weight=0.4))
+    method = OnlineLabelSmoothing(task(method="online_label_smoothing", ols_weight=0.4))
     given = method.task.given[[0, 1, 2, 3, 4, 5]]
     logits = [logits_of(3, seed=5), logits_of(3, seed=6)]
     losses = [method.loss(logits[0], batch(method.task, 0, 1, 2)), method.loss(logits[1], batch(method.task, 3, 4, 5))]
@@ -146,7 +151,7 @@ def test_online_label_smoothing_takes_what_the_model_says_of_images_it_got_right
 
 
 def test_a_class_of_which_nothing_was_right_keeps_its_soft_label() -> None:
-    method = OnlineLabelSmoothing(task())
+    method = OnlineLabelSmoothing(task(method="online_label_smoothing"))
     method.soft[1] = torch.tensor([0.2, 0.7, 0.1])
     given = batch(method.task).given
     method.loss(-10.0 * functional.one_hot(given, CLASSES), batch(method.task))
@@ -170,7 +175,7 @@ def meta_loss_after_a_step(model: nn.Module, loss: Tensor, meta: tuple[Tensor, T
 
 def test_reweighting_gives_the_gradient_of_meta_weight_net() -> None:
     torch.manual_seed(0)
-    of = task(model=linear())
+    of = task(method="reweighting", model=linear())
     method = Reweighting(of)
     part = batch(of)
     losses = functional.cross_entropy(of.model(part.inputs), part.given, reduction="none")
@@ -188,7 +193,7 @@ def test_reweighting_gives_the_gradient_of_meta_weight_net() -> None:
 
 def test_reweighting_trains_on_losses_times_the_new_weights_and_on_trusted_images_fully() -> None:
     torch.manual_seed(0)
-    of = task(model=linear(), weight_net_lr=0.05)
+    of = task(method="reweighting", model=linear(), weight_net_lr=0.05)
     method = Reweighting(of)
     part = batch(of, 2, 8, 5)  # 8 is of the meta set
     before = method.net(torch.ones(1, 1)).item()
@@ -207,7 +212,7 @@ def test_reweighting_trains_on_losses_times_the_new_weights_and_on_trusted_image
 def test_reweighting_moves_running_statistics_once_a_step() -> None:
     torch.manual_seed(0)
     model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(4), nn.Linear(4, CLASSES))
-    of = task(model=model)
+    of = task(method="reweighting", model=model)
     method = Reweighting(of)
     part = batch(of)
     method.step(part)
@@ -247,7 +252,7 @@ def test_fine_tuning_ends_on_the_meta_set_alone_at_its_own_rate() -> None:
 
 def taught(folder: Path, **settings: object) -> Distillation:
     """A student of a teacher with random logits on the images of its task."""
-    of = task(teacher=str(folder), **settings)
+    of = task(method="distillation", teacher=str(folder), **settings)
     held = {"logits": logits_of(IMAGES + TRUSTED, seed=8).detach().numpy(), "images": of.pool_index.numpy()}
     (folder / "0").mkdir(exist_ok=True)
     np.savez(folder / "0" / "logits.npz", dataset=np.array("digits"), **held)

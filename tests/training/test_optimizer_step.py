@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from harness.metalabel.torch_internals import optimizer_step
-from harness.training.config.registry import METHODS
+from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
 from harness.training.run import _optimizer
 

@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from harness.training.config.registry import METHODS
+from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DivergenceError
 from harness.training.run import Run
@@ -97,7 +97,8 @@ def trained_on(run: Run) -> set[bytes]:
 @pytest.mark.parametrize("method", [name for name in METHODS if name not in ("reweighting", "distillation")])
 def test_the_meta_set_is_trained_on_only_with_train_on_meta(method: str) -> None:
     for train_on_meta in (False, True):
-        settings = {"method": method, "train_on_meta": train_on_meta, "label_warmup_epochs": 1}
+        settings = {"method": method, "train_on_meta": train_on_meta}
+        settings |= {"label_warmup_epochs": 1} if method == "learned" else {}
         run = Run(QUICK.model_copy(update=settings))
         train, meta, val = (
             {image.cpu().numpy().tobytes() for image in part.inputs}

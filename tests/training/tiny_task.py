@@ -1,8 +1,11 @@
 """A task of a few random images, for methods to be asked one step at a time."""
 
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 
+from harness.training.config.methods import MetaStepParameters
 from harness.training.config.run_config import RunConfig
 from harness.training.data.images import Images
 from harness.training.data.meta_set import MetaSet
@@ -12,10 +15,10 @@ IMAGES, TRUSTED, META, CLASSES, PIXELS = 7, 2, 5, 3, 4
 """Training images, images of the meta set among those that may be trained on, the meta set, classes, pixels of each."""
 
 
-def task(seed: int = 0, model: nn.Module | None = None, **settings: object) -> Task:
+def task(seed: int = 0, model: nn.Module | None = None, **settings: Any) -> Task:
     """Of one linear layer stepped by plain SGD at rate 0.1, unless said otherwise."""
     stream = torch.Generator().manual_seed(seed)
-    config = RunConfig().model_copy(update={"batch_size": IMAGES, "meta_batch_size": META, **settings})
+    config = RunConfig().model_copy(update={"batch_size": IMAGES, **settings})
     if model is None:
         model = nn.Sequential(nn.Flatten(), nn.Linear(PIXELS, CLASSES))
         with torch.no_grad():
@@ -31,7 +34,7 @@ def task(seed: int = 0, model: nn.Module | None = None, **settings: object) -> T
         CLASSES,
         given,
         trusted,
-        MetaSet(meta, config, stream),
+        MetaSet(meta, MetaStepParameters(meta_batch_size=META), stream),
         10 + torch.arange(IMAGES + TRUSTED),
     )
 

@@ -66,7 +66,9 @@ def test_a_trial_that_goes_on_from_its_checkpoint_leaves_the_same_files_bit_for_
 def test_labels_say_where_in_the_data_set_their_images_are(tmp_path: Path) -> None:
     from sklearn.datasets import load_digits
 
-    run_to_end(TrialRunner(CONFIG | {"method": "one_hot", "epochs": 1}, tmp_path))
+    run_to_end(
+        TrialRunner(RunConfig(**CONFIG).model_copy(update={"method": "one_hot", "epochs": 1}).model_dump(), tmp_path)
+    )
     labels = np.load(tmp_path / "labels.npz")
     assert len(np.unique(labels["index"])) == 200
     np.testing.assert_array_equal(load_digits().target[labels["index"]], labels["truth"])

@@ -13,10 +13,11 @@ from typing import Any
 from harness.common.redaction import redact_argument
 from harness.space.document import Document, Search
 from harness.space.errors.problems import KeyPath, Origin, shorten, suggest_name
-from harness.space.settings import FIELDS, METHOD
+from harness.space.settings import COMMON_FIELDS, METHOD, fields_of, methods_of
 from harness.space.yaml_file.reader import Source, read
+from harness.training.config.methods import METHODS
 
-SEARCH_KEYS = tuple(name for name in Search.model_fields if name not in FIELDS)
+SEARCH_KEYS = tuple(name for name in Search.model_fields if name not in COMMON_FIELDS)
 ARM_SECTIONS = ("arms", "baselines")
 STRATEGIES = (("search", "sampler"), ("search", "pruner"))  # the name of a type may stand for a mapping there
 EXCLUDED_BY: dict[KeyPath, str] = {("objective",): "objectives", ("objectives",): "objective"}
@@ -27,6 +28,7 @@ def override(source: Source, text: str) -> None:
     origin = Origin(f"--set {shorten(redact_argument(text))}")
     key, equals, written = text.partition("=")
     path: KeyPath = tuple(key.strip().split("."))
+    settings = fields_of((*METHODS, *methods_of(source.data)))
     value = read(written, lambda line: origin)
     if isinstance(value.data, str) and not written.lstrip().startswith(("'", '"')) and " #" in written:
         got, remedy = "' #', which begins a comment", f"write {key}='\"…\"', quotes within quotes"
@@ -36,14 +38,14 @@ def override(source: Source, text: str) -> None:
     elif path == (METHOD,):
         got, remedy = "method, which is an arm's own", "name the arm: arms.NAME.method=…"
         source.add_problem(path, "a setting", got, remedy, origin)
-    elif len(path) == 1 and path[0] in FIELDS:
+    elif len(path) == 1 and path[0] in settings:
         _fix_in_every_arm(source, str(path[0]), value)
     elif len(path) == 1 and path[0] in SEARCH_KEYS:
         _set_value(source, ("search", *path), value)
     elif path[0] in Document.model_fields:
         _set_value(source, path, value)
     else:
-        remedy = suggest_name(key.strip(), [*FIELDS, *SEARCH_KEYS, *Document.model_fields])
+        remedy = suggest_name(key.strip(), [*settings, *SEARCH_KEYS, *Document.model_fields])
         got = f"the unknown key {shorten(key.strip())}"
         source.add_problem(path, "a key of the space file or a setting", got, remedy, origin)
 

@@ -3,15 +3,15 @@
 import importlib.util
 import os
 import shutil
-import sys
-from pathlib import Path
 
 from pydantic import ValidationError
 
 from harness.common.urls import BadUrl
-from harness.training.config.registry import BATCH_NORM_MODELS, META_GRADIENT_METHODS, MODELS, USER_DATA_KINDS
+from harness.training.config.methods import DistillationParameters, MetaStepParameters
+from harness.training.config.registry import BATCH_NORM_MODELS, MODELS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
+from harness.training.config.user_code import add_working_directory
 
 
 def check_config(config: RunConfig) -> list[str]:
@@ -29,7 +29,9 @@ def check_config(config: RunConfig) -> list[str]:
 def check_acceleration(config: RunConfig) -> list[str]:
     """Return the problems of the settings that say how the run is computed, a line each."""
     problems = _check_changes(config)
-    if config.amp == "bf16" and config.label_gradient == "finite_difference" and config.method in META_GRADIENT_METHODS:
+    parameters = config.parameters
+    finite_difference = isinstance(parameters, MetaStepParameters) and parameters.label_gradient == "finite_difference"
+    if config.amp == "bf16" and finite_difference:
         problems.append(
             "label_gradient: expected an exact estimator beside amp: bf16, got finite_difference, whose small "
             "differences are lost in bfloat16's rounding; choose forward, or amp: none"
@@ -45,20 +47,14 @@ def check_acceleration(config: RunConfig) -> list[str]:
 def batches_of_one(config: RunConfig, meta_images: int) -> list[str]:
     """Return the batches that would hold one image of a network with BatchNorm, a line each."""
     sizes = {"batch_size": config.batch_size}
-    if config.method in META_GRADIENT_METHODS:
-        sizes |= {"meta_batch_size": config.meta_batch_size, "meta_size": meta_images}
+    if isinstance(config.parameters, MetaStepParameters):
+        sizes |= {"meta_batch_size": config.parameters.meta_batch_size, "meta_size": meta_images}
     return [
         f"{name}: expected 2 or more for model {config.model}, whose BatchNorm needs several images, got 1; "
         "choose a larger one, or a model without BatchNorm"
         for name, size in sizes.items()
         if size == 1
     ]
-
-
-def add_working_directory() -> None:
-    """Let the user's own modules be imported from the working directory, which a worker's path may lack."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
 
 
 def _check_changes(config: RunConfig) -> list[str]:
@@ -72,15 +68,19 @@ def _check_changes(config: RunConfig) -> list[str]:
 
 
 def _check_teacher(config: RunConfig) -> list[str]:
+    parameters = config.parameters
+    if not isinstance(parameters, DistillationParameters):
+        return []
+    teacher = parameters.teacher
     try:
-        file = teacher_logits_file(config.teacher, config.seed)
+        file = teacher_logits_file(teacher, config.seed)
     except BadUrl as error:
         return [f"teacher: {error}"]
-    if config.method != "distillation" or (config.teacher and file.is_file()):
+    if teacher and file.is_file():
         return []
     return [
         f"teacher: expected the logits of a teacher for seed {config.seed}, got "
-        f"{f'nothing at {file}' if config.teacher else 'none'}; train it with harness.distill, "
+        f"{f'nothing at {file}' if teacher else 'none'}; train it with harness.distill, "
         "or set teacher to the folder of one that was"
     ]
 

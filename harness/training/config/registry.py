@@ -1,7 +1,8 @@
 """Names that a configuration may use, and where each is implemented. Imports neither torch nor NumPy.
 
-A line here makes a method, a data set, a noise or a model known by name to space files, schema and help. Data sets and
-models of a user's own need none: `npz:FILE`, `folder:DIR`, `table:FILE`, `package.module:function`.
+A line here makes a data set, a noise or a model known by name to space files, schema and help; methods are declared in
+`harness.training.config.methods`. What is a user's own needs none: `npz:FILE`, `folder:DIR`, `table:FILE`,
+`package.module:name`.
 """
 
 import difflib
@@ -17,24 +18,6 @@ from pydantic_core import PydanticCustomError
 
 from harness.common.formatting import format_list
 
-_METHODS = "harness.training.methods"
-_BASELINES = f"{_METHODS}.baselines"
-
-METHODS = {
-    "learned": f"{_METHODS}.learned:LearnedLabels",
-    "one_hot": f"{_BASELINES}.one_hot:OneHot",
-    "label_smoothing": f"{_BASELINES}.label_smoothing:LabelSmoothing",
-    "fine_tuning": f"{_BASELINES}.fine_tuning:FineTuning",
-    "bootstrapping": f"{_BASELINES}.bootstrapping:Bootstrapping",
-    "gce": f"{_BASELINES}.gce:GeneralisedCrossEntropy",
-    "elr": f"{_BASELINES}.elr:EarlyLearningRegularisation",
-    "online_label_smoothing": f"{_BASELINES}.online_label_smoothing:OnlineLabelSmoothing",
-    "reweighting": f"{_BASELINES}.reweighting:Reweighting",
-    "distillation": f"{_BASELINES}.distillation:Distillation",
-}
-META_GRADIENT_METHODS = ("learned", "reweighting")
-"""Methods that differentiate through a step of the model."""
-
 NOISES = {name: f"harness.training.data.noise:{name}" for name in ("symmetric", "asymmetric", "pair", "instance")}
 
 MODELS = {
@@ -47,7 +30,8 @@ MODELS = {
 }
 BATCH_NORM_MODELS = ("cnn", "resnet18", "resnet34", "wrn28")
 """Models whose BatchNorm cannot be trained on batches of one image."""
-USER_MODEL_PATTERN = r"^(torchvision:\w+|[A-Za-z_][\w.]*:[A-Za-z_]\w*)$"
+USER_PATTERN = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+"""Name of a user's own class or function, `package.module:name`; also `torchvision:NAME` of a model."""
 
 _METRICS = """
 train_loss meta_loss meta_accuracy meta_calibration_error val_loss val_accuracy val_calibration_error label_accuracy

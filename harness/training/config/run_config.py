@@ -1,14 +1,32 @@
 """Settings of one run: a flat, frozen, validated record. Imports no torch.
 
 It is flat because the same names are the keys of a space file, the columns of a study and the parameters of an MLflow
-run.
+run. The fields of `RunConfig` are the settings of every run; beside them stand the parameters of the run's method,
+which the method declares (`harness.training.config.methods`):
+
+    RunConfig(method="elr", elr_momentum=0.9).model_dump()      has elr_momentum and elr_weight, and no label_lr
 """
 
-from typing import TYPE_CHECKING, Annotated, Literal
+from collections.abc import Iterable, Mapping
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails, InitErrorDetails, PydanticCustomError
 
+from harness.common.formatting import format_list
 from harness.training.config import registry
+from harness.training.config.field_types import Count, FractionBelowOne, NonNegativeInt, PositiveNumber
+from harness.training.config.method_lookup import methods_with, parameter_fields, parameters_type
+from harness.training.config.methods import METHODS, MethodParameters
 from harness.training.config.mid_run_changes import parse_changes
 from harness.training.config.noise_map import parse_noise_map
 
@@ -18,7 +36,10 @@ if TYPE_CHECKING:
     DatasetName = str
     ModelName = str
 else:
-    MethodName = Literal[tuple(registry.METHODS)]
+    MethodName = Annotated[
+        registry.name_type(METHODS, registry.USER_PATTERN, "a method, or module:Class of your own"),
+        AfterValidator(lambda name: _check_method(name)),
+    ]
     NoiseName = Literal[("none", *registry.NOISES, "given")]
     DatasetName = registry.name_type(
         registry.DATASETS,
@@ -27,13 +48,22 @@ else:
         registry.user_dataset,
     )
     ModelName = registry.name_type(
-        registry.MODELS, registry.USER_MODEL_PATTERN, "a model, torchvision:NAME or module:function"
+        registry.MODELS, registry.USER_PATTERN, "a model, torchvision:NAME or module:function"
     )
 
 
 def _check_noise_map(text: str) -> str:
     parse_noise_map(text)
     return text
+
+
+def _check_method(name: str) -> str:
+    """Refuse a user's own method that cannot be loaded, or whose parameter has the name of a setting of every run."""
+    declared = parameters_type(name).model_fields
+    if taken := [each for each in declared if each in RunConfig.model_fields or hasattr(RunConfig, each)]:
+        got = f"{format_list(taken)}, which every run has already"
+        raise registry.value_error(f"parameters of {name} with names of their own", got, "rename it")
+    return name
 
 
 def _check_changes(text: str) -> str:
@@ -43,20 +73,17 @@ def _check_changes(text: str) -> str:
 
 NoiseMap = Annotated[str, AfterValidator(_check_noise_map)]
 MidRunChanges = Annotated[str, AfterValidator(_check_changes)]
-FractionBelowOne = Annotated[float, Field(ge=0, lt=1)]
-Fraction = Annotated[float, Field(ge=0, le=1)]
-PositiveNumber = Annotated[float, Field(gt=0, le=1e30)]  # float32, in which rates are multiplied, ends at 3e38
-Count = Annotated[int, Field(ge=1)]
-NonNegativeInt = Annotated[int, Field(ge=0)]
 
 
 class RunConfig(BaseModel):
     """The settings of one run. Rates are fractions, sizes are numbers of images, durations are epochs."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False)
+    # Extra fields are the method's parameters. They are validated below; `extra="allow"` lets them through to there.
+    model_config = ConfigDict(frozen=True, extra="allow", strict=True, allow_inf_nan=False)
 
     method: MethodName = Field(
-        default="learned", description="training method: labels learned by meta-gradient, or a baseline"
+        default="learned",
+        description="training method: labels learned by meta-gradient, a baseline, or module:Class of your own",
     )
 
     dataset: DatasetName = Field(
@@ -114,70 +141,7 @@ class RunConfig(BaseModel):
         description="hidden units of the MLP, channels of the first block of cnn and resnet, factor k of wrn28",
     )
 
-    labels: Literal["instance", "class"] = Field(
-        default="instance", description="one soft label per image, or one per class"
-    )
-    label_form: Literal["simplex", "softmax", "exponentiated"] = Field(
-        default="simplex",
-        description="what is learned: the label, projected onto the simplex, or logits whose softmax it is; "
-        "exponentiated: the label, by exponentiated-gradient steps",
-    )
-    label_lr: PositiveNumber = Field(
-        default=0.1, description="label learning rate, in the batch- and rate-free unit of metalabel"
-    )
-    label_schedule: Literal["constant", "model"] = Field(
-        default="constant",
-        description="schedule of the label learning rate; model: in proportion to the model's",
-    )
-    label_momentum: FractionBelowOne = Field(default=0.0, description="momentum of the label steps")
-    label_decay: FractionBelowOne = Field(
-        default=0.0, description="fraction of the way back to its start that a label goes at each label step"
-    )
-    label_warmup_epochs: NonNegativeInt = Field(default=0, description="epochs before the first label step")
-    label_gradient: Literal["forward", "forward_recompute", "double_backward", "finite_difference"] = Field(
-        default="forward",
-        description="how the label gradient is computed; forward: a Jacobian-vector product; forward_recompute: the "
-        "same with less memory and one more pass; double_backward: autograd twice; finite_difference: approximate",
-    )
-    meta_interval: Count = Field(default=1, description="model steps between two label updates")
-    meta_batch_size: Count = Field(default=150, description="meta images per label update, at most meta_size are used")
-    meta_balanced: bool = Field(default=False, description="whether a meta batch holds the classes equally often")
-    retrain_share: FractionBelowOne = Field(
-        default=0.0, description="fraction of the epochs, at the end, that train a fresh model on the learned labels"
-    )
     train_on_meta: bool = Field(default=False, description="whether the meta set's images are trained on too")
-
-    label_smoothing: FractionBelowOne = Field(default=0.0, description="mass spread evenly over all classes")
-    fine_tune_share: FractionBelowOne = Field(
-        default=0.25, description="fine_tuning: fraction of the epochs, at the end, that train on the meta set alone"
-    )
-    fine_tune_lr: PositiveNumber = Field(
-        default=0.005, description="fine_tuning: model learning rate of those epochs at their start"
-    )
-    bootstrap_weight: Fraction = Field(
-        default=0.95, description="bootstrapping: weight of the given label in the target"
-    )
-    gce_q: Annotated[float, Field(gt=0, le=1)] = Field(
-        default=0.7, description="gce: from cross-entropy (near 0) to mean absolute error (1)"
-    )
-    elr_momentum: FractionBelowOne = Field(default=0.7, description="elr: momentum of the running target")
-    elr_weight: Annotated[float, Field(ge=0)] = Field(default=3.0, description="elr: weight of the regulariser")
-    ols_weight: Fraction = Field(
-        default=0.5, description="online_label_smoothing: weight of the given label in the target"
-    )
-    weight_net_lr: PositiveNumber = Field(
-        default=1e-3, description="reweighting: learning rate of the weighting network (Adam)"
-    )
-    weight_net_width: Count = Field(default=100, description="reweighting: hidden units of the weighting network")
-    teacher: str = Field(
-        default="", description="distillation: folder of the teacher's logits, SEED/logits.npz for each seed"
-    )
-    distill_temperature: PositiveNumber = Field(
-        default=4.0, description="distillation: temperature that divides both logits"
-    )
-    distill_weight: Fraction = Field(
-        default=0.9, description="distillation: weight of the teacher beside the given label"
-    )
 
     epochs: Count = Field(default=40, description="passes over the training images")
     batch_size: Count = Field(
@@ -215,7 +179,98 @@ class RunConfig(BaseModel):
         "update does not",
     )
 
+    if TYPE_CHECKING:
+
+        def __init__(self, **settings: Any) -> None: ...
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _validate_parameters(cls, values: Any, validator: ModelWrapValidatorHandler[Self]) -> Self:
+        """Validate the parameters by their declaration; errors of all settings come together."""
+        try:
+            config = validator(values)
+        except ValidationError as error:
+            details = [_details(each) for each in error.errors()]
+            if isinstance(values, Mapping) and not any(each["loc"] == ("method",) for each in details):
+                extra = {name: value for name, value in values.items() if name not in cls.model_fields}
+                details += _parameter_errors(values.get("method", cls.model_fields["method"].default), extra)
+            raise ValidationError.from_exception_data(cls.__name__, details) from None
+        if config.model_extra is not None and config is not values:
+            if details := _parameter_errors(config.method, config.model_extra):
+                raise ValidationError.from_exception_data(cls.__name__, details)
+            parameters = config.parameters.model_dump()
+            config.model_extra.clear()
+            config.model_extra.update(parameters)
+        return config
+
+    @property
+    def parameters(self) -> MethodParameters:
+        """The parameters of the method, of the type that it declares."""
+        return parameters_type(self.method).model_validate(self.model_extra)
+
     def at_epoch(self, epoch: int) -> "RunConfig":
         """The settings after so many epochs, with all `changes` up to there; ValidationError for a bad value."""
         changed = {k: v for at, each in parse_changes(self.changes).items() if at <= epoch for k, v in each.items()}
         return RunConfig(**{**self.model_dump(), **changed}) if changed else self
+
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """Copy with other settings, which are validated. Another method has its own parameters, at their defaults."""
+        changes = dict(update or {})
+        kept = self.model_dump()
+        if changes.get("method", self.method) != self.method:
+            kept = {name: value for name, value in kept.items() if name in type(self).model_fields}
+        return type(self)(**{**kept, **changes})
+
+    def other_than_default(self) -> dict[str, Any]:
+        """The settings whose values are not the defaults of the method's runs."""
+        defaults = default_settings(self.method)
+        return {name: value for name, value in self.model_dump().items() if value != defaults[name]}
+
+
+def default_settings(method: str) -> dict[str, Any]:
+    """Return the value of every setting of a run of `method` that says nothing else."""
+    return {**RunConfig(method=method).model_dump(), "method": RunConfig.model_fields["method"].default}
+
+
+def known_settings(method: object) -> list[str]:
+    """Return the names of the settings of a method's runs; of all shipped methods' for one that is none."""
+    try:
+        return list(setting_fields([str(method)]))
+    except PydanticCustomError:
+        return list(setting_fields(METHODS))
+
+
+def setting_fields(methods: Iterable[str]) -> dict[str, FieldInfo]:
+    """Return the declarations of the settings of every run, then of the parameters of the methods, by name."""
+    return {**RunConfig.model_fields, **parameter_fields(methods)}
+
+
+def parameter_of_others(name: object, method: str) -> PydanticCustomError | None:
+    """Return the error for a parameter that other methods have and `method` has not; None if none of them has it."""
+    others = methods_with(name)
+    if not others:
+        return None
+    got = f"{name}, a parameter of {format_list(others)}"
+    return registry.value_error(f"a setting of every run or of {method}", got, "remove it, or choose that method")
+
+
+def _parameter_errors(method: str, values: Mapping[str, Any]) -> list[InitErrorDetails]:
+    declared = parameters_type(method)
+    foreign = {
+        name: error
+        for name in values
+        if name not in declared.model_fields and (error := parameter_of_others(name, method))
+    }
+    details = [InitErrorDetails(type=error, loc=(name,), input=values[name]) for name, error in foreign.items()]
+    try:
+        declared.model_validate({name: value for name, value in values.items() if name not in foreign})
+    except ValidationError as error:
+        details += [_details(each) for each in error.errors()]
+    return details
+
+
+def _details(error: ErrorDetails) -> InitErrorDetails:
+    """An error of pydantic, to be raised again."""
+    context = error.get("ctx", {})
+    again = registry.value_error(**context) if context.keys() == {"expected", "got", "remedy"} else error["type"]
+    return InitErrorDetails(type=again, loc=error["loc"], input=error["input"], ctx=context)

@@ -1,9 +1,10 @@
-"""A user's own code: imported once in a process of its own, before a run is begun, and its exceptions in one line.
+"""A user's own code: imported, first in a process of its own where a run needs it, and its exceptions in one line.
 
 A module may end the process that imports it: it parses arguments, calls `sys.exit()`, or crashes in C. On a worker that
 would look as if memory had run out.
 """
 
+import importlib
 import os
 import re
 import signal
@@ -14,12 +15,14 @@ import traceback
 from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
-from harness.training.config.registry import MODELS
+from harness.training.config.registry import MODELS, value_error
 
 FATAL = "Fatal Python error: "
 IMPORT_SECONDS = 120.0
 """Time within which a module has to be imported."""
+AS_PROGRAM = 'keep what it does as a program under `if __name__ == "__main__":`'
 
 _PROGRAM = """
 import importlib, sys
@@ -33,6 +36,32 @@ except BaseException as error:
     problem = f"raises {describe_exception(error)}"
 Path(answer).write_text(problem, encoding="utf-8")
 """
+
+
+def add_working_directory() -> None:
+    """Let the user's own modules be imported from the working directory, which a worker's path may lack."""
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+
+
+def load_user_object(location: str, expected: str) -> Any:
+    """Import `module:name` of a user's own in this process; an error for pydantic, with `expected`, if it cannot be."""
+    module, _, name = location.partition(":")
+    add_working_directory()
+    try:
+        return getattr(importlib.import_module(module), name)
+    except KeyboardInterrupt:
+        raise
+    except BaseException as error:  # sys.exit() too
+        problem, remedy = f"raises {describe_exception(error)}", "mend it"
+        if isinstance(error, ModuleNotFoundError) and module.startswith(str(error.name)):
+            problem = f"is in no module that can be found: {error.name}"
+            remedy = "start from the folder that holds it, or set PYTHONPATH"
+        elif isinstance(error, AttributeError) and not hasattr(sys.modules.get(module), name):
+            problem = f"is not in {module}"
+        elif isinstance(error, SystemExit):
+            remedy = AS_PROGRAM
+        raise value_error(expected, f"{location}, which {problem}", remedy) from None
 
 
 def check_model_imports(models: Iterable[str]) -> list[str]:
@@ -49,7 +78,6 @@ def check_model_imports(models: Iterable[str]) -> list[str]:
 def _import_problem(location: str) -> tuple[str, str]:
     """Import `module:name` in another process; return what is wrong with it, empty if nothing is, and a remedy."""
     module, _, name = location.partition(":")
-    as_program = 'keep what it does as a program under `if __name__ == "__main__":`'
     with tempfile.TemporaryDirectory(prefix="import-") as folder:
         answer = Path(folder, "answer")
         paths = os.pathsep.join(path or os.getcwd() for path in sys.path)
@@ -65,12 +93,12 @@ def _import_problem(location: str) -> tuple[str, str]:
                 errors="replace",
             )
         except subprocess.TimeoutExpired:
-            return f"is not imported within {IMPORT_SECONDS:.0f} s", as_program
+            return f"is not imported within {IMPORT_SECONDS:.0f} s", AS_PROGRAM
         if answer.exists():
             problem = answer.read_text(encoding="utf-8")
-            return problem, as_program if problem.startswith("raises SystemExit") else "mend it"
+            return problem, AS_PROGRAM if problem.startswith("raises SystemExit") else "mend it"
     said = describe_crash(child.stderr)
-    return f"ends its process ({_exit_text(child.returncode)}){': ' if said else ''}{said}", as_program
+    return f"ends its process ({_exit_text(child.returncode)}){': ' if said else ''}{said}", AS_PROGRAM
 
 
 def describe_exception(error: BaseException) -> str:

@@ -4,19 +4,19 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from harness.training.config.run_config import RunConfig
+from harness.training.config.methods import MetaStepParameters
 from harness.training.data.images import Images
 
 
 class MetaSet:
     """Draws batches of the meta set `images` from `stream`; one no larger than a batch is returned whole."""
 
-    def __init__(self, images: Images, config: RunConfig, stream: torch.Generator) -> None:
+    def __init__(self, images: Images, parameters: MetaStepParameters, stream: torch.Generator) -> None:
         self.inputs = images.inputs
         self.classes = images.targets
         self.targets = functional.one_hot(images.targets, images.classes).float()
-        self.batch_size = config.meta_batch_size
-        self.balanced = config.meta_balanced
+        self.batch_size = parameters.meta_batch_size
+        self.balanced = parameters.meta_balanced
         self.stream = stream
 
     def draw(self) -> tuple[Tensor, Tensor]:

@@ -26,6 +26,7 @@ from harness.metalabel import (
     soft_cross_entropy,
 )
 from harness.training.batches import batches_per_epoch
+from harness.training.config.methods import LearnedParameters
 from harness.training.methods.method import Batch, Method, Phase, Task
 
 FORMS: dict[str, Parametrisation] = {
@@ -36,24 +37,26 @@ FORMS: dict[str, Parametrisation] = {
 
 
 class LearnedLabels(Method):
+    Parameters = LearnedParameters
+    parameters: LearnedParameters
     updates_labels = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        config = task.config
-        self.by_class = config.labels == "class"
+        config, parameters = self.config, self.parameters
+        self.by_class = parameters.labels == "class"
         table = ClassLabels if self.by_class else InstanceLabels
         self.table = table.from_classes(
             torch.arange(task.classes, device=task.given.device) if self.by_class else task.given,
             task.classes,
-            smoothing=config.label_smoothing,
-            parametrisation=FORMS[config.label_form],
-            momentum=config.label_momentum,
-            decay=config.label_decay,
+            smoothing=parameters.label_smoothing,
+            parametrisation=FORMS[parameters.label_form],
+            momentum=parameters.label_momentum,
+            decay=parameters.label_decay,
         )
         steps_per_epoch = batches_per_epoch(len(task.training_index), config.batch_size)
-        self.first_label_step = config.label_warmup_epochs * steps_per_epoch
-        self.retrain_epochs = round(config.retrain_share * config.epochs)
+        self.first_label_step = parameters.label_warmup_epochs * steps_per_epoch
+        self.retrain_epochs = round(parameters.retrain_share * config.epochs)
         self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch
         self.norms: dict[str, Tensor] = {}
 
@@ -62,18 +65,18 @@ class LearnedLabels(Method):
         return [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
 
     def step(self, batch: Batch) -> Tensor:
-        due = (batch.step - self.first_label_step) % self.config.meta_interval == 0
+        due = (batch.step - self.first_label_step) % self.parameters.meta_interval == 0
         if not due or not self.first_label_step <= batch.step < self.learned_until:
             return super().step(batch)
         task = self.task
         batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
-        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.parameters.label_gradient)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
         if self.config.train_on_meta:
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
         if len(rows):
             before = None if self.norms else self.table.rows(rows)
-            label_lr = self.config.label_lr * (batch.lr_factor if self.config.label_schedule == "model" else 1)
+            label_lr = self.parameters.label_lr * (batch.lr_factor if self.parameters.label_schedule == "model" else 1)
             self.table.update(rows, gradient, label_lr=label_lr, scale=step.scale)
             if before is not None:  # once an epoch: a norm costs a small model as much as a step
                 moved = self.table.rows(rows) - before
@@ -101,7 +104,7 @@ class LearnedLabels(Method):
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         # A run that goes on with another label_momentum may have a velocity that the saved one had not, or none.
-        velocity = {"velocity": torch.zeros_like(state["table"])} if self.config.label_momentum else {}
+        velocity = {"velocity": torch.zeros_like(state["table"])} if self.parameters.label_momentum else {}
         self.table.load_state_dict(
             {"table": state["table"]} | {name: state.get(name, velocity[name]) for name in velocity}
         )
@@ -111,5 +114,5 @@ class LearnedLabels(Method):
         learned = self.table.rows(self.task.given[index] if self.by_class else index)
         if not self.config.train_on_meta:
             return learned
-        start = self.task.smooth_labels(self.task.given[index])
+        start = self.task.smooth_labels(self.task.given[index], self.parameters.label_smoothing)
         return start.where(self.task.trusted[index, None], learned)

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from harness.training.config.methods import MethodParameters
 from harness.training.config.run_config import RunConfig
 from harness.training.data.meta_set import MetaSet
 
@@ -47,9 +48,8 @@ class Task:
         index = torch.arange(len(self.given), device=self.given.device)
         return index if self.config.train_on_meta else index[~self.trusted]
 
-    def smooth_labels(self, given: Tensor) -> Tensor:
-        """Return labels [n, classes]: one-hot, with the fraction `label_smoothing` of the mass spread evenly."""
-        share = self.config.label_smoothing
+    def smooth_labels(self, given: Tensor, share: float) -> Tensor:
+        """Return labels [n, classes]: one-hot, with the fraction `share` of the mass spread evenly."""
         return (1 - share) * functional.one_hot(given, self.classes).float() + share / self.classes
 
 
@@ -66,6 +66,9 @@ class Phase:
 class Method:
     """Cross-entropy training in one phase with labels as given, but for what a subclass overrides."""
 
+    Parameters: ClassVar[type[MethodParameters]] = MethodParameters
+    """Declares the method's own settings. A space file has them in the method's arms, `parameters` in its runs."""
+
     updates_labels: ClassVar[bool] = False
     """Whether `soft_labels` changes over a run."""
 
@@ -75,6 +78,7 @@ class Method:
     def __init__(self, task: Task) -> None:
         self.task = task
         self.config = task.config
+        self.parameters = task.config.parameters
 
     def phases(self) -> list[Phase]:
         """Return the phases of the run; their epochs add up to `config.epochs`."""

@@ -11,9 +11,8 @@ import torch
 from torch import nn
 
 from harness.common.formatting import format_list
-from harness.training.config.checks import add_working_directory
 from harness.training.config.registry import MODELS, load_object
-from harness.training.config.user_code import describe_exception
+from harness.training.config.user_code import add_working_directory, describe_exception
 from harness.training.errors import DataError
 
 __all__ = ["Shape", "build_model"]

@@ -59,7 +59,7 @@ def _memory_error(resources: Resources, working_dir: str, config: dict[str, Any]
     runner.configure_process(resources, working_dir)
     short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": 1}
     try:
-        Run(RunConfig(**{**config, **short})).train_epoch()
+        Run(RunConfig(**{name: short.get(name, value) for name, value in config.items()})).train_epoch()
     except Exception as error:  # trials report errors of other kinds
         if runner.is_out_of_memory(error):
             return f"memory ran out ({str(error).splitlines()[0]})"

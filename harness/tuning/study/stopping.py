@@ -12,6 +12,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from harness.space import Arm, Constraint, Space
 from harness.space.strategies import Grid
+from harness.training.config.registry import METRICS
 from harness.training.config.run_config import RunConfig
 from harness.tuning.study.optuna_adapters import grid
 from harness.tuning.study.pareto import Point, weakly_dominates
@@ -23,9 +24,14 @@ END_INDEX = "index"
 
 
 def violation(constraint: Constraint, config: RunConfig, metrics: Mapping[str, float]) -> float:
-    """By how much a trial violates `constraint`, above 0; 1 where a metric of the constraint was never measured."""
+    """By how much a trial violates `constraint`, above 0; 1 where a metric of the constraint was never measured.
+
+    A constraint on a parameter that the trial's method does not have says nothing of the trial.
+    """
     values = {**metrics, **config.model_dump()}
-    return min(constraint.violation(values), sys.float_info.max) if constraint.names <= values.keys() else 1.0
+    if missing := constraint.names - values.keys():
+        return 1.0 if missing <= set(METRICS) else 0.0
+    return min(constraint.violation(values), sys.float_info.max)
 
 
 class ArmStopping:

@@ -218,7 +218,7 @@ class TrialRunner:
             self.seconds = state["seconds"]
 
     def _halve_batch(self) -> None:
-        for name in ("batch_size", "meta_batch_size"):
+        for name in self._config.keys() & {"batch_size", "meta_batch_size"}:
             self._config = self._config | {name: max(1, self._config[name] // 2)}
         self._halved = True
         self.runs = Replicates(RunConfig(**self._config), self._seeds)

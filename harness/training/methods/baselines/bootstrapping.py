@@ -10,10 +10,13 @@ labels.
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.methods import BootstrappingParameters
 from harness.training.methods.method import Batch, Method, Task
 
 
 class Bootstrapping(Method):
+    Parameters = BootstrappingParameters
+    parameters: BootstrappingParameters
     updates_labels = True
     state = ("targets",)
 
@@ -24,7 +27,7 @@ class Bootstrapping(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p = functional.log_softmax(logits, dim=1)
         given = functional.one_hot(batch.given, self.task.classes).float()
-        weight = self.config.bootstrap_weight
+        weight = self.parameters.bootstrap_weight
         targets = given.where(batch.trusted[:, None], weight * given + (1 - weight) * log_p.exp())
         self.targets[batch.index] = targets.detach()
         return -(targets * log_p).sum(1).mean()

@@ -9,22 +9,26 @@ of the KL term shrinks as 1/T², hence the factor. The soft label of an image is
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.methods import DistillationParameters
 from harness.training.methods.method import Batch, Method, Task
 from harness.training.teacher_logits import load_teacher_logits
 
 
 class Distillation(Method):
+    Parameters = DistillationParameters
+    parameters: DistillationParameters
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        self.logits = load_teacher_logits(self.config, task.pool_index, task.classes)
+        self.logits = load_teacher_logits(self.config, self.parameters.teacher, task.pool_index, task.classes)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        weight, temperature = self.config.distill_weight, self.config.distill_temperature
+        weight, temperature = self.parameters.distill_weight, self.parameters.distill_temperature
         teacher = (self.logits[batch.index] / temperature).log_softmax(1)
         student = (logits / temperature).log_softmax(1)
         divergence = functional.kl_div(student, teacher, reduction="batchmean", log_target=True)
         return weight * temperature**2 * divergence + (1 - weight) * functional.cross_entropy(logits, batch.given)
 
     def soft_labels(self) -> Tensor:
-        weight = self.config.distill_weight
+        weight = self.parameters.distill_weight
         return weight * self.logits.softmax(1) + (1 - weight) * super().soft_labels()

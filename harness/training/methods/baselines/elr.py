@@ -10,12 +10,15 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.methods import ElrParameters
 from harness.training.methods.method import Batch, Method, Task
 
 FLOOR = 1e-4
 
 
 class EarlyLearningRegularisation(Method):
+    Parameters = ElrParameters
+    parameters: ElrParameters
     updates_labels = True
     state = ("targets",)
 
@@ -24,13 +27,13 @@ class EarlyLearningRegularisation(Method):
         self.targets = torch.zeros(len(task.given), task.classes, device=task.given.device)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        momentum = self.config.elr_momentum
+        momentum = self.parameters.elr_momentum
         p = logits.softmax(1).clamp(FLOOR, 1 - FLOOR)
         fresh = p.detach() / p.detach().sum(1, keepdim=True)
         targets = momentum * self.targets[batch.index] + (1 - momentum) * fresh
         self.targets[batch.index] = targets
         regulariser = torch.log1p(-(p * targets).sum(1)).mean()
-        return functional.cross_entropy(logits, batch.given) + self.config.elr_weight * regulariser
+        return functional.cross_entropy(logits, batch.given) + self.parameters.elr_weight * regulariser
 
     def soft_labels(self) -> Tensor:
         total = self.targets.sum(1, keepdim=True)

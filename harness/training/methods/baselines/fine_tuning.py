@@ -7,15 +7,19 @@ Transfer from noisy to clean labels in its plainest form (e.g. Xiao et al. 2015,
 2018, arXiv:1802.05300, compare against it). Labels are one-hot throughout.
 """
 
+from harness.training.config.methods import FineTuningParameters
 from harness.training.methods.baselines.one_hot import OneHot
 from harness.training.methods.method import Phase
 
 
 class FineTuning(OneHot):
+    Parameters = FineTuningParameters
+    parameters: FineTuningParameters
+
     def phases(self) -> list[Phase]:
-        config, meta = self.config, self.task.trusted.nonzero().flatten()
-        last = round(config.fine_tune_share * config.epochs)
+        config, parameters, meta = self.config, self.parameters, self.task.trusted.nonzero().flatten()
+        last = round(parameters.fine_tune_share * config.epochs)
         return [
             Phase(config.epochs - last, self.task.training_index, config.lr),
-            Phase(last, meta, config.fine_tune_lr),
+            Phase(last, meta, parameters.fine_tune_lr),
         ]

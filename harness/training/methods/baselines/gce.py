@@ -8,11 +8,15 @@ q → 0 is cross-entropy, q = 1 the mean absolute error; an image's gradient is 
 from torch import Tensor
 from torch.nn import functional
 
+from harness.training.config.methods import GceParameters
 from harness.training.methods.method import Batch, Method
 
 
 class GeneralisedCrossEntropy(Method):
+    Parameters = GceParameters
+    parameters: GceParameters
+
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        q = self.config.gce_q
+        q = self.parameters.gce_q
         log_p = -functional.cross_entropy(logits, batch.given, reduction="none")
         return (-(q * log_p).expm1() / q).mean()  # expm1: 1 - p^q loses all digits where p is near 1 or q near 0

@@ -5,8 +5,13 @@
 Under label noise its one defence is to stop early (Arpit et al. 2017, arXiv:1706.05394): tune `epochs`.
 """
 
+from typing import ClassVar
+
+from harness.training.config.methods import MethodParameters, OneHotParameters
 from harness.training.methods.method import Method
 
 
 class OneHot(Method):
     """The base class as it is."""
+
+    Parameters: ClassVar[type[MethodParameters]] = OneHotParameters

@@ -11,10 +11,13 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.metalabel import soft_cross_entropy
+from harness.training.config.methods import OnlineLabelSmoothingParameters
 from harness.training.methods.method import Batch, Method, Task
 
 
 class OnlineLabelSmoothing(Method):
+    Parameters = OnlineLabelSmoothingParameters
+    parameters: OnlineLabelSmoothingParameters
     updates_labels = True
     state = ("soft", "sums", "counts")
 
@@ -45,5 +48,5 @@ class OnlineLabelSmoothing(Method):
         return self._mixed_labels(torch.arange(self.task.classes, device=self.task.given.device))
 
     def _mixed_labels(self, given: Tensor) -> Tensor:
-        weight = self.config.ols_weight
+        weight = self.parameters.ols_weight
         return weight * functional.one_hot(given, self.task.classes) + (1 - weight) * self.soft[given]

@@ -22,19 +22,23 @@ from torch.nn import functional
 
 from harness.metalabel import meta_step
 from harness.metalabel.torch_internals import optimizer_step
+from harness.training.config.methods import ReweightingParameters
 from harness.training.methods.method import Batch, Method, Task
 
 
 class Reweighting(Method):
+    Parameters = ReweightingParameters
+    parameters: ReweightingParameters
+
     def __init__(self, task: Task) -> None:
         super().__init__(task)
-        width = self.config.weight_net_width
+        width = self.parameters.weight_net_width
         layers = nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid()
         self.net = nn.Sequential(*layers).to(task.given.device)
-        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=self.config.weight_net_lr)
+        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=self.parameters.weight_net_lr)
 
     def step(self, batch: Batch) -> Tensor:
-        if batch.step % self.config.meta_interval == 0:
+        if batch.step % self.parameters.meta_interval == 0:
             self._update_weight_net(batch)
         return super().step(batch)
 
@@ -57,7 +61,7 @@ class Reweighting(Method):
         weights = self._weights(losses, batch)
         given = functional.one_hot(batch.given, task.classes).float()
         batches = (batch.inputs, given * weights.detach()[:, None], *task.meta.draw())
-        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.config.label_gradient)
+        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.parameters.label_gradient)
         for buffer, value in zip(task.model.buffers(), before, strict=True):
             buffer.copy_(value)
         self.net_optimizer.zero_grad()
