@@ -116,9 +116,11 @@ def test_decimal_commas_are_read_where_no_comma_separates(tmp_path: Path, separa
         (";", {"f1": ["0.5"] * ROWS}, "decimal points or decimal commas, got commas in f0, .* points in f1; write"),
         (";", {"f1": ["0,5", "0.5"] * (ROWS // 2)}, r"f1: expected a column of numbers, got string \('0,5' in row 0\)"),
         (";", {"f1": ["1.234,5"] * ROWS}, r"f1: expected a column of numbers, got string \('1.234,5' in row 0\)"),
+        (";", {f"f{i}": ["999", "1,000"] * (ROWS // 2) for i in range(FEATURES)},
+         "got commas before three digits alone in f0, .*, which may separate thousands; write thousands without"),
         (",", {f"f{i}": ['"0,5"'] * ROWS for i in range(FEATURES)}, r"f0: expected .* \('0,5' in row 0\); write"),
     ],
-    ids=["points in a column", "both in a column", "separators of thousands", "in quotes"],
+    ids=["points in a column", "both in a column", "points as well", "thousands", "in quotes"],
 )  # fmt: skip
 def test_decimal_commas_that_may_mean_something_else_are_refused(
     tmp_path: Path, separator: str, changes: dict[str, Any], error: str
@@ -126,6 +128,40 @@ def test_decimal_commas_that_may_mean_something_else_are_refused(
     (tmp_path / "set.csv").write_text(with_decimal_commas(separator, **changes))
     with pytest.raises(DataError, match=error):
         load_pool(RunConfig(dataset=f"table:{tmp_path / 'set.csv'}"))
+
+
+PLAIN = "\n".join(["label,größe", *(f"{row % 3},{row / 8}" for row in range(ROWS))])
+DIALECTS = {
+    "plain": PLAIN.encode(),
+    "byte order mark": PLAIN.encode("utf-8-sig"),
+    "UTF-16": PLAIN.encode("utf-16"),
+    "line ends of old macOS": PLAIN.replace("\n", "\r").encode(),
+    "a line that tells the separator": b"sep=;\r\n" + PLAIN.replace(",", ";").replace("\n", "\r\n").encode(),
+    "blanks": PLAIN.replace(",", " , ").encode(),
+}
+
+
+@pytest.mark.parametrize("dialect", DIALECTS)
+def test_a_table_is_read_however_it_was_saved(tmp_path: Path, dialect: str) -> None:
+    (tmp_path / "set.csv").write_bytes(DIALECTS[dialect])
+    config = RunConfig(dataset=f"table:{tmp_path / 'set.csv'}", **SMALL)
+    assert check_config(config) == []
+    read = feature_table.read(config)
+    assert read.train.images.flatten().tolist() == [row / 8 for row in range(ROWS)]
+    assert read.train.truth.tolist() == [row % 3 for row in range(ROWS)]
+
+
+@pytest.mark.parametrize(
+    ("content", "error"),
+    [
+        (PLAIN.encode("latin-1"), "expected text in UTF-8, got the error: .* 0xf6 in .*; save the table in UTF-8"),
+        (PLAIN.replace("größe", "label").encode(), "expected columns of different names, got several named 'label'"),
+    ],
+)
+def test_a_text_that_cannot_be_read_as_a_table_is_refused_in_words(tmp_path: Path, content: bytes, error: str) -> None:
+    (tmp_path / "set.csv").write_bytes(content)
+    with pytest.raises(DataError, match=error):
+        load_summary(RunConfig(dataset=f"table:{tmp_path / 'set.csv'}"))
 
 
 def test_given_labels_and_a_validation_part_of_a_table(tmp_path: Path) -> None:

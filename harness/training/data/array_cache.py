@@ -21,7 +21,7 @@ from harness.training.data.readers.raw_part import Array
 
 Arrays = dict[str, Array]
 
-FORMAT = 7
+FORMAT = 8
 """Goes up when what is stored changes."""
 
 

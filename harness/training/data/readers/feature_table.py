@@ -10,6 +10,7 @@ separate the cells, as Excel writes them in many countries; a file has decimal c
 """
 
 import re
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -21,7 +22,12 @@ from harness.training.config.run_config import RunConfig
 from harness.training.data.class_names import doubtful_names
 from harness.training.data.readers.formats.image_listing import PART_FOLDERS
 from harness.training.data.readers.formats.label_arrays import encode_labels
-from harness.training.data.readers.formats.text_table import find_separator
+from harness.training.data.readers.formats.text_table import (
+    declared_separator,
+    find_encoding,
+    find_separator,
+    with_line_feeds,
+)
 from harness.training.data.readers.raw_part import Array, RawDataset, RawPart, checked_part
 from harness.training.data.readers.reader import user_path
 from harness.training.errors import DataError
@@ -29,6 +35,7 @@ from harness.training.errors import DataError
 LABEL, GIVEN, SPLIT = "label", "given", "split"
 PARQUET_MARK = b"PAR1"
 SNIFFED_BYTES = 1 << 16
+THOUSANDS = r"^\s*[+-]?[1-9]\d{0,2}(,\d{3})+\s*$"
 ROW_INDEX = re.compile(r"|Unnamed: \d+|__index_level_\d+__")
 """Names of the column in which pandas writes and reads its row index: in sorted data it tells the class."""
 
@@ -87,18 +94,34 @@ def _read(file: Path, *, names_only: bool = False) -> Any:
         with file.open("rb") as opened:
             start = opened.read(SNIFFED_BYTES)
         if start.startswith(PARQUET_MARK):
-            return parquet.read_schema(file).names if names_only else parquet.read_table(file)
-        options = csv.ParseOptions(delimiter=find_separator(start.decode("utf-8", "replace")))
+            return parquet.read_schema(file).names if names_only else _with_unique_names(file, parquet.read_table(file))
+        text = with_line_feeds(start.decode(encoding := find_encoding(start), "replace"))
+        declared = declared_separator(text)
+        separator = declared[1] if declared else find_separator(text)
+        options = {
+            "read_options": csv.ReadOptions(encoding=encoding.removesuffix("-sig"), skip_rows=1 if declared else 0),
+            "parse_options": csv.ParseOptions(delimiter=separator),
+        }
         if names_only:
-            with csv.open_csv(file, parse_options=options) as reader:
-                return reader.schema.names
-        table = csv.read_csv(file, parse_options=options)
-        if options.delimiter == "," or not _text_features(table):
+            with csv.open_csv(file, **options) as reader:
+                return [name.strip() for name in reader.schema.names]
+        table = csv.read_csv(file, **options)
+        table = _with_unique_names(file, table.rename_columns([name.strip() for name in table.column_names]))
+        if separator == "," or not _text_features(table):
             return table
         commas = csv.ConvertOptions(decimal_point=",")
-        return _join_features(file, table, csv.read_csv(file, parse_options=options, convert_options=commas))
+        with_commas = csv.read_csv(file, **options, convert_options=commas)
+        return _join_features(file, table, with_commas.rename_columns(table.column_names))
+    except UnicodeError as error:
+        raise DataError(f"{file}: expected text in UTF-8, got the error: {error}; save the table in UTF-8") from error
     except (OSError, pa.ArrowException) as error:
         raise DataError(f"{file}: expected a Parquet or CSV table, got the error: {error}; write it anew") from error
+
+
+def _with_unique_names(file: Path, table: Any) -> Any:
+    if repeated := [name for name, count in Counter(table.column_names).items() if count > 1]:
+        raise DataError(f"{file}: expected columns of different names, got several named {repeated[0]!r}; rename them")
+    return table
 
 
 def _text_features(table: Any) -> set[str]:
@@ -117,9 +140,22 @@ def _join_features(file: Path, points: Any, commas: Any) -> Any:
             f"{file}: expected decimal points or decimal commas, got commas in {format_list(sorted(with_commas))} and "
             f"points in {format_list(sorted(with_points))}; write all numbers alike"
         )
+    if with_commas and not any(_has_decimals(points.column(name)) for name in with_commas):
+        raise DataError(
+            f"{file}: expected numbers, got commas before three digits alone in {format_list(sorted(with_commas))}, "
+            "which may separate thousands; write thousands without a separator, or all numbers with decimal points"
+        )
     for name in with_commas:
         points = points.set_column(points.schema.get_field_index(name), name, commas.column(name))
     return points
+
+
+def _has_decimals(column: Any) -> bool:
+    """Whether a comma stands in a number where none that separates thousands would."""
+    from pyarrow import compute
+
+    has_comma = compute.match_substring(column, ",")
+    return bool(compute.any(compute.and_not(has_comma, compute.match_substring_regex(column, THOUSANDS))).as_py())
 
 
 def _numbers(file: Path, name: str, column: Any) -> Array:

@@ -57,8 +57,7 @@ class TextTable:
 def read_table(file: Path) -> TextTable:
     """Read the table in `file`; DataError with file and line if it is no text or its quotes do not match."""
     text = _read_text(file)
-    declared = re.match(r"\s*sep=(.)\n", text, re.IGNORECASE)
-    if declared:
+    if declared := declared_separator(text):
         text = text.replace(declared[0], "\n" * declared[0].count("\n"), 1)  # lines keep their numbers
     try:
         separator = declared[1] if declared else find_separator(text)
@@ -76,9 +75,8 @@ def _read_text(file: Path) -> str:
         content = file.read_bytes()
     except OSError as error:
         raise DataError(f"{file}: expected a table, got the error: {error.strerror}; correct or remove it") from error
-    encoding = next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
     try:
-        text = content.decode(encoding)
+        text = content.decode(find_encoding(content))
     except UnicodeDecodeError as error:
         line = content.count(b"\n", 0, error.start) + 1
         raise DataError(
@@ -87,7 +85,22 @@ def _read_text(file: Path) -> str:
         ) from None
     if "\0" in text:
         raise DataError(f"{file}: expected text in UTF-8, got bytes of value 0; save the table as csv in UTF-8")
+    return with_line_feeds(text)
+
+
+def with_line_feeds(text: str) -> str:
+    """The text with its lines, of whichever system, ended by a line feed each."""
     return text.replace("\r\n", "\n").replace("\r", "\n")
+
+
+def find_encoding(content: bytes) -> str:
+    """The encoding of a text file by its byte order mark."""
+    return next((name for mark, name in BYTE_ORDER_MARKS.items() if content.startswith(mark)), "utf-8")
+
+
+def declared_separator(text: str) -> re.Match[str] | None:
+    """The first line that tells the separator, its group 1."""
+    return re.match(r"\s*sep=(.)\n", text, re.IGNORECASE)
 
 
 def find_separator(text: str) -> str:
