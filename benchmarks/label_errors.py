@@ -11,8 +11,8 @@ A seed draws the images, the clean meta set and the wrong labels. Both methods t
                 labels do. Its predictions are ranked by cleanlab's label quality (self-confidence, normalised margin),
                 and by `find_label_issues`: its issues in their order, then all others by self-confidence
 
-All settings, for both, are those that the study digits_symmetric confirmed; on Fashion-MNIST nothing was tuned. Seeds here
-are none of a search's. cleanlab's method: Northcutt, Jiang and Chuang (2021), arXiv:1911.00068.
+All settings, for both, are those that the study digits_symmetric confirmed; on Fashion-MNIST nothing was tuned. No seed
+is one of a search's. cleanlab's method: Northcutt, Jiang and Chuang (2021), arXiv:1911.00068.
 """
 
 import argparse
@@ -140,7 +140,7 @@ def _scores(
     return {
         "average_precision": float(average_precision_score(wrong, suspicion)),
         "auroc": float(roc_auc_score(wrong, suspicion)),
-        "precision": float("nan") if cut is None else float(wrong[cut].mean()),
+        "precision": float("nan") if cut is None or not cut.any() else float(wrong[cut].mean()),
         "recall": float("nan") if cut is None else float(cut[wrong].mean()),
         "seconds": seconds,
     }
