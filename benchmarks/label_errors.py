@@ -46,7 +46,7 @@ from harness.training.run import Run
 NOISES = ("symmetric", "asymmetric", "instance")
 DATA: dict[str, dict[str, Any]] = {
     "digits": {"dataset": "digits"},
-    "fashion": {"dataset": "FashionMNIST", "train_size": 3000, "meta_size": 500, "val_size": 500},
+    "fashion": {"dataset": "FashionMNIST", "train_size": 2000, "meta_size": 500, "val_size": 500},
 }
 NETWORK = {"model": "mlp", "width": 128, "train_on_meta": True}
 LEARNED: dict[str, Any] = {
