@@ -79,12 +79,17 @@ def meta_step(
     return ESTIMATORS[label_gradient](step)
 
 
-def _split_parameters(model: nn.Module, optimizer: Optimizer, last: int) -> tuple[frozenset[Tensor], list[Tensor]]:
-    """The last parameters of the model, and all others of model and optimiser that require a gradient."""
-    kept = frozenset([parameter for parameter in model.parameters() if parameter.requires_grad][-last:])
+def _split_parameters(model: nn.Module, optimizer: Optimizer, last: int) -> tuple[frozenset[int] | None, list[Tensor]]:
+    """The last parameters of the model, by `id`, and all others of model and optimiser that require a gradient.
+
+    None where there are no others.
+    """
+    own: list[Tensor] = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    known = {id(parameter) for parameter in own}
     stepped = (parameter for group in optimizer.param_groups for parameter in group["params"])
-    distinct = dict.fromkeys([*model.parameters(), *stepped])
-    return kept, [parameter for parameter in distinct if parameter.requires_grad and parameter not in kept]
+    others = [parameter for parameter in stepped if id(parameter) not in known and parameter.requires_grad]
+    left_out = own[:-last] + others
+    return frozenset(map(id, own[-last:])) if left_out else None, left_out
 
 
 def compute_label_gradient(

@@ -29,7 +29,7 @@ class StepInputs:
     meta_targets: Tensor  # [meta_batch, classes]
     lookahead_lr: float | None = None  # as in `Lookahead`
     max_grad_norm: float | None = None  # as in `Lookahead`
-    last: frozenset[Tensor] | None = None  # parameters whose share of v counts; None: all
+    last: frozenset[int] | None = None  # `id` of the parameters whose share of v counts; None: all
     left_out: Sequence[Tensor] = ()  # the others of model and optimiser that require a gradient
 
     def look_ahead(self) -> Lookahead:
@@ -102,7 +102,8 @@ def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tup
 
     BatchNorm normalises by the meta batch's statistics; the running ones do not change.
     """
-    wanted = parameters if step.last is None else [parameter for parameter in parameters if parameter in step.last]
+    last = step.last
+    wanted = parameters if last is None else [parameter for parameter in parameters if id(parameter) in last]
     if not wanted:
         raise ValueError(
             "last: expected parameters of the optimiser among the last of the model, got none that the logits depend "
@@ -113,7 +114,7 @@ def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tup
         logits = step.compute_logits(step.meta_inputs)
         loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
         found = gradients(logits, logit_gradient, wanted)
-    if step.last is None:
+    if last is None:
         return loss, found
-    vectors = dict(zip(wanted, found, strict=True))
-    return loss, [vectors.get(parameter) for parameter in parameters]
+    rest = iter(found)
+    return loss, [next(rest) if id(parameter) in last else None for parameter in parameters]
