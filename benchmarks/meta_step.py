@@ -5,7 +5,8 @@
 
 A *step* is what one training iteration with a label gradient needs: the model's own gradient and optimiser step, and
 ∂M/∂Y. Peers compute ∂M/∂Y through a differentiable SGD step and get the model's gradient from the same pass, so that
-nobody pays for a second training pass. Before anything is timed, all must agree on ∂M/∂Y from the same start.
+nobody pays for a second training pass. Before anything is timed, all must agree on ∂M/∂Y from the same start. The rows
+*head* and *block* are partial lookaheads, whose gradient is another one; how far off it is stands in the last rows.
 
 Times: rounds interleave the steps in one process, in an order that rotates; a ratio is taken within a round, and the
 median over rounds reported with its quartiles. On a CPU the clock is the process's computing time, so that others on
@@ -29,7 +30,14 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from harness.metalabel import EstimatorName, InstanceLabels, meta_step, soft_cross_entropy
+from harness.metalabel import (
+    EstimatorName,
+    InstanceLabels,
+    LayerChoice,
+    count_last_parameters,
+    meta_step,
+    soft_cross_entropy,
+)
 from harness.tracking.provenance import collect
 from harness.training.models import build_model
 
@@ -126,10 +134,24 @@ class MetaStep(TimedStep):
     """`harness.metalabel.meta_step`."""
 
     label_gradient: EstimatorName = "forward"
+    layers: LayerChoice = "all"
+
+    def __init__(self, model: nn.Module, channels_last: bool, autocast: bool) -> None:
+        super().__init__(model, channels_last, autocast)
+        self.last = count_last_parameters(self.model, self.layers)
 
     def gradients(self, batch: Batch) -> Tensor | None:
         batches = batch.inputs, batch.labels, batch.meta_inputs, batch.meta_targets
-        return meta_step(self.model, self.optimizer, *batches, label_gradient=self.label_gradient).gradient
+        options: dict[str, Any] = {"label_gradient": self.label_gradient, "last": self.last}
+        return meta_step(self.model, self.optimizer, *batches, **options).gradient
+
+
+class Head(MetaStep):
+    layers = "head"
+
+
+class Block(MetaStep):
+    layers = "block"
 
 
 class ForwardRecompute(MetaStep):
@@ -219,6 +241,8 @@ class TorchOpt(TimedStep):
 STEPS: dict[str, type[TimedStep]] = {
     "plain": Plain,
     "forward": MetaStep,
+    "head": Head,
+    "block": Block,
     "forward recompute": ForwardRecompute,
     "double backward": DoubleBackward,
     "finite difference": FiniteDifference,
