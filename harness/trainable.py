@@ -32,9 +32,9 @@ class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no 
     The test images are never opened.
 
     A checkpoint can be taken up under another config, as population based training does, if nothing differs but
-    `CHANGEABLE` of `harness.training.config.mid_run_changes`: learning rates, momenta, decays, smoothing and the
-    meta-interval. Any other change fails the trial, in words. Actors can be reused (`reset_config`). A trial gets as
-    many torch threads as it has CPUs.
+    `CHANGEABLE` of `harness.training.config.mid_run_changes`: learning rates, momenta, decays, smoothing, the
+    meta-interval, and how labels follow the model. Any other change fails the trial, in words. Actors can be reused
+    (`reset_config`). A trial gets as many torch threads as it has CPUs.
 
     Raises:
         InputError: in `setup`, for a config that is not valid.

@@ -74,6 +74,7 @@ class Run:
                 trusted=torch.arange(len(given), device=self.device) >= len(self.splits.train),
                 meta=MetaSet(self.splits.meta, _meta_step_parameters(config), self.streams["meta order"]),
                 pool_index=self.images.index,
+                inputs=self.images.batch,
             )
             self.method = self._build_method()
         self.label_history: LabelHistory | None = None
@@ -84,6 +85,11 @@ class Run:
     @property
     def done(self) -> bool:
         return self.epoch >= self.config.epochs
+
+    @property
+    def phases(self) -> list[Phase]:
+        """The phases of the run; images of a later one may depend on what the method has found by now."""
+        return [phase for phase in self.method.phases() if phase.epochs]
 
     @property
     def soft_labels(self) -> Tensor:
@@ -149,7 +155,6 @@ class Run:
 
     def _build_method(self) -> Method:
         method: Method = method_class(self.config.method)(self.task)
-        self.phases = [phase for phase in method.phases() if phase.epochs]
         return method
 
     def _take_up_changes(self) -> None:
@@ -197,11 +202,12 @@ class Run:
     def _current_phase(self) -> tuple[Phase, int]:
         """The phase of the next epoch, and the number of its epochs that have ended."""
         before = self.epoch
-        for phase in self.phases:
+        phases = self.phases
+        for phase in phases:
             if before < phase.epochs:
                 return phase, before
             before -= phase.epochs
-        return self.phases[-1], before + self.phases[-1].epochs
+        return phases[-1], before + phases[-1].epochs
 
     def _fresh_model(self) -> torch.nn.Module:
         train = self.splits.train

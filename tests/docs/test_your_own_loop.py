@@ -33,6 +33,11 @@ def test_the_loop_puts_wrong_labels_right_and_keeps_right_ones(namespace: dict[s
     assert (learned.argmax(1) == truth)[~wrong].float().mean() > 0.98
 
 
+def test_labels_that_follow_the_model_put_more_right(namespace: dict[str, Any]) -> None:
+    right = namespace["following"].as_tensor().argmax(1) == namespace["truth"]
+    assert right[namespace["wrong"]].float().mean() > max(0.8, namespace["put_right"])
+
+
 def test_so_does_the_loop_of_a_model_that_takes_a_dict_and_returns_an_object(namespace: dict[str, Any]) -> None:
     right = namespace["text_labels"].as_tensor().argmax(1) == namespace["truth"]
     assert right.float().mean() > 0.88

@@ -22,6 +22,8 @@ OTHER: dict[str, Any] = {
     "label_momentum": 0.9,
     "label_decay": 0.1,
     "label_smoothing": 0.2,
+    "label_follow": 0.3,
+    "label_sharpen": 2.0,
     "meta_interval": 3,
 }
 
@@ -79,7 +81,8 @@ def test_every_changeable_setting_is_taken_up_from_a_checkpoint(make: Any, tmp_p
     unchanged.load_checkpoint(str(tmp_path))
     expected = without_times(unchanged.train())
     for name, value in OTHER.items():
-        changed = make(**{name: value} | ({"label_decay": 0.05} if name == "label_smoothing" else {}))
+        beside = {"label_smoothing": {"label_decay": 0.05}, "label_sharpen": {"label_follow": 0.3}}
+        changed = make(**{name: value} | beside.get(name, {}))
         changed.load_checkpoint(str(tmp_path))
         result = [without_times(changed.train()) for _ in range(3)][-1]
         assert changed.run.config.model_dump()[name] == value

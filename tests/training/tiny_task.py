@@ -36,14 +36,19 @@ def task(seed: int = 0, model: nn.Module | None = None, **settings: Any) -> Task
         trusted,
         MetaSet(meta, MetaStepParameters(meta_batch_size=META), stream),
         10 + torch.arange(IMAGES + TRUSTED),
+        lambda rows: pixels_of(seed)[rows],
     )
+
+
+def pixels_of(seed: int) -> Tensor:
+    """Pixels of all images of a task, [images, 1, 2, 2]."""
+    return torch.randn(IMAGES + TRUSTED, 1, 2, 2, generator=torch.Generator().manual_seed(seed))
 
 
 def batch(of: Task, *index: int, step: int = 0, lr_factor: float = 1.0, seed: int = 1) -> Batch:
     """Those images of the task; all its training images where none are named."""
     chosen = torch.tensor(index) if index else torch.arange(IMAGES)
-    pixels = torch.randn(IMAGES + TRUSTED, 1, 2, 2, generator=torch.Generator().manual_seed(seed))
-    return Batch(chosen, pixels[chosen], of.given[chosen], of.trusted[chosen], step, lr_factor)
+    return Batch(chosen, pixels_of(seed)[chosen], of.given[chosen], of.trusted[chosen], step, lr_factor)
 
 
 def logits_of(rows: int, seed: int = 2, scale: float = 2.0) -> Tensor:

@@ -7,7 +7,7 @@ import shutil
 from pydantic import ValidationError
 
 from harness.common.urls import BadUrl
-from harness.training.config.methods import DistillationParameters, MetaStepParameters
+from harness.training.config.methods import ConfidentLearningParameters, DistillationParameters, MetaStepParameters
 from harness.training.config.registry import BATCH_NORM_MODELS, MODELS, USER_DATA_KINDS
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
@@ -28,7 +28,7 @@ def check_config(config: RunConfig) -> list[str]:
 
 def check_acceleration(config: RunConfig) -> list[str]:
     """Return the problems of the settings that say how the run is computed, a line each."""
-    problems = _check_changes(config)
+    problems = _check_changes(config) + _check_confident_learning(config)
     parameters = config.parameters
     finite_difference = isinstance(parameters, MetaStepParameters) and parameters.label_gradient == "finite_difference"
     if config.amp == "bf16" and finite_difference:
@@ -65,6 +65,23 @@ def _check_changes(config: RunConfig) -> list[str]:
             f"changes: {each['loc'][-1]}: {each['msg']}, got {each['input']}; correct it" for each in error.errors()
         ]
     return []
+
+
+def _check_confident_learning(config: RunConfig) -> list[str]:
+    parameters = config.parameters
+    if not isinstance(parameters, ConfidentLearningParameters):
+        return []
+    problems = []
+    if not parameters.fold_epochs(config.epochs):
+        problems.append(
+            f"epochs: expected more than cl_folds {parameters.cl_folds}, one for each fold and one for the model of "
+            f"what is left, got {config.epochs}; raise epochs, or lower cl_folds"
+        )
+    if importlib.util.find_spec("cleanlab") is None:
+        problems.append(
+            "method: expected the package cleanlab, which confident_learning needs, got none; pip install cleanlab"
+        )
+    return problems
 
 
 def _check_teacher(config: RunConfig) -> list[str]:

@@ -79,6 +79,21 @@ class RetrainingParameters(MethodParameters):
 class LearnedParameters(SmoothingParameters, RetrainingParameters, MetaStepParameters, LabelParameters):
     """Labels learned by meta-gradient (Vyas, Saxena and Voice 2020, arXiv:2009.09496)."""
 
+    label_follow: Fraction = Field(
+        default=0.0,
+        description="fraction of a label that is replaced by the model's own prediction over an epoch; 0: labels do "
+        "not follow the model",
+    )
+    label_sharpen: PositiveNumber = Field(
+        default=1.0, description="power to which a prediction is raised before a label follows it; above 1: harder"
+    )
+    label_follow_after: NonNegativeInt = Field(default=0, description="epochs before labels follow the model")
+    label_layers: Literal["all", "block", "head"] = Field(
+        default="all",
+        description="layers by way of which the label gradient is computed; head: the last layer alone; block: the "
+        "last block too; both are approximations that cost less",
+    )
+
 
 class OneHotParameters(MethodParameters):
     """One-hot labels: cross-entropy against the annotated class."""
@@ -118,6 +133,31 @@ class ElrParameters(MethodParameters):
 
     elr_momentum: FractionBelowOne = Field(default=0.7, description="momentum of the running target")
     elr_weight: Annotated[float, Field(ge=0)] = Field(default=3.0, description="weight of the regulariser")
+
+
+class SelfAdaptiveParameters(MethodParameters):
+    """Self-adaptive training (Huang et al. 2020, arXiv:2002.10319): targets follow the model."""
+
+    sat_momentum: FractionBelowOne = Field(
+        default=0.9, description="fraction of a target that stays when it follows the model's prediction"
+    )
+    sat_start_epoch: NonNegativeInt = Field(default=8, description="epochs before targets follow the model")
+
+
+class ConfidentLearningParameters(MethodParameters):
+    """Confident learning (Northcutt et al. 2021, arXiv:1911.00068): cleanlab finds wrong labels, which are left out."""
+
+    cl_folds: Annotated[int, Field(ge=2)] = Field(default=3, description="folds of the cross-validation")
+    cl_share: Annotated[float, Field(gt=0, lt=1)] = Field(
+        default=0.5, description="fraction of the epochs that train the models of the folds, an equal part each"
+    )
+    cl_filter: Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning"] = Field(
+        default="prune_by_noise_rate", description="cleanlab's rule for what is left out (filter_by)"
+    )
+
+    def fold_epochs(self, epochs: int) -> int:
+        """Epochs of each fold's model, at least 1, in a run of so many, of which at least one is left; 0 for none."""
+        return min(max(1, round(self.cl_share * epochs / self.cl_folds)), (epochs - 1) // self.cl_folds)
 
 
 class OnlineLabelSmoothingParameters(MethodParameters):
@@ -160,6 +200,10 @@ METHODS = {
     "bootstrapping": ShippedMethod(f"{_BASELINES}.bootstrapping:Bootstrapping", BootstrappingParameters),
     "gce": ShippedMethod(f"{_BASELINES}.gce:GeneralisedCrossEntropy", GceParameters),
     "elr": ShippedMethod(f"{_BASELINES}.elr:EarlyLearningRegularisation", ElrParameters),
+    "self_adaptive": ShippedMethod(f"{_BASELINES}.self_adaptive:SelfAdaptiveTraining", SelfAdaptiveParameters),
+    "confident_learning": ShippedMethod(
+        f"{_BASELINES}.confident_learning:ConfidentLearning", ConfidentLearningParameters
+    ),
     "online_label_smoothing": ShippedMethod(
         f"{_BASELINES}.online_label_smoothing:OnlineLabelSmoothing", OnlineLabelSmoothingParameters
     ),

@@ -12,7 +12,7 @@ from harness.training.config.registry import value_error
 
 CHANGEABLE = (
     *("lr", "weight_decay", "momentum", "meta_interval"),
-    *("label_lr", "label_momentum", "label_decay", "label_smoothing"),
+    *("label_lr", "label_momentum", "label_decay", "label_smoothing", "label_follow", "label_sharpen"),
 )
 """Settings that may change in mid-run. They take effect at the next step."""
 

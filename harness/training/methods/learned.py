@@ -2,9 +2,16 @@
 
     θ ← the optimiser's step for L(θ, Y)                  every model step
     Y ← Π( Y - β · ∂M(θ'(Y))/∂Y )                         before every meta_interval-th of them, after a warm-up
+    y_i ← (1 - γ) y_i + γ p̃(x_i),   p̃ ∝ p^τ               after every step, for the images of its batch
 
 M is the loss on clean meta images at the parameters θ' that the model step is about to reach; `harness.metalabel` has
 the gradient and the unit of β = label_lr. Both updates start from the same parameters and use the same batch.
+
+Labels follow the model where γ = label_follow is above 0; τ is label_sharpen. The predictions p are those of the step's
+own training pass. γ is the fraction of a label that an epoch replaces, whatever the batch size: an image is visited
+once an epoch, and a class label moves by less the fewer of the class's images a batch holds (`metalabel.labels`). With
+label_warmup_epochs equal to epochs there is no label step, and labels follow alone, as in self-adaptive training and,
+for labels by class, in online label smoothing.
 
 Images of the meta set, where it is trained on, keep their labels. With `retrain_share` the last epochs train a fresh
 model on the labels learned by then, which no longer move.
@@ -22,6 +29,7 @@ from harness.metalabel import (
     Parametrisation,
     Simplex,
     Softmax,
+    count_last_parameters,
     meta_step,
     soft_cross_entropy,
 )
@@ -46,7 +54,7 @@ class LearnedLabels(Method):
         config, parameters = self.config, self.parameters
         self.by_class = parameters.labels == "class"
         table = ClassLabels if self.by_class else InstanceLabels
-        self.table = table.from_classes(
+        self.table: ClassLabels | InstanceLabels = table.from_classes(
             torch.arange(task.classes, device=task.given.device) if self.by_class else task.given,
             task.classes,
             smoothing=parameters.label_smoothing,
@@ -58,6 +66,10 @@ class LearnedLabels(Method):
         self.first_label_step = parameters.label_warmup_epochs * steps_per_epoch
         self.retrain_epochs = round(parameters.retrain_share * config.epochs)
         self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch
+        self.first_following_step = parameters.label_follow_after * steps_per_epoch
+        learned = task.given[~task.trusted]
+        self.class_sizes = learned.bincount(minlength=task.classes)
+        self.last_parameters = count_last_parameters(task.model, parameters.label_layers)
         self.norms: dict[str, Tensor] = {}
 
     def phases(self) -> list[Phase]:
@@ -70,7 +82,8 @@ class LearnedLabels(Method):
             return super().step(batch)
         task = self.task
         batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
-        step = meta_step(task.model, task.optimizer, *batches, label_gradient=self.parameters.label_gradient)
+        options: dict[str, Any] = {"label_gradient": self.parameters.label_gradient, "last": self.last_parameters}
+        step = meta_step(task.model, task.optimizer, *batches, **options)
         rows, gradient = batch.given if self.by_class else batch.index, step.gradient
         if self.config.train_on_meta:
             rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
@@ -84,10 +97,26 @@ class LearnedLabels(Method):
                     "label_gradient_norm": (step.scale * gradient).norm(dim=1).mean(),
                     "label_step_norm": moved.norm(dim=1).mean(),
                 }
+        self._follow(step.logits, batch)
         return step.loss
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        return soft_cross_entropy(logits, self._labels(batch.index))
+        loss = soft_cross_entropy(logits, self._labels(batch.index))
+        self._follow(logits, batch)
+        return loss
+
+    def _follow(self, logits: Tensor, batch: Batch) -> None:
+        """Let the labels of a batch follow the predictions of its training pass, but for those of the meta set."""
+        rate, sharpness = self.parameters.label_follow, self.parameters.label_sharpen
+        if not rate or not self.first_following_step <= batch.step < self.learned_until:
+            return
+        moving = ~batch.trusted if self.config.train_on_meta else None
+        if isinstance(self.table, ClassLabels):
+            self.table.follow(
+                batch.given, logits, rate=rate, class_sizes=self.class_sizes, sharpness=sharpness, moving=moving
+            )
+        else:
+            self.table.follow(batch.index, logits, rate=rate, sharpness=sharpness, moving=moving)
 
     def epoch_metrics(self) -> dict[str, float]:
         norms, self.norms = self.norms, {}

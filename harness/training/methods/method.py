@@ -4,6 +4,7 @@ A method is given batches of images with their annotated classes, and the meta s
 training image: `Task` does not hold them. It fills the model's gradients for each model step; the run then steps.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -41,6 +42,7 @@ class Task:
     trusted: Tensor  # [images] bool: of the meta set
     meta: MetaSet
     pool_index: Tensor  # [images] int64: index of each image in the pool
+    inputs: Callable[[Tensor], Tensor]  # images by their index in the task, [n, channels, height, width]; not augmented
 
     @property
     def training_index(self) -> Tensor:
@@ -81,7 +83,7 @@ class Method:
         self.parameters = task.config.parameters
 
     def phases(self) -> list[Phase]:
-        """Return the phases of the run; their epochs add up to `config.epochs`."""
+        """Return the phases of the run; their epochs add up to `config.epochs`. It is asked before each epoch."""
         return [Phase(self.config.epochs, self.task.training_index, self.config.lr)]
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
