@@ -1,6 +1,7 @@
 """Folders of images as people have them: links, leftovers of systems and programs, layouts, images of any ending."""
 
 import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -83,6 +84,15 @@ class TestWalk:
             target = str(tmp_path / "round")
         (data / "train" / "cat" / "back").symlink_to(target)
         assert levels(load_pool(config(data))) == list(range(8))
+
+    @pytest.mark.parametrize("link", ["train/cow", "test", "train"])
+    def test_a_link_of_a_class_or_a_part_that_leads_nowhere_is_refused(self, data: Path, link: str) -> None:
+        shutil.rmtree(data / link, ignore_errors=True)
+        (data / "notes.txt").symlink_to("/nowhere/notes.txt")
+        assert not link.startswith("train/") or check_config(config(data)) == [], "a link of a file is none of them"
+        (data / link).symlink_to("/nowhere")
+        words = f"expected a folder, got {data / link}, a link to /nowhere, which is not there; mount or restore that"
+        assert words in str(check_config(config(data)))
 
     def test_ignores_what_systems_and_programs_leave(self, data: Path) -> None:
         for part in (data, data / "train", data / "train" / "cat"):

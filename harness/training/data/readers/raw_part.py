@@ -114,6 +114,8 @@ def _channels_first(name: str, images: Array) -> Array:
     Channels come last, in any number. Where only the other order can be meant, they come first: 1, 3 or 4, or fewer
     than there are pixels on a side, while the last dimension is neither.
     """
+    if not len(images):
+        raise DataError(f"{name}: expected images, got none, shape {list(images.shape)}; add some, or leave it out")
     if images.ndim == 2 and images.size:
         return images[:, :, None, None]
     if images.ndim == 3:

@@ -68,6 +68,7 @@ def find_layout(folder: Path) -> FolderLayout:
     DataError if the layout is none that is read. The folders of classes are not listed.
     """
     names = class_folders(folder)
+    _check_links(folder)
     parts: dict[str, Path] = {}
     for part, spellings in PART_FOLDERS.items():
         found = [name for name in names if name.lower() in spellings and class_folders(folder / name)]
@@ -84,6 +85,7 @@ def find_layout(folder: Path) -> FolderLayout:
         others = " and ".join(each.name for each in parts.values())
         raise DataError(f"dataset: expected train/CLASS beside {others} in {folder}, got none; add it")
     for part_folder in parts.values():
+        _check_links(part_folder)
         _check_classes(part_folder, class_folders(part_folder))
     return FolderLayout(folder, parts, tuple(_left_out(folder, names, parts)))
 
@@ -107,6 +109,19 @@ def list_files(layout: FolderLayout) -> list[ListedFile]:
         for name in class_folders(part_folder)
         for path in sorted(_walk(part_folder / name, _identities(part_folder)))
     ]
+
+
+def _check_links(folder: Path) -> None:
+    """DataError if a part or a class is a link that leads nowhere, as to a disk that is not there: it would be missing.
+
+    A link that is named as a file is none of them.
+    """
+    links = [entry.path for entry in _visible(folder) if entry.is_symlink() and not os.path.exists(entry.path)]
+    if dead := [link for link in sorted(links) if not Path(link).suffix]:
+        target = printable(os.readlink(dead[0]))
+        raise DataError(
+            f"dataset: expected a folder, got {printable(dead[0])}, a link to {target}, which is not there; mount or restore that, or remove the link"
+        )
 
 
 def _check_classes_alone(folder: Path, names: list[str]) -> None:
