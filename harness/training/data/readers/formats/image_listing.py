@@ -120,7 +120,8 @@ def _check_links(folder: Path) -> None:
     if dead := [link for link in sorted(links) if not Path(link).suffix]:
         target = printable(os.readlink(dead[0]))
         raise DataError(
-            f"dataset: expected a folder, got {printable(dead[0])}, a link to {target}, which is not there; mount or restore that, or remove the link"
+            f"dataset: expected a folder, got {printable(dead[0])}, a link to {target}, which is not there; mount or "
+            "restore that, or remove the link"
         )
 
 
