@@ -80,10 +80,10 @@ def add_run_arguments(
     `concurrency` and `tracking` are the defaults of two of them, as the help describes them.
     """
     add_count(arguments, "--concurrency", f"runs at once (default: {concurrency})")
-    arguments.add_argument("--address", help="of a Ray cluster: auto, HOST:PORT (default: start one here)")
-    arguments.add_argument("--tracking-uri", metavar="URI", help=f"of MLflow (default: {tracking})")
+    arguments.add_argument("--address", help="address of a Ray cluster: auto, HOST:PORT (default: start one here)")
+    arguments.add_argument("--tracking-uri", metavar="URI", help=f"MLflow's server or database (default: {tracking})")
     add_runs_dir(arguments)
-    arguments.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's own words")
+    arguments.add_argument("-v", "--verbose", action="store_true", help="show each run's end, and Ray's log")
 
 
 def run_options(options: argparse.Namespace) -> dict[str, Any]:

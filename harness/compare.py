@@ -101,14 +101,16 @@ def compare_sweeps(
 
 @cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.compare", "Sweeps side by side, and whether they compare at all.", EXAMPLES)
+    parser = cli.parser("harness.compare", "Show sweeps side by side, and say which cannot be compared.", EXAMPLES)
     parser.add_argument("names", metavar="NAME", nargs="+", help="a sweep, a study (its newest sweep) or a run id")
     where = parser.add_mutually_exclusive_group()
-    where.add_argument("--tracking-uri", metavar="URI", help="of MLflow (default: SQLite inside the runs folder)")
+    where.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow's server or database (default: SQLite inside the runs folder)"
+    )
     cli.add_runs_dir(where)
-    parser.add_argument("--csv", type=Path, metavar="FILE", help="the table of arms, one row an arm of a sweep")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="everything that is printed, as data")
-    parser.add_argument("--html", type=Path, metavar="FILE", help="a page of its own, without network")
+    parser.add_argument("--csv", type=Path, metavar="FILE", help="write the table: one row per arm of a sweep")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write everything that is printed as data")
+    parser.add_argument("--html", type=Path, metavar="FILE", help="write a page that needs no network")
     options = parser.parse_args(arguments)
     for flag, path in (("--csv", options.csv), ("--json", options.json), ("--html", options.html)):
         if path is not None and not path.absolute().parent.is_dir():

@@ -50,10 +50,10 @@ def make_dashboard(folder: Path, port: int) -> WSGIServer:
 
 @cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.dashboard", "Optuna's dashboard for a sweep, read-only.", EXAMPLES)
+    parser = cli.parser("harness.dashboard", "Open Optuna's dashboard on a sweep, read-only.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
-    cli.add_count(parser, "--port", "of the page", default=PORT)
+    cli.add_count(parser, "--port", "port of the page", default=PORT)
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False, follows=True)) as workspace:

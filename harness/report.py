@@ -113,10 +113,10 @@ def render(folder: Path) -> str:
 
 @cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.report", "A sweep as one HTML file that needs no network.", EXAMPLES)
+    parser = cli.parser("harness.report", "Write a sweep as one HTML file that needs no network.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
-    parser.add_argument("--out", type=Path, metavar="FILE", help=f"default: {FILE} in the sweep's folder")
+    parser.add_argument("--out", type=Path, metavar="FILE", help=f"the page (default: {FILE} in the sweep's folder)")
     options = parser.parse_args(arguments)
     try:
         with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:

@@ -40,7 +40,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument(
         "--address",
         default=os.environ.get("RAY_API_SERVER_ADDRESS"),
-        help="of the cluster's dashboard, http://HOST:8265 (default: RAY_API_SERVER_ADDRESS)",
+        help="address of the cluster's dashboard, http://HOST:8265 (default: RAY_API_SERVER_ADDRESS)",
     )
     parser.add_argument(
         "--runs-dir",
@@ -50,7 +50,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         help="a folder that every node of the cluster sees, or s3://BUCKET/PREFIX",
     )
     parser.add_argument(
-        "--env", action="append", default=[], type=_variable, metavar="NAME[=VALUE]", help="a variable of the job"
+        "--env",
+        action="append",
+        default=[],
+        type=_variable,
+        metavar="NAME[=VALUE]",
+        help="an environment variable of the job; repeatable",
     )
     parser.add_argument("--no-wait", action="store_true", help="do not show the log")
     parser.add_argument("search", nargs="*", metavar="-- OPTION", help="options of harness.search")

@@ -36,11 +36,13 @@ class NotSent(HarnessError):
 
 @cli.command("what was not sent yet is sent by the same command")
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.sync", "Send the events of a sweep that its tracking server lacks.", EXAMPLES)
+    parser = cli.parser("harness.sync", "Send MLflow the events of a sweep that it does not have yet.", EXAMPLES)
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     cli.add_runs_dir(parser)
-    parser.add_argument("--tracking-uri", help="default: SQLite in the runs folder")
-    parser.add_argument("--rebuild", action="store_true", help="send everything, from the first event on")
+    parser.add_argument(
+        "--tracking-uri", metavar="URI", help="MLflow's server or database (default: SQLite in the runs folder)"
+    )
+    parser.add_argument("--rebuild", action="store_true", help="send all events, from the first on")
     options = parser.parse_args(arguments)
     uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     with open_workspace(options.runs_dir, SweepAccess(options.name, writes=False)) as workspace:

@@ -79,8 +79,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
     source.add_argument("--from", type=Path, metavar="FOLDER", dest="sweep", help="a sweep's folder; with --trial")
     parser.add_argument("--trial", type=cli.whole_number, metavar="N", help="the trial of that sweep to repeat")
     parser.add_argument("--arm", metavar="NAME", help="an arm or baseline of the space (default: the first)")
-    parser.add_argument("--seed", type=cli.whole_number, help="draws split, noise, initial weights and order")
-    parser.add_argument("--threads", type=cli.positive_int, default=1, help="torch threads (default: 1)")
+    parser.add_argument(
+        "--seed", type=cli.whole_number, metavar="N", help="seed of split, noise, initial weights and order"
+    )
+    parser.add_argument("--threads", type=cli.positive_int, default=1, metavar="N", help="torch threads (default: 1)")
     options = parser.parse_args(arguments)
     if (options.sweep is None) != (options.trial is None):
         parser.error("expected --from and --trial together")

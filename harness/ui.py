@@ -26,12 +26,10 @@ exit codes: 0 done · 2 bad input"""
 
 @cli.command()
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.ui", "MLflow's pages on a runs folder; Ctrl-C ends them.", EXAMPLES)
+    parser = cli.parser("harness.ui", "Open MLflow's pages on a runs folder; Ctrl-C ends them.", EXAMPLES)
     cli.add_runs_dir(parser)
-    parser.add_argument(
-        "--tracking-uri", metavar="URI", help="of an SQLite database (default: that of the runs folder)"
-    )
-    cli.add_count(parser, "--port", "of the pages", default=PORT)
+    parser.add_argument("--tracking-uri", metavar="URI", help="an SQLite database (default: that of the runs folder)")
+    cli.add_count(parser, "--port", "port of the pages", default=PORT)
     options = parser.parse_args(arguments)
     uri = resolve_uri(options.tracking_uri, local_runs_dir(options.runs_dir))
     check_server(uri)

@@ -23,22 +23,22 @@ exit codes: 0 done · 1 nothing could be confirmed · 2 bad input · 3 disk full
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "harness.confirm",
-        "Train the best of a sweep anew on fresh seeds, and say what holds on the test part.",
+        "Train the best of a sweep again on fresh seeds, and compare them on the test part.",
         EXAMPLES,
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     top = "configurations of each arm; with several objectives those of its Pareto front that are best in the first"
     cli.add_count(parser, "--top", top, default=3, metavar="K")
-    cli.add_count(parser, "--seeds", "of each (default: 10; with --sequential at most 50)")
+    cli.add_count(parser, "--seeds", "fresh seeds of each (default: 10; with --sequential at most 50)")
     parser.add_argument(
-        "--sequential", action="store_true", help="add seeds until the interval is clear of zero; keeps its error rate"
+        "--sequential", action="store_true", help="add seeds until the interval excludes zero, at the same error rate"
     )
     cli.add_count(parser, "--budget", "runs in all, earlier ones included", metavar="RUNS")
-    margin = f"the difference worth knowing of, in points of accuracy (default: {DEFAULT_MARGIN})"
+    margin = f"the smallest difference of interest, in points of accuracy (default: {DEFAULT_MARGIN})"
     parser.add_argument(
         "--margin", type=cli.positive_number("points", 100), default=DEFAULT_MARGIN, metavar="POINTS", help=margin
     )
-    parser.add_argument("--retry-failed", action="store_true", help="run again what diverged")
+    parser.add_argument("--retry-failed", action="store_true", help="repeat the runs that diverged")
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)
     size = {key: getattr(options, key) for key in ("top", "seeds", "sequential", "budget")}

@@ -20,7 +20,7 @@ class ComparisonSpec:
 
     Args:
         n_comparisons: configurations of the sweep that were ever measured on the test part.
-        margin: a difference worth knowing of, as a fraction.
+        margin: a difference of interest, as a fraction.
     """
 
     rule: DecisionRule

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 DEFAULT_SEEDS = 10
 DEFAULT_MARGIN = 0.5
-"""Smallest difference worth knowing of, in points of accuracy."""
+"""Smallest difference of interest, in points of accuracy."""
 MAX_SEQUENTIAL_SEEDS = 50
 """Limit of a sequential confirmation without --seeds and --budget."""
 MIN_SEQUENTIAL_SEEDS = 3
@@ -95,7 +95,7 @@ def confirm(
         address: of a Ray cluster; by default one is started on this machine, and shut down at the end.
         tracking_uri: of MLflow; by default the server that the search used.
         concurrency: the most runs at once; by default as many as the search had, or as fit.
-        margin: the smallest difference worth knowing of, in points of accuracy.
+        margin: the smallest difference of interest, in points of accuracy.
         retry_failed: run again what diverged, such as after a change of the code. What failed otherwise has no result,
             and is always run again.
         verbose: show each run's end, and Ray's log.

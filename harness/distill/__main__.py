@@ -14,7 +14,7 @@ examples:
   python -m harness.distill label_lr --seeds 20             go on with it, up to 20 seeds
   python -m harness.distill label_lr --set distill_temperature=4.0
 
-exit codes: 0 done · 1 nothing to teach with, or nothing learned · 2 bad input · 3 disk full
+exit codes: 0 done · 1 no teacher, or no student completed · 2 bad input · 3 disk full
 130 interrupted; state kept"""
 
 
@@ -23,16 +23,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     default = Students()
     parser = cli.parser(
         "harness.distill",
-        "Have the best of each arm of a sweep teach the same small student, and say whose students are better.",
+        "Distil the best model of each arm of a sweep into the same small student; compare these.",
         EXAMPLES,
     )
     parser.add_argument("name", metavar="NAME", help="the sweep of the teachers, a folder in --runs-dir")
-    parser.add_argument("--student-model", metavar="MODEL", help="default: the teachers'")
-    cli.add_count(parser, "--student-width", "default: a quarter of the teachers'")
-    cli.add_count(parser, "--epochs", "of a student (default: as the longest teacher, searched if the teachers' were)")
-    cli.add_count(parser, "--trials", "of each student, with a teacher or without", default=default.trials)
-    cli.add_count(parser, "--seeds", "of the comparison", default=DEFAULT_SEEDS)
-    parser.add_argument("--name", dest="students", metavar="NAME", help="of the students' sweep (NAME-distill)")
+    parser.add_argument("--student-model", metavar="MODEL", help="model of the students (default: the teachers')")
+    cli.add_count(parser, "--student-width", "width of the students (default: a quarter of the teachers')")
+    cli.add_count(
+        parser,
+        "--epochs",
+        "epochs of a student (default: those of the longest teacher, searched if the teachers' were)",
+    )
+    cli.add_count(parser, "--trials", "trials of each student", default=default.trials)
+    cli.add_count(parser, "--seeds", "fresh seeds of the comparison", default=DEFAULT_SEEDS)
+    parser.add_argument("--name", dest="students", metavar="NAME", help="the students' sweep (default: NAME-distill)")
     cli.add_overrides(parser, "override a key of the students' space, or fix a setting of theirs")
     cli.add_run_arguments(parser)
     options = parser.parse_args(arguments)

@@ -53,7 +53,7 @@ def distill(
         name: the sweep of the teachers, a folder in `runs_dir`.
         students_name: the folder of the students' sweep; by default NAME-distill.
         seeds: the number of fresh seeds on which students and teachers are measured.
-        margin: the smallest difference worth knowing of, in points of accuracy.
+        margin: the smallest difference of interest, in points of accuracy.
         The others are those of `harness.confirm.confirm`.
 
     Raises:

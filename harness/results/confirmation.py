@@ -52,7 +52,7 @@ class Gain(PairedDifference):
     trial: int
     baseline: str
     baseline_trial: int
-    required_n: int | None = Field(description="undecided: seeds that would show a difference worth knowing of")
+    required_n: int | None = Field(description="undecided: seeds that would show a difference of interest")
 
 
 class VerdictRule(ResultPart):
@@ -61,7 +61,7 @@ class VerdictRule(ResultPart):
     name: str
     alpha: float = Field(description="chance of a wrong verdict, at most")
     n_comparisons: int = Field(description="configurations of the sweep that were ever measured on the test part")
-    power: float = Field(description="chance to show a difference worth knowing of, for required_n")
+    power: float = Field(description="chance to show a difference of interest, for required_n")
 
 
 class Evaluation(ResultPart):

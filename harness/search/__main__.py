@@ -30,7 +30,9 @@ FLAGS = {
 
 @cli.command("the state is kept, the same command goes on")
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = cli.parser("harness.search", "Search the settings of a space, track every run, say what won.", EXAMPLES)
+    parser = cli.parser(
+        "harness.search", "Search the settings of a space, track every run, and compare the arms.", EXAMPLES
+    )
     cli.add_space_arguments(parser)
     parser.add_argument("--name", help="the sweep's folder in the runs folder (default: the study's name)")
     cli.add_count(parser, "--trials", "trials of all arms together")
@@ -38,9 +40,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--time-budget",
         type=cli.positive_number("seconds"),
         metavar="SECONDS",
-        help="stop after this; the same command goes on",
+        help="stop after so many seconds; the same command goes on",
     )
-    parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="of the suggestions and of the runs")
+    parser.add_argument("--seed", type=cli.whole_number, metavar="N", help="seed of the suggestions and of the runs")
     cli.add_run_arguments(parser, concurrency="what fits", tracking="SQLite inside the runs folder")
     parser.add_argument("--warm-start", metavar="NAME[:K]", help="try the best K (3) of an earlier sweep first")
     for flag, words in FLAGS.items():

@@ -19,17 +19,17 @@ exit codes: 0 done · 1 no labels to read · 2 bad input · 130 interrupted, sta
 def main(arguments: Sequence[str] | None = None) -> int:
     parser = cli.parser(
         "harness.semantics",
-        "Do the labels that a sweep learned say which classes are alike, as a reference has it?",
+        "Test whether learned labels take the same classes to be alike as a reference does.",
         EXAMPLES,
     )
     parser.add_argument("name", metavar="NAME", help="the sweep, a folder in --runs-dir")
     parser.add_argument(
         "--reference",
-        metavar="WHOSE",
-        help=f"{', '.join(KINDS)} (default: votes where the data set brings them, else model)",
+        metavar="KIND",
+        help=f"{', '.join(KINDS)} (default: votes where the data set has them, else model)",
     )
-    cli.add_count(parser, "--models", "trained for --reference model", default=3)
-    cli.add_count(parser, "--threads", "of torch", default=1)
+    cli.add_count(parser, "--models", "models to train for --reference model", default=3)
+    cli.add_count(parser, "--threads", "torch threads", default=1)
     cli.add_runs_dir(parser)
     options = parser.parse_args(arguments)
     import torch
