@@ -3,8 +3,8 @@
     python -m benchmarks.learning_curves      # learning_curves.json beside this file; some seven minutes of one core
     python -m benchmarks.learning_curves --table fashion_smoothing      # this one alone; the others stay as they are
 
-No registry package that we found ships the curves of a grid of training runs (see search_efficiency.md), so these are
-made here, of what this project is for: 40% of the labels wrong, a small MLP; the digits of scikit-learn over 40 epochs,
+We found no package with the curves of a grid of training runs (see search_efficiency.md), so these are measured here,
+on what this project is for: 40% of the labels wrong, a small MLP; the digits of scikit-learn over 40 epochs,
 and 2,000 images of FashionMNIST (Debian's dataset-fashion-mnist) over 25. A curve is the share of the validation images
 that are right after each epoch, kept as their number, so that nothing is rounded.
 """

@@ -11,7 +11,7 @@ nobody pays for a second training pass. Before anything is timed, all must agree
 Times: rounds interleave the steps in one process, in an order that rotates; a ratio is taken within a round, and the
 median over rounds reported with its quartiles. On a CPU the clock is the process's computing time, so that others on
 the machine weigh less; on a GPU it is the wall's. Memory: one process per step; peak resident size of two steps
-above what stood when the model, its optimiser and the data were built and the libraries had been called once.
+above that after the model, its optimiser and the data were built and the libraries had been called once.
 """
 
 import argparse

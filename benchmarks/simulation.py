@@ -1,4 +1,4 @@
-"""A search without training, in simulated time: the project's own decisions, the results of a table."""
+"""Simulated searches: decisions of `SweepStudy` in simulated time, on the results of a table; nothing is trained."""
 
 import tempfile
 import warnings
@@ -15,7 +15,7 @@ from harness.tuning.study.simulation import SimulatedSearch
 from harness.tuning.study.sweep_study import SweepStudy
 
 SCRATCH = Path("/dev/shm")
-"""Where journals go for the time of a search: in memory, a write to the disk each would be most of the time."""
+"""Where journals go for the time of a search: in memory, since writes to a disk would take most of the time."""
 
 
 def sweep_study(table: Table, overrides: Sequence[str], folder: Path) -> SimulatedSearch:

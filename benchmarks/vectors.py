@@ -4,7 +4,7 @@
     python -m benchmarks.vectors --rows 5000 --features 64     # toy size
 
 The vectors are drawn around a centre for each of ten classes, 40 % of the labels are wrong. Each method runs as a trial
-runs, evaluation after each epoch included; the reading of the file and the start of the process are counted apart.
+runs, evaluation after each epoch included; reading the file and starting the process are timed separately.
 """
 
 import argparse
