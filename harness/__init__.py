@@ -44,11 +44,14 @@ if TYPE_CHECKING:
     from harness.train import train
     from harness.trainable import SoftLabelTrainable, read_pbt_policy
     from harness.training.config.run_config import RunConfig
+    from harness.training.data.readers.raw_part import RawDataset, RawPart
 
 __all__ = [
     "Confirmation",
     "Distillation",
     "Provenance",
+    "RawDataset",
+    "RawPart",
     "RunConfig",
     "Semantics",
     "SoftLabelTrainable",
@@ -68,6 +71,8 @@ _RESULTS = ("Confirmation", "Distillation", "Provenance", "Semantics", "SweepSum
 _LOCATIONS = {
     **{name: ("harness.results", name) for name in _RESULTS},
     "RunConfig": ("harness.training.config.run_config", "RunConfig"),
+    "RawDataset": ("harness.training.data.readers.raw_part", "RawDataset"),
+    "RawPart": ("harness.training.data.readers.raw_part", "RawPart"),
     "SoftLabelTrainable": ("harness.trainable", "SoftLabelTrainable"),
     "read_pbt_policy": ("harness.trainable", "read_pbt_policy"),
     "Space": ("harness.space", "Space"),

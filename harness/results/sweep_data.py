@@ -19,9 +19,9 @@ from harness.space.arm import Arm
 from harness.space.base import Value
 from harness.space.parameters import AnyParameter, CategoricalParameter
 from harness.training.config.checks import check_config
-from harness.training.config.registry import NOISES
+from harness.training.config.registry import MODELS, NOISES, is_user_object
 from harness.training.config.run_config import RunConfig
-from harness.training.config.user_code import check_model_imports
+from harness.training.config.user_code import check_imports
 from harness.training.data_summary import DATA_SETTINGS, SETTINGS_OF_DATA_ERRORS, WRAPPER, DataSummary
 
 SEARCHABLE = (*DATA_SETTINGS, "noise")
@@ -85,7 +85,11 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
     """
     configs = list(configs)
     problems = list(dict.fromkeys(problem for config in configs for problem in check_config(config)))
-    if problems := problems or check_model_imports(config.model for config in configs):
+    problems = problems or [
+        *check_imports("model", (config.model for config in configs), MODELS),
+        *check_imports("noise", (config.noise for config in configs)),
+    ]
+    if problems:
         raise InputError("\n".join(problems))
     from harness.training.data.arrays import load_summary  # NumPy takes a tenth of a second to import
 
@@ -93,7 +97,17 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
     for config in configs:
         if not any(each.concerns(config) for each in found):
             found.append(load_summary(config))
+    _try_noises(configs)
     return SweepData(data_sets=found, unused=list(_unused(configs, found)))
+
+
+def _try_noises(configs: Iterable[RunConfig]) -> None:
+    """Corrupt the labels by each noise of a user's own, of each data set; DataError if one does not return classes."""
+    tried = {(config.noise, config.dataset): config for config in configs if is_user_object(config.noise)}
+    for config in tried.values():
+        from harness.training.data.splits import load_splits  # torch takes seconds
+
+        load_splits(config)
 
 
 def _unused(configs: Sequence[RunConfig], data_sets: Iterable[DataSummary]) -> Iterator[str]:

@@ -5,6 +5,7 @@
 
 import json
 import re
+import textwrap
 from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
@@ -16,13 +17,14 @@ from pydantic import TypeAdapter
 from harness.space.constraints import names_for
 from harness.space.document import Document
 from harness.space.settings import COMMON_FIELDS, Fields, fields_of, parameter_type, value_adapter
-from harness.training.config.method_lookup import parameters_type
+from harness.training.config.method_lookup import method_class, parameters_type
 from harness.training.config.methods import METHODS
-from harness.training.config.run_config import default_settings
+from harness.training.config.run_config import check_method, default_settings
 
 Schema = dict[str, Any]
 
 ROOT = Path(__file__).resolve().parents[2]
+WRAPPER = textwrap.TextWrapper(width=80, initial_indent="    ", subsequent_indent="    ")
 SCHEMA_FILE = "search_spaces/schema.json"
 PAGE_FILE = "docs/space.md"
 
@@ -116,11 +118,28 @@ def _part(marked: re.Match[str]) -> str:
     return begin + "\n\n".join(filter(None, parts)) + f"\n{end}"
 
 
+def describe_method(method: str) -> str:
+    """Return what a method is and its parameters, as text for a terminal; an error for pydantic if there is none."""
+    check_method(method)
+    fields, defaults = parameters_type(method).model_fields, default_settings(method)
+    lines = [f"{method}: {summary(method) or 'a method of your own'}", ""]
+    for name, field in fields.items():
+        values = _values(value_adapter(field).json_schema()).replace("`", "")
+        lines += [f"{name}: {values}; default {json.dumps(defaults[name])}"]
+        lines += [WRAPPER.fill(field.description)] if field.description else []
+    return "\n".join(lines if fields else [*lines[:1], "It has no parameters of its own."])
+
+
+def summary(method: str) -> str:
+    """The first line of what is written about a method: at its parameters, or at the class of a user's own."""
+    text = (parameters_type(method) if method in METHODS else method_class(method)).__doc__ or ""
+    return text.strip().partition("\n")[0]
+
+
 def _method(method: str) -> str:
     """A heading, what the method is, and a table of its parameters."""
-    text = " ".join((parameters_type(method).__doc__ or "").split("\n")[0].split())
     table = _table(_document()["$defs"][f"Settings.{method}"], default_settings(method))
-    return "\n\n".join(filter(None, (f"### {method}", text, table)))
+    return "\n\n".join(filter(None, (f"### {method}", summary(method), table)))
 
 
 def _type(node: Schema) -> str | None:

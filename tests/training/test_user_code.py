@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from harness.training.config import user_code
-from harness.training.config.user_code import check_model_imports
+from harness.training.config.user_code import check_imports
 from tests.conftest import ROOT, run
 
 PARSES = "import argparse\nparser = argparse.ArgumentParser()\nparser.add_argument('--lr')\nparser.parse_args()\n"
@@ -48,7 +48,7 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.mark.parametrize("name", MODULES)
 def test_what_a_module_does_at_its_import_is_told(here: Path, name: str) -> None:
-    (problem,) = check_model_imports([f"{name}:network", f"{name}:network", "mlp", "torchvision:resnet18"])
+    (problem,) = check_imports("model", [f"{name}:network", f"{name}:network", "mlp", "torchvision:resnet18"], ["mlp"])
     expected = (
         f"model: expected a function of a module that can be imported, got {name}:network, which {MODULES[name][1]}"
     )
@@ -56,14 +56,14 @@ def test_what_a_module_does_at_its_import_is_told(here: Path, name: str) -> None
 
 
 def test_a_module_that_can_be_imported_has_no_problem(here: Path, capfd: pytest.CaptureFixture[str]) -> None:
-    assert check_model_imports(["good:network"]) == []
+    assert check_imports("model", ["good:network"]) == []
     assert capfd.readouterr() == ("", "")
 
 
 def test_an_import_that_never_ends_is_given_up(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (here / "endless.py").write_text("while True: pass\n", encoding="utf-8")
     monkeypatch.setattr(user_code, "IMPORT_SECONDS", 2.0)
-    assert "endless:network, which is not imported within 2 s" in check_model_imports(["endless:network"])[0]
+    assert "endless:network, which is not imported within 2 s" in check_imports("model", ["endless:network"])[0]
 
 
 @pytest.mark.parametrize("name", ["parses", "gone"])

@@ -3,12 +3,13 @@
 import importlib.util
 import os
 import shutil
+from collections.abc import Iterable
 
 from pydantic import ValidationError
 
 from harness.common.urls import BadUrl
 from harness.training.config.methods import ConfidentLearningParameters, DistillationParameters, MetaStepParameters
-from harness.training.config.registry import BATCH_NORM_MODELS, MODELS, USER_DATA_KINDS
+from harness.training.config.registry import BATCH_NORM_MODELS, DATASETS, MODELS, USER_DATA_KINDS, is_user_object
 from harness.training.config.run_config import RunConfig
 from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.config.user_code import add_working_directory
@@ -19,11 +20,13 @@ def check_config(config: RunConfig) -> list[str]:
     from harness.training.data.readers.reader import find_reader  # NumPy takes 0.1 s to import
 
     problems = find_reader(config.dataset).problems(config)
-    if config.noise == "given" and config.dataset.partition(":")[0] not in USER_DATA_KINDS:
+    own_data = config.dataset.partition(":")[0] in USER_DATA_KINDS or is_user_object(config.dataset, DATASETS)
+    if config.noise == "given" and not own_data:
         problems.append(f"noise: expected noisy labels in {config.dataset}, got a set without; choose another noise")
     if config.model in BATCH_NORM_MODELS:
         problems += batches_of_one(config, config.meta_size)
-    return problems + _check_model(config.model) + _check_teacher(config) + check_acceleration(config)
+    problems += [*_check_module("model", config.model, MODELS), *_check_module("noise", config.noise)]
+    return problems + _check_teacher(config) + check_acceleration(config)
 
 
 def check_acceleration(config: RunConfig) -> list[str]:
@@ -102,12 +105,12 @@ def _check_teacher(config: RunConfig) -> list[str]:
     ]
 
 
-def _check_model(name: str) -> list[str]:
+def _check_module(setting: str, name: str, known: Iterable[str] = ()) -> list[str]:
     module, _, function = name.partition(":")
     add_working_directory()
-    if name in MODELS or module == "torchvision" or importlib.util.find_spec(module.partition(".")[0]) is not None:
+    if not is_user_object(name, known) or importlib.util.find_spec(module.partition(".")[0]) is not None:
         return []
     return [
-        f"model: expected the function {function} of a module that can be imported, got {module}, which cannot; start "
-        "from the folder that holds it, or set PYTHONPATH"
+        f"{setting}: expected the function {function} of a module that can be imported, got {module}, which cannot; "
+        "start from the folder that holds it, or set PYTHONPATH"
     ]

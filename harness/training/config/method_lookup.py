@@ -14,7 +14,7 @@ from pydantic.fields import FieldInfo
 
 from harness.common.formatting import format_list
 from harness.training.config.methods import METHODS, MethodParameters
-from harness.training.config.registry import METRICS, load_object, value_error
+from harness.training.config.registry import is_user_object, load_object, value_error
 from harness.training.config.user_code import load_user_object
 
 SCALARS = (bool, int, float, str)
@@ -25,6 +25,9 @@ def parameters_type(method: str) -> type[MethodParameters]:
     """Return the class that declares the parameters of a method; an error for pydantic if there is none."""
     if method in METHODS:
         return METHODS[method].parameters
+    if not is_user_object(method):
+        remedy = f"use one of {format_list(METHODS, 10)}"
+        raise value_error("a method, or module:Class of your own", f"the string {method!r}", remedy)
     return _declared_parameters(method, method_class(method))
 
 
@@ -64,10 +67,6 @@ def _declared_parameters(method: str, found: Any) -> type[MethodParameters]:
         if field.annotation not in SCALARS and get_origin(field.annotation) is not Literal:
             got = f"{getattr(field.annotation, '__name__', field.annotation)} for {name} of {where}"
             raise value_error("float, int, bool, str or Literal", got, "declare it with one of these")
-        if name in METRICS:
-            raise value_error(
-                f"parameters of {where} with names of their own", f"{name}, which is a metric", "rename it"
-            )
     try:
         declared()
     except ValidationError as error:

@@ -68,11 +68,18 @@ READERS = {
 }
 """Data set, or kind of a user's own, → module that is its reader; see `harness.training.data.readers.reader`."""
 
+USER_FUNCTION_READER = f"{_READERS}.user_function"
 USER_DATA_KINDS = ("npz", "folder", "table")
 DATASETS = ("digits", *sorted(READERS.keys() - {"digits", *USER_DATA_KINDS}))
 FILE_ENDINGS = {"npz": (".npz",), "table": (".csv", ".tsv", ".parquet")}
 """Kind of a user's own data in a file → usual endings."""
-USER_DATASET_PATTERN = r"^(npz|folder|table):.+"
+USER_DATASET_PATTERN = rf"^(npz|folder|table):.+|{USER_PATTERN}"
+
+
+def is_user_object(name: str, known: Iterable[str] = ()) -> bool:
+    """Whether a name is `module:name` of a user's own, and neither known nor of another kind, such as `npz:FILE`."""
+    kinds = (*USER_DATA_KINDS, "torchvision")
+    return name not in known and name.partition(":")[0] not in kinds and bool(re.match(USER_PATTERN, name))
 
 
 def load_object(location: str) -> Any:
@@ -103,7 +110,7 @@ def name_type(
     names = list(known)
 
     def validate(name: str) -> str:
-        if name in names or re.match(pattern, name):
+        if name in names or (re.match(pattern, name) and suggest(name) in ("", name)):
             return name
         close = difflib.get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.5)
         meant = [each for each in names if each.lower() in close]

@@ -38,9 +38,11 @@ if TYPE_CHECKING:
 else:
     MethodName = Annotated[
         registry.name_type(METHODS, registry.USER_PATTERN, "a method, or module:Class of your own"),
-        AfterValidator(lambda name: _check_method(name)),
+        AfterValidator(lambda name: check_method(name)),
     ]
-    NoiseName = Literal[("none", *registry.NOISES, "given")]
+    NoiseName = registry.name_type(
+        ("none", *registry.NOISES, "given"), registry.USER_PATTERN, "a noise, or module:function of your own"
+    )
     DatasetName = registry.name_type(
         registry.DATASETS,
         registry.USER_DATASET_PATTERN,
@@ -57,11 +59,17 @@ def _check_noise_map(text: str) -> str:
     return text
 
 
-def _check_method(name: str) -> str:
-    """Refuse a user's own method that cannot be loaded, or whose parameter has the name of a setting of every run."""
+def check_method(name: str) -> str:
+    """Return the name; an error for pydantic if a user's own method cannot be loaded.
+
+    Or if one of its parameters has the name of a setting of every run, or of a metric.
+    """
     declared = parameters_type(name).model_fields
     if taken := [each for each in declared if each in RunConfig.model_fields or hasattr(RunConfig, each)]:
         got = f"{format_list(taken)}, which every run has already"
+        raise registry.value_error(f"parameters of {name} with names of their own", got, "rename it")
+    if taken := [each for each in declared if each in registry.METRICS]:
+        got = f"{format_list(taken)}, which is a metric"
         raise registry.value_error(f"parameters of {name} with names of their own", got, "rename it")
     return name
 
@@ -89,7 +97,7 @@ class RunConfig(BaseModel):
     dataset: DatasetName = Field(
         default="digits",
         description="digits (ships with scikit-learn), a set of torchvision by name, npz:FILE, folder:DIR or "
-        "table:FILE",
+        "table:FILE, or module:function of your own",
     )
     data_root: str = Field(default="data", description="folder that holds the files of torchvision's sets")
     download: bool = Field(default=False, description="whether torchvision may download a set that is not in data_root")
@@ -107,7 +115,9 @@ class RunConfig(BaseModel):
     meta_size: Count = Field(default=150, description="clean images that drive the labels (or train the baselines)")
     val_size: Count = Field(default=250, description="clean images that drive the search")
     noise: NoiseName = Field(
-        default="none", description="how training labels are corrupted; given: the data set's own noisy labels"
+        default="none",
+        description="how training labels are corrupted; given: the data set's own noisy labels; or "
+        "module:function of your own",
     )
     noise_rate: FractionBelowOne = Field(
         default=0.0,

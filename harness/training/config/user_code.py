@@ -17,7 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from harness.training.config.registry import MODELS, value_error
+from harness.training.config.registry import is_user_object, value_error
 
 FATAL = "Fatal Python error: "
 IMPORT_SECONDS = 120.0
@@ -64,12 +64,12 @@ def load_user_object(location: str, expected: str) -> Any:
         raise value_error(expected, f"{location}, which {problem}", remedy) from None
 
 
-def check_model_imports(models: Iterable[str]) -> list[str]:
-    """Import the modules of a user's models, each in a process of its own; return a line for each that cannot be."""
-    own = [name for name in dict.fromkeys(models) if name not in MODELS and not name.startswith("torchvision:")]
+def check_imports(setting: str, names: Iterable[str], known: Iterable[str] = ()) -> list[str]:
+    """Import the modules of a user's functions, each in a process of its own; return a line for each that cannot be."""
     return [
-        f"model: expected a function of a module that can be imported, got {name}, which {problem}; {remedy}"
-        for name in own
+        f"{setting}: expected a function of a module that can be imported, got {name}, which {problem}; {remedy}"
+        for name in dict.fromkeys(names)
+        if is_user_object(name, known)
         for problem, remedy in [_import_problem(name)]
         if problem
     ]

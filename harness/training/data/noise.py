@@ -12,12 +12,13 @@ fitted on one half of the images and applied to the other. A label is drawn with
 -log p_y, and becomes class c ≠ y in proportion to p_c.
 
 A noise is a function (images, config, generator) → noisy classes [N]; `NOISES` in `harness.training.config.registry`
-names it.
+names it. A user's own, `module:function`, draws from the generator alone, so that a seed gives the same labels.
 """
 
 from collections.abc import Sequence
 
 import torch
+from pydantic_core import PydanticCustomError
 from torch import Tensor
 from torch.nn import functional
 
@@ -25,6 +26,7 @@ from harness.common.formatting import format_list
 from harness.training.config.noise_map import parse_noise_map
 from harness.training.config.registry import NOISES, load_object
 from harness.training.config.run_config import RunConfig
+from harness.training.config.user_code import describe_exception, load_user_object
 from harness.training.data.class_names import class_words, find_class_or_index
 from harness.training.data.images import Images
 from harness.training.errors import DataError
@@ -46,8 +48,32 @@ def inject_noise(config: RunConfig, images: Images, generator: torch.Generator) 
     """Return the classes [N] of the images after the noise of `config`."""
     if config.noise == "none":
         return images.targets.clone()
-    noisy: Tensor = load_object(NOISES[config.noise])(images, config, generator)
-    return noisy
+    if config.noise in NOISES:
+        noisy: Tensor = load_object(NOISES[config.noise])(images, config, generator)
+        return noisy
+    return _user_noise(config, images, generator)
+
+
+def _user_noise(config: RunConfig, images: Images, generator: torch.Generator) -> Tensor:
+    """Call a user's own noise, and check what it returns."""
+    targets, name = images.targets.clone(), f"noise {config.noise}"
+    expected = f"whole numbers [{len(targets)}] from 0 to {images.classes - 1}, the noisy class of each image"
+    try:
+        noisy = load_user_object(config.noise, "a noise, or a function of your own")(images, config, generator)
+    except DataError:
+        raise
+    except PydanticCustomError as error:
+        raise DataError(f"noise: {error.message()}") from error
+    except Exception as error:
+        raise DataError(f"{name}: expected {expected}, got the error {describe_exception(error)}; mend it") from error
+    if not torch.equal(images.targets, targets):
+        raise DataError(f"{name}: expected images.targets as they were, got others; change a clone of them")
+    if not isinstance(noisy, Tensor) or noisy.is_floating_point() or noisy.shape != targets.shape:
+        kind = f"{noisy.dtype} {list(noisy.shape)}" if isinstance(noisy, Tensor) else f"a {type(noisy).__name__}"
+        raise DataError(f"{name}: expected {expected}, got {kind}; return a tensor of classes")
+    if ((noisy < 0) | (noisy >= images.classes)).any():
+        raise DataError(f"{name}: expected {expected}, got {int(noisy.min())} to {int(noisy.max())}; stay within them")
+    return noisy.long()
 
 
 def symmetric(images: Images, config: RunConfig, generator: torch.Generator) -> Tensor:

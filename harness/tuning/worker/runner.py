@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
+from pydantic import ValidationError
 
 from harness.common.atomic_files import disk_error, write_atomically, write_text
 from harness.common.urls import Url
@@ -203,7 +204,10 @@ class TrialRunner:
             self.scratch.delete()
 
     def _begin(self) -> None:
-        config = RunConfig(**self._config)
+        try:
+            config = RunConfig(**self._config)
+        except ValidationError as error:  # a user's own method that this node cannot import
+            raise DataError("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
         if self.data_digest:
             check_digest(config, self.data_digest)
         self.runs = Replicates(config, self._seeds)

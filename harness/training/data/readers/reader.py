@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Protocol, cast
 
-from harness.training.config.registry import READERS, USER_DATA_KINDS
+from harness.training.config.registry import READERS, USER_DATA_KINDS, USER_FUNCTION_READER, is_user_object
 from harness.training.config.run_config import RunConfig
 from harness.training.data.readers.raw_part import RawDataset
 
@@ -29,6 +29,8 @@ class Reader(Protocol):
 
 def find_reader(dataset: str) -> Reader:
     """Import the reader of a data set."""
+    if is_user_object(dataset, READERS):
+        return cast(Reader, importlib.import_module(USER_FUNCTION_READER))
     kind = dataset.partition(":")[0]
     return cast(Reader, importlib.import_module(READERS[kind if kind in USER_DATA_KINDS else dataset]))
 
