@@ -27,19 +27,26 @@ def doubt(measured: Sequence[tuple[ConfigurationResults, int]], chance: float | 
         measured: configurations, each with its number of validation images.
         chance: share of the most frequent class of the test part; None where it is not known.
     """
-    complete = [(one, val_images) for one, val_images in measured if one.n and one.val_accuracy]
+    complete = [
+        (configuration, val_images)
+        for configuration, val_images in measured
+        if configuration.n and configuration.val_accuracy
+    ]
     far = [
-        f"{one.name} {format_accuracy(one.test_accuracy_mean)} beside {format_accuracy(one.val_accuracy_mean)}"
-        for one, val_images in complete
-        if _is_far_below(one, val_images)
+        f"{configuration.name} {format_accuracy(configuration.test_accuracy_mean)} beside "
+        f"{format_accuracy(configuration.val_accuracy_mean)}"
+        for configuration, val_images in complete
+        if _is_far_below(configuration, val_images)
     ]
     if far:
         return f"test accuracy is far below validation accuracy ({format_list(far)}); {REMEDY}"
     at_chance = [
-        f"{one.name} {format_accuracy(one.test_accuracy_mean)}"
-        for one, _ in complete
+        f"{configuration.name} {format_accuracy(configuration.test_accuracy_mean)}"
+        for configuration, _ in complete
         if chance is not None
-        and statistics.fmean(one.test_accuracy) - _half_width(one.test_accuracy, one.test_images) <= chance
+        and statistics.fmean(configuration.test_accuracy)
+        - _half_width(configuration.test_accuracy, configuration.test_images)
+        <= chance
     ]
     if at_chance:
         which = f"{format_accuracy(chance)} ({format_list(at_chance)})"
@@ -47,10 +54,11 @@ def doubt(measured: Sequence[tuple[ConfigurationResults, int]], chance: float | 
     return ""
 
 
-def _is_far_below(one: ConfigurationResults, val_images: int) -> bool:
-    gap = statistics.fmean(one.val_accuracy) - statistics.fmean(one.test_accuracy)
-    halves = _half_width(one.val_accuracy, val_images) + _half_width(one.test_accuracy, one.test_images)
-    return gap > 2 * halves
+def _is_far_below(configuration: ConfigurationResults, val_images: int) -> bool:
+    gap = statistics.fmean(configuration.val_accuracy) - statistics.fmean(configuration.test_accuracy)
+    on_validation = _half_width(configuration.val_accuracy, val_images)
+    on_test = _half_width(configuration.test_accuracy, configuration.test_images)
+    return gap > 2 * (on_validation + on_test)
 
 
 def _half_width(accuracies: Sequence[float], images: int) -> float:

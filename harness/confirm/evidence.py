@@ -82,13 +82,13 @@ def summarise_configuration(
 
 def best_on_validation(space: Space, candidates: Sequence[ConfigurationResults]) -> ConfigurationResults | None:
     """The configuration with the best mean objective on the seeds' validation parts, of those that never failed."""
-    sound = [one for one in candidates if one.n and not one.failed]
-    return max(sound, key=lambda one: space.objective.sign * (one.val_objective_mean or 0.0), default=None)
+    sound = [candidate for candidate in candidates if candidate.n and not candidate.failed]
+    return max(sound, key=lambda candidate: space.objective.sign * (candidate.val_objective_mean or 0.0), default=None)
 
 
 def resolution(several: Sequence[ConfigurationResults]) -> float:
     """Resolution of a test accuracy: 1 / number of test images."""
-    return max((1 / one.test_images for one in several if one.test_images), default=0.0)
+    return max((1 / configuration.test_images for configuration in several if configuration.test_images), default=0.0)
 
 
 def to_interval(estimate: Estimate) -> Interval:

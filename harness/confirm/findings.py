@@ -53,8 +53,8 @@ def build_confirmation(
         chance: share of the most frequent class of the test part; None where it is not known.
     """
     measured = [summarise_configuration(configuration, by_seed, space, spec.rule) for configuration, by_seed in results]
-    ours = [one for one in measured if one.role == "arm"]
-    baselines = [one for one in measured if one.role == "baseline"]
+    ours = [configuration for configuration in measured if configuration.role == "arm"]
+    baselines = [configuration for configuration in measured if configuration.role == "baseline"]
     outcome, sentence, gain = judge(best_on_validation(space, ours), baselines, spec)
     val_sizes = [configuration.config.val_size for configuration, _ in results]
     doubtful = doubt(list(zip(measured, val_sizes, strict=True)), chance)
@@ -75,7 +75,7 @@ def build_confirmation(
 
 
 def _confirmed_arm(space: Space, arm: Arm, measured: Sequence[ConfigurationResults]) -> ArmConfirmation:
-    own = {one.name: one for one in measured if one.arm == arm.name}
+    own = {configuration.name: configuration for configuration in measured if configuration.arm == arm.name}
     best = best_on_validation(space, list(own.values())) or next(iter(own.values()), None)
     return ArmConfirmation(role=arm.role, best_name=best.name if best else None, configurations=own)
 
@@ -86,15 +86,15 @@ def _compare(
     """Every configuration of every arm minus every baseline, on the seeds that both completed."""
     rows = []
     for baseline in baselines:
-        pairs = [(one, values) for one in ours if (values := one.differences(baseline))]
+        pairs = [(configuration, values) for configuration in ours if (values := configuration.differences(baseline))]
         step = resolution([baseline, *ours])
         corrected = holm([p_value(values, spec.rule, step) for _, values in pairs], spec.n_comparisons)
-        for (one, values), p in zip(pairs, corrected, strict=True):
+        for (configuration, values), p in zip(pairs, corrected, strict=True):
             alone = estimate_mean(values, spec.rule, ALPHA, step)
             rows.append(
                 Comparison(
-                    arm=one.arm,
-                    trial=one.trial,
+                    arm=configuration.arm,
+                    trial=configuration.trial,
                     baseline=baseline.arm,
                     baseline_trial=baseline.trial,
                     n=len(values),
@@ -113,14 +113,15 @@ def _notes(space: Space, measured: Sequence[ConfigurationResults], spec: Compari
         others = ", ".join(objective.metric for objective in space.objectives[1:])
         notes.append(f"the verdict speaks of test accuracy alone; {others} was searched for too, and stands beside it")
     for arm in space.arms:
-        if not any(one.arm == arm.name for one in measured):
+        if not any(configuration.arm == arm.name for configuration in measured):
             notes.append(f"{arm.name} has no complete trial to confirm: it is not among what was compared")
-    for one in measured:
-        if one.failed:
-            share = f"{one.name} diverged on {len(one.failed)} of {one.n + len(one.failed)} seeds"
-            kept = "it is not chosen" if one.role == "arm" else "these are left out of its comparisons"
+    for configuration in measured:
+        if configuration.failed:
+            failed = len(configuration.failed)
+            share = f"{configuration.name} diverged on {failed} of {configuration.n + failed} seeds"
+            kept = "it is not chosen" if configuration.role == "arm" else "these are left out of its comparisons"
             notes.append(f"{share}: {kept}")
-    earlier = spec.n_comparisons - sum(1 for one in measured if one.role == "arm")
+    earlier = spec.n_comparisons - sum(1 for configuration in measured if configuration.role == "arm")
     if earlier > 0:
         notes.append(f"corrected for {spec.n_comparisons} configurations: {earlier} more were tested before")
     return notes

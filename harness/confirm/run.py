@@ -148,7 +148,7 @@ def _plan(study: "SweepStudy", path: Path, top: int) -> "SeedPlan":
 
     records = study.trial_records()
     chosen = choose_configurations(study.space, records, top)
-    if not any(one.role == "arm" for one in chosen):
+    if not any(configuration.role == "arm" for configuration in chosen):
         raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then confirm")
     return SeedPlan(chosen, fresh_seeds(study.space, records), path / "confirm")
 
@@ -228,7 +228,7 @@ def _confirmation(
     from harness.confirm.findings import build_confirmation
     from harness.statistics import AnytimeValid, FixedSample  # SciPy takes a second to import
 
-    arms = {one.name for one in plan.configurations if one.role == "arm"}
+    arms = {configuration.name for configuration in plan.configurations if configuration.role == "arm"}
     n_comparisons = len(arms | plan.tested_configurations())
     spec = ComparisonSpec(AnytimeValid() if size.sequential else FixedSample(), n_comparisons, margin)
     config = plan.configurations[0].config

@@ -24,16 +24,18 @@ def show(confirmation: Confirmation, options: argparse.Namespace) -> None:
 def results_table(confirmation: Confirmation) -> Table:
     """Every configuration, arms before baselines, the best on the validation parts first."""
     ranked = confirmation.ranked()
-    others = list(dict.fromkeys(metric for _, _, one in ranked for metric in list(one.objectives)[1:]))
-    noisy = not others and any(one.label_accuracy_mean not in (None, 1.0) for _, _, one in ranked)
+    others = list(
+        dict.fromkeys(metric for _, _, configuration in ranked for metric in list(configuration.objectives)[1:])
+    )
+    noisy = not others and any(configuration.label_accuracy_mean not in (None, 1.0) for _, _, configuration in ranked)
     columns = ["seeds", "validation\naccuracy", "test\naccuracy", "95 % interval\nover seeds"]
     columns += [test_heading(metric) for metric in others] + ["labels\nright"] * noisy
     table = plain_table("configuration", *columns)
-    for _, name, one in ranked:
-        labels = [format_percent(one.label_accuracy_mean)] if noisy else []
-        accuracies = format_accuracy(one.val_accuracy_mean), format_accuracy(one.test_accuracy_mean)
-        values = [format_objective(metric, one.objectives[metric]) for metric in others]
-        table.add_row(name, str(one.n), *accuracies, format_interval(one.ci95), *values, *labels)
+    for _, name, configuration in ranked:
+        labels = [format_percent(configuration.label_accuracy_mean)] if noisy else []
+        accuracies = format_accuracy(configuration.val_accuracy_mean), format_accuracy(configuration.test_accuracy_mean)
+        values = [format_objective(metric, configuration.objectives[metric]) for metric in others]
+        table.add_row(name, str(configuration.n), *accuracies, format_interval(configuration.ci95), *values, *labels)
     return table
 
 

@@ -45,14 +45,18 @@ def build_distillation(
     """
     measured = [summarise_configuration(configuration, by_seed, space, RULE) for configuration, by_seed in teachers]
     arms = {
-        one.arm: ArmDistillation(role=one.role, method=one.method, teacher=one, student=_student(confirmed, one))
-        for one in measured
+        teacher.arm: ArmDistillation(
+            role=teacher.role, method=teacher.method, teacher=teacher, student=_student(confirmed, teacher)
+        )
+        for teacher in measured
     }
     arms[NO_TEACHER] = ArmDistillation(
         role="baseline", method="one_hot", teacher=None, student=confirmed.arms[NO_TEACHER].best
     )
-    one_hot = next((one for one in measured if one.method == "one_hot"), None)
-    effects = [_effect(confirmed, one, one_hot) for one in measured if one_hot is not None and one is not one_hot]
+    one_hot = next((teacher for teacher in measured if teacher.method == "one_hot"), None)
+    effects = [
+        _effect(confirmed, teacher, one_hot) for teacher in measured if one_hot is not None and teacher is not one_hot
+    ]
     fixed = students.arms[0].fixed
     return Distillation(
         name=name,
@@ -79,7 +83,7 @@ def _effect(
     confirmed: Confirmation, teacher: ConfigurationResults, one_hot: ConfigurationResults
 ) -> TeacherEffect | None:
     """A teacher and its student minus the one-hot teacher and its student, on the seeds that each pair shares."""
-    student, other = (_student(confirmed, one) for one in (teacher, one_hot))
+    student, other = (_student(confirmed, owner) for owner in (teacher, one_hot))
     of_teachers = teacher.differences(one_hot)
     of_students = student.differences(other) if student is not None and other is not None else []
     if not of_teachers or not of_students:
@@ -104,9 +108,9 @@ def _difference(values: Sequence[float], step: float) -> PairedDifference:
 
 def _notes(measured: Sequence[ConfigurationResults], lost: Mapping[str, str]) -> list[str]:
     notes = [
-        f"the teacher {one.name} diverged on {len(one.failed)} of {one.n + len(one.failed)} seeds: no student there"
-        for one in measured
-        if one.failed
+        f"the teacher {teacher.name} diverged on {failed} of {teacher.n + failed} seeds: no student there"
+        for teacher in measured
+        if (failed := len(teacher.failed))
     ]
     return notes + [f"{run} came to no result ({reason}); the same command tries again" for run, reason in lost.items()]
 
