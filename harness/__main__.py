@@ -12,7 +12,7 @@ COMMANDS = {
     "confirm": ("label_lr", "compare a sweep's winner with the baselines on fresh seeds"),
     "distill": ("label_lr", "let a sweep's best classifiers teach smaller ones"),
     "semantics": ("label_lr", "test whether learned labels say which classes are alike"),
-    "labels": ("label_lr", "list the labels of the data that are probably wrong, worst first"),
+    "labels": ("label_lr", "list labels of the data that are probably wrong"),
     "compare": ("label_lr wide", "show sweeps side by side"),
     "report": ("label_lr", "write a sweep as one HTML page"),
     "sync": ("label_lr", "send to MLflow what it lacks of a sweep"),

@@ -9,14 +9,15 @@ from harness import cli
 from harness.common.atomic_files import write_text
 from harness.labels.run import MAX_PICTURES, PAGE, check_output, labels
 
-EXAMPLES = f"""\
+EXAMPLES = """\
 examples:
   python -m harness.labels photos
   python -m harness.labels photos --csv suspicious.csv --rows 50
   python -m harness.labels photos --arm elr --html elr.html
 
-Confirm the sweep first: the mean over its fresh seeds is steadier than one run, and covers nearly all images.
-The page, {PAGE} in the sweep's folder, shows the pictures; what is ticked there is saved as a corrected given.csv.
+Confirm the sweep first: the mean over its fresh seeds is steadier than one run,
+and covers nearly all images. The page shows the pictures; what is ticked there
+is saved as a corrected given.csv.
 
 exit codes: 0 done · 1 no labels to read · 2 bad input"""
 
