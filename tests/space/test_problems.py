@@ -61,7 +61,7 @@ LINE = re.compile(r"\S+(:\d+)?: (\S+: )?expected .+, got .+; .+")
         ("noise: symmetric", "lr: 0.1",
          "small.yaml:6: parameters.lr: expected a setting fixed or searched, got both; remove it from one of the two"),
         ("noise: symmetric", "noise: no",
-         "small.yaml:3: fixed.noise: expected one of none, symmetric, asymmetric, pair, instance, given, got the string 'no'; did you mean none?"),
+         "small.yaml:3: fixed.noise: expected a noise, or module:function of your own, got the string 'no'; did you mean none?"),
         ("noise: symmetric", "train_on_meta: yes",
          "small.yaml:3: fixed.train_on_meta: expected true or false, got the string 'yes'; write true"),
         ("noise: symmetric", "train_on_meta: off",
