@@ -10,6 +10,7 @@ import os
 import shlex
 import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
@@ -219,7 +220,8 @@ def print_result(table: Table, sentences: Iterable[str], commands: Iterable[tupl
     with trimmed(console):
         console.print(table, "", sep="\n")
         for sentence in sentences:
-            console.print(sentence, markup=False)
+            lines = textwrap.fill(sentence, console.width, break_long_words=False, break_on_hyphens=False)
+            console.print(lines, soft_wrap=True, markup=False)  # a path stays whole, to be copied
         console.print("")
     for purpose, command in commands:
         console.print(f"{purpose:<13}{command}", soft_wrap=True, markup=False)

@@ -111,15 +111,19 @@ def test_mlflow_shows_one_parent_and_a_child_a_trial(swept: Swept) -> None:
     assert sorted(trials["trial"]) == list(range(9))
     by_state = trials["state"].value_counts().to_dict()
     assert by_state == {state: count for state, count in swept.summary["states"].items() if count}
-    for name in ("label_lr", "meta_interval", "lr", "epochs", "noise_rate", "method", "seed"):
+    for name in ("lr", "epochs", "noise_rate", "method", "seed"):
         assert trials[f"params.{name}"].notna().all(), f"{name} is logged flat, in every run"
+    learned = trials["params.method"] == "learned"
+    for name in ("label_lr", "meta_interval"):
+        assert (trials[f"params.{name}"].notna() == learned).all(), f"{name} is logged in the runs of its method alone"
     commit = json.loads((swept.folder / "provenance.json").read_text())["git"]["commit"]
     wanted = {"arm": "learned", "study": "label_lr", "state": "complete", "seed": "0", "commit": commit}
     query = " and ".join(f"tags.{name} = '{value}'" for name, value in wanted.items())
     found = sweep.client.search_runs([sweep.experiment_id], query)
     assert swept.summary["arms"]["learned"]["trial"] in [int(run.data.tags["trial"]) for run in found]
     every = sweep.client.search_runs([sweep.experiment_id], "tags.trial != ''")
-    assert len({frozenset(run.data.params) for run in every}) == 1, "the same parameters in every run"
+    names = {(run.data.params["method"], frozenset(run.data.params)) for run in every}
+    assert len(names) == 3, "the same parameters in every run of a method"
     assert all("." in run.data.params["lr"] for run in every), "and of the same type"
     curves = sweep.curves(["val_accuracy"])
     for trial, curve in curves.groupby("trial"):
