@@ -12,6 +12,7 @@ import pytest
 import ray
 
 from harness.space import Resources
+from harness.tuning.cluster import ray_internals
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.cluster import join_cluster
 from tests.conftest import ROOT, finish, run, start
@@ -43,6 +44,7 @@ def test_why_ray_did_not_start_is_told_with_a_remedy(
     monkeypatch.setattr(ray, "is_initialized", lambda: False)
     monkeypatch.setattr(ray, "shutdown", lambda: None)
     monkeypatch.setattr(ray, "init", fail)
+    monkeypatch.setattr(ray_internals.worker, "_global_node", None)  # other tests may have started one here
     with TemporaryDirectory() as short:  # pytest's folder is too long for Ray's sockets
         monkeypatch.setenv("RAY_TMPDIR", short)
         logs = Path(short, "ray", f"session_2026-01-31_23-59-59_123456_{os.getpid()}", "logs")
