@@ -99,7 +99,7 @@ def test_the_commands_run_in_another_folder(installed: Path, tmp_path: Path) -> 
         assert key in page
 
 
-def test_its_dependencies_bring_all_that_it_imports_but_for_the_dashboard_and_notebooks() -> None:
+def test_its_dependencies_bring_all_that_it_imports_but_for_the_extras() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     brought = required(re.split(r"[^\w.-]", each)[0] for each in project["dependencies"])
     imported: set[str] = set()
@@ -113,4 +113,4 @@ def test_its_dependencies_bring_all_that_it_imports_but_for_the_dashboard_and_no
     assert {"torch", "ray", "optuna", "mlflow"} <= imported
     owners = module_owners()
     missing = {name for name in imported if not owners.get(name, set()) & brought}
-    assert missing == {"optuna_dashboard", "nbclient", "nbformat", "traitlets"}
+    assert missing == {"cleanlab", "optuna_dashboard", "nbclient", "nbformat", "traitlets"}

@@ -99,9 +99,10 @@ def page() -> str:
 
 
 def _page_of_tables() -> str:
-    kinds = [name for name, node in _document()["$defs"].items() if "properties" in node]
+    defs = _document()["$defs"].items()
+    kinds = [name for name, node in defs if "properties" in node and "." not in name]  # NAME.METHOD: below methods
     return "# Space files\n" + "".join(
-        f"\n## {name}\n\n<!-- begin {name} -->\n<!-- end -->\n" for name in ("Document", *kinds)
+        f"\n## {name}\n\n<!-- begin {name} -->\n<!-- end -->\n" for name in ("Document", *kinds, "methods")
     )
 
 

@@ -124,7 +124,7 @@ def test_objects_in_a_data_set_are_refused(tmp_path: Path, trap: Trap) -> None:
 def test_objects_in_a_teacher_s_file_are_refused(tmp_path: Path, trap: Trap) -> None:
     malicious_npz(tmp_path / "3" / "logits.npz", trap, ("logits", "images", "dataset"))
     with pytest.raises(DataError, match=r"teacher: expected its logits in .*, which cannot be read"):
-        load_teacher_logits(RunConfig(teacher=str(tmp_path), seed=3), torch.arange(3), 10)
+        load_teacher_logits(RunConfig(seed=3), str(tmp_path), torch.arange(3), 10)
     assert not trap.sprung.exists()
 
 

@@ -146,7 +146,9 @@ def test_a_change_that_no_run_can_take_up_fails_its_trial_in_words(tmp_path: Pat
     results = make_tuner(tmp_path, scheduler=pbt({"width": [16, 24]}, resample_probability=1.0)).fit()
     assert results.errors
     for error in results.errors:
-        assert "expected width 16 as in the saved run, got width 24; only label_decay, label_lr" in str(error)
+        assert "expected width 16 as in the saved run, got width 24; only label_decay, label_follow, label_lr" in str(
+            error
+        )
     assert any(result.metrics.get("epoch") == EPOCHS for result in results if not result.error)
 
 

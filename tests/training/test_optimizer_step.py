@@ -17,7 +17,7 @@ PROGRAM = """
 import sys
 from harness.training.config.run_config import RunConfig
 from harness.training.run import Run
-base = {"epochs": 3, "train_size": 64, "noise": "symmetric", "noise_rate": 0.4}
+base = {"epochs": 4, "train_size": 64, "noise": "symmetric", "noise_rate": 0.4}
 for settings in [{"method": name} for name in sys.argv[1:]] + [{"optimizer": "adam"}, {"optimizer": "adamw"}]:
     run = Run(RunConfig(**base, **settings))
     run.train_epoch()

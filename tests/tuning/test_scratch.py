@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from harness.common.urls import Url
+from harness.training.config.run_config import RunConfig
 from harness.tuning.worker import runner
 from harness.tuning.worker.runner import TrialRunner
 from harness.tuning.worker.scratch import ScratchFolder
@@ -100,8 +101,9 @@ def test_a_student_finds_its_teacher_in_the_store(location: str) -> None:
     teacher = stored(location).parent.parent / "distill" / "learned-3"
     logits = teacher / str(CONFIG["seed"])
     run_to_end(TrialRunner(CONFIG, logits, at_end=("export_logits",)))
-    run_to_end(begin(location, method="distillation", teacher=f"file://{teacher}"))
+    config = RunConfig(**CONFIG).model_copy(update={"method": "distillation"}).model_dump()
+    run_to_end(TrialRunner({**config, "teacher": f"file://{teacher}"}, Url.parse(location), OFTEN))
     assert np.load(stored(location) / "labels.npz")["labels"].shape[1] == 10
     shutil.rmtree(logits)
-    student = begin(location, method="distillation", teacher=f"file://{teacher}x")
+    student = TrialRunner({**config, "teacher": f"file://{teacher}x"}, Url.parse(location), OFTEN)
     assert student.failure.startswith("teacher: expected")
