@@ -28,8 +28,8 @@ def use_node(name: str, home: Path, patch: pytest.MonkeyPatch) -> None:
     patch.setenv("XDG_CACHE_HOME", str(home / name))
 
 
-def begin(location: str, **config: object) -> TrialRunner:
-    return TrialRunner({**CONFIG, **config}, Url.parse(location), OFTEN)
+def begin(location: str) -> TrialRunner:
+    return TrialRunner(CONFIG, Url.parse(location), OFTEN)
 
 
 def lose_after(location: str, epochs: int) -> TrialRunner:
