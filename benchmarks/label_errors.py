@@ -100,7 +100,7 @@ def _predictions(config: RunConfig, splits: DataSplits, folds: int) -> NDArray[n
         run = _trained(config, fold, number)
         images = splits.train[torch.from_numpy(left_out)]
         with torch.no_grad():
-            logits = torch.cat([each for _, each in logits_in_batches(run.model, images)])
+            logits = torch.cat([each for _, each in logits_in_batches(run.model, len(images), images.batch)])
         predicted[left_out] = logits.double().softmax(1).numpy()
     return predicted
 

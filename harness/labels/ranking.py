@@ -144,11 +144,11 @@ def rank_labels(
     import pandas as pd  # takes half a second to import
 
     trusted = mean.truth >= 0
-    detection = _detection(margins(mean.labels, mean.given), mean)
+    margin = margins(mean.labels, mean.given)
+    detection = _detection(margin, mean)
     if noise != "given" or detection is not None or trusted.all():
         trusted[:] = False
-    mean = mean.subset(~trusted)
-    margin = margins(mean.labels, mean.given)
+    mean, margin = mean.subset(~trusted), margin[~trusted]
     order = np.argsort(margin, kind="stable")
     rows, names = np.arange(len(order)), np.array(mean.class_names, dtype=object)
     learned = np.where(margin < 0, mean.labels.argmax(axis=1), mean.given)

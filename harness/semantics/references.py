@@ -173,7 +173,8 @@ def _train(config: RunConfig, folder: Path) -> ReferenceModel:
     unseen = pool.targets >= 0
     unseen[run.images.index] = False
     images = pool[unseen.nonzero().flatten()]
-    p = torch.cat([logits.float().softmax(1) for _, logits in logits_in_batches(run.model, images)]).cpu().numpy()
+    batches = logits_in_batches(run.model, len(images), images.batch)
+    p = torch.cat([logits.float().softmax(1) for _, logits in batches]).cpu().numpy()
     truth = images.targets.cpu().numpy()
     table = _class_table("predictions for images that a model did not see", p, truth, pool)
     accuracy = float((p.argmax(1) == truth).mean())

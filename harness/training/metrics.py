@@ -36,7 +36,7 @@ It is absent where labels do not move, or where none or all of the given ones ar
 of training images are for the reader alone: no method and no search uses them.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from torch import Tensor, nn
@@ -51,12 +51,17 @@ CALIBRATION_BINS = 15
 
 
 @torch.no_grad()
-def logits_in_batches(model: nn.Module, images: Images) -> Iterator[tuple[slice, Tensor]]:
-    """Yield rows of the images and the logits of `model` in eval mode for them; it returns to train mode at the end."""
+def logits_in_batches(
+    model: nn.Module, count: int, inputs: Callable[[slice], Tensor]
+) -> Iterator[tuple[slice, Tensor]]:
+    """Yield rows of `count` images and the logits of `model` in eval mode for them; it ends in train mode.
+
+    `inputs` returns the model's inputs for rows, as `Images.batch` does.
+    """
     model.eval()
-    for start in range(0, len(images), EVALUATION_BATCH):
+    for start in range(0, count, EVALUATION_BATCH):
         rows = slice(start, start + EVALUATION_BATCH)
-        yield rows, model(images.batch(rows))
+        yield rows, model(inputs(rows))
     model.train()
 
 
@@ -65,7 +70,7 @@ def evaluate(model: nn.Module, images: Images, part: str) -> Metrics:
     """Return loss, accuracy and calibration error of `model` in eval mode on a clean part."""
     loss = torch.zeros((), device=images.targets.device)
     right, confidence = [], []
-    for rows, logits in logits_in_batches(model, images):
+    for rows, logits in logits_in_batches(model, len(images), images.batch):
         targets = images.targets[rows]
         loss += functional.cross_entropy(logits, targets, reduction="sum")
         right.append(logits.argmax(1) == targets)

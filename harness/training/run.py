@@ -21,7 +21,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from harness.metalabel.torch_internals import optimizer_step, optimizers_without_dynamo
 from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
 from harness.training.batches import check_batch_norm, split_into_batches
-from harness.training.config.checks import check_acceleration, check_config
+from harness.training.config.checks import check_config, check_settings
 from harness.training.config.method_lookup import method_class
 from harness.training.config.methods import MetaStepParameters
 from harness.training.config.run_config import RunConfig
@@ -46,7 +46,7 @@ class Run:
     """
 
     def __init__(self, config: RunConfig, splits: DataSplits | None = None) -> None:
-        if problems := check_config(config) if splits is None else check_acceleration(config):
+        if problems := check_config(config) if splits is None else check_settings(config):
             raise DataError("\n".join(problems))
         set_deterministic(config.deterministic)
         self.config = config

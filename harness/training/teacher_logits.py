@@ -22,7 +22,7 @@ from harness.training.metrics import logits_in_batches
 
 def export_logits(model: nn.Module, images: Images, dataset: str, file: Path) -> None:
     """Write the logits of `model` in eval mode on `images`, all that it may train on."""
-    logits = [logits.float() for _, logits in logits_in_batches(model, images)]
+    logits = [logits.float() for _, logits in logits_in_batches(model, len(images), images.batch)]
 
     def write(temporary: Path) -> None:
         index = images.index.cpu().numpy()

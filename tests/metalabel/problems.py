@@ -13,7 +13,7 @@ from torch.nn import functional as F
 
 from harness.metalabel import compute_label_gradient
 
-from .models import residual
+from .models import MODELS, residual
 
 # A float64 gradient passes through a few hundred roundings of relative size 1e-16 each; entries may cancel, so the
 # comparison is with the largest entry of the gradient.
@@ -81,6 +81,18 @@ ACTIVATIONS: dict[str, Callable[[], nn.Module]] = {
     "tanh": nn.Tanh,
     "leaky relu": lambda: nn.LeakyReLU(0.1),
 }
+
+
+def problem_of_model(name: str) -> Problem:
+    """A problem for one of `MODELS`."""
+    build, shape = MODELS[name]
+
+    def initialised() -> nn.Module:
+        model = build()
+        model(torch.randn(2, *shape))  # lazy layers take their shapes
+        return model
+
+    return make_problem(initialised, shape, initialised()(torch.randn(2, *shape)).shape[-1])
 
 
 @st.composite

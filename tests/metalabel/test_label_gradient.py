@@ -26,6 +26,7 @@ from .problems import (
     make_problem,
     meta_loss_after_step,
     perceptrons,
+    problem_of_model,
     random_state,
     relative_error,
 )
@@ -105,14 +106,7 @@ def test_a_step_down_the_label_gradient_lowers_the_meta_loss(problem: Problem) -
 
 @pytest.mark.parametrize("name", MODELS)
 def test_any_model_that_autograd_can_follow_has_an_exact_gradient(name: str) -> None:
-    build, shape = MODELS[name]
-
-    def initialised() -> nn.Module:
-        model = build()
-        model(torch.randn(2, *shape))  # lazy layers take their shapes
-        return model
-
-    problem = make_problem(initialised, shape, initialised()(torch.randn(2, *shape)).shape[-1])
+    problem = problem_of_model(name)
     with torch.backends.cudnn.flags(enabled=False):  # cuDNN's recurrent layers have no double backward to compare with
         assert_exact(problem, by_double_backward(problem, 0.2), 0.2)
 

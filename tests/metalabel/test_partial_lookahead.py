@@ -26,6 +26,7 @@ from .problems import (
     convolutional,
     make_problem,
     perceptrons,
+    problem_of_model,
     relative_error,
 )
 
@@ -61,14 +62,7 @@ def test_it_equals_double_backward_with_all_other_parameters_held(problem: Probl
 
 @pytest.mark.parametrize("name", MODELS)
 def test_any_model_that_autograd_can_follow_has_one(name: str) -> None:
-    build, shape = MODELS[name]
-
-    def initialised() -> nn.Module:
-        model = build()
-        model(torch.randn(2, *shape))  # lazy layers take their shapes
-        return model
-
-    problem = make_problem(initialised, shape, initialised()(torch.randn(2, *shape)).shape[-1])
+    problem = problem_of_model(name)
     tensors = len(trainable(problem.model))
     unused = 2 if name == "a parameter without a path" else 0  # the last layer is detached from the logits
     with torch.backends.cudnn.flags(enabled=False):

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from harness.training.config.run_config import RunConfig
 from harness.training.metrics import Metrics
 from harness.training.run import Run
 
@@ -26,6 +27,18 @@ def through_a_file(state: dict[str, Any]) -> dict[str, Any]:
     file.seek(0)
     loaded: dict[str, Any] = torch.load(file, weights_only=True)
     return loaded
+
+
+def assert_resumes(config: RunConfig, total: int, stopped: int) -> tuple[list[Metrics], Run, Run]:
+    """Assert that a run goes on from a file bit for bit; return the curve of the whole run, that run, and the other."""
+    whole, first, second = Run(config), Run(config), Run(config)
+    curve = epochs(whole, total)
+    assert epochs(first, stopped) == curve[:stopped]
+    second.load_state_dict(through_a_file(first.state_dict()))
+    assert second.epoch == stopped
+    assert epochs(second, total - stopped) == curve[stopped:]
+    assert same_state(second.state_dict(), whole.state_dict())
+    return curve, whole, second
 
 
 def tensors(thing: Any, seen: set[int] | None = None) -> Iterator[Tensor]:

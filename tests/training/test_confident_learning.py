@@ -13,7 +13,7 @@ from harness.training.config.run_config import RunConfig
 from harness.training.errors import DataError
 from harness.training.methods.baselines.confident_learning import ConfidentLearning
 from harness.training.run import Run
-from tests.training.run_helpers import epochs, same_state, through_a_file
+from tests.training.run_helpers import assert_resumes, epochs
 
 QUICK: dict[str, Any] = {
     "method": "confident_learning",
@@ -91,12 +91,7 @@ def test_the_meta_set_is_never_left_out() -> None:
 
 @pytest.mark.parametrize("stopped", [1, 4, 6, 9])
 def test_a_stopped_run_goes_on_bit_for_bit(stopped: int) -> None:
-    (whole, _), (first, _), (second, _) = run_of(), run_of(), run_of()
-    curve = epochs(whole, 12)
-    epochs(first, stopped)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert epochs(second, 12 - stopped) == curve[stopped:]
-    assert same_state(second.state_dict(), whole.state_dict())
+    assert_resumes(RunConfig(**QUICK), 12, stopped)
 
 
 def test_fewer_epochs_than_folds_are_refused() -> None:

@@ -10,7 +10,7 @@ from harness.metalabel import meta_step
 from harness.training.config.run_config import RunConfig
 from harness.training.methods.learned import LearnedLabels
 from harness.training.run import Run
-from tests.training.run_helpers import epochs, same_state, through_a_file
+from tests.training.run_helpers import assert_resumes, epochs
 from tests.training.test_methods import linear
 from tests.training.tiny_task import CLASSES, IMAGES, batch, task
 
@@ -121,12 +121,7 @@ def test_the_label_gradient_goes_by_way_of_the_layers_asked_for(layers: str, ten
 def test_a_run_goes_on_from_a_file_bit_for_bit(form: str, labels: str) -> None:
     settings: dict[str, Any] = {**QUICK, "label_form": form, "labels": labels, "train_on_meta": True}
     config = RunConfig(**settings, label_follow=0.3, label_sharpen=2.0, label_follow_after=1, label_layers="head")
-    whole, first, second = Run(config), Run(config), Run(config)
-    curve = epochs(whole, 4)
-    epochs(first, 2)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert epochs(second, 2) == curve[2:]
-    assert same_state(second.state_dict(), whole.state_dict())
+    curve, _, _ = assert_resumes(config, 4, 2)
     assert curve[0] == epochs(Run(RunConfig(**settings, label_layers="head")), 1)[0]
 
 

@@ -11,7 +11,7 @@ from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
 from harness.training.errors import DivergenceError
 from harness.training.run import Run
-from tests.training.run_helpers import epochs, same_state, through_a_file
+from tests.training.run_helpers import assert_resumes, epochs, same_state, through_a_file
 
 QUICK = RunConfig(noise="symmetric", noise_rate=0.4, width=16, epochs=4, meta_batch_size=60, meta_interval=2)
 CONVOLUTIONAL = {"model": "cnn", "width": 4, "meta_size": 50, "batch_size": 256}
@@ -48,14 +48,8 @@ CONVOLUTIONAL = {"model": "cnn", "width": 4, "meta_size": 50, "batch_size": 256}
 )
 def test_two_epochs_then_two_from_a_file_are_four_epochs_bit_for_bit(settings: dict[str, object]) -> None:
     config = QUICK.model_copy(update=settings)
-    whole, first, second = Run(config), Run(config), Run(config)
-    curve = epochs(whole, 4)
-    assert epochs(first, 2) == curve[:2]
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert second.epoch == 2
-    assert epochs(second, 2) == curve[2:]
+    _, whole, second = assert_resumes(config, 4, 2)
     assert torch.equal(second.soft_labels, whole.soft_labels)
-    assert same_state(second.state_dict(), whole.state_dict())
     assert whole.done
     assert second.done
 

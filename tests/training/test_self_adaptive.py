@@ -6,8 +6,7 @@ from torch.nn import functional
 
 from harness.training.config.run_config import RunConfig
 from harness.training.methods.baselines.self_adaptive import SelfAdaptiveTraining
-from harness.training.run import Run
-from tests.training.run_helpers import epochs, same_state, through_a_file
+from tests.training.run_helpers import assert_resumes
 from tests.training.tiny_task import CLASSES, IMAGES, batch, gradient, logits_of, task
 
 QUICK = {"method": "self_adaptive", "noise": "symmetric", "noise_rate": 0.4, "width": 64, "meta_size": 50, "epochs": 6}
@@ -59,10 +58,5 @@ def test_images_of_the_meta_set_keep_their_labels() -> None:
 
 def test_a_run_corrects_labels_and_goes_on_from_a_file_bit_for_bit() -> None:
     config = RunConfig(**QUICK, sat_start_epoch=2, sat_momentum=0.6, lr=0.1)
-    whole, first, second = Run(config), Run(config), Run(config)
-    curve = epochs(whole, 6)
-    epochs(first, 3)
-    second.load_state_dict(through_a_file(first.state_dict()))
-    assert epochs(second, 3) == curve[3:]
-    assert same_state(second.state_dict(), whole.state_dict())
+    curve, _, _ = assert_resumes(config, 6, 3)
     assert curve[-1]["label_accuracy"] > 0.75 > curve[1]["label_accuracy"]

@@ -26,11 +26,11 @@ def check_config(config: RunConfig) -> list[str]:
     if config.model in BATCH_NORM_MODELS:
         problems += batches_of_one(config, config.meta_size)
     problems += [*_check_module("model", config.model, MODELS), *_check_module("noise", config.noise)]
-    return problems + _check_teacher(config) + check_acceleration(config)
+    return problems + _check_teacher(config) + check_settings(config)
 
 
-def check_acceleration(config: RunConfig) -> list[str]:
-    """Return the problems of the settings that say how the run is computed, a line each."""
+def check_settings(config: RunConfig) -> list[str]:
+    """Return the problems of settings that need no look at data, model or teacher, a line each."""
     problems = _check_changes(config) + _check_confident_learning(config)
     parameters = config.parameters
     finite_difference = isinstance(parameters, MetaStepParameters) and parameters.label_gradient == "finite_difference"

@@ -33,7 +33,6 @@ from harness.metalabel import (
     meta_step,
     soft_cross_entropy,
 )
-from harness.training.batches import batches_per_epoch
 from harness.training.config.methods import LearnedParameters
 from harness.training.methods.method import Batch, Method, Phase, Task
 
@@ -62,7 +61,7 @@ class LearnedLabels(Method):
             momentum=parameters.label_momentum,
             decay=parameters.label_decay,
         )
-        steps_per_epoch = batches_per_epoch(len(task.training_index), config.batch_size)
+        steps_per_epoch = task.steps_per_epoch
         self.first_label_step = parameters.label_warmup_epochs * steps_per_epoch
         self.retrain_epochs = round(parameters.retrain_share * config.epochs)
         self.learned_until = (config.epochs - self.retrain_epochs) * steps_per_epoch

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 from torch.optim import Optimizer
 
+from harness.training.batches import batches_per_epoch
 from harness.training.config.methods import MethodParameters
 from harness.training.config.run_config import RunConfig
 from harness.training.data.meta_set import MetaSet
@@ -49,6 +50,11 @@ class Task:
         """Images of an epoch: all training images, and with `train_on_meta` the meta set."""
         index = torch.arange(len(self.given), device=self.given.device)
         return index if self.config.train_on_meta else index[~self.trusted]
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Model steps of an epoch over `training_index`."""
+        return batches_per_epoch(len(self.training_index), self.config.batch_size)
 
     def smooth_labels(self, given: Tensor, share: float) -> Tensor:
         """Return labels [n, classes]: one-hot, with the fraction `share` of the mass spread evenly."""

@@ -16,7 +16,7 @@ from torch import Tensor
 from harness.training.config.methods import ConfidentLearningParameters
 from harness.training.data.meta_set import rank_within_class
 from harness.training.methods.method import Method, Phase, Task
-from harness.training.metrics import EVALUATION_BATCH
+from harness.training.metrics import logits_in_batches
 
 
 class ConfidentLearning(Method):
@@ -53,13 +53,11 @@ class ConfidentLearning(Method):
     def soft_labels(self) -> Tensor:
         return super().soft_labels().where(self.kept[:, None], self.predictions)
 
-    @torch.no_grad()
     def _predict(self, index: Tensor) -> None:
         """Keep the predictions of the present model for these images."""
-        self.task.model.eval()
-        for rows in index.split(EVALUATION_BATCH):
-            self.predictions[rows] = self.task.model(self.task.inputs(rows)).float().softmax(1)
-        self.task.model.train()
+        batches = logits_in_batches(self.task.model, len(index), lambda rows: self.task.inputs(index[rows]))
+        for rows, logits in batches:
+            self.predictions[index[rows]] = logits.float().softmax(1)
 
     def _find_issues(self) -> Tensor:
         """Images whose labels cleanlab finds wrong, bool [images]."""

@@ -9,7 +9,6 @@ image of which the model is unsure counts less. Images of the meta set keep thei
 
 from torch import Tensor
 
-from harness.training.batches import batches_per_epoch
 from harness.training.config.methods import SelfAdaptiveParameters
 from harness.training.methods.method import Batch, Method, Task
 
@@ -23,8 +22,7 @@ class SelfAdaptiveTraining(Method):
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         self.targets = super().soft_labels()
-        steps_per_epoch = batches_per_epoch(len(task.training_index), self.config.batch_size)
-        self.first_following_step = self.parameters.sat_start_epoch * steps_per_epoch
+        self.first_following_step = self.parameters.sat_start_epoch * task.steps_per_epoch
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p = logits.log_softmax(1)
