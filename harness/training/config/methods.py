@@ -144,6 +144,22 @@ class SelfAdaptiveParameters(MethodParameters):
     sat_start_epoch: NonNegativeInt = Field(default=8, description="epochs before targets follow the model")
 
 
+class SopParameters(MethodParameters):
+    """Sparse over-parameterisation (Liu et al. 2022, arXiv:2202.14026): the noise of each label is learned."""
+
+    sop_u_lr: PositiveNumber = Field(
+        default=10.0,
+        description="learning rate α_u of the noise at a label's given class; above a quarter of the batch size it "
+        "overshoots",
+    )
+    sop_v_lr: PositiveNumber = Field(
+        default=10.0, description="learning rate α_v of the noise at the other classes; overshoots likewise"
+    )
+    sop_init_std: PositiveNumber = Field(
+        default=1e-8, description="standard deviation of u and v at the start; larger: noise is found sooner"
+    )
+
+
 class ConfidentLearningParameters(MethodParameters):
     """Confident learning (Northcutt et al. 2021, arXiv:1911.00068): cleanlab finds wrong labels, which are left out."""
 
@@ -201,6 +217,7 @@ METHODS = {
     "gce": ShippedMethod(f"{_BASELINES}.gce:GeneralisedCrossEntropy", GceParameters),
     "elr": ShippedMethod(f"{_BASELINES}.elr:EarlyLearningRegularisation", ElrParameters),
     "self_adaptive": ShippedMethod(f"{_BASELINES}.self_adaptive:SelfAdaptiveTraining", SelfAdaptiveParameters),
+    "sop": ShippedMethod(f"{_BASELINES}.sop:SparseOverParameterisation", SopParameters),
     "confident_learning": ShippedMethod(
         f"{_BASELINES}.confident_learning:ConfidentLearning", ConfidentLearningParameters
     ),
