@@ -28,12 +28,14 @@ def clip_pullback(gradients: Tensors, vectors: Sequence[Tensor | None], max_norm
     """The transposed derivative of `clip` at these gradients, applied to the vectors."""
     norm = _norm(gradients)
     factor = max_norm / (norm + EPSILON)
-    if factor >= 1:
-        return vectors
+    clipped = factor < 1
     pairs = list(zip(gradients, vectors, strict=True))
     inner = torch.stack([(g * v).sum().to(norm.device) for g, v in pairs if v is not None]).sum()
     along = inner / (norm * (norm + EPSILON))
-    return [None if v is None else v.sub(g * along.to(g.device)).mul(factor.to(g.device)) for g, v in pairs]
+    return [
+        None if v is None else v.sub(g * along.to(g.device)).mul(factor.to(g.device)).where(clipped.to(g.device), v)
+        for g, v in pairs
+    ]
 
 
 def _norm(gradients: Tensors) -> Tensor:

@@ -101,18 +101,24 @@ class LabelTable:
         """A copy of all soft labels, float32 `[rows, classes]`."""
         return self.parametrisation.decode(self.table.float())
 
-    def step(self, index: Tensor, gradient: Tensor, label_lr: float) -> None:
-        """One step of distinct rows along the scaled gradient u, `[len(index), classes]`."""
+    def step(self, index: Tensor, gradient: Tensor, label_lr: float, moving: Tensor | None = None) -> None:
+        """One step of distinct rows along the scaled gradient u, `[len(index), classes]`.
+
+        Rows that are not `moving`, bool `[len(index)]`, stay as they are.
+        """
         index = index.to(self.table.device)
-        rows = self.table[index].float()
+        moving = None if moving is None else moving.to(index.device)[:, None]
+        stored = self.table[index]
+        rows = stored.float()
         direction = self.parametrisation.step_direction(rows, gradient.to(rows))
         if self.velocity is not None:
-            direction = direction.add(self.velocity[index], alpha=self.momentum)
-            self.velocity[index] = direction.to(self.velocity.dtype)
+            velocity = self.velocity[index]
+            direction = direction.add(velocity, alpha=self.momentum)
+            self.velocity[index] = _where(moving, direction.to(velocity.dtype), velocity)
         if self.decay:
             rows = rows.lerp(self._initial_rows(index), self.decay)
         rows = self.parametrisation.constrain(rows.sub(direction, alpha=label_lr))
-        self.table[index] = rows.to(self.table.dtype)
+        self.table[index] = _where(moving, rows.to(stored.dtype), stored)
 
     def mix(self, index: Tensor, logits: Tensor, rate: Tensor | float) -> None:
         """Let the labels of distinct rows become (1 - rate) y + rate · softmax(logits).
@@ -150,12 +156,16 @@ class LabelTable:
 class InstanceLabels(LabelTable):
     """One soft label per training sample, `[samples, classes]`."""
 
-    def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
+    def update(
+        self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float, moving: Tensor | None = None
+    ) -> None:
         """One label step of the distinct samples `index`, int64 `[batch]`, with rate β = `label_lr`.
 
-        `gradient` is ∂M/∂Y `[batch, classes]` and `scale` is B/s, both of one `MetaStep`.
+        Args:
+            gradient, scale: ∂M/∂Y `[batch, classes]` and B/s, both of one `MetaStep`.
+            moving: bool `[batch]`, false for samples whose labels stay; None for all.
         """
-        self.step(index, gradient * scale, label_lr)
+        self.step(index, gradient * scale, label_lr, moving)
 
     def follow(
         self, index: Tensor, logits: Tensor, *, rate: float, sharpness: float = 1.0, moving: Tensor | None = None
@@ -175,11 +185,23 @@ class InstanceLabels(LabelTable):
 class ClassLabels(LabelTable):
     """One soft label per annotated class, `[classes, classes]`: start from `torch.arange(classes)`."""
 
-    def update(self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float) -> None:
-        """One label step, as `InstanceLabels.update`; `index` is each sample's annotated class."""
-        present, position = index.unique(return_inverse=True)
-        sums = gradient.new_zeros(len(present), gradient.shape[1]).index_add_(0, position, gradient)
-        self.step(present, sums * (scale * gradient.shape[1] / len(gradient)), label_lr)
+    def update(
+        self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float, moving: Tensor | None = None
+    ) -> None:
+        """One label step, as `InstanceLabels.update`; `index` is each sample's annotated class.
+
+        Samples that are not `moving` count neither in a sum nor in B. Classes of which none moves stay.
+        """
+        classes = len(self.table)
+        members = torch.ones_like(index) if moving is None else moving.to(index.dtype)
+        samples: Tensor | int = len(index)
+        if moving is not None:
+            gradient = gradient.where(moving[:, None], 0.0)
+            samples = members.sum().clamp(min=1).double()
+        sums = gradient.new_zeros(classes, gradient.shape[1]).index_add_(0, index, gradient)
+        counts = members.new_zeros(classes).index_add_(0, index, members)
+        every = torch.arange(classes, device=index.device)
+        self.step(every, sums * (scale * gradient.shape[1] / samples), label_lr, counts > 0)
 
     def follow(
         self,
@@ -203,6 +225,10 @@ class ClassLabels(LabelTable):
         means = (sums / counts.clamp(min=1)[:, None]).clamp(min=torch.finfo(sums.dtype).tiny)
         rates = 1 - (1 - rate) ** (counts / class_sizes.clamp(min=1))
         self.mix(torch.arange(len(self.table), device=index.device), means.log(), rates[:, None])
+
+
+def _where(moving: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
+    return new if moving is None else new.where(moving, old)
 
 
 def _sharpen(logits: Tensor, sharpness: float) -> Tensor:

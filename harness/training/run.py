@@ -25,8 +25,8 @@ from harness.training.config.checks import check_config, check_settings
 from harness.training.config.method_lookup import method_class
 from harness.training.config.methods import MetaStepParameters
 from harness.training.config.run_config import RunConfig
-from harness.training.data.augment import augment
-from harness.training.data.images import DataSplits
+from harness.training.data.augment import augmented_batch, draw_augmentation
+from harness.training.data.images import DataSplits, copy_to
 from harness.training.data.meta_set import MetaSet
 from harness.training.data.splits import load_splits
 from harness.training.errors import DataError, DivergenceError
@@ -182,8 +182,11 @@ class Run:
             # New weights and a clear optimiser, in place: the method holds both.
             self.model.load_state_dict(self._fresh_model().state_dict())
             self.optimizer.state.clear()
-        order = torch.randperm(len(phase.images), generator=self.streams["order"]).to(self.device)
+        order = copy_to(self.device, torch.randperm(len(phase.images), generator=self.streams["order"]))
         batches = split_into_batches(phase.images[order], config.batch_size)
+        sizes = [len(batch) for batch in batches]
+        drawn = draw_augmentation(config.augment, sizes, self.images.shape, self.streams["augment"])
+        augmentation = copy_to(self.device, drawn).split(sizes)
         total = torch.zeros((), device=self.device)
         lr = phase.lr
         for number, index in enumerate(batches):
@@ -191,7 +194,7 @@ class Run:
             lr = phase.lr * factor
             for group in self.optimizer.param_groups:
                 group["lr"] = lr
-            inputs = augment(self.images.batch(index), config.augment, self.streams["augment"])
+            inputs = augmented_batch(self.images, index, augmentation[number])
             given, trusted = self.task.given[index], self.task.trusted[index]
             total += self.method.step(Batch(index, inputs, given, trusted, self.model_steps, factor))
             optimizer_step(self.optimizer)

@@ -2,14 +2,17 @@
 
 import io
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from harness.training.config.run_config import RunConfig
+from harness.training.config.run_config import RunConfig, known_settings
+from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.metrics import Metrics
 from harness.training.run import Run
+from harness.training.teacher_logits import export_logits
 
 
 def epochs(run: Run, count: int) -> list[Metrics]:
@@ -18,6 +21,23 @@ def epochs(run: Run, count: int) -> list[Metrics]:
     for metrics in curve:
         assert metrics.pop("seconds") > 0
     return curve
+
+
+def trained_teacher(config: RunConfig, folder: Path) -> Run:
+    """A teacher that has left its logits in `folder`."""
+    teacher = Run(config)
+    epochs(teacher, config.epochs)
+    export_logits(teacher.model, teacher.images, config.dataset, teacher_logits_file(str(folder), config.seed))
+    return teacher
+
+
+def config_of(method: str, folder: Path, **settings: Any) -> RunConfig:
+    """A configuration of any method, with those of the settings that it has; a teacher's logits are in `folder`."""
+    own = {name: value for name, value in settings.items() if name in known_settings(method)}
+    if method == "distillation":
+        trained_teacher(config_of("one_hot", folder, **{**settings, "epochs": 1}), folder)
+        own["teacher"] = str(folder)
+    return RunConfig(method=method, **own)
 
 
 def through_a_file(state: dict[str, Any]) -> dict[str, Any]:

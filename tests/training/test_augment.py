@@ -4,7 +4,8 @@ import torch
 from torch import Tensor
 
 from harness.training.config.run_config import RunConfig
-from harness.training.data.augment import augment, crop_flip, cutout
+from harness.training.data.augment import augmented_batch, draw_augmentation
+from harness.training.data.images import Images
 from harness.training.run import Run
 from tests.training.run_helpers import epochs
 
@@ -15,6 +16,13 @@ def stream(seed: int = 0) -> torch.Generator:
     return torch.Generator().manual_seed(seed)
 
 
+def augmented(kind: str, seed: int = 0) -> Tensor:
+    """All images, augmented."""
+    every = torch.arange(len(IMAGES))
+    drawn = draw_augmentation(kind, [len(IMAGES)], IMAGES.shape[1:], stream(seed))
+    return augmented_batch(Images.from_tensors(IMAGES, every, 1), every, drawn)
+
+
 def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
     """The image read `rows` lower and `columns` further right, zeros beyond its edge."""
     padded = torch.nn.functional.pad(image, (3, 3, 2, 2))
@@ -23,7 +31,7 @@ def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
 
 def test_crop_flip_shifts_by_up_to_an_eighth_and_mirrors_half() -> None:
     seen = set()
-    for image, varied in zip(IMAGES, crop_flip(IMAGES, stream()), strict=True):
+    for image, varied in zip(IMAGES, augmented("crop_flip"), strict=True):
         found = [
             (rows, columns, mirrored)
             for rows in range(-2, 3)
@@ -40,8 +48,8 @@ def test_crop_flip_shifts_by_up_to_an_eighth_and_mirrors_half() -> None:
 
 def test_cutout_sets_a_square_to_zero_and_nothing_else() -> None:
     widest = 0
-    for image, varied in zip(IMAGES, cutout(IMAGES, stream()), strict=True):
-        gone = (varied == 0).all(0)
+    for image, varied in zip(augmented("crop_flip"), augmented("crop_flip_cutout"), strict=True):
+        gone = ((varied == 0) & (image != 0)).all(0)
         rows, columns = gone.any(1).nonzero().flatten(), gone.any(0).nonzero().flatten()
         height, width = len(rows), len(columns)
         assert gone.sum() == height * width > 0
@@ -55,10 +63,23 @@ def test_cutout_sets_a_square_to_zero_and_nothing_else() -> None:
 
 def test_variation_is_a_function_of_its_stream() -> None:
     for kind in ("crop_flip", "crop_flip_cutout"):
-        first, again, other = (augment(IMAGES, kind, stream(seed)) for seed in (1, 1, 2))
+        first, again, other = (augmented(kind, seed) for seed in (1, 1, 2))
         assert torch.equal(first, again)
         assert not torch.equal(first, other)
-    assert augment(IMAGES, "none", stream()) is IMAGES
+    assert torch.equal(augmented("none"), IMAGES)
+
+
+def test_an_epoch_draws_batch_by_batch() -> None:
+    """The draws of an epoch are those of its batches, one after the other, and the batches' images get their own."""
+    images, every = Images.from_tensors(IMAGES, torch.arange(len(IMAGES)), 1), torch.arange(len(IMAGES))
+    sizes = [25, 25, 10]
+    together = draw_augmentation("crop_flip_cutout", sizes, IMAGES.shape[1:], one := stream())
+    other = stream()
+    for size, index, drawn in zip(sizes, every.split(25), together.split(sizes), strict=True):
+        alone = draw_augmentation("crop_flip_cutout", [size], IMAGES.shape[1:], other)
+        assert torch.equal(alone, drawn)
+        assert torch.equal(augmented_batch(images, index, alone), augmented_batch(images, every, together)[index])
+    assert torch.equal(one.get_state(), other.get_state())
 
 
 def test_a_run_varies_what_it_trains_on_and_nothing_it_measures_by() -> None:

@@ -12,7 +12,6 @@ from harness.training.config.checks import check_config
 from harness.training.config.method_lookup import method_class
 from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
-from harness.training.config.teacher_files import teacher_logits_file
 from harness.training.errors import DataError
 from harness.training.methods import Method
 from harness.training.methods.baselines.bootstrapping import Bootstrapping
@@ -25,8 +24,7 @@ from harness.training.methods.baselines.one_hot import OneHot
 from harness.training.methods.baselines.online_label_smoothing import OnlineLabelSmoothing
 from harness.training.methods.baselines.reweighting import Reweighting
 from harness.training.run import Run
-from harness.training.teacher_logits import export_logits
-from tests.training.run_helpers import epochs
+from tests.training.run_helpers import epochs, trained_teacher
 from tests.training.tiny_task import CLASSES, IMAGES, TRUSTED, batch, gradient, logits_of, task
 
 
@@ -282,11 +280,7 @@ SMALL = {"model": "mlp", "width": 16, "epochs": 2, "train_size": 200, "meta_size
 
 def teacher_of(folder: Path, **settings: object) -> Run:
     """A trained run that has left its logits in `folder`."""
-    teacher = Run(RunConfig().model_copy(update={"method": "one_hot", **SMALL, **settings}))
-    epochs(teacher, 2)
-    file = teacher_logits_file(str(folder), teacher.config.seed)
-    export_logits(teacher.model, teacher.images, teacher.config.dataset, file)
-    return teacher
+    return trained_teacher(RunConfig().model_copy(update={"method": "one_hot", **SMALL, **settings}), folder)
 
 
 def student_of(folder: Path, **settings: object) -> Run:

@@ -25,15 +25,14 @@ def finite_difference(step: StepInputs) -> MetaStep:
     with torch.no_grad():
         length = torch.stack([vector.norm() for vector in direction]).norm()
         size = torch.stack([parameter.norm() for parameter in parameters]).norm()
-        if not length:
-            return passes.meta_step(torch.zeros_like(log_p))
-        epsilon = 0.1 * torch.finfo(log_p.dtype).eps ** 0.5 * float(size / length)
+        epsilon = (size / length).double() * (0.1 * torch.finfo(log_p.dtype).eps ** 0.5)
         sides = []
         for signed in (epsilon, -epsilon):
-            values = [parameter.add(vector, alpha=signed) for parameter, vector in moved]
+            values = [parameter.addcmul(vector, signed.to(vector)) for parameter, vector in moved]
             # bfloat16 would round the difference away
             no_autocast = torch.autocast(step.labels.device.type, enabled=False)
             with replay.start(), temporary_parameters(parameters, values), no_autocast:
                 sides.append(torch.log_softmax(step.compute_logits(step.inputs).to(log_p.dtype), dim=-1))
         gradient = (sides[0] - sides[1]) * (passes.lookahead.rate / len(log_p) / (2 * epsilon))
+        gradient = gradient.where(length > 0, 0.0)
     return passes.meta_step(gradient)

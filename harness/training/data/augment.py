@@ -1,4 +1,4 @@
-"""Augmentation of training images, a batch at a time on the device.
+"""Augmentation of training images: drawn for an epoch on the CPU, applied to a batch on the device.
 
 | augment | what happens to each image |
 | --- | --- |
@@ -8,46 +8,59 @@
 Zero is the mean, as images are standardised. The usual 4 and 16 pixels at 32×32.
 """
 
+from collections.abc import Sequence
+
 import torch
 from torch import Tensor
 
+from harness.training.data.images import Images
 
-def augment(inputs: Tensor, kind: str, stream: torch.Generator) -> Tensor:
-    """Images [batch, channels, height, width] augmented as `kind` says, drawn from `stream`, a generator on the CPU."""
+
+def draw_augmentation(kind: str, sizes: Sequence[int], shape: torch.Size, stream: torch.Generator) -> Tensor:
+    """Draw the augmentation of an epoch from `stream`, a generator on the CPU.
+
+    Args:
+        sizes: images of each batch.
+        shape: channels, height and width of an image.
+
+    Returns:
+        int64 [images, 0] for none, else [images, 3 or 5]: shift of the rows, shift of the columns, 1 for a mirrored
+        image, and with cutout row and column of the square's centre.
+    """
     if kind == "none":
-        return inputs
-    inputs = crop_flip(inputs, stream)
-    return cutout(inputs, stream) if kind == "crop_flip_cutout" else inputs
+        return torch.empty(sum(sizes), 0, dtype=torch.int64)
+    _, height, width = shape
+    batches = []
+    for n in sizes:
+        drawn = [torch.randint(-(size // 8), size // 8 + 1, (n, 1), generator=stream) for size in (height, width)]
+        drawn.append((torch.rand(n, 1, generator=stream) < 0.5).long())
+        if kind == "crop_flip_cutout":
+            drawn += [torch.randint(size, (n, 1), generator=stream) for size in (height, width)]
+        batches.append(torch.cat(drawn, dim=1))
+    return torch.cat(batches)
 
 
-def crop_flip(inputs: Tensor, stream: torch.Generator) -> Tensor:
-    n, _, height, width = inputs.shape
-    device = inputs.device
-    rows, columns = (
-        torch.arange(size) + torch.randint(-(size // 8), size // 8 + 1, (n, 1), generator=stream)
-        for size in (height, width)
-    )
-    mirrored = torch.rand(n, 1, generator=stream) < 0.5
-    columns = columns.flip(1).where(mirrored, columns)
-    inside = _is_inside(rows, height)[:, :, None] & _is_inside(columns, width)[:, None, :]
-    which = torch.arange(n)[:, None, None].to(device)
-    rows = rows.clamp(0, height - 1)[:, :, None].to(device)
-    columns = columns.clamp(0, width - 1)[:, None, :].to(device)
-    # Index tensors around a slice put the indexed dimensions first.
-    shifted = inputs[which, :, rows, columns].permute(0, 3, 1, 2)
-    return shifted * inside[:, None].to(device)
+def augmented_batch(images: Images, index: Tensor, drawn: Tensor) -> Tensor:
+    """Return some of the images, [n, channels, height, width], augmented as drawn, [n, k]: one gather of pixels."""
+    if not drawn.shape[1]:
+        return images.batch(index)
+    _, height, width = images.shape
+    down, right, mirrored, *centre = drawn[:, :, None].unbind(1)
+    rows, columns = _positions(height, drawn) + down, _positions(width, drawn) + right
+    columns = columns.flip(1).where(mirrored > 0, columns)
+    kept = _is_inside(rows, height)[:, :, None] & _is_inside(columns, width)[:, None, :]
+    if centre:
+        half = height // 4
+        outside = [
+            ~_is_inside(_positions(size, drawn) - middle + half, 2 * half)
+            for size, middle in zip((height, width), centre, strict=True)
+        ]
+        kept = kept & (outside[0][:, :, None] | outside[1][:, None, :])
+    return images.crop(index, rows.clamp(0, height - 1), columns.clamp(0, width - 1)) * kept[:, None]
 
 
-def cutout(inputs: Tensor, stream: torch.Generator) -> Tensor:
-    n, _, height, width = inputs.shape
-    half = height // 4
-    outside = []
-    for size in (height, width):
-        centre = torch.randint(size, (n, 1), generator=stream)
-        offset = torch.arange(size) - centre
-        outside.append((offset < -half) | (offset >= half))
-    kept = outside[0][:, :, None] | outside[1][:, None, :]
-    return inputs * kept[:, None].to(inputs.device)
+def _positions(size: int, like: Tensor) -> Tensor:
+    return torch.arange(size, device=like.device)
 
 
 def _is_inside(positions: Tensor, size: int) -> Tensor:

@@ -11,6 +11,11 @@ import torch
 from torch import Tensor
 
 
+def copy_to(device: torch.device, tensor: Tensor) -> Tensor:
+    """Return a tensor of the CPU on `device`, copied while the device goes on with its work."""
+    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+
+
 class PixelTable:
     """A table of images that returns them standardised: (x - mean) / std, by channel.
 
@@ -24,7 +29,16 @@ class PixelTable:
         self._copies: dict[torch.device, PixelTable] = {}
 
     def __getitem__(self, index: Tensor) -> Tensor:
-        return (self.stored[index].float() - self.mean) / self.std
+        return self._standardised(self.stored[index])
+
+    def crop(self, index: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Images [n] read at these rows [n, height] and columns [n, width] of each, in one gather."""
+        # Index tensors around a slice put the indexed dimensions first.
+        pixels = self.stored[index[:, None, None], :, rows[:, :, None], columns[:, None, :]]
+        return self._standardised(pixels.permute(0, 3, 1, 2))
+
+    def _standardised(self, pixels: Tensor) -> Tensor:
+        return (pixels.float() - self.mean) / self.std
 
     def to(self, device: torch.device) -> "PixelTable":
         """The table on `device`; the trials of a process share the copy."""
@@ -77,6 +91,10 @@ class Images:
     def batch(self, rows: Tensor | slice) -> Tensor:
         """Some of the images, standardised."""
         return self.pixels[self.index[rows]]
+
+    def crop(self, images: Tensor, rows: Tensor, columns: Tensor) -> Tensor:
+        """Some of the images, standardised, read at these rows [n, height] and columns [n, width]."""
+        return self.pixels.crop(self.index[images], rows, columns)
 
     def to(self, device: torch.device) -> "Images":
         return self._map(lambda tensor: tensor.to(device), self.pixels.to(device))

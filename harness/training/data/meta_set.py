@@ -5,7 +5,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from harness.training.config.methods import MetaStepParameters
-from harness.training.data.images import Images
+from harness.training.data.images import Images, copy_to
 
 
 class MetaSet:
@@ -13,7 +13,7 @@ class MetaSet:
 
     def __init__(self, images: Images, parameters: MetaStepParameters, stream: torch.Generator) -> None:
         self.inputs = images.inputs
-        self.classes = images.targets
+        self.classes = images.targets.cpu()
         self.targets = functional.one_hot(images.targets, images.classes).float()
         self.batch_size = parameters.meta_batch_size
         self.balanced = parameters.meta_balanced
@@ -23,10 +23,10 @@ class MetaSet:
         """Inputs [batch, channels, height, width] and soft targets [batch, classes]."""
         if self.batch_size >= len(self.inputs):
             return self.inputs, self.targets
-        order = torch.randperm(len(self.inputs), generator=self.stream).to(self.inputs.device)
+        order = torch.randperm(len(self.inputs), generator=self.stream)
         if self.balanced:
             order = order[rank_within_class(self.classes[order]).argsort(stable=True)]
-        rows = order[: self.batch_size]
+        rows = copy_to(self.inputs.device, order[: self.batch_size])
         return self.inputs[rows], self.targets[rows]
 
 

@@ -69,7 +69,8 @@ class LearnedLabels(Method):
         learned = task.given[~task.trusted]
         self.class_sizes = learned.bincount(minlength=task.classes)
         self.last_parameters = count_last_parameters(task.model, parameters.label_layers)
-        self.norms: dict[str, Tensor] = {}
+        self.norms: dict[str, Tensor] = {}  # [batch], of the epoch's first label step
+        self.measured = torch.empty(0)  # bool [batch]: images of that step whose labels may move
 
     def phases(self) -> list[Phase]:
         config, images, last = self.config, self.task.training_index, self.retrain_epochs
@@ -83,19 +84,16 @@ class LearnedLabels(Method):
         batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
         options: dict[str, Any] = {"label_gradient": self.parameters.label_gradient, "last": self.last_parameters}
         step = meta_step(task.model, task.optimizer, *batches, **options)
-        rows, gradient = batch.given if self.by_class else batch.index, step.gradient
-        if self.config.train_on_meta:
-            rows, gradient = rows[~batch.trusted], gradient[~batch.trusted]
-        if len(rows):
-            before = None if self.norms else self.table.rows(rows)
-            label_lr = self.parameters.label_lr * (batch.lr_factor if self.parameters.label_schedule == "model" else 1)
-            self.table.update(rows, gradient, label_lr=label_lr, scale=step.scale)
-            if before is not None:  # once an epoch: a norm costs a small model as much as a step
-                moved = self.table.rows(rows) - before
-                self.norms = {
-                    "label_gradient_norm": (step.scale * gradient).norm(dim=1).mean(),
-                    "label_step_norm": moved.norm(dim=1).mean(),
-                }
+        rows = batch.given if self.by_class else batch.index
+        before = None if self.norms else self.table.rows(rows)
+        label_lr = self.parameters.label_lr * (batch.lr_factor if self.parameters.label_schedule == "model" else 1)
+        self.table.update(rows, step.gradient, label_lr=label_lr, scale=step.scale, moving=self._moving(batch))
+        if before is not None:  # once an epoch: a norm costs a small model as much as a step
+            self.norms = {
+                "label_gradient_norm": (step.scale * step.gradient).norm(dim=1),
+                "label_step_norm": (self.table.rows(rows) - before).norm(dim=1),
+            }
+            self.measured = ~batch.trusted
         self._follow(step.logits, batch)
         return step.loss
 
@@ -109,17 +107,20 @@ class LearnedLabels(Method):
         rate, sharpness = self.parameters.label_follow, self.parameters.label_sharpen
         if not rate or not self.first_following_step <= batch.step < self.learned_until:
             return
-        moving = ~batch.trusted if self.config.train_on_meta else None
+        options: dict[str, Any] = {"rate": rate, "sharpness": sharpness, "moving": self._moving(batch)}
         if isinstance(self.table, ClassLabels):
-            self.table.follow(
-                batch.given, logits, rate=rate, class_sizes=self.class_sizes, sharpness=sharpness, moving=moving
-            )
+            self.table.follow(batch.given, logits, class_sizes=self.class_sizes, **options)
         else:
-            self.table.follow(batch.index, logits, rate=rate, sharpness=sharpness, moving=moving)
+            self.table.follow(batch.index, logits, **options)
+
+    def _moving(self, batch: Batch) -> Tensor | None:
+        """Images whose labels may move, bool [batch]; None for all."""
+        return ~batch.trusted if self.config.train_on_meta else None
 
     def epoch_metrics(self) -> dict[str, float]:
         norms, self.norms = self.norms, {}
-        return {name: float(norm) for name, norm in norms.items()}
+        means = {name: norm[self.measured].mean() for name, norm in norms.items()}
+        return {name: float(mean) for name, mean in means.items() if self.measured.any()}
 
     def soft_labels(self) -> Tensor:
         return self._labels(torch.arange(len(self.task.given), device=self.task.given.device))

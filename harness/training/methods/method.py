@@ -97,7 +97,11 @@ class Method:
         return functional.cross_entropy(logits, batch.given)
 
     def step(self, batch: Batch) -> Tensor:
-        """Fill the model's gradients for one model step and return the training loss, detached."""
+        """Fill the model's gradients for one model step and return the training loss, detached.
+
+        For a GPU never to be waited for, it reads no value of a tensor (`float`, `.item()`, `if`), and makes no shape
+        that depends on one (a mask as an index, `nonzero`, `unique`): masks go into `torch.where`.
+        """
         self.task.optimizer.zero_grad()
         loss = self.loss(self.task.model(batch.inputs), batch)
         loss.backward()

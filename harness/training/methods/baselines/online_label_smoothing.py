@@ -31,13 +31,13 @@ class OnlineLabelSmoothing(Method):
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         p = logits.detach().softmax(1)
         right = p.argmax(1) == batch.given
-        self.sums.index_add_(0, batch.given[right], p[right])
-        self.counts.index_add_(0, batch.given[right], torch.ones_like(p[right, 0]))
+        self.sums.index_add_(0, batch.given, p.where(right[:, None], 0.0))
+        self.counts.index_add_(0, batch.given, right.to(p.dtype))
         return soft_cross_entropy(logits, self._mixed_labels(batch.given))
 
     def end_epoch(self) -> None:
-        updated = self.counts > 0
-        self.soft[updated] = self.sums[updated] / self.counts[updated, None]
+        counts = self.counts[:, None]
+        self.soft.copy_((self.sums / counts).where(counts > 0, self.soft))
         self.sums.zero_()
         self.counts.zero_()
 
