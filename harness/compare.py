@@ -48,21 +48,23 @@ class SweepComparison:
         return {
             "sweeps": [
                 {
-                    "sweep": each.label,
-                    "study": each.source.study,
-                    "run_id": each.source.run_id,
-                    "state": each.source.state,
-                    "begun": each.frame.begun,
-                    "trials": len(each.frame.trials),
-                    "commit": each.commit,
-                    "dirty": each.dirty,
-                    "objectives": [str(objective) for objective in each.space.objectives] if each.space else None,
-                    "verdict": each.verdict,
+                    "sweep": sweep.label,
+                    "study": sweep.source.study,
+                    "run_id": sweep.source.run_id,
+                    "state": sweep.source.state,
+                    "begun": sweep.frame.begun,
+                    "trials": len(sweep.frame.trials),
+                    "commit": sweep.commit,
+                    "dirty": sweep.dirty,
+                    "objectives": [str(objective) for objective in sweep.space.objectives] if sweep.space else None,
+                    "verdict": sweep.verdict,
                 }
-                for each in self.sweeps
+                for sweep in self.sweeps
             ],
             "arms": json.loads(self.table.to_json(orient="records")),
-            "relations": [dataclasses.asdict(each) | {"sentence": each.sentence} for each in self.relations],
+            "relations": [
+                dataclasses.asdict(relation) | {"sentence": relation.sentence} for relation in self.relations
+            ],
         }
 
 
@@ -86,14 +88,14 @@ def compare_sweeps(
     from harness.tracking.mlflow_view.mlflow_reader import MlflowReader
 
     reader = MlflowReader(uri)
-    found: dict[str, str] = {}
+    names_by_run: dict[str, str] = {}
     sources = []
     for name in names:
         source = reader.sweep(name)
-        if source.run_id in found:
-            first = found[source.run_id]
+        if source.run_id in names_by_run:
+            first = names_by_run[source.run_id]
             raise TrackingError(f"NAME: '{first}' and '{name}' are one sweep, {source.name}; name another")
-        found[source.run_id] = name
+        names_by_run[source.run_id] = name
         sources.append(source)
     sweeps = comparison.read(sources)
     return SweepComparison(sweeps, comparison.table(sweeps), comparison.relations(sweeps))

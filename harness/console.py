@@ -234,8 +234,8 @@ def quoted_flags(values: Mapping[str, object]) -> str:
 
 def command_line(module: str, *arguments: object) -> str:
     """`python -m MODULE ARGUMENTS` as the user can call this interpreter from here: by its path, if not as `python`."""
-    python, found = sys.executable, shutil.which("python")
-    if found is not None and Path(found).parent == Path(python).parent:
+    python, on_path = sys.executable, shutil.which("python")
+    if on_path is not None and Path(on_path).parent == Path(python).parent:
         python = "python"
     elif Path.cwd() in Path(python).parents:
         python = os.path.relpath(python)

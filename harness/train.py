@@ -128,8 +128,8 @@ def read_trial(sweep: Path, trial: int) -> tuple[RunConfig, int, dict[int, dict[
     records = [record for record, _ in event_log.read_events(sweep / "spool")]
     started = {record.trial: record for record in records if isinstance(record, TrialStarted)}
     if trial not in started:
-        found = f"0 to {max(started)}" if started else "none"
-        raise InputError(f"--trial: expected a trial of {sweep} ({found}), got {trial}")
+        choices = f"0 to {max(started)}" if started else "none"
+        raise InputError(f"--trial: expected a trial of {sweep} ({choices}), got {trial}")
     curve = {
         record.step: {name: value for name, value in record.metrics.items() if name != "seconds"}
         for record in records

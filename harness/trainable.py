@@ -112,5 +112,5 @@ def parse_config(config: dict[str, Any]) -> RunConfig:
         return RunConfig(**plain)
     except ValidationError as error:
         known = known_settings(plain.get("method", RunConfig.model_fields["method"].default))
-        problems = [Problem(each["loc"], *describe(each, known)) for each in error.errors()]
+        problems = [Problem(details["loc"], *describe(details, known)) for details in error.errors()]
         raise InputError("\n".join(map(str, problems))) from None

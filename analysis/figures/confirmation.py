@@ -62,7 +62,7 @@ def verdict_comparisons(result: Confirmation) -> list[Comparison]:
 
 def configuration_plots(result: Confirmation | str) -> Plots:
     """One row per configuration: a dot for each seed; below, the mean and its 95 % interval."""
-    rows = [] if isinstance(result, str) else [one for _, _, one in reversed(result.ranked()) if one.n]
+    rows = [] if isinstance(result, str) else [results for _, _, results in reversed(result.ranked()) if results.n]
     if isinstance(result, str) or not rows:
         return [result if isinstance(result, str) else result.verdict]
     return [Plot(lambda axes: _draw_configurations(axes, result, rows), height=1.1 + 0.4 * len(rows))]
@@ -80,15 +80,17 @@ def paired_plots(result: Confirmation | str) -> Plots:
 
 
 def _draw_configurations(axes: Axes, result: Confirmation, rows: list[ConfigurationResults]) -> None:
-    for height, one in enumerate(rows):
-        arm_style = _arm_styles(result)[one.arm]
-        _draw_row(axes, height, arm_style, one.test_accuracy, one.test_accuracy_mean or 0.0, [(one.ci95, 2.0)])
-    style.name_rows(axes, [one.name for one in rows])
+    for height, results in enumerate(rows):
+        arm_style = _arm_styles(result)[results.arm]
+        _draw_row(
+            axes, height, arm_style, results.test_accuracy, results.test_accuracy_mean or 0.0, [(results.ci95, 2.0)]
+        )
+    style.name_rows(axes, [results.name for results in rows])
     axes.set_xlabel("test accuracy (%)")
 
 
 def _draw_pairs(axes: Axes, result: Confirmation, row: Comparison) -> None:
-    configurations = {name: one for _, name, one in result.ranked()}
+    configurations = {name: results for _, name, results in result.ranked()}
     theirs, ours = configurations[row.baseline_name], configurations[row.name]
     accuracy = dict(zip(theirs.seeds, theirs.test_accuracy, strict=True))
     pairs = [
@@ -99,8 +101,8 @@ def _draw_pairs(axes: Axes, result: Confirmation, row: Comparison) -> None:
     for pair in pairs:
         better = pair[1] >= pair[0]
         axes.plot([0, 1], pair, color="0.3" if better else "0.55", linestyle="-" if better else "--", linewidth=0.9)
-    for x, (one, values) in enumerate(zip((theirs, ours), zip(*pairs, strict=True), strict=True)):
-        arm_style = _arm_styles(result)[one.arm]
+    for x, (results, values) in enumerate(zip((theirs, ours), zip(*pairs, strict=True), strict=True)):
+        arm_style = _arm_styles(result)[results.arm]
         axes.scatter([x] * len(values), values, s=22, color=arm_style.color, marker=arm_style.marker, zorder=3)
         beside = x + (0.12 if x else -0.12)
         axes.plot([beside - 0.06, beside + 0.06], [sum(values) / len(values)] * 2, color=arm_style.color, linewidth=2.5)
@@ -111,7 +113,7 @@ def _draw_pairs(axes: Axes, result: Confirmation, row: Comparison) -> None:
 
 
 def _draw_differences(axes: Axes, result: Confirmation, rows: list[Comparison]) -> None:
-    configurations = {name: one for _, name, one in result.ranked()}
+    configurations = {name: results for _, name, results in result.ranked()}
     axes.axvline(0, color="0.15", linewidth=0.9, zorder=1)
     for height, row in enumerate(reversed(rows)):
         differences = configurations[row.name].differences(configurations[row.baseline_name])
@@ -139,5 +141,5 @@ def _draw_row(
 
 
 def _arm_styles(result: Confirmation) -> dict[str, style.ArmStyle]:
-    arms = {role: [arm for arm, each in result.arms.items() if each.role == role] for role in ("arm", "baseline")}
+    arms = {role: [arm for arm, results in result.arms.items() if results.role == role] for role in ("arm", "baseline")}
     return style.arm_styles(arms["arm"], arms["baseline"])

@@ -66,7 +66,7 @@ def importance(sweep: SweepFrame, arm: str) -> Importance | None:
     shares = np.clip(indices.first_order.reshape(len(trees), -1), 0, 1)  # [tree, parameter]
     together = np.clip(1 - shares.sum(axis=1, keepdims=True), 0, 1)
     shares = np.concatenate([shares, together], axis=1)
-    found = pd.DataFrame(
+    frame = pd.DataFrame(
         {
             "parameter": [*names, TOGETHER],
             "share": shares.mean(axis=0),
@@ -74,24 +74,24 @@ def importance(sweep: SweepFrame, arm: str) -> Importance | None:
             "high": np.percentile(shares, SPREAD[1], axis=0),
         }
     )
-    alone = found.iloc[:-1].sort_values("share", ascending=False, kind="stable")
-    ranked = pd.concat([alone, found.iloc[-1:]], ignore_index=True)
+    alone = frame.iloc[:-1].sort_values("share", ascending=False, kind="stable")
+    ranked = pd.concat([alone, frame.iloc[-1:]], ignore_index=True)
     return Importance(arm, ranked, epoch, len(measured), float(forest.oob_score_))
 
 
-def description(found: Importance) -> str:
+def description(result: Importance) -> str:
     """The parameter that decides most, and how well the forest predicts."""
-    where = f"{found.trials} trials at epoch {found.epoch}, the last that all of them reached"
-    if found.explained <= 0:
+    where = f"{result.trials} trials at epoch {result.epoch}, the last that all of them reached"
+    if result.explained <= 0:
         return (
-            f"{found.arm}: which parameters decide cannot be told. A random forest fitted to {where}, predicts trials "
+            f"{result.arm}: which parameters decide cannot be told. A random forest fitted to {where}, predicts trials "
             "that it was not fitted to no better than their mean does."
         )
-    top = found.shares[found.shares["parameter"] != TOGETHER].iloc[0]
+    top = result.shares[result.shares["parameter"] != TOGETHER].iloc[0]
     return (
-        f"{found.arm}: {top['parameter']} decides {format_percent(top['share'])} of the variance over the searched "
+        f"{result.arm}: {top['parameter']} decides {format_percent(top['share'])} of the variance over the searched "
         f"ranges, by functional ANOVA of a random forest fitted to {where}. Whiskers span {SPREAD[1] - SPREAD[0]} % of "
-        f"its trees; it explains {format_percent(found.explained)} of the variance of trials it was not fitted to."
+        f"its trees; it explains {format_percent(result.explained)} of the variance of trials it was not fitted to."
     )
 
 
@@ -101,21 +101,21 @@ def plots(sweep: SweepFrame) -> dict[str, Plots]:
 
 
 def _plots_of_arm(sweep: SweepFrame, arm: str) -> Plots:
-    found = importance(sweep, arm)
-    if found is None:
+    result = importance(sweep, arm)
+    if result is None:
         return [f"too few trials of {arm or 'learned labels'} to say which parameters decide"]
-    if found.explained <= 0:
+    if result.explained <= 0:
         return [f"{arm}: the forest predicts trials it was not fitted to no better than their mean does"]
-    return [plot(found)]
+    return [plot(result)]
 
 
-def plot(found: Importance) -> Plot:
+def plot(result: Importance) -> Plot:
     """Shares as bars, with their spread over the trees."""
-    return Plot(lambda axes: _draw(axes, found), height=1.1 + 0.34 * len(found.shares))
+    return Plot(lambda axes: _draw(axes, result), height=1.1 + 0.34 * len(result.shares))
 
 
-def _draw(axes: Axes, found: Importance) -> None:
-    rows = found.shares.iloc[::-1]
+def _draw(axes: Axes, result: Importance) -> None:
+    rows = result.shares.iloc[::-1]
     colors = [style.GREY if name == TOGETHER else style.BLUE for name in rows["parameter"]]
     lengths = [100 * (rows["share"] - rows["low"]).clip(lower=0), 100 * (rows["high"] - rows["share"]).clip(lower=0)]
     axes.barh(rows["parameter"], 100 * rows["share"], color=colors, height=0.62)
@@ -124,7 +124,7 @@ def _draw(axes: Axes, found: Importance) -> None:
     )
     axes.set_xlim(0, 100)
     axes.set_xlabel("share of the variance of validation accuracy (%)")
-    axes.set_title(f"{found.arm}: {found.trials} trials at epoch {found.epoch}, R² = {found.explained:.2f}")
+    axes.set_title(f"{result.arm}: {result.trials} trials at epoch {result.epoch}, R² = {result.explained:.2f}")
     axes.grid(axis="y", visible=False)
 
 

@@ -52,7 +52,7 @@ class Scale:
         if column.dtype.kind not in "iuf":  # names and truth values: evenly spaced
             codes, names = pd.factorize(column.astype(str), sort=True)
             last = max(len(names) - 1, 1)
-            return cls(name, codes / last, [(k / last, str(each)) for k, each in enumerate(names)])
+            return cls(name, codes / last, [(k / last, str(value)) for k, value in enumerate(names)])
         values = column.to_numpy(dtype=np.float64)
         low, high = float(np.nanmin(values)), float(np.nanmax(values))
         if low > 0 and high / low >= DECADE:

@@ -107,8 +107,8 @@ class ComparedSweep:
     def values(self, setting: str) -> str:
         """Every value that a setting had in the trials, as text."""
         column = f"params.{setting}"
-        found = self.frame.trials[column].dropna().unique() if column in self.frame.trials else []
-        texts = {f"{value:g}" if isinstance(value, float) else str(value) for value in found}
+        values = self.frame.trials[column].dropna().unique() if column in self.frame.trials else []
+        texts = {f"{value:g}" if isinstance(value, float) else str(value) for value in values}
         return " and ".join(text or "none" for text in sorted(texts)) or "not recorded"
 
 
@@ -132,7 +132,7 @@ class Relation:
 def read(sweeps: Sequence[TrackedSweep]) -> list[ComparedSweep]:
     """Each sweep with its files, under a label of its own."""
     names = [sweep.name for sweep in sweeps]
-    found = []
+    compared = []
     for sweep in sweeps:
         label = sweep.name if names.count(sweep.name) == 1 else f"{sweep.name} ({sweep.run_id[:8]})"
         with TemporaryDirectory() as folder:
@@ -140,8 +140,8 @@ def read(sweeps: Sequence[TrackedSweep]) -> list[ComparedSweep]:
             provenance = _load(sweep, Provenance.FILE, Provenance.load, Path(folder))
             confirmed = "verdict" in sweep.tags
             confirmation = _load(sweep, Confirmation.FILE, Confirmation.load, Path(folder)) if confirmed else None
-        found.append(ComparedSweep(label, sweep_frame.read(sweep, curves=()), space, provenance, confirmation))
-    return found
+        compared.append(ComparedSweep(label, sweep_frame.read(sweep, curves=()), space, provenance, confirmation))
+    return compared
 
 
 def _load(sweep: TrackedSweep, file: str, load_file: Callable[[Path], Loaded], folder: Path) -> Loaded | None:
@@ -167,7 +167,7 @@ def table(sweeps: Sequence[ComparedSweep]) -> pd.DataFrame:
 
 
 def _rows(sweep: ComparedSweep) -> Iterator[dict[str, Any]]:
-    roles = {each.name: each.role for each in sweep.space.arms} if sweep.space else {}
+    roles = {arm.name: arm.role for arm in sweep.space.arms} if sweep.space else {}
     for _, summed in sweep_frame.summary(sweep.frame).iterrows():
         arm = str(summed["arm"])
         role = "arm" if arm in sweep.frame.learned else "baseline"

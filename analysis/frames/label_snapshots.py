@@ -102,8 +102,8 @@ def fresh_seed_labels(study: SweepFrame, labels: Labels | str) -> list[Labels]:
     if isinstance(labels, str) or runs.empty:
         return []
     chosen = runs[(runs["state"] == "complete") & runs["name"].str.startswith(f"{labels.name} seed ")]
-    found = [labels_of_trial(study, row) for _, row in chosen.head(FRESH).iterrows()]
-    return [one for one in found if isinstance(one, Labels)]
+    snapshots = [labels_of_trial(study, row) for _, row in chosen.head(FRESH).iterrows()]
+    return [snapshot for snapshot in snapshots if isinstance(snapshot, Labels)]
 
 
 def headline(labels: Labels | str, others: Sequence[Labels]) -> str:

@@ -75,8 +75,8 @@ def _new_or_before(heading: str, lines: Iterator[str] | None, before: Mapping[st
 def _sections(page: Path) -> dict[str, str]:
     """The sections of a page, by heading, without those that were not measured."""
     text = page.read_text(encoding="utf-8") if page.exists() else ""
-    found = {one[1]: one[0] for one in re.finditer(r"^### (.*)\n(?s:.*?)(?=^##|\Z)", text, re.MULTILINE)}
-    return {heading: section.rstrip("\n") + "\n" for heading, section in found.items() if UNMEASURED not in section}
+    sections = {match[1]: match[0] for match in re.finditer(r"^### (.*)\n(?s:.*?)(?=^##|\Z)", text, re.MULTILINE)}
+    return {heading: section.rstrip("\n") + "\n" for heading, section in sections.items() if UNMEASURED not in section}
 
 
 def _unmeasured(study: ClaimStudy) -> Iterator[str]:
@@ -100,14 +100,14 @@ def _confirmation(study: ClaimStudy, result: Confirmation, folder: Path, picture
 
 def _table(result: Confirmation) -> Iterator[str]:
     """One row per configuration, the arms first, then the best on the validation parts."""
-    rows = [one for _, _, one in result.ranked() if one.n]
-    noisy = any(one.label_accuracy_mean not in (None, 1.0) for one in rows)
+    rows = [results for _, _, results in result.ranked() if results.n]
+    noisy = any(row.label_accuracy_mean not in (None, 1.0) for row in rows)
     yield f"| configuration | n | test accuracy, % |{' labels right, % |' if noisy else ''} parameters |"
     yield f"| --- | ---: | ---: |{' ---: |' if noisy else ''} --- |"
-    for one in rows:
-        cells = [one.name, str(one.n), _percent(one.test_accuracy_mean, one.ci95)]
-        cells += [_percent(one.label_accuracy_mean, one.label_accuracy_ci95)] if noisy else []
-        yield f"| {' | '.join([*cells, ', '.join(format_settings(one.params))])} |"
+    for row in rows:
+        cells = [row.name, str(row.n), _percent(row.test_accuracy_mean, row.ci95)]
+        cells += [_percent(row.label_accuracy_mean, row.label_accuracy_ci95)] if noisy else []
+        yield f"| {' | '.join([*cells, ', '.join(format_settings(row.params))])} |"
     yield ""
 
 
@@ -117,14 +117,14 @@ def _semantics(heading: str, result: Semantics) -> Iterator[str]:
     yield f"**{as_sentence(result.sentence)}**\n"
     yield "| labels of | runs | mass on other classes, % | rank correlation | p | most alike |"
     yield "| --- | ---: | ---: | ---: | ---: | --- |"
-    for arm, one in result.arms.items():
-        agreement = one.symmetric
+    for arm, results in result.arms.items():
+        agreement = results.symmetric
         alike, rho = "", MISSING
         if agreement.rho is not None:
-            alike = result.pairs_most_alike(one, 3).replace("|", "\\|")
+            alike = result.pairs_most_alike(results, 3).replace("|", "\\|")
             rho = f"{format_correlation(agreement.rho)} {format_interval(agreement.ci95, digits=2)}"
-        mass = _percent(one.off_class_mass, None)
-        yield f"| {arm}-{one.trial} | {one.runs} | {mass} | {rho} | {format_p_value(agreement.p_value)} | {alike} |"
+        mass, p_value = _percent(results.off_class_mass, None), format_p_value(agreement.p_value)
+        yield f"| {arm}-{results.trial} | {results.runs} | {mass} | {rho} | {p_value} | {alike} |"
     facts = {"kind": result.reference.kind, **result.reference.facts}
     yield f"\nReference: {', '.join(format_settings(facts))}. Intervals are over classes.\n"
 
@@ -140,11 +140,12 @@ def _distillation(heading: str, result: Distillation) -> Iterator[str]:
     )
     yield "| teacher | n | of the teacher | of its student |"
     yield "| --- | ---: | ---: | ---: |"
-    for arm, one in result.arms.items():
+    for arm, results in result.arms.items():
         own, learned = (
-            _percent(each.test_accuracy_mean, each.ci95) if each else MISSING for each in (one.teacher, one.student)
+            _percent(model.test_accuracy_mean, model.ci95) if model else MISSING
+            for model in (results.teacher, results.student)
         )
-        yield f"| {arm} | {one.student.n if one.student else 0} | {own} | {learned} |"
+        yield f"| {arm} | {results.student.n if results.student else 0} | {own} | {learned} |"
     yield ""
     for line in (*(effect.sentence for effect in result.against_one_hot), *result.notes):
         yield f"- {as_sentence(line)}"
@@ -168,12 +169,12 @@ def _circumstances(result: Confirmation, folder: Path) -> Iterator[str]:
     summary = SweepSummary.load_or_none(folder)
     states = summary.states.model_dump() if summary else {}
     trials = ", ".join(f"{count} {state}" for state, count in states.items() if count)
-    seeds = {tuple(one.seeds) for _, _, one in result.ranked() if one.n}
+    seeds = {tuple(results.seeds) for _, _, results in result.ranked() if results.n}
     took = format_duration(summary.wall_seconds) if summary else "unknown time"
     yield ""
     yield "<details><summary>what ran on what</summary>\n"
     yield f"- trials of the search: {trials}; {took} by the clock"
-    yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, each)) for each in sorted(seeds))}"
+    yield f"- seeds of the confirmation: {'; '.join(', '.join(map(str, numbers)) for numbers in sorted(seeds))}"
     yield f"- rule: {result.rule.name}, level {result.rule.alpha}, {result.rule.n_comparisons} configurations tested"
     for facts in (Provenance.load_or_none(folder), result.provenance):
         if facts:

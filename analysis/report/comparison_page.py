@@ -38,10 +38,10 @@ def comparison_page(
         for sweep in sweeps
         if sweep.other_objectives
     ]
-    verdicts = [element("p", element("b", each.label), ": ", each.verdict) for each in sweeps if each.verdict]
+    verdicts = [element("p", element("b", sweep.label), ": ", sweep.verdict) for sweep in sweeps if sweep.verdict]
     about = [
-        [each.label, each.source.study, each.source.state, each.frame.begun, each.code, each.source.run_id]
-        for each in sweeps
+        [sweep.label, sweep.source.study, sweep.source.state, sweep.frame.begun, sweep.code, sweep.source.run_id]
+        for sweep in sweeps
     ]
     rows = [_arm_row(row) for _, row in arms.iterrows()]
     return page(
@@ -58,7 +58,7 @@ def comparison_page(
 def _arm_row(row: Any) -> list[Content]:
     states = f"{row['complete']} complete, {row['pruned']} pruned, {row['failed']} failed"
     seeds = element("span", f"n = {row['test_seeds']:.0f}", class_="range") if row["test_seeds"] > 0 else None
-    parameters = [each.replace(" = ", "\u00a0") for each in parameters_text(row).split(", ")]
+    parameters = [parameter.replace(" = ", "\u00a0") for parameter in parameters_text(row).split(", ")]
     return [
         row["arm"],
         row["sweep"],

@@ -22,12 +22,12 @@ def teachers(result: Distillation | None) -> Markup | None:
         return None
     rows: list[list[Content]] = [
         [
-            "none" if one.teacher is None else f"{arm}-{one.teacher.trial}",
-            _test_accuracy(one.teacher),
-            _test_accuracy(one.student),
-            str(one.student.n if one.student else 0),
+            "none" if results.teacher is None else f"{arm}-{results.teacher.trial}",
+            _test_accuracy(results.teacher),
+            _test_accuracy(results.student),
+            str(results.student.n if results.student else 0),
         ]
-        for arm, one in result.ranked()
+        for arm, results in result.ranked()
     ]
     return section(
         "As teachers",
@@ -47,16 +47,16 @@ def class_similarity(result: Semantics | None) -> Markup | None:
     if result is None:
         return None
     rows: list[list[Content]] = []
-    for arm, one in result.arms.items():
-        agreement = one.symmetric
+    for arm, results in result.arms.items():
+        agreement = results.symmetric
         flat = agreement.rho is None
         rows.append(
             [
-                f"{arm}-{one.trial}",
-                format_percent(one.off_class_mass, 1),
+                f"{arm}-{results.trial}",
+                format_percent(results.off_class_mass, 1),
                 MISSING if flat else with_interval(format_correlation(agreement.rho), agreement.ci95, 2),
                 format_p_value(agreement.p_value),
-                MISSING if flat else result.pairs_most_alike(one, SHOWN_PAIRS, " ~ "),
+                MISSING if flat else result.pairs_most_alike(results, SHOWN_PAIRS, " ~ "),
             ]
         )
     head = ["labels of", "mass on other classes", "rank correlation", "p", "most alike"]
@@ -71,7 +71,7 @@ def class_similarity(result: Semantics | None) -> Markup | None:
     )
 
 
-def _test_accuracy(one: ConfigurationResults | None) -> Content:
-    if one is None or one.test_accuracy_mean is None:
+def _test_accuracy(results: ConfigurationResults | None) -> Content:
+    if results is None or results.test_accuracy_mean is None:
         return MISSING
-    return with_interval(format_accuracy(one.test_accuracy_mean), one.ci95)
+    return with_interval(format_accuracy(results.test_accuracy_mean), results.ci95)

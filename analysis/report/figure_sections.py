@@ -85,7 +85,7 @@ def _best_labels(sweep: SweepFrame) -> Content:
         parts = [
             figures(
                 "outcomes",
-                [each for each in style.panels(label_outcomes.plots(labels)) if not isinstance(each, str)],
+                [panel for panel in style.panels(label_outcomes.plots(labels)) if not isinstance(panel, str)],
                 f"{label_outcomes.description(labels)} By class, with 95 % intervals over its wrong labels (their "
                 "number).",
             ),
@@ -108,11 +108,11 @@ def _best_labels(sweep: SweepFrame) -> Content:
 def _class_labels(sweep: SweepFrame) -> Content:
     """The matrix of the best trial with class labels; nothing where there is none."""
     labels = label_snapshots.best_labels(sweep, "class")
-    found = class_label_matrix.class_labels(labels, label_snapshots.fresh_seed_labels(sweep, labels))
-    if isinstance(found, str):
+    class_labels = class_label_matrix.class_labels(labels, label_snapshots.fresh_seed_labels(sweep, labels))
+    if isinstance(class_labels, str):
         return None
-    matrix = class_label_matrix.matrix_figure(found, style.PANEL_WIDTH)
-    caption = f"{class_label_matrix.description(found)} The tree joins the classes that give each other most."
+    matrix = class_label_matrix.matrix_figure(class_labels, style.PANEL_WIDTH)
+    caption = f"{class_label_matrix.description(class_labels)} The tree joins the classes that give each other most."
     return [element("h3", "The class labels as a matrix"), figures("classes", [matrix], caption)]
 
 
@@ -134,8 +134,8 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
         for _, row in progress.iterrows()
     ]
     head = ["arm", "epochs run", "in pruned trials", "epochs saved by pruning", "minutes"]
-    found = [each for each in (importance.importance(sweep, arm) for arm in sweep.learned) if each is not None]
-    telling = [importance.plot(each) for each in found if each.explained > 0]
+    importances = [item for item in (importance.importance(sweep, arm) for arm in sweep.learned) if item is not None]
+    telling = [importance.plot(item) for item in importances if item.explained > 0]
     return section(
         "How it was searched",
         note(_strategy(space)) if space else None,
@@ -146,8 +146,8 @@ def search(sweep: SweepFrame, space: Space | None) -> Markup:
             "The best accuracy found so far, over the trials of each arm, with the last one's 95 % interval; what the "
             "epochs went into" + ("; and which parameters decide." if telling else "."),
         ),
-        [note(importance.description(each)) for each in found],
-        None if found else note("Too few trials of the learned arms to say which parameters decide."),
+        [note(importance.description(item)) for item in importances],
+        None if importances else note("Too few trials of the learned arms to say which parameters decide."),
     )
 
 

@@ -70,10 +70,10 @@ def labels_page(
 
 def _extent(ranking: "LabelRanking", shown: int) -> str:
     total = len(ranking.table)
-    which = f"All {total:,} labels" if shown == total else f"The {shown:,} most suspicious of {total:,} labels"
+    extent = f"All {total:,} labels" if shown == total else f"The {shown:,} most suspicious of {total:,} labels"
     hidden = max(0, ranking.proposed - shown)
     more = f"; {hidden:,} more are proposed: --pictures shows more, --csv lists all" if hidden else ""
-    return f"{which}, worst first{more}. Tick what is wrong, correct the class where it should be another, and save."
+    return f"{extent}, worst first{more}. Tick what is wrong, correct the class where it should be another, and save."
 
 
 def _toolbar(rows: Sequence[dict[str, Any]], file: str) -> Markup:
@@ -83,11 +83,11 @@ def _toolbar(rows: Sequence[dict[str, Any]], file: str) -> Markup:
         element("option", f"{given}{ARROW}{learned} ({n:,})", value=f"{given}{ARROW}{learned}")
         for (given, learned), n in sorted(pairs.items(), key=lambda item: (item[0][0] == item[0][1], -item[1]))
     ]
-    which = [element("option", text, value=text) for text in ("all", "proposed", "ticked")]
+    filters = [element("option", text, value=text) for text in ("all", "proposed", "ticked")]
     return element(
         "form",
         element("label", "given → learned ", element("select", every, options, id="pair")),
-        element("label", "show ", element("select", which, id="which")),
+        element("label", "show ", element("select", filters, id="which")),
         element("button", "tick all shown", type="button", id="tick"),
         element("button", "untick all shown", type="button", id="untick"),
         element("button", f"save {file}", type="button", id="save"),

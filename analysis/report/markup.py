@@ -35,13 +35,13 @@ def element(tag: str, *content: Content, **attributes: str | int | float | bool 
 def join(*content: Content) -> Markup:
     """Texts, escaped, and elements, as they are, one after the other."""
     parts = []
-    for each in content:
-        if isinstance(each, Markup):
-            parts.append(str(each))
-        elif isinstance(each, str):
-            parts.append(html.escape(each))
-        elif each is not None:
-            parts.append(join(*each))
+    for part in content:
+        if isinstance(part, Markup):
+            parts.append(str(part))
+        elif isinstance(part, str):
+            parts.append(html.escape(part))
+        elif part is not None:
+            parts.append(join(*part))
     return Markup("".join(parts))
 
 
@@ -58,12 +58,12 @@ def table(
         return join(
             element(
                 "th" if header or column == 0 else "td",
-                each,
+                cell,
                 scope="col" if header else "row" if column == 0 else None,
                 data_head=None if header or column == 0 else head[column],
                 class_="number" if column in right else None,
             )
-            for column, each in enumerate(row)
+            for column, cell in enumerate(row)
         )
 
     heading = element("thead", element("tr", cells(head, True))) if any(head) else None

@@ -53,19 +53,19 @@ def confirmed(result: Confirmation | None) -> Markup | None:
     """Every configuration on the fresh seeds, and the comparisons of the verdict."""
     if result is None:
         return None
-    ranked = [one for _, _, one in result.ranked()]
-    others = list(dict.fromkeys(metric for one in ranked for metric in list(one.objectives)[1:]))
+    ranked = [results for _, _, results in result.ranked()]
+    others = list(dict.fromkeys(metric for results in ranked for metric in list(results.objectives)[1:]))
     rows = [
         [
-            one.name,
-            str(one.n),
-            format_accuracy(one.search_value),
-            format_accuracy(one.val_accuracy_mean),
-            with_interval(format_accuracy(one.test_accuracy_mean), one.ci95),
-            *(format_objective(metric, one.objectives[metric]) for metric in others),
-            _parameters(one.params),
+            results.name,
+            str(results.n),
+            format_accuracy(results.search_value),
+            format_accuracy(results.val_accuracy_mean),
+            with_interval(format_accuracy(results.test_accuracy_mean), results.ci95),
+            *(format_objective(metric, results.objectives[metric]) for metric in others),
+            _parameters(results.params),
         ]
-        for one in ranked
+        for results in ranked
     ]
     head = ["configuration", "seeds", "in the search", "validation, fresh seeds", "test accuracy"]
     head += [*(test_heading(metric).replace("\n", " ") for metric in others), "parameters"]
@@ -160,7 +160,7 @@ def trials(sweep: SweepFrame) -> Markup:
         state = f"{row['state']}: {row['reason']}" if row["state"] == "failed" else str(row["state"])
         parameters = format_settings({name: row[f"params.{name}"] for name in sweep.varied(str(row["arm"]))})
         facts = [(name, value) for name, value in metrics.items() if value != MISSING]
-        facts += [("epochs run", epochs), *(tuple(each.split(" ", 1)) for each in parameters)]  # type: ignore[list-item]
+        facts += [("epochs run", epochs), *(tuple(parameter.split(" ", 1)) for parameter in parameters)]  # type: ignore[list-item]
         data[str(row["trial"])] = {"name": row["name"], "state": state, "facts": facts}
         rows.append([row["name"], state, epochs, *metrics.values(), f"{row['seconds']:.1f}", ", ".join(parameters)])
     head = ["trial", "state", "epochs", *TRIAL_METRICS, "seconds", "parameters"]

@@ -96,7 +96,7 @@ def _inline(figure: Figure, name: str, description: str) -> Markup:
     root.attrib |= {"role": "img", "aria-label": description}
     text = ElementTree.tostring(root, encoding="unicode")
     text = re.sub(r"font-family: [^;\"]*; ?", "", text)  # the page's
-    return Markup(re.sub("|".join(COLOURS), lambda found: f"var({COLOURS[found.group()]})", text))
+    return Markup(re.sub("|".join(COLOURS), lambda match: f"var({COLOURS[match.group()]})", text))
 
 
 def _mark_trials(group: ElementTree.Element) -> None:

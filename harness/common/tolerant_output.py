@@ -22,7 +22,7 @@ IN_ASCII = "harness.ascii"
 def _in_ascii(error: UnicodeError) -> tuple[str, int]:
     if not isinstance(error, UnicodeEncodeError):
         raise error
-    return "".join(ASCII.get(each, "?") for each in error.object[error.start : error.end]), error.end
+    return "".join(ASCII.get(character, "?") for character in error.object[error.start : error.end]), error.end
 
 
 codecs.register_error(IN_ASCII, _in_ascii)

@@ -32,8 +32,8 @@ def temporary_home() -> Path:
     folder = Path(tempfile.gettempdir()) / f"home-{os.getuid()}"
     try:
         folder.mkdir(mode=0o700, exist_ok=True)
-        found = folder.lstat()
-        if found.st_uid == os.getuid() and stat.S_ISDIR(found.st_mode) and not found.st_mode & 0o077:
+        info = folder.lstat()
+        if info.st_uid == os.getuid() and stat.S_ISDIR(info.st_mode) and not info.st_mode & 0o077:
             return folder
         problem = "a folder that others own or can enter"
     except OSError as error:

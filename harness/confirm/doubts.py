@@ -49,8 +49,8 @@ def doubt(measured: Sequence[tuple[ConfigurationResults, int]], chance: float | 
         <= chance
     ]
     if at_chance:
-        which = f"{format_accuracy(chance)} ({format_list(at_chance)})"
-        return f"test accuracy is not shown to be better than chance, {which}; {REMEDY}"
+        chance_text = f"{format_accuracy(chance)} ({format_list(at_chance)})"
+        return f"test accuracy is not shown to be better than chance, {chance_text}; {REMEDY}"
     return ""
 
 

@@ -76,7 +76,7 @@ def summarise_configuration(
         label_accuracy_mean=right.mean if right else None,
         label_accuracy_ci95=to_share_interval(right) if right else None,
         failed={seed: result.reason for seed, result in results.items() if result.state == "failed"},
-        objectives={one.metric: objective(one.metric) for one in space.objectives if space.is_multi_objective},
+        objectives={item.metric: objective(item.metric) for item in space.objectives if space.is_multi_objective},
     )
 
 

@@ -144,9 +144,10 @@ def caveats(missing: Mapping[str, int], lost: Mapping[str, str], evaluations: Se
         runs = f"{len(lost)} run{'s' if len(lost) > 1 else ''}"
         notes.append(f"{runs} came to no result ({name}: {reason}); the same command tries again")
     # Each number of seeds judged by itself has its own chance to be wrong; all of a sequence share one.
-    chances = sum(not each.sequential for each in evaluations) + any(each.sequential for each in evaluations)
+    sequential = [evaluation.sequential for evaluation in evaluations]
+    chances = sequential.count(False) + any(sequential)
     if chances > 1:
-        earlier = ", ".join(str(each.n) for each in evaluations[:-1])
+        earlier = ", ".join(str(evaluation.n) for evaluation in evaluations[:-1])
         notes.append(
             f"judged before at n = {earlier}: with a chance of up to {100 * ALPHA * chances:.0f} %, not "
             f"{100 * ALPHA:.0f} %, one of these verdicts is wrong; a sequence from the start keeps to it"

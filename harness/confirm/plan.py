@@ -118,16 +118,18 @@ class SeedPlan:
 
     def results(self, n: int) -> list[tuple[SeedRun, SeedResult]]:
         """The runs on n seeds that have a result, with it."""
-        found = ((run, self.result(run)) for run in self.runs(n))
-        return [(run, result) for run, result in found if result is not None]
+        results = ((run, self.result(run)) for run in self.runs(n))
+        return [(run, result) for run, result in results if result is not None]
 
     def results_by_configuration(self, n: int, first: int = 0) -> list[tuple[Configuration, dict[int, SeedResult]]]:
         """The results of each configuration on the seeds `first` to n - 1, by seed."""
-        found: dict[Configuration, dict[int, SeedResult]] = {one: {} for one in self.configurations}
+        results: dict[Configuration, dict[int, SeedResult]] = {
+            configuration: {} for configuration in self.configurations
+        }
         for run, result in self.results(n):
             if run.index >= first:
-                found[run.configuration][run.seed] = result
-        return list(found.items())
+                results[run.configuration][run.seed] = result
+        return list(results.items())
 
     def trial(self, run: SeedRun) -> Trial:
         """The trial that the executor runs for `run`."""

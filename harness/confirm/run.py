@@ -244,10 +244,10 @@ def _confirmation(
 
 def _evaluations(path: Path, confirmation: Confirmation) -> list[Evaluation]:
     """Every number of seeds at which this sweep was judged, this one last, and by which rule."""
-    now = Evaluation(n=confirmation.n, sequential=confirmation.sequential)
+    evaluation = Evaluation(n=confirmation.n, sequential=confirmation.sequential)
     earlier = Confirmation.load_or_none(path)
     evaluations = earlier.evaluations if earlier is not None else []
-    return evaluations if now in evaluations else [*evaluations, now]
+    return evaluations if evaluation in evaluations else [*evaluations, evaluation]
 
 
 def _tracked_metrics(confirmation: Confirmation) -> dict[str, float]:

@@ -67,10 +67,11 @@ def _comparison(
 
 
 def _accuracy_sentence(winner: ConfigurationResults, spec: ComparisonSpec) -> str:
-    found = estimate_mean(winner.test_accuracy, spec.rule, spec.alpha, resolution([winner]))
-    low, high = to_share_interval(found)
-    interval = f" {_interval(low or 0.0, high or 0.0, 1, 3)}" if math.isfinite(found.high) else ""
-    return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {found.mean:.3f}{interval}, n = {found.n}"
+    estimate = estimate_mean(winner.test_accuracy, spec.rule, spec.alpha, resolution([winner]))
+    low, high = to_share_interval(estimate)
+    interval = f" {_interval(low or 0.0, high or 0.0, 1, 3)}" if math.isfinite(estimate.high) else ""
+    accuracy = f"{estimate.mean:.3f}{interval}, n = {estimate.n}"
+    return f"{_subject(winner)} {_verb(winner, 'reach')} a test accuracy of {accuracy}"
 
 
 def _remedy(gain: Estimate, enough: int | None, spec: ComparisonSpec) -> str:

@@ -102,8 +102,8 @@ def _effect(
 
 
 def _difference(values: Sequence[float], step: float) -> PairedDifference:
-    found = estimate_mean(values, RULE, ALPHA, step)
-    return PairedDifference(mean_difference=found.mean, ci95=to_interval(found), n=found.n)
+    estimate = estimate_mean(values, RULE, ALPHA, step)
+    return PairedDifference(mean_difference=estimate.mean, ci95=to_interval(estimate), n=estimate.n)
 
 
 def _notes(measured: Sequence[ConfigurationResults], lost: Mapping[str, str]) -> list[str]:

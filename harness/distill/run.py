@@ -80,13 +80,13 @@ def distill(
         from harness.distill.findings import build_distillation
 
         teachers = choose_configurations(space, _records(path, space), 1)
-        if not any(one.role == "arm" for one in teachers):
+        if not any(teacher.role == "arm" for teacher in teachers):
             raise NothingCompleted(f"{path}: no arm has a complete trial yet; go on with the search, then distill")
         students_space = students_of(
             space, teachers, workspace.worker_location(path / "distill"), students or Students()
         )
         check_same_space(students_space, workspace.local / students_sweep)
-        data = check_data((one.config for one in teachers), path, options.show)
+        data = check_data((teacher.config for teacher in teachers), path, options.show)
         console = Console(highlight=False, quiet=quiet)
         provenance = collect()
 
@@ -101,7 +101,7 @@ def distill(
             with open_session(workspace, name, space, uri, options, data=data) as session:
                 return plan, run_plan(session, plan, n, n, provenance, "teachers", cluster_stack=cluster)
 
-        console.print(f"teachers: {', '.join(one.name for one in teachers)}", markup=False, soft_wrap=True)
+        console.print(f"teachers: {', '.join(teacher.name for teacher in teachers)}", markup=False, soft_wrap=True)
         _check_teachers(*train_teachers(1, evaluate_test=False))
         console.print(
             f"students: {students_space.search.trials} trials → {workspace.local / students_sweep}",
@@ -131,8 +131,8 @@ def distill(
             session.finish(tags={"distillation": distillation.verdict}, artifacts=[distillation.file])
         from harness.report import report  # the figures' libraries take seconds to import
 
-        for each in (path, distillation.path):
-            report(each)
+        for folder in (path, distillation.path):
+            report(folder)
     return distillation.model_copy(update={"lost": {**failures, **confirmed.lost}})
 
 

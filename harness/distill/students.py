@@ -70,7 +70,7 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
         **{name: getattr(first, name) for name in (*DATA, *TRAINING)},
         "model": model,
         "width": students.width or max(1, first.width // WIDTH_DIVISOR),
-        "epochs": students.epochs or max(one.config.epochs for one in teachers),
+        "epochs": students.epochs or max(teacher.config.epochs for teacher in teachers),
         "train_on_meta": True,
         "seed": seed,
     }
@@ -79,9 +79,13 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
         "study": f"{space.study}-distill",
         "fixed": {name: value for name, value in fixed.items() if name not in searched},
         "parameters": searched,
-        "arms": {f"from_{one.arm}": _student_arm(folder, one) for one in teachers if one.role == "arm"},
+        "arms": {f"from_{teacher.arm}": _student_arm(folder, teacher) for teacher in teachers if teacher.role == "arm"},
         "baselines": {
-            **{f"from_{one.arm}": _student_arm(folder, one) for one in teachers if one.role == "baseline"},
+            **{
+                f"from_{teacher.arm}": _student_arm(folder, teacher)
+                for teacher in teachers
+                if teacher.role == "baseline"
+            },
             NO_TEACHER: {"method": "one_hot"},
         },
         "objective": space.objective.model_dump(mode="json"),
@@ -115,7 +119,7 @@ def _student_arm(folder: Path | Url, teacher: Configuration) -> dict[str, Any]:
 
 
 def _searched_parameters(space: Space, first: RunConfig, students: Students) -> dict[str, Any]:
-    found = {
+    ranges = {
         "lr": _range_over_arms(space, "lr")
         or {
             "type": "float",
@@ -125,7 +129,7 @@ def _searched_parameters(space: Space, first: RunConfig, students: Students) -> 
         }
     }
     epochs = None if students.epochs else _range_over_arms(space, "epochs")
-    return {**found, **({"epochs": epochs} if epochs else {})}
+    return {**ranges, **({"epochs": epochs} if epochs else {})}
 
 
 def _range_over_arms(space: Space, name: str) -> dict[str, Any] | None:
@@ -138,19 +142,26 @@ def _range_over_arms(space: Space, name: str) -> dict[str, Any] | None:
     if not ranges:
         return None
     fixed = [arm.fixed[name] for arm in space.arms if name in arm.fixed and name not in arm.parameters]
-    ends: list[Any] = [*fixed, *(end for each in ranges for end in (each.low, each.high))]
-    return {"type": ranges[0].type, "low": min(ends), "high": max(ends), "log": any(each.log for each in ranges)}
+    ends: list[Any] = [*fixed, *(end for parameter in ranges for end in (parameter.low, parameter.high))]
+    return {
+        "type": ranges[0].type,
+        "low": min(ends),
+        "high": max(ends),
+        "log": any(parameter.log for parameter in ranges),
+    }
 
 
 def _check_same_data(teachers: Sequence[Configuration]) -> None:
     first = teachers[0]
-    for one in teachers:
-        if one.config.method == "distillation":
-            raise InputError(f"{one.name}: expected a teacher, got a student; name the sweep that its teacher is of")
-        differing = [name for name in DATA if getattr(one.config, name) != getattr(first.config, name)]
+    for teacher in teachers:
+        if teacher.config.method == "distillation":
+            raise InputError(
+                f"{teacher.name}: expected a teacher, got a student; name the sweep that its teacher is of"
+            )
+        differing = [name for name in DATA if getattr(teacher.config, name) != getattr(first.config, name)]
         if differing:
             raise InputError(
-                f"{one.name}: expected the data of {first.name}, to teach the same student, got another "
+                f"{teacher.name}: expected the data of {first.name}, to teach the same student, got another "
                 f"{', '.join(differing)}; search the arms on the same data"
             )
 

@@ -18,8 +18,8 @@ def results_table(distillation: Distillation) -> Table:
     """Each teacher with its student, the best students first."""
     columns = "its test\naccuracy", "its student's\ntest accuracy", "95 % interval\nover seeds", "seeds"
     table = plain_table("teacher", *columns)
-    for arm, one in distillation.ranked():
-        teacher, student = one.teacher, one.student
+    for arm, results in distillation.ranked():
+        teacher, student = results.teacher, results.student
         table.add_row(
             "none" if teacher is None else f"{arm}-{teacher.trial}",
             "" if teacher is None else format_accuracy(teacher.test_accuracy_mean),

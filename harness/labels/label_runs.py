@@ -140,17 +140,19 @@ def _candidates(sweep: Path, arm: str | None, trial: int | None) -> Iterator[tup
         yield _trial_name(sweep, trial), trial
         return
     results = confirmation or summary
-    roles = {name: each.role for name, each in results.arms.items()} if results else {}
+    roles = {name: results_of_arm.role for name, results_of_arm in results.arms.items()} if results else {}
     if arm is not None and arm not in roles:
         raise InputError(f"--arm: expected one of {format_list(roles)}, got '{arm}'; choose one")
     wanted = [name for name, role in roles.items() if (role == "arm" if arm is None else name == arm)]
     if confirmation is not None:
-        yield from ((name, each.trial) for found, name, each in confirmation.ranked() if found in wanted and each.n)
+        yield from (
+            (name, result.trial) for arm_name, name, result in confirmation.ranked() if arm_name in wanted and result.n
+        )
     elif summary is not None:
         best = summary.best.arm if summary.best else None
-        found = [(name, summary.arms[name]) for name in wanted]
-        found.sort(key=lambda item: (item[0] != best, -(item[1].val_accuracy or 0.0)))
-        yield from ((f"{name}-{each.trial}", each.trial) for name, each in found if each.trial is not None)
+        candidates = [(name, summary.arms[name]) for name in wanted]
+        candidates.sort(key=lambda item: (item[0] != best, -(item[1].val_accuracy or 0.0)))
+        yield from ((f"{name}-{result.trial}", result.trial) for name, result in candidates if result.trial is not None)
 
 
 def _trial_name(sweep: Path, trial: int) -> str:
@@ -160,8 +162,8 @@ def _trial_name(sweep: Path, trial: int) -> str:
     trials = SpooledSweep.read(sweep).trials()
     names = dict(zip(trials["trial"], trials["name"], strict=True))
     if trial not in names:
-        found = f"0 to {max(names)}" if names else "none"
-        raise InputError(f"--trial: expected a trial of {sweep} ({found}), got {trial}; choose one")
+        choices = f"0 to {max(names)}" if names else "none"
+        raise InputError(f"--trial: expected a trial of {sweep} ({choices}), got {trial}; choose one")
     return str(names[trial])
 
 

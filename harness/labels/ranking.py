@@ -36,7 +36,7 @@ class Detection:
     @property
     def sentence(self) -> str:
         base = format_accuracy(self.wrong / self.known)
-        found = (
+        share = (
             f"{format_percent(self.precision)} of them are wrong (precision {format_accuracy(self.precision)} "
             f"{format_interval(self.precision_ci95)})"
             if self.proposed
@@ -44,7 +44,7 @@ class Detection:
         )
         return (
             f"Of {self.known:,} labels whose true class is known {self.wrong:,} are wrong. {self.proposed:,} are "
-            f"proposed: {found}; that is {format_percent(self.recall)} of the wrong ones (recall "
+            f"proposed: {share}; that is {format_percent(self.recall)} of the wrong ones (recall "
             f"{format_accuracy(self.recall)} {format_interval(self.recall_ci95)}). Average precision of the ranking "
             f"{format_accuracy(self.average_precision)}, of a random one {base}."
         )
@@ -189,7 +189,7 @@ def _detection(margin: NDArray[np.float64], mean: MeanLabels) -> Detection | Non
     from analysis.frames.sweep_frame import interval as wilson_interval  # pandas
 
     proposed = score > 0
-    hits, n_proposed, n_wrong = (int(each.sum()) for each in (proposed & wrong, proposed, wrong))
+    hits, n_proposed, n_wrong = (int(mask.sum()) for mask in (proposed & wrong, proposed, wrong))
     return Detection(
         known=int(known.sum()),
         wrong=n_wrong,

@@ -107,9 +107,9 @@ class Confirmation(ResultFile):
             for item in sorted(
                 (
                     (arm, name, results)
-                    for arm, each in self.arms.items()
-                    if each.role == role
-                    for name, results in each.configurations.items()
+                    for arm, results_of_arm in self.arms.items()
+                    if results_of_arm.role == role
+                    for name, results in results_of_arm.configurations.items()
                 ),
                 key=lambda item: -(item[2].val_accuracy_mean or 0.0),
             )

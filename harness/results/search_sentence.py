@@ -17,8 +17,8 @@ def search_sentence(summary: SweepSummary) -> str:
     """The best arm against the best baseline; with several objectives, the arms on the Pareto front."""
     if summary.several:
         return _front_sentence(summary)
-    found = {role: _best_arm(summary, role) for role in ("arm", "baseline")}
-    arm, baseline = found["arm"], found["baseline"]
+    best = {role: _best_arm(summary, role) for role in ("arm", "baseline")}
+    arm, baseline = best["arm"], best["baseline"]
     if arm is None or baseline is None:
         return f"No {'arm' if arm is None else 'baseline'} has a complete trial yet: nothing to compare."
     (name, ours), (other, theirs) = arm, baseline
@@ -54,14 +54,14 @@ def _best_arm(summary: SweepSummary, role: str) -> tuple[str, ArmSummary] | None
     return max(complete, key=lambda item: item[1].val_accuracy or 0.0, default=None)
 
 
-def _chance(summary: SweepSummary, one: ArmSummary, other: ArmSummary) -> float:
+def _chance(summary: SweepSummary, arm: ArmSummary, other: ArmSummary) -> float:
     """Half-width of the interval above, in points."""
-    p, q, k = one.val_accuracy or 0.0, other.val_accuracy or 0.0, summary.seeds_per_trial
-    half = 1.96 * math.sqrt((p * (1 - p) + q * (1 - q)) / ((one.val_images or 1) * k))
+    p, q, k = arm.val_accuracy or 0.0, other.val_accuracy or 0.0, summary.seeds_per_trial
+    half = 1.96 * math.sqrt((p * (1 - p) + q * (1 - q)) / ((arm.val_images or 1) * k))
     if k > 1:
         from scipy.stats import t  # SciPy takes a second to import
 
-        spread = math.hypot(one.val_accuracy_std or 0.0, other.val_accuracy_std or 0.0)
+        spread = math.hypot(arm.val_accuracy_std or 0.0, other.val_accuracy_std or 0.0)
         half = max(half, float(t.ppf(0.975, 2 * (k - 1))) * spread / math.sqrt(k))
     return 100 * half
 

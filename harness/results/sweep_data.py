@@ -41,38 +41,38 @@ class SweepData(ResultFile):
     @property
     def text(self) -> str:
         """A paragraph for each data set, the first line of each with `data:`; then what is not used."""
-        return "\n".join([*(each.text for each in self.data_sets), *map(WRAPPER.fill, self.unused)])
+        return "\n".join([*(data.text for data in self.data_sets), *map(WRAPPER.fill, self.unused)])
 
     @property
     def sentences(self) -> list[str]:
         """The same without line ends, a sentence for each data set."""
-        return [*(each.sentence for each in self.data_sets), *self.unused]
+        return [*(data.sentence for data in self.data_sets), *self.unused]
 
     @property
     def tags(self) -> dict[str, str]:
         """Tags of the sweep's MLflow run."""
         return {
-            "data": ", ".join(dict.fromkeys(each.dataset for each in self.data_sets)),
-            "data_digest": ", ".join(each.digest for each in self.data_sets),
+            "data": ", ".join(dict.fromkeys(data.dataset for data in self.data_sets)),
+            "data_digest": ", ".join(data.digest for data in self.data_sets),
         }
 
     def digest(self, config: RunConfig) -> str:
         """The digest of the data of a run; empty if the run has settings that were not summarised."""
-        return next((each.digest for each in self.data_sets if each.concerns(config)), "")
+        return next((data.digest for data in self.data_sets if data.concerns(config)), "")
 
     def chance(self, config: RunConfig) -> float | None:
         """Accuracy of naming the most frequent class, on the test part of a run's data; None if it is not known."""
-        found = next((each for each in self.data_sets if each.concerns(config)), None)
-        return None if found is None else found.majority_share
+        data_of_run = next((data for data in self.data_sets if data.concerns(config)), None)
+        return None if data_of_run is None else data_of_run.majority_share
 
     def changes_from(self, before: "SweepData") -> list[str]:
         """What differs from what the sweep read before, a line each."""
         return [
-            f"{now.dataset}: {change}"
-            for now in self.data_sets
-            for was in before.data_sets
-            if was.concerns(now)
-            for change in now.changes_from(was)
+            f"{data.dataset}: {change}"
+            for data in self.data_sets
+            for earlier in before.data_sets
+            if earlier.concerns(data)
+            for change in data.changes_from(earlier)
         ]
 
 
@@ -93,12 +93,12 @@ def read_data(configs: Iterable[RunConfig]) -> SweepData:
         raise InputError("\n".join(problems))
     from harness.training.data.arrays import load_summary  # NumPy takes a tenth of a second to import
 
-    found: list[DataSummary] = []
+    summaries: list[DataSummary] = []
     for config in configs:
-        if not any(each.concerns(config) for each in found):
-            found.append(load_summary(config))
+        if not any(summary.concerns(config) for summary in summaries):
+            summaries.append(load_summary(config))
     _try_noises(configs)
-    return SweepData(data_sets=found, unused=list(_unused(configs, found)))
+    return SweepData(data_sets=summaries, unused=list(_unused(configs, summaries)))
 
 
 def _try_noises(configs: Iterable[RunConfig]) -> None:
@@ -165,8 +165,8 @@ def example_configs(space: Space) -> Iterator[RunConfig]:
         of_data = [name for name in values if name in SEARCHABLE]
         for combination in itertools.product(*(values.pop(name) for name in of_data)):
             yield _example(arm, dict(zip(of_data, combination, strict=True)))
-        for name, each in values.items():
-            yield from (_example(arm, {name: value}) for value in each)
+        for name, choices in values.items():
+            yield from (_example(arm, {name: value}) for value in choices)
 
 
 def _example(arm: Arm, values: Mapping[str, Value]) -> RunConfig:

@@ -28,12 +28,12 @@ STARTUP_SECONDS = 15.0  # Ray's start and the workers' imports, on two cores
 
 def machine_capacity(need: Resources, cores: int, gpus: int) -> tuple[str, int]:
     """A description of the machine, and how many trials fit on it at once. Without a GPU, trials use none."""
-    here = f"{cores} core{'s' if cores > 1 else ''}"
+    machine = f"{cores} core{'s' if cores > 1 else ''}"
     gpu = min(1, gpus) if need.gpu is None or not gpus else need.gpu
     need = need.model_copy(update={"gpu": float(gpu), "accelerator": None})
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     fits = trials_on_node(need, {"CPU": cores, "GPU": gpus, "memory": memory})
-    return f"{here} and {gpus} GPU{'s' if gpus > 1 else ''}" if gpu else here, fits
+    return f"{machine} and {gpus} GPU{'s' if gpus > 1 else ''}" if gpu else machine, fits
 
 
 def describe_plan(space: Space) -> str:
@@ -83,15 +83,17 @@ def _expected_time(space: Space, trials: list[Trial]) -> str:
     """Expected duration of the sweep on this machine, as text."""
     torch.set_num_threads(1)
     search, timings = space.search, _timings(space, trials)
-    here, fits = machine_capacity(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
+    machine, fits = machine_capacity(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
     workers = max(1, min(search.concurrency or fits, fits))
     expected, unpruned = (
-        forecast(each, timings, workers, STARTUP_SECONDS) for each in (space, space.with_search(pruner=NoPruner()))
+        forecast(candidate, timings, workers, STARTUP_SECONDS)
+        for candidate in (space, space.with_search(pruner=NoPruner()))
     )
     saved = "" if isinstance(search.pruner, NoPruner) else f", {format_duration(unpruned)} if none were stopped"
     note = "" if fits else "; as it is, no trial fits on this machine: see search.resources"
-    what = f"{len(trials)} trials{f' on {search.seeds_per_trial} seeds each' if search.seeds_per_trial > 1 else ''}"
-    return f"{what}, {workers} at a time on {here} here: about {format_duration(expected)}{saved}{note}"
+    seeds = f" on {search.seeds_per_trial} seeds each" if search.seeds_per_trial > 1 else ""
+    duration = format_duration(expected)
+    return f"{len(trials)} trials{seeds}, {workers} at a time on {machine} here: about {duration}{saved}{note}"
 
 
 def _timings(space: Space, trials: list[Trial]) -> dict[str, TrialTiming]:
@@ -103,6 +105,6 @@ def _timings(space: Space, trials: list[Trial]) -> dict[str, TrialTiming]:
         if measured:
             share = space.search.seeds_per_trial / len(measured)
             timings[arm.name] = TrialTiming(
-                share * sum(one.epoch for one in measured), share * sum(one.setup for one in measured)
+                share * sum(timing.epoch for timing in measured), share * sum(timing.setup for timing in measured)
             )
     return timings

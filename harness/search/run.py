@@ -147,11 +147,11 @@ def _log_models(session: Session, summary: SweepSummary) -> None:
 
     folder = session.folder
     best = {
-        found.trial: session.space.arm(name).config(found.params).model_dump()
-        for name, found in summary.arms.items()
-        if found.trial is not None
-        and found.params is not None
-        and (folder.trial(found.trial) / logged_models.WEIGHTS).exists()
+        result.trial: session.space.arm(name).config(result.params).model_dump()
+        for name, result in summary.arms.items()
+        if result.trial is not None
+        and result.params is not None
+        and (folder.trial(result.trial) / logged_models.WEIGHTS).exists()
     }
     problem = (
         logged_models.make_models(folder.trials, best)

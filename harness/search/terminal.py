@@ -24,8 +24,8 @@ MAX_FAILURES = 3
 def headline(space: Space, path: Path) -> str:
     arms = ", ".join(arm.name for arm in space.arms)
     seeds = space.search.seeds_per_trial
-    each = f", {seeds} seeds each," if seeds > 1 else ""
-    return f"{space.study}: {space.search.trials} trials{each} of {arms} → {path}"
+    per_trial = f", {seeds} seeds each," if seeds > 1 else ""
+    return f"{space.study}: {space.search.trials} trials{per_trial} of {arms} → {path}"
 
 
 def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> None:

@@ -93,7 +93,7 @@ def _parse(text: str) -> tuple[str, int]:
 
 def _with_points(space: Space, origin: WarmStartOrigin, left_out: Sequence[str] = ()) -> WarmStart:
     def with_points(arm: Arm) -> Arm:
-        first = [each.point for each in origin.points.get(arm.name, [])]
+        first = [start.point for start in origin.points.get(arm.name, [])]
         return arm.model_copy(update={"points": (*first, *(p for p in arm.points if dict(p) not in first))})
 
     arms = tuple(map(with_points, space.arms))
@@ -109,12 +109,12 @@ def _best_points(space: Space, earlier: Path, count: int) -> tuple[dict[str, lis
         records = read_trial_records(earlier / "study.journal", before)
     except (SpaceError, FolderError) as error:
         raise InputError(f"{FLAG} {earlier}: expected a sweep that can be read; {error}") from error
-    there = {(arm.name, arm.method) for arm in before.arms}
-    shared = [arm for arm in space.arms if (arm.name, arm.method) in there]
+    earlier_arms = {(arm.name, arm.method) for arm in before.arms}
+    shared = [arm for arm in space.arms if (arm.name, arm.method) in earlier_arms]
     if not shared:
-        had = ", ".join(f"{name} ({method})" for name, method in sorted(there))
+        got = ", ".join(f"{name} ({method})" for name, method in sorted(earlier_arms))
         want = ", ".join(f"{arm.name} ({arm.method})" for arm in space.arms)
-        raise InputError(f"{FLAG}: expected an arm of this space, {want}, in {earlier}, got {had}; rename one")
+        raise InputError(f"{FLAG}: expected an arm of this space, {want}, in {earlier}, got {got}; rename one")
     left_out: list[str] = []
     points = {arm.name: list(_points(space, arm, records, count, left_out)) for arm in shared}
     if not any(points.values()):

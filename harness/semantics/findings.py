@@ -40,7 +40,10 @@ def build_semantics(
         chosen: the configuration of each arm.
         tables: of each run of that configuration, by arm.
     """
-    arms = {arm: _summarise_arm(chosen[arm], each, reference, space.search.seed) for arm, each in tables.items()}
+    arms = {
+        arm: _summarise_arm(chosen[arm], tables_of_arm, reference, space.search.seed)
+        for arm, tables_of_arm in tables.items()
+    }
     significant, sentence = _sentence(chosen, arms, reference, space)
     return Semantics(
         name=name,
@@ -53,29 +56,31 @@ def build_semantics(
     )
 
 
-def _summarise_arm(one: Configuration, tables: Sequence[np.ndarray], reference: Reference, seed: int) -> ArmSemantics:
+def _summarise_arm(
+    configuration: Configuration, tables: Sequence[np.ndarray], reference: Reference, seed: int
+) -> ArmSemantics:
     mean = np.mean(tables, axis=0)
-    found = agreement(mean, reference.table, seed)
+    correlations = agreement(mean, reference.table, seed)
     by_run: list[float | None] = (
         [agreement(table, reference.table, seed).symmetric.rho for table in tables] if len(tables) > 1 else []
     )
     return ArmSemantics(
-        role=one.role,
-        method=one.config.method,
-        trial=one.trial,
+        role=configuration.role,
+        method=configuration.config.method,
+        trial=configuration.trial,
         runs=len(tables),
-        off_class_mass=found.mass,
-        symmetric=_agreement(found.symmetric),
-        directed=None if found.directed is None else _agreement(found.directed),
+        off_class_mass=correlations.mass,
+        symmetric=_agreement(correlations.symmetric),
+        directed=None if correlations.directed is None else _agreement(correlations.directed),
         rho_by_run=by_run,
         most_alike=most_alike(mean, SHOWN_PAIRS),
         table=mean.tolist(),
     )
 
 
-def _agreement(found: MantelResult) -> RankAgreement:
-    ends = Interval(found.low, found.high)
-    return RankAgreement(rho=found.rho, ci95=ends, p_value=found.p_value, classes=found.classes, pairs=found.pairs)
+def _agreement(result: MantelResult) -> RankAgreement:
+    ends = Interval(result.low, result.high)
+    return RankAgreement(rho=result.rho, ci95=ends, p_value=result.p_value, classes=result.classes, pairs=result.pairs)
 
 
 def _sentence(
@@ -83,16 +88,16 @@ def _sentence(
 ) -> tuple[bool, str]:
     """Whether agreement is shown, in the arm that the search's objective puts first, and the sentence about it."""
     sign = space.objective.sign
-    arm = max((arm for arm in arms if chosen[arm].role == "arm"), key=lambda each: sign * chosen[each].value)
-    one, name = arms[arm].symmetric, chosen[arm].name
-    if one.rho is None or one.p_value is None:
+    arm = max((arm for arm in arms if chosen[arm].role == "arm"), key=lambda arm: sign * chosen[arm].value)
+    agreement, name = arms[arm].symmetric, chosen[arm].name
+    if agreement.rho is None or agreement.p_value is None:
         return False, f"the labels of {name} take all classes to be equally alike"
     numbers = (
-        f"rank correlation {format_correlation(one.rho)} {format_interval(one.ci95, digits=2)} over {one.pairs} pairs "
-        f"of {one.classes} classes, p = {format_p_value(one.p_value)}, "
+        f"rank correlation {format_correlation(agreement.rho)} {format_interval(agreement.ci95, digits=2)} over "
+        f"{agreement.pairs} pairs of {agreement.classes} classes, p = {format_p_value(agreement.p_value)}, "
         f"{arms[arm].runs} run{'s' if arms[arm].runs > 1 else ''}"
     )
-    significant = one.p_value <= ALPHA
+    significant = agreement.p_value <= ALPHA
     who = "learned labels" if chosen[arm].config.method == "learned" else arm
     words = f"{who} ({name}) take the same classes to be alike as {reference.words}: {numbers}"
     return significant, words if significant else f"not shown that {words}"

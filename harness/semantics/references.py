@@ -73,9 +73,9 @@ def superclasses(file: Path, class_names: Sequence[str]) -> Reference:
         isinstance(members, list) and all(isinstance(c, str) for c in members) for members in groups.values()
     ):
         raise InputError(f"{wanted}, got something else; write it so")
-    found = {c: find_class_or_index(c, class_names) for members in groups.values() for c in members}
-    indices = {c: index for c, index in found.items() if index is not None}
-    if unknown := [c for c in found if c not in indices]:
+    index_of = {c: find_class_or_index(c, class_names) for members in groups.values() for c in members}
+    indices = {c: index for c, index in index_of.items() if index is not None}
+    if unknown := [c for c in index_of if c not in indices]:
         raise InputError(f"{wanted}: {class_words(class_names)}, got {format_list(unknown)}; correct the groups")
     by_index = {str(name): [indices[c] for c in members] for name, members in groups.items()}
     try:
@@ -124,13 +124,13 @@ def models(
     for index in range(count):
         wanted = model_config(config, epochs, derive_seed(seed, f"semantics:{index}") % 2**31)
         model_folder = folder / f"model-{wanted.seed}"
-        found = ReferenceModel.load_or_none(model_folder)
-        if found is None or found.config != wanted:
+        model = ReferenceModel.load_or_none(model_folder)
+        if model is None or model.config != wanted:
             log(f"reference: model {index + 1} of {count}, {wanted.epochs} epochs")
-            found = _train(wanted, model_folder)
-            found.save(model_folder)
-        tables.append(np.array(found.table))
-        accuracies.append(found.accuracy)
+            model = _train(wanted, model_folder)
+            model.save(model_folder)
+        tables.append(np.array(model.table))
+        accuracies.append(model.accuracy)
     facts = {
         "kind": "model",
         "models": count,
@@ -142,11 +142,11 @@ def models(
     return Reference(np.mean(tables, axis=0), words, facts)
 
 
-def _class_table(what: str, labels: np.ndarray, classes: np.ndarray, images: "Images") -> Table:
+def _class_table(source: str, labels: np.ndarray, classes: np.ndarray, images: "Images") -> Table:
     try:
         return class_table(labels, classes, images.class_names)
     except ValueError as error:
-        raise InputError(f"reference: {what}: {error}; add images of these, or choose another reference") from error
+        raise InputError(f"reference: {source}: {error}; add images of these, or choose another reference") from error
 
 
 def _train(config: RunConfig, folder: Path) -> ReferenceModel:

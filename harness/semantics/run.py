@@ -70,15 +70,20 @@ def semantics(
             records = session.study.trial_records()
             confirmed = _confirmed(path)
             chosen: dict[str, Configuration] = {}
-            for one in choose_configurations(space, records, len(records)):
-                if one.name == confirmed.get(one.arm):  # the one that a confirmation preferred, else the search's best
-                    chosen[one.arm] = one
-                chosen.setdefault(one.arm, one)
-            files = {arm: each for arm, one in chosen.items() if (each := label_files(path, one.name, one.trial))}
+            for configuration in choose_configurations(space, records, len(records)):
+                # The configuration that a confirmation preferred, else the search's best.
+                if configuration.name == confirmed.get(configuration.arm):
+                    chosen[configuration.arm] = configuration
+                chosen.setdefault(configuration.arm, configuration)
+            files = {
+                arm: arm_files
+                for arm, configuration in chosen.items()
+                if (arm_files := label_files(path, configuration.name, configuration.trial))
+            }
             if not any(chosen[arm].role == "arm" for arm in files):
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             names = _class_names(next(iter(files.values()))[0])
-            tables = {arm: [_table(file, chosen[arm], names) for file in each] for arm, each in files.items()}
+            tables = {arm: [_table(file, chosen[arm], names) for file in arm_files] for arm, arm_files in files.items()}
             other = _reference(reference, space, list(chosen.values()), names, models_of_reference, folder, log)
             result = build_semantics(name, space, chosen, tables, names, other)
             result.save(path)
@@ -94,7 +99,7 @@ def semantics(
 def _confirmed(path: Path) -> dict[str, str | None]:
     """The configuration of each arm that a confirmation preferred, by name."""
     confirmation = Confirmation.load_or_none(path)
-    return {} if confirmation is None else {arm: one.best_name for arm, one in confirmation.arms.items()}
+    return {} if confirmation is None else {arm: results.best_name for arm, results in confirmation.arms.items()}
 
 
 def _class_names(file: Path) -> list[str]:
@@ -107,9 +112,9 @@ def _class_names(file: Path) -> list[str]:
     return [str(name) for name in names]
 
 
-def _table(file: Path, one: "Configuration", class_names: Sequence[str]) -> np.ndarray:
+def _table(file: Path, configuration: "Configuration", class_names: Sequence[str]) -> np.ndarray:
     """The mean label of each class, in a run of a configuration."""
-    parameters = one.config.parameters
+    parameters = configuration.config.parameters
     by_class = not isinstance(parameters, LabelParameters) or parameters.labels == "class"
     labels, classes = read_label_arrays(file, "labels", "given" if by_class else "truth")
     try:
@@ -127,18 +132,18 @@ def _reference(
     folder: SweepFolder,
     log: Callable[[str], None],
 ) -> Reference:
-    one_hot = next((one for one in chosen if one.config.method == "one_hot"), chosen[0])
+    one_hot = next((configuration for configuration in chosen if configuration.config.method == "one_hot"), chosen[0])
     kind, _, file = (requested or "").partition(":")
     if kind == "superclasses":
         return superclasses(Path(file), class_names)
     if kind != "model":
-        found = votes(one_hot.config)
-        if found is not None:
-            return found
+        reference = votes(one_hot.config)
+        if reference is not None:
+            return reference
         if kind == "votes":
             raise InputError(
                 f"--reference votes: expected soft reference labels in {one_hot.config.dataset}, got none; name their "
                 "key in reference_labels (npz), write reference.csv (folder), or choose --reference model"
             )
-    epochs = max(one.config.epochs for one in chosen)
+    epochs = max(configuration.config.epochs for configuration in chosen)
     return models(one_hot.config, epochs, count, space.search.seed, folder.path / "semantics", log)

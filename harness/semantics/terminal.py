@@ -18,15 +18,15 @@ def results_table(semantics: Semantics) -> Table:
     """One row per arm, by agreement, best first; those with a constant table last."""
     columns = "runs", "mass on\nothers", "rank\ncorr.", "95 % interval\nover classes", "p"
     table = plain_table("labels of", *columns, last="most alike")
-    for arm, one in semantics.ranked():
-        agreement = one.symmetric
+    for arm, results in semantics.ranked():
+        agreement = results.symmetric
         table.add_row(
-            f"{arm}-{one.trial}",
-            str(one.runs),
-            format_percent(one.off_class_mass, 1),
+            f"{arm}-{results.trial}",
+            str(results.runs),
+            format_percent(results.off_class_mass, 1),
             format_correlation(agreement.rho),
             MISSING if agreement.rho is None else format_interval(agreement.ci95, digits=2),
             format_p_value(agreement.p_value),
-            "" if agreement.rho is None else escape(semantics.pairs_most_alike(one, SHOWN_PAIRS)),
+            "" if agreement.rho is None else escape(semantics.pairs_most_alike(results, SHOWN_PAIRS)),
         )
     return table

@@ -180,7 +180,7 @@ def _values(node: Schema) -> str:
         return " · ".join(f"`{value}`" for value in node["enum"])
     options: list[Schema] = [*node.get("anyOf", []), *node.get("oneOf", [])]
     if options:
-        values = (each for option in options if option.get("type") != "null" for each in _values(option).split(" · "))
+        values = (value for option in options if option.get("type") != "null" for value in _values(option).split(" · "))
         return " · ".join(dict.fromkeys(values))
     words = {
         "number": "a number",

@@ -136,13 +136,13 @@ def _parameter_validator(name: str, fields: Fields) -> Callable[[AnyParameter], 
             expected = f"type {' or '.join(types)}, as {name} is {kind}"
             yield ("type",), invalid(expected, parameter.type, f"write {types[0]}")
         elif isinstance(parameter, CategoricalParameter):
-            yield from _value_errors(field, {("choices", at): each for at, each in enumerate(parameter.choices)})
+            yield from _value_errors(field, {("choices", at): choice for at, choice in enumerate(parameter.choices)})
         else:
             yield from _value_errors(field, {("low",): parameter.low, ("high",): parameter.high})
         for other, values in (parameter.when or {}).items():
             path = ("when", other)
             if other == name or other not in conditions:
-                remedy = suggest_name(other, [each for each in conditions if each != name])
+                remedy = suggest_name(other, [setting for setting in conditions if setting != name])
                 yield path, invalid("another setting", shorten(other), remedy)
             else:
                 setting = conditions[other]
@@ -178,12 +178,12 @@ def _mapping_validator(adapter: Callable[[str, Methods], TypeAdapter[Any]]) -> C
         fields = fields_of(methods)
         valid: dict[str, Any] = {}
         errors: list[tuple[KeyPath, PydanticCustomError]] = []
-        for key, each in value.items():
+        for key, setting in value.items():
             if key not in fields:
                 errors.append(((key if isinstance(key, str) else str(key),), _unknown_key(key, methods)))
                 continue
             try:
-                valid[key] = adapter(key, methods).validate_python(each)
+                valid[key] = adapter(key, methods).validate_python(setting)
             except ValidationError as error:
                 errors += [((key, *below["loc"]), invalid(*describe(below))) for below in error.errors()]
         raise_all(errors)

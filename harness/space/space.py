@@ -72,8 +72,8 @@ class Space(FrozenModel):
 
     def trials_per_arm(self) -> dict[str, int]:
         """Trials of each arm: an even share of `search.trials`; the first arms get the remainder."""
-        each, remainder = divmod(self.search.trials, len(self.arms))
-        return {arm.name: each + (position < remainder) for position, arm in enumerate(self.arms)}
+        share, remainder = divmod(self.search.trials, len(self.arms))
+        return {arm.name: share + (position < remainder) for position, arm in enumerate(self.arms)}
 
     def with_search(self, **changes: Any) -> "Space":
         """Copy the space with other values of `search`, which are not validated."""

@@ -163,17 +163,17 @@ def _check_http(parts: SplitResult, timeout: float) -> None:
         with opener.open(request, timeout=timeout) as response:
             if response.read(64).strip() == b"OK":
                 return
-        found = "another web server"
+        got = "another web server"
     except urllib.error.HTTPError as error:
         error.close()
-        found = f"HTTP {error.code}"
+        got = f"HTTP {error.code}"
     except (OSError, ValueError) as error:
-        found = _reason(getattr(error, "reason", error))
+        got = _reason(getattr(error, "reason", error))
     remedy = START_IT
     if proxy := _proxy(parts):
-        found = f"{found} through the proxy {proxy}"
+        got = f"{got} through the proxy {proxy}"
         remedy = f"go past the proxy with NO_PROXY={parts.hostname}, or {START_IT}"
-    raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {found}; {remedy}")
+    raise ServerUnavailable(f"--tracking-uri: expected an MLflow server at {where}, got {got}; {remedy}")
 
 
 def _check_sqlite(uri: str) -> None:

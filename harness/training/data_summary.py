@@ -103,7 +103,7 @@ class DataSummary(DataSettings):
         if self.digest == before.digest:
             return []
         facts = zip(_facts(before), _facts(self), strict=True)
-        changed = [f"{name}: {was}, now {now}" for (name, was), (_, now) in facts if was != now]
+        changed = [f"{name}: {earlier}, now {current}" for (name, earlier), (_, current) in facts if earlier != current]
         return [*changed, f"digest: {before.digest}, now {self.digest}"]
 
     @property

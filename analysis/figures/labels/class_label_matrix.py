@@ -75,7 +75,7 @@ class ClassLabels:
         """The classes from one end of the tree to the other."""
         from scipy.cluster.hierarchy import leaves_list
 
-        return [int(each) for each in leaves_list(self.tree)]
+        return [int(leaf) for leaf in leaves_list(self.tree)]
 
 
 def class_labels(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> ClassLabels | str:
@@ -85,33 +85,35 @@ def class_labels(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Cl
     if labels.classes < MIN_CLASSES:
         return f"{labels.name} has {labels.classes} classes: two are one pair, and have no order"
     try:
-        tables = [class_table(each.labels, each.given, each.class_names) for each in (labels, *fresh_seeds)]
+        tables = [
+            class_table(snapshot.labels, snapshot.given, snapshot.class_names) for snapshot in (labels, *fresh_seeds)
+        ]
     except ValueError as error:
         return f"{labels.name}: {error}"
     return ClassLabels(labels.name, tables[0], tables[1:], labels)
 
 
-def pair_table(found: ClassLabels | str, count: int = N_PAIRS) -> pd.DataFrame:
+def pair_table(matrix: ClassLabels | str, count: int = N_PAIRS) -> pd.DataFrame:
     """The classes most alike, their mutual mass in % of a label, and its range over the fresh seeds (NaN without)."""
-    if isinstance(found, str):
+    if isinstance(matrix, str):
         return pd.DataFrame(columns=PAIR_COLUMNS)
     rows = []
-    names = found.labels.class_names
-    for i, j, mass in most_alike(found.table, count):
-        over_seeds = [100 * float(symmetrised(table)[i, j]) for table in found.seeds] or [np.nan]
+    names = matrix.labels.class_names
+    for i, j, mass in most_alike(matrix.table, count):
+        over_seeds = [100 * float(symmetrised(table)[i, j]) for table in matrix.seeds] or [np.nan]
         rows.append([names[i], names[j], 100 * mass, min(over_seeds), max(over_seeds)])
     return pd.DataFrame(rows, columns=PAIR_COLUMNS).round(3)
 
 
-def agreement_table(found: ClassLabels | str, references: Mapping[str, Table] | None = None) -> pd.DataFrame:
+def agreement_table(matrix: ClassLabels | str, references: Mapping[str, Table] | None = None) -> pd.DataFrame:
     """A row per fresh seed and reference: Spearman's ρ over pairs of classes, its interval, and Mantel's p."""
-    if isinstance(found, str):
+    if isinstance(matrix, str):
         return pd.DataFrame(columns=AGREEMENT_COLUMNS)
-    tables = {f"fresh seed {k}": table for k, table in enumerate(found.seeds, 1)} | dict(references or {})
+    tables = {f"fresh seed {k}": table for k, table in enumerate(matrix.seeds, 1)} | dict(references or {})
     rows = []
     for name, table in tables.items():
-        if table.shape == found.table.shape:
-            result = mantel_test(symmetrised(found.table), symmetrised(table), seed=0, symmetric=True)
+        if table.shape == matrix.table.shape:
+            result = mantel_test(symmetrised(matrix.table), symmetrised(table), seed=0, symmetric=True)
             rows.append([name, result.rho, result.low, result.high, result.p_value])
     return pd.DataFrame(rows, columns=AGREEMENT_COLUMNS)
 
@@ -126,16 +128,16 @@ def references(sweep: SweepFrame) -> dict[str, Table]:
     return {REFERENCE_NAMES.get(reference.kind, reference.kind): np.array(reference.table, dtype=np.float64)}
 
 
-def description(found: ClassLabels | str) -> str:
+def description(matrix: ClassLabels | str) -> str:
     """How much mass lies on other classes, and whether another seed gives the same."""
-    if isinstance(found, str):
-        return found
-    mass = format_percent(off_diagonal_mass(found.table), 2)
-    text = f"{found.name}: {mass} of a class label lies on other classes, on average"
-    if not found.seeds:
+    if isinstance(matrix, str):
+        return matrix
+    mass = format_percent(off_diagonal_mass(matrix.table), 2)
+    text = f"{matrix.name}: {mass} of a class label lies on other classes, on average"
+    if not matrix.seeds:
         return f"{text}; not confirmed: what another seed gives is not known."
-    masses = [off_diagonal_mass(table) for table in found.seeds]
-    rhos = agreement_table(found)["rho"]
+    masses = [off_diagonal_mass(table) for table in matrix.seeds]
+    rhos = agreement_table(matrix)["rho"]
     return (
         f"{text} ({format_percent(min(masses), 2)} to {format_percent(max(masses), 2)} over {len(masses)} fresh "
         "seeds). With theirs, the order of the pairs has a rank correlation of "
@@ -143,33 +145,33 @@ def description(found: ClassLabels | str) -> str:
     )
 
 
-def matrix_figure(found: ClassLabels | str, width: float = style.WIDTH) -> Figure:
+def matrix_figure(matrix: ClassLabels | str, width: float = style.WIDTH) -> Figure:
     """The tree beside the matrix, `width` inches wide."""
-    if isinstance(found, str):
-        return style.figure([found])
+    if isinstance(matrix, str):
+        return style.figure([matrix])
     whole = Figure(figsize=(width, (0.78 if width == style.WIDTH else 0.95) * width))
     tree_axes, axes = whole.subplots(1, 2, width_ratios=(1, 4.6))
-    _draw_tree(tree_axes, found)
-    _draw_matrix(axes, found)
+    _draw_tree(tree_axes, matrix)
+    _draw_matrix(axes, matrix)
     return whole
 
 
-def history_plots(found: ClassLabels | str) -> Plots:
+def history_plots(matrix: ClassLabels | str) -> Plots:
     """The mass on other classes over the epochs, a line per class."""
-    if isinstance(found, str):
-        return [found]
-    history = found.labels.history
+    if isinstance(matrix, str):
+        return [matrix]
+    history = matrix.labels.history
     if history is None or "class_labels" not in history:
         return [NO_HISTORY]
     mass = 100 * (1 - np.diagonal(history["class_labels"].astype(np.float64), axis1=1, axis2=2))
     return [Plot(lambda axes: _draw_history(axes, history["epochs"], mass), height=2.8)]
 
 
-def agreement_plots(found: ClassLabels | str, references: Mapping[str, Table] | None = None) -> Plots:
+def agreement_plots(matrix: ClassLabels | str, references: Mapping[str, Table] | None = None) -> Plots:
     """Rank correlations with fresh seeds and references, with intervals over the classes."""
-    rows = agreement_table(found, references).dropna(subset="rho")
-    if isinstance(found, str) or rows.empty:
-        return [found if isinstance(found, str) else NO_COMPARISON]
+    rows = agreement_table(matrix, references).dropna(subset="rho")
+    if isinstance(matrix, str) or rows.empty:
+        return [matrix if isinstance(matrix, str) else NO_COMPARISON]
     return [Plot(lambda axes: _draw_agreement(axes, rows), height=1.0 + 0.28 * len(rows))]
 
 
@@ -188,25 +190,25 @@ def _draw_agreement(axes: Axes, rows: pd.DataFrame) -> None:
     axes.set_xlabel("rank correlation of the pairs of classes (Spearman's ρ)")
 
 
-def _draw_tree(axes: Axes, found: ClassLabels) -> None:
+def _draw_tree(axes: Axes, matrix: ClassLabels) -> None:
     from scipy.cluster.hierarchy import dendrogram
 
     options = {"orientation": "left", "no_labels": True, "color_threshold": 0, "above_threshold_color": "0.3"}
-    dendrogram(found.tree, ax=axes, **options)
+    dendrogram(matrix.tree, ax=axes, **options)
     axes.invert_yaxis()
     axes.set_axis_off()
 
 
-def _draw_matrix(axes: Axes, found: ClassLabels) -> None:
-    order = found.order
-    shown = 100 * found.table[np.ix_(order, order)]
+def _draw_matrix(axes: Axes, matrix: ClassLabels) -> None:
+    order = matrix.order
+    shown = 100 * matrix.table[np.ix_(order, order)]
     np.fill_diagonal(shown, np.nan)
     image = axes.imshow(shown, cmap=style.COLOR_MAP, vmin=0, aspect="auto", interpolation="nearest")
     label = "mass that the label gives to the class (%)"
     axes.get_figure().colorbar(image, ax=axes, label=label, pad=0.02, aspect=28)  # type: ignore[union-attr]
     named = len(order) <= MAX_NAMED
     size = "small" if len(order) > MAX_WITH_NUMBERS else None
-    names = [style.name_text(found.labels.class_names[each], MAX_NAME) for each in order] if named else []
+    names = [style.name_text(matrix.labels.class_names[index], MAX_NAME) for index in order] if named else []
     for set_ticks in (axes.set_xticks, axes.set_yticks):
         set_ticks(range(len(names)), names, fontsize=size)
     if max(map(len, names), default=0) > MAX_LEVEL_NAME:

@@ -65,10 +65,12 @@ def by_class(labels: Labels) -> pd.DataFrame:
     """A row per true class: its wrong labels, the share put right, and its 95 % interval (Wilson); the best first."""
     correct = labels.labels.argmax(axis=1) == labels.truth
     rows = []
-    for each in np.unique(labels.truth[labels.wrong]):
-        wrong = labels.wrong & (labels.truth == each)
+    for true_class in np.unique(labels.truth[labels.wrong]):
+        wrong = labels.wrong & (labels.truth == true_class)
         share = float(correct[wrong].mean())
-        rows.append([labels.class_names[each], int(wrong.sum()), share, *wilson_interval(share, int(wrong.sum()))])
+        rows.append(
+            [labels.class_names[true_class], int(wrong.sum()), share, *wilson_interval(share, int(wrong.sum()))]
+        )
     frame = pd.DataFrame(rows, columns=["class", "wrong", "put_right", "low", "high"])
     return frame.sort_values("put_right", ascending=False, kind="stable", ignore_index=True)
 
@@ -119,8 +121,8 @@ def _draw_classes(axes: Axes, labels: Labels) -> None:
     if len(rows) > 2 * MAX_CLASSES_PER_END:
         rows = pd.concat([rows.head(MAX_CLASSES_PER_END), rows.tail(MAX_CLASSES_PER_END)])
     names = [
-        f"{style.name_text(each, MAX_NAME)}  ({count})"
-        for each, count in zip(rows["class"], rows["wrong"], strict=True)
+        f"{style.name_text(name, MAX_NAME)}  ({count})"
+        for name, count in zip(rows["class"], rows["wrong"], strict=True)
     ]
     style.draw_intervals(axes, rows, "put_right", names, scale=100)
     axes.set_ylabel("true class (wrong labels)")

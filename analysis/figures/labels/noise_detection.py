@@ -88,7 +88,7 @@ def description(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> str
     )
     fresh_seeds = list(filter(measurable, fresh_seeds))
     if fresh_seeds:
-        rows = pd.concat([at_thresholds(each, [THRESHOLD]) for each in fresh_seeds])
+        rows = pd.concat([at_thresholds(seed_labels, [THRESHOLD]) for seed_labels in fresh_seeds])
         ranges = (
             f"{name} from {format_accuracy(rows[name].min())} to {format_accuracy(rows[name].max())}" for name in LINES
         )
@@ -117,8 +117,8 @@ def plots(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Plots:
 
 def _draw_thresholds(axes: Axes, labels: Labels, fresh_seeds: Sequence[Labels]) -> None:
     thresholds = np.linspace(0, 1, GRID)[:-1]
-    for each in fresh_seeds:
-        rows = at_thresholds(each, thresholds)
+    for seed_labels in fresh_seeds:
+        rows = at_thresholds(seed_labels, thresholds)
         for name, (color, linestyle) in LINES.items():
             axes.plot(thresholds, 100 * rows[name], linestyle, color=color, **FRESH_SEED)
     if fresh_seeds:
@@ -136,8 +136,8 @@ def _draw_thresholds(axes: Axes, labels: Labels, fresh_seeds: Sequence[Labels]) 
 
 
 def _draw_precision_recall(axes: Axes, labels: Labels, fresh_seeds: Sequence[Labels]) -> None:
-    for each in fresh_seeds:
-        recall, precision = curve(each)
+    for seed_labels in fresh_seeds:
+        recall, precision = curve(seed_labels)
         axes.plot(100 * recall, 100 * precision, color=style.BLUE, **FRESH_SEED)
     recall, precision = curve(labels)
     axes.plot(100 * recall, 100 * precision, color=style.BLUE, label=labels.name, zorder=3)

@@ -57,8 +57,8 @@ def validate_in_words(known: Iterable[str], validator: Callable[[Any], Any], val
     try:
         return validator(value)
     except ValidationError as error:
-        errors = [each for each in error.errors() if each["type"] != DEPENDENT_DEFAULT]
-        raise_all((each["loc"], invalid(*describe(each, known))) for each in errors)
+        errors = [details for details in error.errors() if details["type"] != DEPENDENT_DEFAULT]
+        raise_all((details["loc"], invalid(*describe(details, known))) for details in errors)
 
 
 def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:

@@ -53,8 +53,8 @@ def parse(text: str, name: str = "space", overrides: Sequence[str] = (), folder:
     try:
         space = Space(**source.data)
     except SpaceError as error:
-        found = (problem for problem in error.problems if problem.path not in unread)
-        problems = [*problems, *(replace(problem, origin=source.origin(problem.path)) for problem in found)]
+        located = (problem for problem in error.problems if problem.path not in unread)
+        problems = [*problems, *(replace(problem, origin=source.origin(problem.path)) for problem in located)]
     if problems:
         raise SpaceError(sorted(problems, key=_position))
     return space

@@ -95,7 +95,7 @@ class MlflowReader:
 
     def sweeps(self) -> list[MlflowSweep]:
         """Every sweep of this harness on the server, the newest first."""
-        experiments = [str(each.experiment_id) for each in _search(self._client.search_experiments)]
+        experiments = [str(experiment.experiment_id) for experiment in _search(self._client.search_experiments)]
         query = "tags.`harness.kind` = 'sweep'"
         runs = _search(self._client.search_runs, experiment_ids=experiments, filter_string=query) if experiments else []
         return sorted(map(self._sweep, runs), key=lambda sweep: sweep.started, reverse=True)
@@ -116,8 +116,8 @@ class MlflowReader:
         names = list(dict.fromkeys(name for sweep in sweeps for name in (sweep.study, sweep.name)))
         near = difflib.get_close_matches(str(study), names, n=3, cutoff=0.4) or names[:3]
         remedy = f"did you mean {' or '.join(near)}?" if near else f"run one with --tracking-uri {where}"
-        found = "found none" if study is None else f"got '{study}'"
-        raise TrackingError(f"expected a sweep on {where}, {found}; {remedy}")
+        got = "found none" if study is None else f"got '{study}'"
+        raise TrackingError(f"expected a sweep on {where}, {got}; {remedy}")
 
     def _sweep(self, run: Run) -> MlflowSweep:
         tags = dict(run.data.tags)

@@ -117,24 +117,24 @@ class MlflowWriter:
                     self._apply(trial, interrupted)
 
     def _get_or_create_experiment(self, artifact_root: str | None) -> str:
-        found = self._client.get_experiment_by_name(self.study)
-        if found is None:
+        experiment = self._client.get_experiment_by_name(self.study)
+        if experiment is None:
             location = None if artifact_root is None else f"{artifact_root}/{quote(self.study, safe='')}"
             return str(self._client.create_experiment(self.study, artifact_location=location))
-        if found.lifecycle_stage != "active":
-            remedy = f"`mlflow experiments restore -x {found.experiment_id}` brings it back"
+        if experiment.lifecycle_stage != "active":
+            remedy = f"`mlflow experiments restore -x {experiment.experiment_id}` brings it back"
             raise ServerUnavailable(f"experiment '{self.study}' was deleted; {remedy}")
-        return str(found.experiment_id)
+        return str(experiment.experiment_id)
 
     def _find_runs(self, rebuild: bool) -> None:
         """Find this sweep's runs; those that a person deleted too, so that none is created in their place."""
-        found = all_pages(
+        runs = all_pages(
             self._client.search_runs,
             experiment_ids=[self.experiment_id],
             filter_string=f"tags.`harness.sweep` = '{self.sweep_id}'",
             run_view_type=ViewType.ACTIVE_ONLY if rebuild else ViewType.ALL,
         )
-        for run in sorted(found, key=lambda run: run.info.lifecycle_stage == "active"):
+        for run in sorted(runs, key=lambda run: run.info.lifecycle_stage == "active"):
             trial = int(run.data.tags["trial"]) if "trial" in run.data.tags else None
             self._runs[trial] = ServerRun(run.info.run_id, run.info.status, {} if rebuild else last_points(run))
 
@@ -193,39 +193,39 @@ class MlflowWriter:
         for kind, entities in values.items():
             for name in dict.fromkeys(entity.key for entity in entities):
                 group = [entity for entity in entities if entity.key == name]
-                what = f"{name}={group[0].value}" if len(group) == 1 else f"{len(group)} points of {name}"
+                description = f"{name}={group[0].value}" if len(group) == 1 else f"{len(group)} points of {name}"
                 alone: dict[str, Any] = {kind: group}
-                self._call_or_skip(f"{what} of run {run_id}", partial(self._client.log_batch, run_id, **alone))
+                self._call_or_skip(f"{description} of run {run_id}", partial(self._client.log_batch, run_id, **alone))
 
     def _log_file(self, run_id: str, path: Path) -> None:
-        what = f"{path} of run {run_id}"
+        description = f"{path} of run {run_id}"
         if not path.resolve().is_relative_to(self.sweep_folder.resolve().parent):
-            self._skip(what, "it lies outside of the runs folder")
+            self._skip(description, "it lies outside of the runs folder")
         elif not path.exists():
-            self._skip(what, "it is no longer there")
+            self._skip(description, "it is no longer there")
         elif path.is_dir():
-            self._call_or_skip(what, lambda: self._client.log_artifacts(run_id, str(path), path.name))
+            self._call_or_skip(description, lambda: self._client.log_artifacts(run_id, str(path), path.name))
         else:
-            self._call_or_skip(what, lambda: self._client.log_artifact(run_id, str(path)))
+            self._call_or_skip(description, lambda: self._client.log_artifact(run_id, str(path)))
 
     def _set_status(self, run: ServerRun, update: RunUpdate) -> None:
         status, end_time = update.status, update.end_time
         if status is None or status == run.status == RUNNING:
             return
-        what = f"status {status} of run {run.id}"
+        description = f"status {status} of run {run.id}"
         if end_time is None:
-            self._call_or_skip(what, lambda: self._client.update_run(run.id, status))
+            self._call_or_skip(description, lambda: self._client.update_run(run.id, status))
         else:
-            self._call_or_skip(what, lambda: self._client.set_terminated(run.id, status, end_time))
+            self._call_or_skip(description, lambda: self._client.set_terminated(run.id, status, end_time))
         run.status = status
 
-    def _call_or_skip(self, what: str, function: Callable[[], Any]) -> None:
+    def _call_or_skip(self, description: str, function: Callable[[], Any]) -> None:
         if reason := self._call(function):
-            self._skip(what, reason)
+            self._skip(description, reason)
 
-    def _skip(self, what: str, reason: str) -> None:
+    def _skip(self, description: str, reason: str) -> None:
         self.skipped += 1
-        log_line(self.folder, f"skipped {what}: {reason}")
+        log_line(self.folder, f"skipped {description}: {reason}")
 
     def _call(self, function: Callable[[], Any]) -> str:
         """Call the server; returns why it does not take this, empty if it does.

@@ -119,8 +119,8 @@ def read_sweep_id(folder: Path) -> str:
             "put a copy back, or move the folder away to track the sweep anew"
         )
     if header.get("version") != VERSION:
-        found = header.get("version")
-        raise EventLogError(f"{path}: expected version {VERSION}, got {found}; use the harness that wrote it")
+        version = header.get("version")
+        raise EventLogError(f"{path}: expected version {VERSION}, got {version}; use the harness that wrote it")
     return str(header.get("id"))
 
 

@@ -119,7 +119,7 @@ class SweepEnded(Event):
 
 def encode_event(event: Event) -> bytes:
     """Encode `event` as a line of JSON with a checksum."""
-    values = {each.name: _to_json(getattr(event, each.name)) for each in fields(event)}
+    values = {field.name: _to_json(getattr(event, field.name)) for field in fields(event)}
     return encode_line({"kind": type(event).__name__, **values})
 
 

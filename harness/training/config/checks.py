@@ -65,7 +65,8 @@ def _check_changes(config: RunConfig) -> list[str]:
         config.at_epoch(config.epochs)
     except ValidationError as error:
         return [
-            f"changes: {each['loc'][-1]}: {each['msg']}, got {each['input']}; correct it" for each in error.errors()
+            f"changes: {details['loc'][-1]}: {details['msg']}, got {details['input']}; correct it"
+            for details in error.errors()
         ]
     return []
 

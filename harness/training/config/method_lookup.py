@@ -35,12 +35,12 @@ def method_class(method: str) -> Any:
     """Import the class of a method; an error for pydantic if a user's own cannot be."""
     if method in METHODS:
         return load_object(METHODS[method].implementation)
-    found = load_user_object(method, "a method, or a subclass of harness.training.methods.Method")
+    loaded = load_user_object(method, "a method, or a subclass of harness.training.methods.Method")
     base = importlib.import_module("harness.training.methods").Method  # torch, which a subclass has imported already
-    if not isinstance(found, type) or not issubclass(found, base):
-        got = f"{method}, which is {_describe(found)}"
+    if not isinstance(loaded, type) or not issubclass(loaded, base):
+        got = f"{method}, which is {_describe(loaded)}"
         raise value_error("a subclass of harness.training.methods.Method", got, "derive it from Method")
-    return found
+    return loaded
 
 
 def parameter_fields(methods: Iterable[str]) -> dict[str, FieldInfo]:
@@ -53,9 +53,9 @@ def methods_with(parameter: object) -> list[str]:
     return [name for name, method in METHODS.items() if parameter in method.parameters.model_fields]
 
 
-def _declared_parameters(method: str, found: Any) -> type[MethodParameters]:
+def _declared_parameters(method: str, loaded: Any) -> type[MethodParameters]:
     """Return `found.Parameters`, checked: scalar types, and a valid default for each."""
-    declared = found.Parameters
+    declared = loaded.Parameters
     where = f"{method}.Parameters"
     if not isinstance(declared, type) or not issubclass(declared, MethodParameters):
         raise value_error(
@@ -70,11 +70,11 @@ def _declared_parameters(method: str, found: Any) -> type[MethodParameters]:
     try:
         declared()
     except ValidationError as error:
-        names = [str(each["loc"][0]) for each in error.errors()]
+        names = [str(details["loc"][0]) for details in error.errors()]
         got = f"{error.errors()[0]['msg'].lower()} for {format_list(names)}"
         raise value_error(f"a valid default for each parameter of {where}", got, "write NAME: TYPE = DEFAULT") from None
     return declared
 
 
-def _describe(found: object) -> str:
-    return f"the class {found.__name__}" if isinstance(found, type) else f"a {type(found).__name__}"
+def _describe(value: object) -> str:
+    return f"the class {value.__name__}" if isinstance(value, type) else f"a {type(value).__name__}"

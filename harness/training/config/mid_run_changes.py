@@ -34,13 +34,15 @@ def parse_changes(text: str) -> Changes:
         epoch = int(match[1])
         if epoch < 1 or epoch <= max(changes, default=0):
             raise value_error("epochs from 1 on, in order", f"{epoch}", "sort them")
-        changes[epoch] = dict(_setting(each) for each in match[2].split())
+        changes[epoch] = dict(_setting(setting) for setting in match[2].split())
     return changes
 
 
 def format_changes(changes: Iterable[tuple[int, dict[str, Any]]]) -> str:
     """The text of changes: the inverse of `parse_changes`."""
-    entries = ((epoch, " ".join(f"{name}={value!r}" for name, value in each.items())) for epoch, each in changes)
+    entries = (
+        (epoch, " ".join(f"{name}={value!r}" for name, value in settings.items())) for epoch, settings in changes
+    )
     return "; ".join(f"{epoch}: {settings}" for epoch, settings in entries if settings)
 
 

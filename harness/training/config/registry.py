@@ -96,8 +96,8 @@ def user_dataset(text: str) -> str:
     ending = Path(text).suffix.lower()
     if Path(text).is_dir() or (os.sep in text and not ending):
         return f"folder:{text}"
-    found = next((kind for kind, endings in FILE_ENDINGS.items() if ending in endings), "")
-    return found and f"{found}:{text}"
+    kind_of_file = next((kind for kind, endings in FILE_ENDINGS.items() if ending in endings), "")
+    return kind_of_file and f"{kind_of_file}:{text}"
 
 
 def name_type(
@@ -112,8 +112,8 @@ def name_type(
     def validate(name: str) -> str:
         if name in names or (re.match(pattern, name) and suggest(name) in ("", name)):
             return name
-        close = difflib.get_close_matches(name.lower(), [each.lower() for each in names], n=1, cutoff=0.5)
-        meant = [each for each in names if each.lower() in close]
+        close = difflib.get_close_matches(name.lower(), [known_name.lower() for known_name in names], n=1, cutoff=0.5)
+        meant = [known_name for known_name in names if known_name.lower() in close]
         meant = list(filter(None, [suggest(name), *meant]))
         remedy = f"did you mean {meant[0]}?" if meant else f"use one of {format_list(names, 10)}"
         raise value_error(expected, f"the string {name!r}", remedy)

@@ -65,10 +65,10 @@ def check_method(name: str) -> str:
     Or if one of its parameters has the name of a setting of every run, or of a metric.
     """
     declared = parameters_type(name).model_fields
-    if taken := [each for each in declared if each in RunConfig.model_fields or hasattr(RunConfig, each)]:
+    if taken := [key for key in declared if key in RunConfig.model_fields or hasattr(RunConfig, key)]:
         got = f"{format_list(taken)}, which every run has already"
         raise registry.value_error(f"parameters of {name} with names of their own", got, "rename it")
-    if taken := [each for each in declared if each in registry.METRICS]:
+    if taken := [key for key in declared if key in registry.METRICS]:
         got = f"{format_list(taken)}, which is a metric"
         raise registry.value_error(f"parameters of {name} with names of their own", got, "rename it")
     return name
@@ -200,8 +200,8 @@ class RunConfig(BaseModel):
         try:
             config = validator(values)
         except ValidationError as error:
-            details = [_details(each) for each in error.errors()]
-            if isinstance(values, Mapping) and not any(each["loc"] == ("method",) for each in details):
+            details = [_details(problem) for problem in error.errors()]
+            if isinstance(values, Mapping) and not any(detail["loc"] == ("method",) for detail in details):
                 extra = {name: value for name, value in values.items() if name not in cls.model_fields}
                 details += _parameter_errors(values.get("method", cls.model_fields["method"].default), extra)
             raise ValidationError.from_exception_data(cls.__name__, details) from None
@@ -220,7 +220,9 @@ class RunConfig(BaseModel):
 
     def at_epoch(self, epoch: int) -> "RunConfig":
         """The settings after so many epochs, with all `changes` up to there; ValidationError for a bad value."""
-        changed = {k: v for at, each in parse_changes(self.changes).items() if at <= epoch for k, v in each.items()}
+        changed = {
+            k: v for at, settings in parse_changes(self.changes).items() if at <= epoch for k, v in settings.items()
+        }
         return RunConfig(**{**self.model_dump(), **changed}) if changed else self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
@@ -275,7 +277,7 @@ def _parameter_errors(method: str, values: Mapping[str, Any]) -> list[InitErrorD
     try:
         declared.model_validate({name: value for name, value in values.items() if name not in foreign})
     except ValidationError as error:
-        details += [_details(each) for each in error.errors()]
+        details += [_details(problem) for problem in error.errors()]
     return details
 
 

@@ -40,8 +40,8 @@ Path(answer).write_text(problem, encoding="utf-8")
 
 def add_working_directory() -> None:
     """Let the user's own modules be imported from the working directory, which a worker's path may lack."""
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
+    if (directory := str(Path.cwd())) not in sys.path:
+        sys.path.append(directory)
 
 
 def load_user_object(location: str, expected: str) -> Any:

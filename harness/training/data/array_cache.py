@@ -31,8 +31,8 @@ def cache_key(settings: Iterable[str], files: Iterable[Path]) -> str:
     for file in sorted(map(os.path.abspath, files)):
         digest.update(file.encode(errors="surrogateescape"))
         with contextlib.suppress(OSError):  # an optional file, or a link to nothing
-            found = os.stat(file)  # of what a link leads to
-            digest.update(repr((found.st_size, found.st_mtime_ns, found.st_ctime_ns)).encode())
+            info = os.stat(file)  # of what a link leads to
+            digest.update(repr((info.st_size, info.st_mtime_ns, info.st_ctime_ns)).encode())
     return digest.hexdigest()
 
 

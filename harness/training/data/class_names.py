@@ -37,18 +37,18 @@ def find_class(text: str, names: Sequence[str]) -> int | None:
     """
     for form in (normalized, _loose):
         wanted = form(text)
-        found = [c for c, name in enumerate(names) if form(name) == wanted]
-        if len(found) == 1:
-            return found[0]
+        matches = [c for c, name in enumerate(names) if form(name) == wanted]
+        if len(matches) == 1:
+            return matches[0]
     return None
 
 
 def find_class_or_index(text: str, names: Sequence[str]) -> int | None:
     """The class of this name, or of this index where no name is a number, else None."""
-    found = find_class(text, names)
-    if found is None and re.fullmatch(r"\d{1,9}", text, re.ASCII) and not any(name.isdecimal() for name in names):
-        found = int(text)
-    return found if found is not None and found < len(names) else None
+    index = find_class(text, names)
+    if index is None and re.fullmatch(r"\d{1,9}", text, re.ASCII) and not any(name.isdecimal() for name in names):
+        index = int(text)
+    return index if index is not None and index < len(names) else None
 
 
 def class_words(names: Sequence[str]) -> str:
@@ -65,7 +65,9 @@ def check_names(dataset: str, names: Sequence[str]) -> None:
             f"{dataset}: expected images of two classes or more, got {format_list(names)} alone; look at the labels "
             "or folders"
         )
-    if odd := [ascii(name) for name in names if any(unicodedata.category(each) in ("Cc", "Cs") for each in name)]:
+    if odd := [
+        ascii(name) for name in names if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
+    ]:
         raise DataError(
             f"{dataset}: expected names of classes in printable characters, got {format_list(odd)}; rename these"
         )
@@ -77,7 +79,7 @@ def doubtful_names(spellings: Iterable[str]) -> list[str]:
     names = sort_names(spellings)
     remarks = []
     if len(names) < len(spellings):
-        several = [name for name in names if sum(normalized(each) == name for each in spellings) > 1]
+        several = [name for name in names if sum(normalized(spelling) == name for spelling in spellings) > 1]
         remarks.append(f"names that differ in their Unicode form alone are one class: {format_list(several)}")
     groups: dict[str, list[str]] = {}
     for name in names:

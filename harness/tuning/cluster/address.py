@@ -81,5 +81,5 @@ def _resolve_auto(address: str) -> str:
     return current
 
 
-def _no_cluster(address: str, found: str) -> ClusterError:
-    return ClusterError(f"--address {address}: expected a Ray cluster, got: {found}")
+def _no_cluster(address: str, got: str) -> ClusterError:
+    return ClusterError(f"--address {address}: expected a Ray cluster, got: {got}")

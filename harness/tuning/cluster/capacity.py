@@ -34,11 +34,11 @@ def trials_on_node(resources: Resources, node: Amounts) -> int:
     """Number of trials that fit on a node of these resources at once. A share of a GPU lies on one GPU."""
     counts = []
     for name, amount in ray_resources(resources).items():
-        there = node.get(name, 0.0)
+        available = node.get(name, 0.0)
         if name == "GPU" and 0 < amount < 1:
-            counts.append(int(there + 1e-9) * int(1 / amount + 1e-9))
+            counts.append(int(available + 1e-9) * int(1 / amount + 1e-9))
         elif amount:
-            counts.append(int(there / amount + 1e-9))
+            counts.append(int(available / amount + 1e-9))
     return min(counts)
 
 

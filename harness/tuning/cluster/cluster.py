@@ -42,9 +42,9 @@ def resolve_resources(requested: Resources) -> Resources:
         return resources
     types = {name.removeprefix(ACCELERATOR) for node in nodes.values() for name in node if name.startswith(ACCELERATOR)}
     if resources.accelerator is not None and resources.accelerator not in types:
-        there = ", ".join(sorted(types)) or "none that it knows the type of"
+        known = ", ".join(sorted(types)) or "none that it knows the type of"
         raise ClusterError(
-            f"search.resources.accelerator: expected a type that the cluster has, {there}; got {resources.accelerator}"
+            f"search.resources.accelerator: expected a type that the cluster has, {known}; got {resources.accelerator}"
         )
     if max_trials(resources) < 1:
         needed = ray_resources(resources)

@@ -94,10 +94,10 @@ class Store:
         """All files below `folder`, by their names relative to it."""
         root = self._path(folder)
         with self._request(f"listed at {folder or 'all'}"):
-            found = self._files.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
+            infos = self._files.get_file_info(fs.FileSelector(root, recursive=True, allow_not_found=True))
         return {
             str(PurePosixPath(info.path).relative_to(root)): FileStat(info.size, info.mtime_ns)
-            for info in found
+            for info in infos
             if info.type == fs.FileType.File
         }
 
@@ -110,10 +110,10 @@ class Store:
         """Names of the folders at the URL itself."""
         try:
             with self._request("listed"):
-                found = self._files.get_file_info(fs.FileSelector(self._root))
+                infos = self._files.get_file_info(fs.FileSelector(self._root))
         except FileNotFoundError:
             return []
-        return sorted(info.base_name for info in found if info.type == fs.FileType.Directory)
+        return sorted(info.base_name for info in infos if info.type == fs.FileType.Directory)
 
     def _path(self, name: str) -> str:
         return f"{self._root}/{name}" if name else self._root
@@ -137,10 +137,10 @@ def in_parallel(act: Callable[[str], object], names: Iterable[str]) -> None:
 def describe_error(error: BaseException) -> str:
     """An error of pyarrow in one line of plain words."""
     text = next(iter(str(error).splitlines()), "") or type(error).__name__
-    found = re.search(r"AWS Error (\w+) during \w+ operation: (.*)", text)
-    if found is None:
+    match = re.search(r"AWS Error (\w+) during \w+ operation: (.*)", text)
+    if match is None:
         return text
-    kind, detail = found[1], re.sub(r" *\(Request ID: [^)]*\)", "", found[2]).rstrip(". ")
+    kind, detail = match[1], re.sub(r" *\(Request ID: [^)]*\)", "", match[2]).rstrip(". ")
     if kind == "NETWORK_CONNECTION":
         return f"no answer: {detail.rpartition('Details: ')[2]}"
     return AWS_ERRORS.get(kind, f"{kind.lower().replace('_', ' ')}: {detail}")

@@ -56,9 +56,9 @@ class ObjectStoreSync:
         lengths = json.loads(self._content(LENGTHS) or b"{}")
         uploaded = local[0][: lengths.get(JOURNAL, 0)], local[1][: lengths.get(SPOOL, 0)]
         if not _continues(remote, uploaded):
-            found = "something else: another driver wrote over it" if remote[0] else f"no {JOURNAL}"
+            got = "something else: another driver wrote over it" if remote[0] else f"no {JOURNAL}"
             raise FolderError(
-                f"{self.store.url}: expected what was uploaded from {self.folder}, got {found}; remove that folder to "
+                f"{self.store.url}: expected what was uploaded from {self.folder}, got {got}; remove that folder to "
                 "go on with what the store holds, or choose another --name"
             )
         if not _continues(local, remote):
@@ -129,8 +129,8 @@ class ObjectStoreSync:
                 with self._lock:
                     self._synced[name] = stat
 
-        here = {name: _stat(self.folder / name) for name in listed if (self.folder / name).is_file()}
-        in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and here.get(name) != stat])
+        local = {name: _stat(self.folder / name) for name in listed if (self.folder / name).is_file()}
+        in_parallel(download, [name for name, stat in listed.items() if _is_synced(name) and local.get(name) != stat])
 
     def _remote_logs(self) -> Logs:
         """The latest snapshot; without snapshot.json (a folder that was copied there) the whole files."""

@@ -84,7 +84,7 @@ class DeduplicatingSampler(BaseSampler):
             if self.arm.is_conditional or not learnable:
                 joint = self.model.infer_relative_search_space(view, trial)
             else:  # the same without a loop over all trials
-                joint = {name: found for name, found in sorted(search_space.items()) if not found.single()}
+                joint = {name: dist for name, dist in sorted(search_space.items()) if not dist.single()}
             for _ in range(model_draws):
                 together = self.model.sample_relative(view, trial, joint)
 
@@ -136,9 +136,9 @@ def combinations(arm: Arm, limit: float = math.inf) -> list[dict[str, Value]]:
     """Every combination of the arm's parameters once; empty where they are infinite or more than `limit`."""
     if not 0 < math.prod(parameter.size or 0 for parameter in arm.parameters.values()) <= limit:
         return []
-    found: dict[str, dict[str, Value]] = {}
+    configurations: dict[str, dict[str, Value]] = {}
     for values in itertools.product(*(parameter.grid() for parameter in arm.parameters.values())):
-        given = dict(zip(arm.parameters, values, strict=True))
-        active = arm.sample(lambda name, parameter: given[name])  # noqa: B023  (called at once)
-        found.setdefault(configuration_key(active), active)
-    return list(found.values())
+        combination = dict(zip(arm.parameters, values, strict=True))
+        active = arm.sample(lambda name, parameter: combination[name])  # noqa: B023  (called at once)
+        configurations.setdefault(configuration_key(active), active)
+    return list(configurations.values())

@@ -281,12 +281,12 @@ class SweepStudy:
             study = optuna.create_study(
                 study_name=arm.name, storage=self._storage, directions=directions, pruner=pruner
             )
-        found = study.user_attrs.get("format")
-        if found is None:  # new, or its driver was killed here
+        version = study.user_attrs.get("format")
+        if version is None:  # new, or its driver was killed here
             study.set_user_attr("format", FORMAT)
-        elif found != FORMAT:
+        elif version != FORMAT:
             remedy = "continue with the version of the harness that wrote it"
-            raise journal_error(self._journal, f"a journal of format {FORMAT}", f"format {found}", remedy)
+            raise journal_error(self._journal, f"a journal of format {FORMAT}", f"format {version}", remedy)
         return study
 
     def _notify(self, event: Event) -> None:

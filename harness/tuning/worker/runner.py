@@ -207,7 +207,9 @@ class TrialRunner:
         try:
             config = RunConfig(**self._config)
         except ValidationError as error:  # a user's own method that this node cannot import
-            raise DataError("; ".join(f"{each['loc'][0]}: {each['msg']}" for each in error.errors())) from error
+            raise DataError(
+                "; ".join(f"{details['loc'][0]}: {details['msg']}" for details in error.errors())
+            ) from error
         if self.data_digest:
             check_digest(config, self.data_digest)
         self.runs = Replicates(config, self._seeds)

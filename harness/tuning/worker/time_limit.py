@@ -74,5 +74,5 @@ def _innermost_frame(stacks: str) -> str:
     """Innermost frame of the thread that trained, from what `faulthandler` wrote."""
     threads = stacks.split("\n\n")
     training = next((thread for thread in threads if "in guarded\n" in thread), threads[-1])
-    found = re.search(r'File "(.*)", line (\d+) in (\S+)', training)
-    return f"{found[3]} ({Path(found[1]).name}:{found[2]})" if found else "an unknown place"
+    match = re.search(r'File "(.*)", line (\d+) in (\S+)', training)
+    return f"{match[3]} ({Path(match[1]).name}:{match[2]})" if match else "an unknown place"

@@ -49,8 +49,8 @@ def problems(config: RunConfig) -> list[str]:
     except DataError as error:
         return [str(error)]
     needed = [LABEL, *([GIVEN] if config.noise == "given" else [])]
-    found = f"got {format_list(names, 12)}; rename the column that it is, or add it"
-    return [f"dataset: expected a column {name} in {file}, {found}" for name in needed if name not in names]
+    got = f"got {format_list(names, 12)}; rename the column that it is, or add it"
+    return [f"dataset: expected a column {name} in {file}, {got}" for name in needed if name not in names]
 
 
 def files(config: RunConfig) -> Iterable[Path]:
@@ -133,7 +133,7 @@ def _text_features(table: Any) -> set[str]:
 def _join_features(file: Path, points: Any, commas: Any) -> Any:
     """The table as read with decimal points, but features that are numbers with decimal commas alone as these."""
     with_commas, with_points = (
-        _text_features(one) - _text_features(other) for one, other in ((points, commas), (commas, points))
+        _text_features(table) - _text_features(other) for table, other in ((points, commas), (commas, points))
     )
     if with_commas and with_points:
         raise DataError(
@@ -206,7 +206,9 @@ def _rows(file: Path, table: Any) -> dict[str, Array]:
         raise DataError(
             f"{file}: {SPLIT}: expected train, val or test in each row, got {format_list(unknown)}; correct it"
         )
-    found = np.array([parts[split] for split in splits])
-    if "train" not in found:
+    part_of_row = np.array([parts[split] for split in splits])
+    if "train" not in part_of_row:
         raise DataError(f"{file}: {SPLIT}: expected rows of train, got none; name them so")
-    return {part: np.flatnonzero(found == part) for part in ("train", "validation", "test") if part in found}
+    return {
+        part: np.flatnonzero(part_of_row == part) for part in ("train", "validation", "test") if part in part_of_row
+    }

@@ -62,7 +62,7 @@ def _folder(config: RunConfig) -> Path | None:
     """The folder that holds all four files, gzipped or not."""
     name, root = config.dataset, data_root(config)
     for folder in (root / name / "raw", root / name, root, DEBIAN.get(name, root)):
-        if all(_file(folder, each).exists() for each in FILES):
+        if all(_file(folder, file).exists() for file in FILES):
             return folder
     return None
 

@@ -35,10 +35,10 @@ def problems(config: RunConfig) -> list[str]:
     except (OSError, zipfile.BadZipFile) as error:
         return [f"dataset: expected an npz file, got {file}, which cannot be opened ({error}); write it anew"]
     needed = ["x_train", "y_train", *([config.given_labels] if config.noise == "given" else [])]
-    needed += [f"{other}_{part}" for part in PARTS for one, other in ("xy", "yx") if f"{one}_{part}" in keys]
+    needed += [f"{other}_{part}" for part in PARTS for letter, other in ("xy", "yx") if f"{letter}_{part}" in keys]
     if missing := [key for key in dict.fromkeys(needed) if key not in keys]:
-        found = f"got {format_list(keys, 12)}; add what is missing, or save the arrays under these names"
-        return [f"dataset: expected the arrays {format_list(missing)} in {file}, {found}"]
+        got = f"got {format_list(keys, 12)}; add what is missing, or save the arrays under these names"
+        return [f"dataset: expected the arrays {format_list(missing)} in {file}, {got}"]
     references = [f"{config.reference_labels}_{part}" for part in PARTS]
     if config.reference_labels != RunConfig().reference_labels and not set(references) & set(keys):
         return [

@@ -40,7 +40,7 @@ class RawPart:
     paths: Array | None = None  # [N] UTF-8: the file of each image, relative to the folder of the data set
 
     def __getitem__(self, index: Array) -> "RawPart":
-        optional = (None if each is None else each[index] for each in (self.given, self.reference, self.paths))
+        optional = (None if array is None else array[index] for array in (self.given, self.reference, self.paths))
         return RawPart(self.images[index], self.truth[index], self.classes, *optional)
 
 

@@ -41,7 +41,7 @@ def _class_names(published: Any, classes: int) -> tuple[str, ...]:
     """The names that torchvision's class has, of several for one class (ImageNet's) the first; else numbers."""
     if not isinstance(published, list | tuple) or len(published) != classes:
         return numbered_classes(classes)
-    names = tuple(normalized(str(each[0] if isinstance(each, tuple) else each)) for each in published)
+    names = tuple(normalized(str(label[0] if isinstance(label, tuple) else label)) for label in published)
     return names if len(set(names)) == classes else numbered_classes(classes)  # ImageNet has two kinds of crane
 
 

@@ -163,9 +163,11 @@ def _too_large(file: Path) -> DataError:
 
 def _check_depth(image: Any) -> None:
     """Raise `_Refused` if PIL would read other values than the file holds; from the header alone."""
-    arguments = [each for tile in image.tile for each in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
+    arguments = [
+        argument for tile in image.tile for argument in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
+    ]
     tags = getattr(image, "tag_v2", {})
-    is_deep = any(isinstance(each, str) and ";16" in each for each in arguments)
+    is_deep = any(isinstance(argument, str) and ";16" in argument for argument in arguments)
     is_deep |= image.format == "PPM" and isinstance(arguments[-1], int) and arguments[-1] > 255
     if image.format == "JPEG2000":
         image.fp.seek(0)
@@ -261,7 +263,7 @@ def _on_one_scale(name: str, arrays: list[Array]) -> list[Array]:
 
 def _count_words(counts: Counter[str]) -> str:
     """`3 .txt, 1 without ending`, the most frequent first."""
-    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda each: (-each[1], each[0])))
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(counts.items(), key=lambda item: (-item[1], item[0])))
 
 
 def _files(count: int) -> str:
@@ -291,8 +293,8 @@ def _formats(ending: str) -> list[str]:
 
     Image.init()
     known = Image.EXTENSION.get(ending)
-    formats = [each for each in Image.ID if each not in NOT_PICTURES and (Image.OPEN[each][1] or each == known)]
-    return sorted(formats, key=lambda each: each != known)
+    formats = [name for name in Image.ID if name not in NOT_PICTURES and (Image.OPEN[name][1] or name == known)]
+    return sorted(formats, key=lambda name: name != known)
 
 
 @cache

@@ -71,18 +71,18 @@ def find_layout(folder: Path) -> FolderLayout:
     _check_links(folder)
     parts: dict[str, Path] = {}
     for part, spellings in PART_FOLDERS.items():
-        found = [name for name in names if name.lower() in spellings and class_folders(folder / name)]
-        if len(found) > 1:
+        matches = [name for name in names if name.lower() in spellings and class_folders(folder / name)]
+        if len(matches) > 1:
             raise DataError(
-                f"dataset: expected one folder of {part} images in {folder}, got {' and '.join(found)}; join them"
+                f"dataset: expected one folder of {part} images in {folder}, got {' and '.join(matches)}; join them"
             )
-        if found:
-            parts[part] = folder / found[0]
+        if matches:
+            parts[part] = folder / matches[0]
     if not parts:
         parts = {"train": folder}
         _check_classes_alone(folder, names)
     elif "train" not in parts:
-        others = " and ".join(each.name for each in parts.values())
+        others = " and ".join(path.name for path in parts.values())
         raise DataError(f"dataset: expected train/CLASS beside {others} in {folder}, got none; add it")
     for part_folder in parts.values():
         _check_links(part_folder)
@@ -153,13 +153,13 @@ def _check_classes(folder: Path, names: list[str]) -> None:
         )
     for name in names[:FEW]:
         inside = class_folders(folder / name)
-        train = [each for each in inside if each.lower() in PART_FOLDERS["train"]]
-        if train and all(_is_part_name(each) for each in inside) and not class_folders(folder / name / train[0]):
+        train = [inner for inner in inside if inner.lower() in PART_FOLDERS["train"]]
+        if train and all(_is_part_name(inner) for inner in inside) and not class_folders(folder / name / train[0]):
             raise DataError(
                 f"dataset: expected classes inside parts in {folder}, got {name}/{train[0]}; move its images to "
                 f"{train[0]}/{name}"
             )
-        is_set = any(class_folders(folder / name / each) for each in train)
+        is_set = any(class_folders(folder / name / part) for part in train)
         if is_set or (inside and len(names) == 1 and not _files_in(folder / name)):
             raise DataError(
                 f"dataset: expected a folder of images for each class in {folder}, got {name}, which holds "
@@ -223,9 +223,9 @@ def _walk(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
 def _identities(folder: Path) -> frozenset[tuple[int, int]]:
     """Identities of a folder and of those that hold it, by the path that leads to it and with its links resolved."""
     paths = (folder.absolute(), folder.resolve())
-    return frozenset(_identity(each) for path in paths for each in (path, *path.parents))
+    return frozenset(_identity(ancestor) for path in paths for ancestor in (path, *path.parents))
 
 
 def _identity(folder: Path) -> tuple[int, int]:
-    found = folder.stat()
-    return found.st_dev, found.st_ino
+    info = folder.stat()
+    return info.st_dev, info.st_ino

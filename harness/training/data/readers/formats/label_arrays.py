@@ -107,15 +107,15 @@ def _kind(column: Array) -> str:
 
 def _count_classes(file: Path, columns: Mapping[str, Array]) -> int:
     """The number of classes of indices; DataError if some below the largest are nowhere."""
-    found = np.unique(np.concatenate([*columns.values(), np.array([UNKNOWN])]))[1:]
-    classes = int(found[-1]) + 1 if len(found) else 0
-    if len(found) == classes:
+    present = np.unique(np.concatenate([*columns.values(), np.array([UNKNOWN])]))[1:]
+    classes = int(present[-1]) + 1 if len(present) else 0
+    if len(present) == classes:
         return classes
     keys = format_list(columns)
-    if found[0] == 1 and len(found) == classes - 1:
+    if present[0] == 1 and len(present) == classes - 1:
         raise DataError(f"{file}: {keys}: expected classes from 0, got 1 to {classes - 1}; subtract 1")
-    absent = np.setdiff1d(np.arange(min(classes, len(found) + 6)), found)[:5]
-    more = classes - len(found) - len(absent)
+    absent = np.setdiff1d(np.arange(min(classes, len(present) + 6)), present)[:5]
+    more = classes - len(present) - len(absent)
     raise DataError(
         f"{file}: {keys}: expected every class from 0 to {classes - 1}, got no image of class "
         f"{format_list(absent.tolist())}{f' and {more} more' if more > 0 else ''}; number the classes without gaps, or "

@@ -63,7 +63,7 @@ class ImagePaths:
 
     def find(self, text: str) -> str | None:
         """The image that a table names, else None."""
-        return next((self._paths[each] for each in self._readings(text) if each in self._paths), None)
+        return next((self._paths[reading] for reading in self._readings(text) if reading in self._paths), None)
 
     def nearest(self, text: str, among: Iterable[str] = ()) -> str:
         """The image whose path is most like the text: of images of that name, else in the folder most like.
@@ -96,16 +96,16 @@ class ImagePaths:
 def find_table(folder: Path, name: str) -> Path | None:
     """The file NAME.csv of the folder, in any case; .tsv will do; DataError if there are two."""
     wanted = {f"{name}.csv", f"{name}.tsv"}
-    found = sorted(file for file in folder.iterdir() if file.name.lower() in wanted) if folder.is_dir() else []
-    if len(found) > 1:
-        raise DataError(f"{folder}: expected one {name}.csv, got {format_list(file.name for file in found)}; keep one")
-    return found[0] if found else None
+    tables = sorted(file for file in folder.iterdir() if file.name.lower() in wanted) if folder.is_dir() else []
+    if len(tables) > 1:
+        raise DataError(f"{folder}: expected one {name}.csv, got {format_list(file.name for file in tables)}; keep one")
+    return tables[0] if tables else None
 
 
 def other_tables(folders: Iterable[Path], read: Container[Path | None]) -> list[Path]:
     """Tables in these folders, by their endings, that are not among those `read`: labels in them are not used."""
-    found = [file for folder in folders for file in folder.iterdir() if not is_hidden(file.name) and file.is_file()]
-    named = [file for file in found if file.suffix.lower() in TABLE_ENDINGS or is_nearly(file, "given", "reference")]
+    files = [file for folder in folders for file in folder.iterdir() if not is_hidden(file.name) and file.is_file()]
+    named = [file for file in files if file.suffix.lower() in TABLE_ENDINGS or is_nearly(file, "given", "reference")]
     return sorted(file for file in named if file not in read)
 
 
@@ -131,15 +131,15 @@ def read_given(
     for path, row in joined:
         for column in columns.classes:
             cell = row.cells[column] if column < len(row.cells) else ""
-            found = class_of(cell)
-            if found is None and (cell or len(columns.classes) == 1):
+            class_index = class_of(cell)
+            if class_index is None and (cell or len(columns.classes) == 1):
                 raise DataError(
                     f"{file}:{row.line}: expected image,class with {class_words(class_names)}, got {row}; correct it"
                 )
-            if found is not None:
-                votes[path].append(found)
+            if class_index is not None:
+                votes[path].append(class_index)
     known = set(training)
-    classes = {path: Counter(each).most_common(1)[0][0] for path, each in votes.items() if path in known}
+    classes = {path: Counter(ballots).most_common(1)[0][0] for path, ballots in votes.items() if path in known}
     missing = [path for path in training if path not in classes]
     if missing and (required or not classes):
         remedy = "add them" + (", or set require_given_labels: false" if classes else "")
@@ -168,8 +168,8 @@ def read_references(file: Path, images: ImagePaths, class_names: Sequence[str]) 
     table = read_table(file)
     head, rows = table.rows[0], table.rows[1:]
     classes = {i: find_class(cell, class_names) for i, cell in enumerate(head.cells) if cell}
-    found = [c for c in classes.values() if c is not None]
-    if len(classes) != len(class_names) + 1 or sorted(found) != list(range(len(class_names))):
+    columns_found = [c for c in classes.values() if c is not None]
+    if len(classes) != len(class_names) + 1 or sorted(columns_found) != list(range(len(class_names))):
         raise DataError(
             f"{file}:{head.line}: expected {Row(0, ['image', *class_names])}, got {head}; name each of the "
             f"{len(class_names)} classes once"
