@@ -1,7 +1,7 @@
 """A schedule of the label learning rate, found by population based training.
 
     python -m benchmarks.label_lr_schedule
-    python -m benchmarks.label_lr_schedule --space digits_symmetric.yaml --arm learned --population 48
+    python -m benchmarks.label_lr_schedule --space digits_noise.yaml --arm learned --population 48
 
 Every member of the population starts with a configuration drawn from the ranges of the space's arm, and trains for
 40 epochs. Every `--interval` epochs the worse quarter takes up the checkpoints of the better quarter, with another

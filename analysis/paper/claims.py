@@ -15,7 +15,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from analysis.paper.claim_study import CLAIMS, STUDIES, ClaimStudy, Command
+from analysis.paper.claim_study import CLAIMS, EARLIER, STUDIES, ClaimStudy, Command
 from analysis.paper.results import write
 from harness import cli
 from harness.common.errors import InputError
@@ -78,7 +78,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             if code != cli.DONE:
                 return code
     out = runs_dir / "RESULTS.md" if options.rehearse else RESULTS
-    write(STUDIES, CLAIMS, runs_dir, out)
+    write(STUDIES, CLAIMS, runs_dir, out, EARLIER)
     print(f"\nwritten: {out}")
     return cli.DONE
 

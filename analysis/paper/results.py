@@ -35,6 +35,12 @@ trials, and the configuration that stands here was chosen on validation images. 
 too. *Labels right*: share of the training labels whose largest entry is the true class at the end.
 """
 
+EARLIER_HEAD = """\
+## Earlier forms
+
+The same test parts were opened for earlier forms of the learned arm, in studies whose space files are gone:
+"""
+
 CLASSES_CLAIM = 3
 """The claim about the class labels that the other claims' studies learned."""
 
@@ -42,8 +48,10 @@ SIMILARITY, TEACHERS = "which classes are alike", "who teaches better"
 UNMEASURED = "Not measured yet"
 
 
-def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Path, out: Path) -> None:
-    """Write the page to `out` and its figures beside it, in `pictures/`."""
+def write(
+    studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Path, out: Path, earlier: Iterable[str] = ()
+) -> None:
+    """Write the page to `out` and its figures beside it, in `pictures/`; lines on `earlier` studies end it."""
     parts = [HEAD]
     studies = list(studies)
     before = _sections(out)
@@ -61,6 +69,9 @@ def write(studies: Iterable[ClaimStudy], claims: Mapping[int, str], runs_dir: Pa
             parts += _new_or_before(similarity, _semantics(similarity, semantics) if semantics else None, before)
             distilled = Distillation.load_or_none(runs_dir / f"{study.name}-distill")
             parts += _new_or_before(teachers, _distillation(teachers, distilled) if distilled else None, before)
+    ended = [f"- {line}" for line in earlier]
+    if ended:
+        parts += [EARLIER_HEAD, *ended, ""]
     out.parent.mkdir(parents=True, exist_ok=True)
     out.write_text("\n".join(parts), encoding="utf-8")
 

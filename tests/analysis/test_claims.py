@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from analysis.paper.claims import CLAIMS, STUDIES, chosen
+from analysis.paper.claims import CLAIMS, EARLIER, STUDIES, chosen
 from analysis.paper.results import write
 from harness.results import Confirmation
 from harness.space import load
@@ -13,7 +13,8 @@ from tests.conftest import ROOT, run
 
 @pytest.mark.parametrize("study", STUDIES, ids=lambda study: study.name)
 def test_every_study_has_a_space_of_its_name_and_baselines_to_beat(study) -> None:  # type: ignore[no-untyped-def]
-    space = load(str(ROOT / "search_spaces" / f"{study.name}.yaml"))
+    (_, _, file, *options), *_ = study.commands()
+    space = load(str(ROOT / "search_spaces" / file), options[1::2])
     assert space.study == study.name
     assert study.claim in CLAIMS
     assert {arm.role for arm in space.arms} == {"arm", "baseline"}
@@ -42,7 +43,7 @@ def test_what_was_measured_stays_written_down_where_its_runs_are_not_at_hand(tmp
     page = ROOT / "analysis" / "RESULTS.md"
     out = tmp_path / "RESULTS.md"
     out.write_text(page.read_text())
-    write(STUDIES, CLAIMS, tmp_path / "runs", out)
+    write(STUDIES, CLAIMS, tmp_path / "runs", out, EARLIER)
     assert out.read_text() == page.read_text()
 
 
