@@ -1,15 +1,15 @@
 """A hyperparameter research harness for *Learning Soft Labels via Meta Learning* (arXiv:2009.09496).
 
-Labels are parameters: beside every few steps of the model, the training labels themselves take a step down the
-gradient of the loss on a small trusted *meta set*. The harness searches the hyperparameters of that method, tracks
-every run, and tells whether the winner beats well-tuned baselines.
+Labels are parameters: every few steps of the model, the training labels too take a step down the gradient of the loss
+on a small trusted *meta set*. The harness searches the hyperparameters of that method, tracks every run, and tells
+whether the winner beats well-tuned baselines.
 
     space = harness.load_space("label_lr.yaml")
     result = harness.search(space)                    # a sweep: Optuna proposes, Ray Tune places, MLflow shows
     harness.confirm("label_lr")                       # its winner against the baselines, on fresh seeds
     harness.labels("label_lr").table                  # labels of the data that are probably wrong, worst first
     harness.compare("label_lr", "wide")               # sweeps side by side
-    harness.train(harness.RunConfig(label_lr=0.3))    # one run, here and now
+    harness.train(harness.RunConfig(label_lr=0.3))    # one run, in this process
 
 Everything named here is imported on its first use. `python -m harness` lists the commands.
 

@@ -2,7 +2,7 @@
 
     python -m harness.compare NAME [NAME …] [--tracking-uri URI | --runs-dir runs] [--csv F] [--json F] [--html F]
 
-A name is a sweep's, a study's (its newest sweep) or a run's id. The others are compared with the first. Exit codes: 0
+A NAME is a sweep, a study (its newest sweep) or a run id. Each is compared with the first. Exit codes: 0
 done, 2 the input is wrong or the server is not there.
 """
 
@@ -71,7 +71,7 @@ class SweepComparison:
 def compare_sweeps(
     *names: str, runs_dir: Path | Url | str = "runs", tracking_uri: str | None = None
 ) -> SweepComparison:
-    """Compare sweeps that were tracked; the others are compared with the first.
+    """Compare tracked sweeps, each with the first.
 
     Args:
         names: sweeps, studies (the newest sweep of each) or run ids.

@@ -61,7 +61,7 @@ def write(folder: Path, out: Path) -> Path:
 
 
 def render(folder: Path) -> str:
-    """The page. What the folder lacks (the sweep still runs, is not confirmed) is left out, or said."""
+    """The page. Parts that the folder does not have yet (the sweep still runs, is not confirmed) are left out."""
     # pandas and matplotlib take a second to import: not before a folder is there
     from analysis.frames import sweep_frame
     from analysis.report import distillation_sections, figure_sections, sections, svg

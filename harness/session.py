@@ -220,7 +220,7 @@ class Session:
 
     @property
     def measured(self) -> bool:
-        """Whether any trial of the sweep has come to an epoch, or to an end."""
+        """Whether any trial of the sweep has the result of an epoch, or has ended."""
         return any(record.curve or record.state != "running" for record in self.study.trial_records())
 
     def discard_if_new(self) -> bool:

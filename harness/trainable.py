@@ -33,7 +33,7 @@ class SoftLabelTrainable(tune.Trainable):  # type: ignore[misc]  # ray ships no 
 
     A checkpoint can be taken up under another config, as population based training does, if nothing differs but
     `CHANGEABLE` of `harness.training.config.mid_run_changes`: learning rates, momenta, decays, smoothing, the
-    meta-interval, and how labels follow the model. Any other change fails the trial, in words. Actors can be reused
+    meta-interval, and how labels follow the model. Any other change fails the trial and is named. Actors can be reused
     (`reset_config`). A trial gets as many torch threads as it has CPUs.
 
     Raises:

@@ -1,8 +1,8 @@
 """Importance of the parameters, by functional ANOVA (Hutter, Hoos and Leyton-Brown 2014) of a random forest.
 
 A parameter's share is its first-order Sobol index over the ranges: V_j / V = Var[ E[ f(X) | X_j ] ] / Var[ f(X) ].
-What no parameter explains by itself, 1 - Σ_j share_j, is due to parameters acting together. Shares are means over the
-trees, which each saw another resample of the trials; their spread is the uncertainty from so few trials.
+The rest, 1 - Σ_j share_j, is due to interactions of parameters. Shares are means over the trees, each fitted to another
+resample of the trials; their spread is the uncertainty from so few trials.
 
 Trials that were pruned count too, or the shares would be those among the survivors: the accuracy taken is that at the
 last epoch which every trial reached. Ranges are those that the trials span, on a log scale where they span a decade.

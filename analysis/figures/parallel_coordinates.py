@@ -1,10 +1,10 @@
 """Parallel coordinates: every trial of an arm as a line over its searched parameters, to its accuracy.
 
 One axis per parameter, over the range that the trials span, on a log scale where that is a decade; the last axis is the
-accuracy of the last epoch. The best fifth of the complete trials stand out: where they run close together on an axis,
-its parameter matters and is found; where they spread over it, it does not decide. A trial that was pruned or failed
-ends before the last axis, as its accuracy is of an early epoch. The bar beside the last axis is the 95 % interval of
-the best trial over the draw of the validation images: lines that end within it may differ by luck.
+accuracy of the last epoch. The best fifth of the complete trials stand out: where they lie close together on an axis,
+its parameter matters; where they spread over the axis, it does not. A trial that was pruned or failed ends before the
+last axis, as its accuracy is of an early epoch. The bar beside the last axis is the 95 % interval of the best trial
+over the draw of the validation images: differences between lines that end within it may be chance.
 """
 
 import math

@@ -3,7 +3,7 @@
 Left, each learned trial at its label_lr and meta_interval, shaded by the accuracy of its last epoch. Right, the same
 trials against label_lr alone, shaded by meta_interval, with the best trial of each baseline as a line. A trial that was
 pruned is a small triangle: its last epoch is an early one, so that its accuracy does not compare with the others'. Bars
-and bands are 95 % intervals: what another draw of as many validation images would give 95 times in 100.
+and bands are 95 % intervals over the draw of the validation images.
 """
 
 import math

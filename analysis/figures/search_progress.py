@@ -2,9 +2,9 @@
 
     best so far (n) = the best accuracy of the complete ones among the first n trials of the arm
 
-A line that is flat in its second half says that more of the same search would bring little. The best of noisy
-accuracies keeps rising by luck alone, about as the largest of n draws does, so that a small rise says nothing either:
-the bar at a line's end is the 95 % interval of its best trial over the draw of the validation images.
+If a line is flat in its second half, more trials of the same search would gain little. The best of noisy accuracies
+rises by chance too, as the largest of n draws does, so a small rise means nothing: the bar at a line's end is the 95 %
+interval of its best trial over the draw of the validation images.
 """
 
 from typing import Any

@@ -1,4 +1,4 @@
-"""House style of figures: arms differ by line and marker first, by colour second, so that figures hold in grey.
+"""Style of all figures: arms differ by line and marker first, by colour second, so that figures are readable in grey.
 
 Colours are those of Okabe and Ito (2008), which the colour-blind can tell apart, in an order whose greys differ; the
 colour map is cividis (Nuñez, Anderton and Renslow 2018), whose lightness rises evenly.

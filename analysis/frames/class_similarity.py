@@ -2,8 +2,8 @@
 
     Y_cd = mean over the images of class c of what their labels give to class d        (a class label is its row)
 
-What lies off the diagonal says which classes c is like. Its ranks are held against those of a reference R, a table of
-the same form, by Mantel's test (`harness.statistics.mantel_test`): which classes are alike, not by how much.
+The entries off the diagonal say which classes c is similar to. Mantel's test (`harness.statistics.mantel_test`)
+compares their ranks with those of a reference R, a table of the same form: which classes are alike, not by how much.
 
 Taxonomies are symmetric: `symmetric` is over the C(C-1)/2 pairs of (Y + Yᵀ)/2. Labels, votes and confusions need not
 be: a boot may pass for a sneaker more often than a sneaker for a boot. `directed` is over all C(C-1) entries as they

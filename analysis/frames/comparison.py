@@ -1,12 +1,12 @@
-"""Several sweeps side by side: what their arms came to, what differs between them, and whether they compare at all.
+"""Several sweeps side by side: the results of their arms, what differs between them, and whether they are comparable.
 
-Two accuracies may be set against each other where the same validation images decided them and the same labels were
-learned from. Which images those are follows from `DATA_SETTINGS`; where one differs, the difference between two
-accuracies has the data in it as well as the method, and no interval tells how much of either.
+Two accuracies are comparable if they were measured on the same validation images after training on the same labels.
+`DATA_SETTINGS` determine both; if one differs, the difference between two accuracies is due to data and method, and no
+interval separates the two.
 
     no     other data, other parts of it, or other noise
     care   other code, libraries, objective or budget: a difference may come from there
-    yes    only what was asked differs
+    yes    only the searched or fixed settings differ
 
 Everything is read from MLflow: the trials, and the files space.yaml, provenance.json and confirm.json of each sweep.
 """
@@ -40,7 +40,7 @@ DATA_SETTINGS = {
     "noise_map": "other noise",
     "given_labels": "other labels",
 }
-"""Settings that decide the data and labels behind an accuracy, and what it means that one differs."""
+"""Settings that decide the data and labels behind an accuracy → what a difference in one means."""
 
 LIBRARIES = ("torch", "torchvision", "numpy", "scikit-learn", "optuna")
 """Packages that decide a number."""
@@ -114,7 +114,7 @@ class ComparedSweep:
 
 @dataclass(frozen=True)
 class Relation:
-    """How one sweep stands to the first. `reasons` say why not, or what to mind; `changes` what was asked otherwise."""
+    """Whether one sweep compares with the first: `reasons` why not or only with care, and the settings that changed."""
 
     label: str
     to: str
@@ -229,7 +229,7 @@ def _barriers(first: ComparedSweep, other: ComparedSweep) -> Iterator[str]:
 
 
 def _cautions(first: ComparedSweep, other: ComparedSweep) -> Iterator[str]:
-    """What else may be behind a difference."""
+    """Other possible causes of a difference."""
     both = (first, other)
     if first.space is None or other.space is None:
         lacking = " and ".join(sweep.label for sweep in both if sweep.space is None)

@@ -5,8 +5,8 @@
                         entry), moved [S, n] (total variation from the start); shown [K] (places among the N of the
                         images whose label moved most), pixels [K, …]; for class labels class_labels [S, C, C]
 
-A trial on a server that keeps no files lacks both: what is missing is a sentence, and what can be shown without it is
-shown.
+A trial on a server that keeps no files lacks both. In place of missing labels, functions return a sentence that says
+so.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,6 +1,6 @@
-"""One study as data frames: its trials, their curves, and what each arm came to.
+"""One study as data frames: its trials, their curves, and a summary of each arm.
 
-Which one is named by two environment variables, so that a notebook runs on anyone's server without an edit:
+Two environment variables name the study, so that a notebook runs on any server without an edit:
 TRACKING_URI (default: SQLite in ./runs) and STUDY (a study, sweep or run id; default: the newest sweep).
 """
 
@@ -115,7 +115,7 @@ def summary(study: SweepFrame) -> pd.DataFrame:
 def interval(share: float, images: int) -> tuple[float, float]:
     """Wilson's 95% interval of a share measured on so many images (Wilson 1927): what another draw of them may give.
 
-    It knows nothing of what another seed would give, nor that the best of many trials was picked.
+    It accounts neither for the variation between seeds nor for the selection of the best of many trials.
     """
     middle = (share + Z**2 / (2 * images)) / (1 + Z**2 / images)
     half = Z / (1 + Z**2 / images) * math.sqrt(share * (1 - share) / images + Z**2 / (4 * images**2))

@@ -1,0 +1,1 @@
+"""Studies of the paper's claims: their commands, and the page of their results."""

@@ -26,7 +26,7 @@ from harness.space import Space
 
 
 def accuracy_response(sweep: SweepFrame) -> Markup:
-    """Accuracy over the hyperparameters and the epochs, and what became of the labels."""
+    """Accuracy over the hyperparameters and the epochs, and the outcomes of the labels."""
     surfaces = response_surface.fit(sweep)
     return section(
         "How accuracy answers",
@@ -74,7 +74,7 @@ def accuracy_response(sweep: SweepFrame) -> Markup:
 
 
 def _best_labels(sweep: SweepFrame) -> Content:
-    """What became of the labels of the best learned trial; nothing where it left none."""
+    """Outcomes of the labels of the best learned trial; nothing where it left none."""
     labels = label_snapshots.best_labels(sweep)
     if isinstance(labels, str):
         return None

@@ -33,7 +33,7 @@ def element(tag: str, *content: Content, **attributes: str | int | float | bool 
 
 
 def join(*content: Content) -> Markup:
-    """Texts, escaped, and elements, as they are, one after the other."""
+    """Concatenate texts, which are escaped, and elements, which are not."""
     parts = []
     for part in content:
         if isinstance(part, Markup):

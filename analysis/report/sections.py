@@ -1,4 +1,4 @@
-"""Sections of a sweep's report that are text and tables; each is None where there is nothing to tell."""
+"""Sections of a sweep's report that are text and tables; each is None where the sweep has no such result."""
 
 import json
 import re

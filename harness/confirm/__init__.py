@@ -7,11 +7,11 @@ Each run opens the test part once, after its last epoch.
     run              the function `confirm`, which a notebook can call
     configurations   which configurations are trained, on which seeds
     plan             the runs and their result files; `plan_source` feeds them to the executor
-    doubts           whether the test part is what the others are
+    doubts           whether test images look like the other images
     evidence         results of a configuration over seeds; `findings` and `verdict` compare them
     terminal         what the command line of `__main__` prints
 
-Which data a number saw, and what it decided:
+Which data each number is measured on, and what it decides:
 
     the search's validation part     which configurations are confirmed, of arms and baselines alike
     the seeds' validation parts      which of the arms' configurations the verdict is about
@@ -30,11 +30,11 @@ choices could flatter it, since a seed that is lucky on validation images tends 
 A run that diverges is a result. An arm's configuration with such a run cannot be the one the verdict is about; a
 baseline's is left out of the pairs of that seed, which favours the baseline.
 
-The intervals are over seeds: over what training, splitting and noise could have drawn from this pool of images, for the
-test images there are. With the number of seeds fixed beforehand they are Student's. With `sequential`, seeds are added
-until the interval excludes zero or the budget is spent, under a rule that is valid after every seed
-(`harness.statistics.sequential.AnytimeValid`): the chance of a wrong verdict stays at most 5 %. Whoever judges at a
-fixed number of seeds, adds some and judges again has two such chances; `evaluations` counts them, and a note says so.
+The intervals cover the variation between seeds: training, split of the pool of images, and noise. They do not cover
+that between test images. With the number of seeds fixed beforehand they are Student's. With `sequential`, seeds are
+added until the interval excludes zero or the budget is spent, under a rule that is valid after every seed
+(`harness.statistics.sequential.AnytimeValid`): the chance of a wrong verdict stays at most 5 %. A test at a fixed
+number of seeds and another one after more seeds have two such chances; `evaluations` counts them, and a note says so.
 """
 
 from harness.common.callable_module import make_callable

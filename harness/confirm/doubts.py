@@ -6,8 +6,8 @@ Each accuracy p on n images and k seeds, with standard deviation s over the seed
 
 Far below: the interval of the test accuracy lies below that of the validation accuracy by more than both half-widths
 again, so p_val - p_test > 2 (h_val + h_test). Not shown to be better than chance, the share of the most frequent class:
-p_test - h_test is at most that. Either may be true of a sound comparison. Mostly it means that the test images are of
-another kind, on another scale, or labelled in another way.
+p_test - h_test is at most that. Either may be true of a sound comparison. The usual reason is that the test images are
+of another kind, on another scale, or labelled in another way.
 """
 
 import math

@@ -3,12 +3,12 @@
     margin_i = y_i,given - max_{c ≠ given} y_ic        -1: all mass on another class; 1: all on the given one
 
 Labels are ranked by their margin, the lowest first. A correction is proposed where it is below 0: another class has
-more of the label's mass than the given one. Nothing is tuned in that cut. Where some labels are known to be wrong, its
-precision and recall and the average precision of the ranking are measured.
+more of the label's mass than the given one. This cut is not tuned. Where true classes are known, its precision and
+recall and the average precision of the ranking are measured.
 
 The labels are the mean over the seeds of a confirmed configuration: each seed draws other training images, so together
-they cover nearly all; without a confirmation they are those of the search's best trial. Noise that is made on purpose
-is drawn anew by each seed: then the first run alone counts.
+they cover nearly all; without a confirmation they are those of the search's best trial. Simulated noise is drawn anew
+by each seed: then only the first run is read.
 
     run          the function `labels`, which a notebook can call
     label_runs   which runs, and the mean of their labels

@@ -102,7 +102,7 @@ def find_label_runs(sweep: Path, arm: str | None = None, trial: int | None = Non
 def mean_labels(files: Sequence[Path]) -> MeanLabels:
     """The mean of the labels of several runs, image by image.
 
-    Given labels that differ between the runs were made by noise that each seed draws anew: the first run alone is read.
+    If the given labels differ between runs, each seed drew its own noise: then only the first run is read.
     """
     names = ("index", "given", "truth", "labels", "class_names")
     runs = [read_label_arrays(file, *names) for file in files]
@@ -168,7 +168,7 @@ def _trial_name(sweep: Path, trial: int) -> str:
 
 
 def _differ_within_classes(file: Path) -> bool:
-    """Whether the labels of a run say more of an image than the class it was given."""
+    """Whether labels differ between images of the same given class."""
     labels, given = read_label_arrays(file, "labels", "given")
     _, first, inverse = np.unique(given, return_index=True, return_inverse=True)
     return bool((labels != labels[first][inverse]).any())

@@ -1,4 +1,4 @@
-"""The ranking of labels by how much speaks against them, its cut, and how well both do where the truth is known."""
+"""The ranking of labels by their margin, the corrections that it proposes, and its precision and recall."""
 
 import dataclasses
 from collections.abc import Sequence
@@ -63,7 +63,7 @@ class LabelRanking:
             trained in, and where it is known the `truth`.
         images: number of images that runs may be trained on.
         detection: None where no label is known to be wrong.
-        notes: what to mind of these labels, a sentence each.
+        notes: limits of these labels, a sentence each.
         page, on_page: the page, and the number of labels on it.
     """
 

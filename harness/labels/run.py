@@ -36,7 +36,7 @@ def labels(
     pictures: int = MAX_PICTURES,
     log: Callable[[str], None] = lambda text: None,
 ) -> LabelRanking:
-    """Rank the labels of a data set by how much the soft labels of a sweep speak against them, and write the page.
+    """Rank the labels of a data set by the margin of a sweep's soft labels, the most suspicious first; write the page.
 
     Args:
         name: the sweep, a folder in `runs_dir`.

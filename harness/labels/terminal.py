@@ -1,4 +1,4 @@
-"""Terminal output of `harness.labels`: the first rows of the table, what they come to, and the page."""
+"""Terminal output of `harness.labels`: the first rows of the table, sentences about all of it, and the page."""
 
 from rich.markup import escape
 from rich.table import Table
@@ -9,7 +9,7 @@ from harness.labels.ranking import LabelRanking
 
 
 def show(ranking: LabelRanking, rows: int) -> None:
-    """Print the first `rows` rows, and everything that is said of them."""
+    """Print the first `rows` rows, and the sentences about the ranking."""
     shown = min(rows, len(ranking.table))
     more = f"The first {shown:,} of {len(ranking.table):,} labels, the most suspicious first."
     print_result(

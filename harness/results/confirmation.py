@@ -72,7 +72,7 @@ class Evaluation(ResultPart):
 
 
 class Confirmation(ResultFile):
-    """A confirmation's result: the `verdict`, its numbers in `gain`, and what each configuration came to in `arms`."""
+    """A confirmation's result: the `verdict`, its numbers in `gain`, each configuration's results in `arms`."""
 
     FILE: ClassVar[str] = "confirm.json"
     WRITTEN_BY: ClassVar[str] = "harness.confirm"

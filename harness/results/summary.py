@@ -40,7 +40,7 @@ class BestTrial(ResultPart):
 
 
 class ArmSummary(ResultPart):
-    """One arm: its trials, and its best complete one; of that everything is None where there is none.
+    """One arm: its trials, and its best complete one, whose fields are None if no trial is complete.
 
     Metrics are those of the last epoch, never the best over epochs. Where a trial has several seeds they are means.
     """

@@ -1,7 +1,7 @@
-"""The data of a sweep: read before anything starts, shown, kept in its folder, and compared whenever it goes on.
+"""The data of a sweep: summarised before the first trial, stored in `data.json`, and compared in each later session.
 
-A search keeps what it read in `data.json`. Later sessions of the sweep, its confirmation and its distillation read the
-data again and refuse other ones: their results would stand in one table, and one verdict.
+Later sessions of the sweep, its confirmation and its distillation refuse data that differ from those of the search,
+since results on different data would stand in one table and one verdict.
 """
 
 import itertools
@@ -40,7 +40,7 @@ class SweepData(ResultFile):
 
     @property
     def text(self) -> str:
-        """A paragraph for each data set, the first line of each with `data:`; then what is not used."""
+        """A paragraph for each data set, which begins with `data:`; then the settings that no run uses."""
         return "\n".join([*(data.text for data in self.data_sets), *map(WRAPPER.fill, self.unused)])
 
     @property
@@ -77,7 +77,7 @@ class SweepData(ResultFile):
 
 
 def read_data(configs: Iterable[RunConfig]) -> SweepData:
-    """Read the data set of each run, or its summary from the cache; each only once; and say what serves no run.
+    """Read the data sets of the runs, each once, or their summaries from the cache; list the settings that no run uses.
 
     Raises:
         InputError: a file or a model is missing, or settings exclude each other.

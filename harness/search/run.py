@@ -176,7 +176,7 @@ def check_name(name: str) -> None:
 
 
 def check_same_space(space: Space, path: Path) -> None:
-    """A sweep may get a larger budget, but not another question under the same name."""
+    """Raise InputError if a sweep of that name exists whose space differs in more than its budget."""
     if not (path / "space.yaml").exists():
         return
     try:

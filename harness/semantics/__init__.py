@@ -11,9 +11,9 @@ classes; a reference gives another; `analysis.frames.class_similarity` compares 
     findings     the comparison: `semantics.json`
     terminal     what the command line of `__main__` prints
 
-A class label is a row as it was learned. Labels of single images are averaged over the images that truly are of a
-class. A reference model shares the pool of images with the sweep, not its split; where `train_size` leaves most of the
-pool alone, as in search_spaces/fashion_class_labels.yaml, few images are common. The test part stays closed.
+A class label is a row of the table. Labels of single images are averaged over the images whose true class it is. A
+reference model draws its own split of the sweep's pool of images; with a small `train_size`, as in
+search_spaces/fashion_class_labels.yaml, they share few images. The test part is not opened.
 """
 
 from harness.semantics.references import Reference

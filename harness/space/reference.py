@@ -12,11 +12,9 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from pydantic import TypeAdapter
-
 from harness.space.constraints import names_for
 from harness.space.document import Document
-from harness.space.settings import COMMON_FIELDS, Fields, fields_of, parameter_type, value_adapter
+from harness.space.settings import COMMON_FIELDS, Methods, parameter_adapter, value_adapter
 from harness.training.config.method_lookup import method_class, parameters_type
 from harness.training.config.methods import METHODS
 from harness.training.config.run_config import check_method, default_settings
@@ -42,10 +40,10 @@ def _document() -> Schema:
     defs["SettingNames"] = {"enum": list(COMMON_FIELDS)}
     for kind, words in (("Settings", "one value each"), ("Parameters", "values to search")):
         key = "fixed" if kind == "Settings" else "parameters"
-        common = _properties(kind, COMMON_FIELDS, tuple(COMMON_FIELDS), defs)
+        common = _properties(kind, (), tuple(COMMON_FIELDS), defs)
         defs[kind] = {**common, "description": f"Settings of every run, with {words}."}
         for method, names in own.items():
-            defs[f"{kind}.{method}"] = _properties(kind, fields_of((method,)), names, defs)
+            defs[f"{kind}.{method}"] = _properties(kind, (method,), names, defs)
         schema["properties"][key] |= {
             "allOf": [{"$ref": f"#/$defs/{kind}"}, *({"$ref": f"#/$defs/{kind}.{method}"} for method in METHODS)],
             "propertyNames": _names(sum(own.values(), ())),
@@ -72,12 +70,12 @@ def _names(own: tuple[str, ...]) -> Schema:
     return {"anyOf": [names, {"enum": list(dict.fromkeys(own))}]} if own else names
 
 
-def _properties(kind: str, fields: Fields, names: tuple[str, ...], defs: Schema) -> Schema:
+def _properties(kind: str, methods: Methods, names: tuple[str, ...], defs: Schema) -> Schema:
     """The schema of a mapping with these keys; definitions that it refers to are added to `defs`."""
     properties = {}
     for name in names:
-        adapter = value_adapter(fields[name]) if kind == "Settings" else TypeAdapter(parameter_type(name, fields))
-        properties[name] = adapter.json_schema(ref_template="#/$defs/{model}")
+        adapter = value_adapter if kind == "Settings" else parameter_adapter
+        properties[name] = adapter(name, methods).json_schema(ref_template="#/$defs/{model}")
         defs |= properties[name].pop("$defs", {})
     return {"title": kind, "type": "object", "properties": properties}
 
@@ -125,14 +123,14 @@ def describe_method(method: str) -> str:
     fields, defaults = parameters_type(method).model_fields, default_settings(method)
     lines = [f"{method}: {summary(method) or 'a method of your own'}", ""]
     for name, field in fields.items():
-        values = _values(value_adapter(field).json_schema()).replace("`", "")
+        values = _values(value_adapter(name, (method,)).json_schema()).replace("`", "")
         lines += [f"{name}: {values}; default {json.dumps(defaults[name])}"]
         lines += [WRAPPER.fill(field.description)] if field.description else []
     return "\n".join(lines if fields else [*lines[:1], "It has no parameters of its own."])
 
 
 def summary(method: str) -> str:
-    """The first line of what is written about a method: at its parameters, or at the class of a user's own."""
+    """First docstring line of a method: of its `Parameters`, or of the class of a user's own."""
     text = (parameters_type(method) if method in METHODS else method_class(method)).__doc__ or ""
     return text.strip().partition("\n")[0]
 

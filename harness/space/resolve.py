@@ -1,8 +1,8 @@
 """Resolution of a document: shared settings and parameters reach every arm, and checks across keys are made.
 
-The first of these that names a setting decides on it in an arm: the arm's own fixed or parameters; the shared
-parameters; the shared fixed; `train_on_meta: true` in a baseline; the default. Shared settings that are parameters of a
-method reach the arms of methods that have them.
+A setting of an arm is taken from the first of these that names it: the arm's own fixed or parameters; the shared
+parameters; the shared fixed; `train_on_meta: true` in a baseline; the default. A shared parameter of a method reaches
+the arms whose method has it.
 """
 
 import math

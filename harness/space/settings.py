@@ -10,7 +10,16 @@ from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import TYPE_CHECKING, Annotated, Any
 
-from pydantic import AfterValidator, ConfigDict, Field, PlainValidator, TypeAdapter, ValidationError, ValidationInfo
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainValidator,
+    TypeAdapter,
+    ValidationError,
+    ValidationInfo,
+)
 from pydantic.fields import FieldInfo
 from pydantic.json_schema import WithJsonSchema
 from pydantic_core import PydanticCustomError, PydanticUndefined
@@ -27,7 +36,6 @@ METHOD = "method"
 """The one setting that is a key of the arm itself."""
 
 Methods = tuple[str, ...]
-Fields = Mapping[str, FieldInfo]
 
 PARAMETER_TYPES: dict[Any, tuple[str, tuple[str, ...]]] = {
     float: ("a real number", ("float", "categorical")),
@@ -39,7 +47,7 @@ _BEFORE_TRAIN_ON_META = LearnedParameters.model_fields.keys() - LabelSmoothingPa
 
 
 @lru_cache(maxsize=128)
-def fields_of(methods: Methods) -> Fields:
+def fields_of(methods: Methods) -> Mapping[str, FieldInfo]:
     """The settings of a run of any of the methods but `method`, in the order in which an arm samples its parameters.
 
     A sampler's draws depend on that order, so it stays as it is: most parameters of a method follow `train_on_meta`.
@@ -78,46 +86,33 @@ def _is_method(name: str) -> bool:
         return False
 
 
-_ADAPTERS: dict[int, TypeAdapter[Any]] = {}
+def value_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
+    """Validator of the values of a setting."""
+    models: list[type[BaseModel]] = [RunConfig, *map(parameters_type, reversed(methods))]
+    return _field_adapter(next(model for model in models if name in model.model_fields), name)
 
 
-def value_type(field: FieldInfo) -> Any:
-    """Type and constraints of a field, without its default: a space tells "fixed" from "not mentioned"."""
-    field = copy.copy(field)
+@lru_cache(maxsize=1024)
+def _field_adapter(model: type[BaseModel], name: str) -> TypeAdapter[Any]:
+    """Validator of a field's type and constraints, without its default: a space tells "fixed" from "not mentioned"."""
+    field = copy.copy(model.model_fields[name])
     field.default = PydanticUndefined
-    return Annotated[field.annotation, field]
+    return _adapter(Annotated[field.annotation, field])
 
 
-def parameter_type(name: str, fields: Fields) -> Any:
-    """Type of a parameter that searches the setting `name`, one of `fields`."""
-    return Annotated[
-        Parameter, Field(description=fields[name].description), AfterValidator(_parameter_validator(name, fields))
-    ]
+@lru_cache(maxsize=1024)
+def parameter_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
+    """Validator of a parameter that searches the setting `name`."""
+    description = Field(description=fields_of(methods)[name].description)
+    return _adapter(Annotated[Parameter, description, AfterValidator(_parameter_validator(name, methods))])
 
 
 def _adapter(value_type: Any) -> TypeAdapter[Any]:
     return TypeAdapter(value_type, config=ConfigDict(strict=True, allow_inf_nan=False))
 
 
-def value_adapter(field: FieldInfo) -> TypeAdapter[Any]:
-    """Validator of the values of a setting."""
-    if id(field) not in _ADAPTERS:  # a FieldInfo has no hash; those of models live as long as the process
-        _ADAPTERS[id(field)] = _adapter(value_type(field))
-    return _ADAPTERS[id(field)]
-
-
-def _value_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
-    return value_adapter(fields_of(methods)[name])
-
-
-@lru_cache(maxsize=1024)
-def _parameter_adapter(name: str, methods: Methods) -> TypeAdapter[Any]:
-    return _adapter(parameter_type(name, fields_of(methods)))
-
-
-def _value_errors(field: FieldInfo, values: Mapping[KeyPath, Value]) -> Errors:
+def _value_errors(adapter: TypeAdapter[Any], values: Mapping[KeyPath, Value]) -> Errors:
     """Errors of the values, by path, that a setting does not allow."""
-    adapter = value_adapter(field)
     for path, value in values.items():
         try:
             adapter.validate_python(value)
@@ -125,35 +120,35 @@ def _value_errors(field: FieldInfo, values: Mapping[KeyPath, Value]) -> Errors:
             yield path, invalid(*describe(error.errors()[0]))
 
 
-def _parameter_validator(name: str, fields: Fields) -> Callable[[AnyParameter], AnyParameter]:
+def _parameter_validator(name: str, methods: Methods) -> Callable[[AnyParameter], AnyParameter]:
     """Make the check that a parameter fits the setting `name`."""
-    field = fields[name]
-    kind, types = PARAMETER_TYPES.get(field.annotation, ("one of a few values", ("categorical",)))
-    conditions = {METHOD: RunConfig.model_fields[METHOD], **fields}
+    fields, adapter = fields_of(methods), value_adapter(name, methods)
+    kind, types = PARAMETER_TYPES.get(fields[name].annotation, ("one of a few values", ("categorical",)))
+    conditions = (METHOD, *fields)
 
     def errors(parameter: AnyParameter) -> Errors:
         if parameter.type not in types:
             expected = f"type {' or '.join(types)}, as {name} is {kind}"
             yield ("type",), invalid(expected, parameter.type, f"write {types[0]}")
         elif isinstance(parameter, CategoricalParameter):
-            yield from _value_errors(field, {("choices", at): choice for at, choice in enumerate(parameter.choices)})
+            yield from _value_errors(adapter, {("choices", at): choice for at, choice in enumerate(parameter.choices)})
         else:
-            yield from _value_errors(field, {("low",): parameter.low, ("high",): parameter.high})
+            yield from _value_errors(adapter, {("low",): parameter.low, ("high",): parameter.high})
         for other, values in (parameter.when or {}).items():
             path = ("when", other)
             if other == name or other not in conditions:
                 remedy = suggest_name(other, [setting for setting in conditions if setting != name])
                 yield path, invalid("another setting", shorten(other), remedy)
             else:
-                setting = conditions[other]
-                yield from ((path, error) for value in values for _, error in _value_errors(setting, {path: value}))
+                condition = value_adapter(other, methods)
+                yield from ((path, error) for value in values for _, error in _value_errors(condition, {path: value}))
 
     def check(parameter: AnyParameter) -> AnyParameter:
         raise_all(errors(parameter))
         if not isinstance(parameter, CategoricalParameter):
             return parameter
         # In the type of the field: the choices [1, 0.1] are two floats.
-        converted = tuple(map(value_adapter(field).validate_python, parameter.choices))
+        converted = tuple(map(adapter.validate_python, parameter.choices))
         return parameter.model_copy(update={"choices": converted})
 
     return check
@@ -198,5 +193,5 @@ if TYPE_CHECKING:
 else:
     # `harness.space.reference` says what the keys are.
     _SCHEMA = WithJsonSchema({"type": "object"})
-    Settings = Annotated[dict[str, Value], PlainValidator(_mapping_validator(_value_adapter)), _SCHEMA]
-    Parameters = Annotated[dict[str, AnyParameter], PlainValidator(_mapping_validator(_parameter_adapter)), _SCHEMA]
+    Settings = Annotated[dict[str, Value], PlainValidator(_mapping_validator(value_adapter)), _SCHEMA]
+    Parameters = Annotated[dict[str, AnyParameter], PlainValidator(_mapping_validator(parameter_adapter)), _SCHEMA]

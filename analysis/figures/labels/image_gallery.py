@@ -1,7 +1,7 @@
-"""The images whose label moved most, each under the label it was given and the one it came to.
+"""The images whose label moved most, each under its given class and its learned one.
 
 Movement is the total variation distance from the start, ½ Σ_c |y_c - y⁰_c|: the mass that changed its class. Where the
-true class is known, a tick says that the label has come to it, a cross that it has not.
+true class is known, a tick says that the learned class is the true one, a cross that it is not.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""What became of every label: when wrong ones were corrected, and of which classes they were.
+"""Outcomes of the learned labels: when wrong labels were corrected, and of which classes they were.
 
 By their largest entry, of the labels that noise made wrong:
 

@@ -1,4 +1,4 @@
-"""Pydantic's validation errors: raise them with an expectation and a remedy, and describe any of them in words."""
+"""Pydantic's validation errors: raise them with an expectation and a remedy, and describe any of them as text."""
 
 import math
 from collections.abc import Callable, Iterable, Iterator

@@ -1,0 +1,1 @@
+"""Space files: `reader` keeps lines, `load` makes a `Space`, `overrides` and `points` change its data."""

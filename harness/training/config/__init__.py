@@ -1,0 +1,1 @@
+"""Settings of a run, checked without torch: `run_config`, the `registry` of names, `methods`, `checks`."""

@@ -54,7 +54,7 @@ def methods_with(parameter: object) -> list[str]:
 
 
 def _declared_parameters(method: str, loaded: Any) -> type[MethodParameters]:
-    """Return `found.Parameters`, checked: scalar types, and a valid default for each."""
+    """Return `loaded.Parameters`, checked: scalar types, and a valid default for each."""
     declared = loaded.Parameters
     where = f"{method}.Parameters"
     if not isinstance(declared, type) or not issubclass(declared, MethodParameters):

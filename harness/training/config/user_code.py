@@ -17,6 +17,7 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from harness.common.errors import first_line
 from harness.training.config.registry import is_user_object, value_error
 
 FATAL = "Fatal Python error: "
@@ -103,14 +104,14 @@ def _import_problem(location: str) -> tuple[str, str]:
 
 def describe_exception(error: BaseException) -> str:
     """The class, the message and the place of an exception, such as `ValueError: no such width, at mine.py:7`."""
-    text = next(iter(str(error).strip().splitlines()), "")
+    name, text = type(error).__name__, first_line(error)
     frames = traceback.extract_tb(error.__traceback__)
     own = [frame for frame in frames if not _is_installed(frame.filename)]
     place = own[-1] if own else frames[-1] if frames else None
     at = f", at {Path(place.filename).name}:{place.lineno}" if place is not None else ""
     if isinstance(error, SyntaxError) and error.filename:
         at = f", at {Path(error.filename).name}:{error.lineno}"
-    return f"{type(error).__name__}{': ' if text else ''}{text}{at}"
+    return f"{name}{at}" if text == name else f"{name}: {text}{at}"
 
 
 def describe_crash(stderr: str) -> str:

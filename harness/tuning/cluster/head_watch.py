@@ -1,6 +1,6 @@
-"""Thread that ends the driver in words when the head of its cluster is gone.
+"""Thread that ends the driver with an error message when the head of its cluster is gone.
 
-Calls of Ray block then, and after a minute Ray ends the process from C++, without a word of what to do.
+Calls of Ray block then, and after a minute Ray ends the process from C++, with a message that names no remedy.
 """
 
 import os

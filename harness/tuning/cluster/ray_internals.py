@@ -38,8 +38,9 @@ UNUSED_PROCESSES = ("start_api_server", "start_monitor", "start_log_monitor")
 def small_local_cluster(*, with_logs: bool) -> Iterator[None]:
     """A cluster that is started in this block is for one sweep on this machine.
 
-    It has no process that the sweep does not use, which saves 1.7 s of CPU time and one of waiting; `with_logs`: but
-    the one that passes the workers' output on. And it listens to this machine alone; on Linux it would listen to all.
+    It starts no process that the sweep does not use, which saves 1.7 s of CPU time and 1 s of waiting; `with_logs`
+    keeps the process that prints the workers' output. It listens to this machine alone; Ray's default on Linux is all
+    networks.
 
     Ray's own switch, RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER, is read at import, before it is known whether a cluster of
     several machines is to be joined.

@@ -1,4 +1,4 @@
-"""Start of Ray on this machine, or joining a cluster; a failure is told with a remedy and the place of the logs."""
+"""Start Ray on this machine, or join a cluster; errors name a remedy and the folder of the logs."""
 
 import logging
 import os

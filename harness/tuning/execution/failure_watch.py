@@ -1,11 +1,11 @@
-"""Watch over the first trials of a session: it is stopped where no trial can run, before the budget is spent on that.
+"""Watch over the first trials of a session: it stops the session if no trial can run, before the budget is spent.
 
     data or model that no trial of an arm can use    the session stops at once, and the trial stays open
     the first trials fail, for one reason            no more are started; if all fail, the session stops
     the first workers die, of two trials twice each  the session stops at once, and the trials stay open
 
-Failures that settings cause (divergence, memory, time) do not count. Whatever a trial's first epoch shows is a result:
-from then on nothing is stopped.
+Failures that settings cause (divergence, memory, time) do not count. Once a trial has ended an epoch, nothing is
+stopped any more.
 """
 
 import re
@@ -45,7 +45,7 @@ class FailureWatch:
 
     @property
     def verdict(self) -> HarnessError | None:
-        """Why the session came to nothing, once none of its trials runs any more; None if it may go on."""
+        """Why no trial of the session succeeded, once none runs any more; None if the session may continue."""
         if self.error is not None or not self.in_doubt:
             return self.error
         names, reasons = zip(*self._failed, strict=True)

@@ -1,4 +1,4 @@
-"""Why a worker was lost, in plain words: from Ray's message on it, and from what its process wrote last."""
+"""Why a worker was lost: read from Ray's message, and from the last output of its process."""
 
 import re
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""What trials wait for that have not started: shown as the sweep's progress, and said once where it takes long."""
+"""What waiting trials wait for: shown in the progress display, and printed once if it takes long."""
 
 import os
 import time
@@ -12,7 +12,7 @@ from harness.tuning.cluster.cluster import TrialSlots, node_resources
 from harness.tuning.execution.tune_adapters import NotCopied
 
 PATIENCE_SECONDS = 30.0
-"""Time that a trial may wait before it is said what for."""
+"""Time that a trial waits before the reason is printed."""
 RAY_NICENESS = 15
 
 

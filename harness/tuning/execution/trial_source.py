@@ -10,7 +10,7 @@ Listener = Callable[[Event], None]
 
 
 class TrialSource(Protocol):
-    """Decides which trial starts next and records what came of it.
+    """Decides which trial starts next, and records its results.
 
     `SweepStudy` implements it for a search, `harness.confirm.plan_source.PlanSource` for runs on fresh seeds: those of
     a confirmation and the teachers of a distillation. All methods are called from the driver's one thread.

@@ -17,6 +17,7 @@ from urllib.parse import parse_qsl
 from pyarrow import fs
 
 from harness.common.atomic_files import write_bytes
+from harness.common.errors import first_line
 from harness.common.urls import Url
 from harness.tuning.storage.sweep_folder import FolderError
 
@@ -37,7 +38,7 @@ class StoreError(FolderError):
     """A store that fails a request; the message names the store, the request and the reason."""
 
     def __init__(self, url: Url, request: str, error: BaseException) -> None:
-        super().__init__(f"{url}: expected a store that can be {request}, got: {describe_error(error)}")
+        super().__init__(f"{url}: expected a store that can be {request}, got: {_aws_reason(first_line(error))}")
         self.url = url
 
 
@@ -134,9 +135,8 @@ def in_parallel(act: Callable[[str], object], names: Iterable[str]) -> None:
         list(pool.map(act, names))
 
 
-def describe_error(error: BaseException) -> str:
-    """An error of pyarrow in one line of plain words."""
-    text = next(iter(str(error).splitlines()), "") or type(error).__name__
+def _aws_reason(text: str) -> str:
+    """The reason in pyarrow's message about an error of AWS; any other message as it is."""
     match = re.search(r"AWS Error (\w+) during \w+ operation: (.*)", text)
     if match is None:
         return text

@@ -1,4 +1,4 @@
-"""Snapshots of a sweep's folder in an object store: whole files, again and again and at the end of a command.
+"""Snapshots of a sweep's folder in an object store: whole files, regularly and at the end of a command.
 
 Journal and event log must be of one moment. An event log ahead of the journal would show trials that are run again; one
 behind it would never get their epochs. Two files cannot be uploaded at once, but both only grow. So a snapshot uploads

@@ -26,7 +26,7 @@ END_INDEX = "index"
 def violation(constraint: Constraint, config: RunConfig, metrics: Mapping[str, float]) -> float:
     """By how much a trial violates `constraint`, above 0; 1 where a metric of the constraint was never measured.
 
-    A constraint on a parameter that the trial's method does not have says nothing of the trial.
+    A constraint on a parameter that the trial's method does not have is satisfied.
     """
     values = {**metrics, **config.model_dump()}
     if missing := constraint.names - values.keys():

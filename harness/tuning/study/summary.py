@@ -10,7 +10,7 @@ from harness.tuning.study.trial_record import TrialRecord, best_trial, pareto_fr
 def summarise_sweep(
     space: Space, records: Sequence[TrialRecord], *, name: str, wall_seconds: float = 0.0
 ) -> SweepSummary:
-    """The summary of the sweep `name`, but for how much of it MLflow has.
+    """The summary of the sweep `name`, without its tracking status.
 
     With several objectives the best trial, of all and of each arm, is the best by the first one.
     """

@@ -1,0 +1,1 @@
+"""One trial on a worker: runner, checkpoints, time limit, scratch folder. Knows no Ray."""

@@ -1,8 +1,8 @@
 """Runner of one trial on a worker: one run per seed, checkpoints, result files, failures. Imports no Ray.
 
-A trial that a lost worker or a killed driver left unfinished goes on from its checkpoint on any worker. It then reports
-all epochs again, because the earlier reports may have been lost. A full or broken disk is not the trial's fault: the
-driver has to stop, and the trial is taken up later.
+A trial that a lost worker or a killed driver left unfinished continues from its checkpoint on any worker. It then
+reports all epochs again, because the earlier reports may have been lost. A full or broken disk does not fail the trial:
+the driver stops, and the next session continues the trial.
 """
 
 import gc
