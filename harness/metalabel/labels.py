@@ -23,7 +23,6 @@ from typing import Any, Self
 
 import torch
 from torch import Tensor
-from torch.nn import functional
 
 from harness.metalabel.checks import check_classes, check_on_simplex
 from harness.metalabel.parametrisation import Parametrisation, Simplex
@@ -95,7 +94,8 @@ class LabelTable:
 
     def rows(self, index: Tensor) -> Tensor:
         """The soft labels of these rows, float32 `[len(index), classes]` on the index's device."""
-        return self.parametrisation.decode(self.table[index.to(self.table.device)].float()).to(index.device)
+        rows = self.table.index_select(0, index.to(self.table.device))
+        return self.parametrisation.decode(rows.float()).to(index.device)
 
     def as_tensor(self) -> Tensor:
         """A copy of all soft labels, float32 `[rows, classes]`."""
@@ -120,14 +120,26 @@ class LabelTable:
         rows = self.parametrisation.constrain(rows.sub(direction, alpha=label_lr))
         self.table[index] = _where(moving, rows.to(stored.dtype), stored)
 
-    def mix(self, index: Tensor, logits: Tensor, rate: Tensor | float) -> None:
-        """Let the labels of distinct rows become (1 - rate) y + rate · softmax(logits).
+    def mix(
+        self,
+        index: Tensor,
+        predictions: Tensor,
+        rate: Tensor | float,
+        labels: Tensor | None = None,
+        moving: Tensor | None = None,
+    ) -> None:
+        """Let the labels of distinct rows become (1 - rate) y + rate · predictions. The momentum stays as it is.
 
-        `logits` are `[len(index), classes]`, `rate` is a number or `[len(index), 1]`. The momentum stays as it is.
+        `predictions` are `[len(index), classes]` on the simplex, `rate` is a number or `[len(index), 1]`, `labels` are
+        `rows(index)` where the caller has them. Rows that are not `moving`, bool `[len(index)]`, stay as they are.
         """
-        index = index.to(self.table.device)
-        rows = self.parametrisation.mix(self.table[index].float(), logits.to(index.device), rate)
-        self.table[index] = rows.to(self.table.dtype)
+        device = self.table.device
+        index = index.to(device)
+        labels = self.rows(index) if labels is None else labels.to(device)
+        rows = self.parametrisation.encode_mixture(labels.lerp(predictions.to(device), rate)).to(self.table.dtype)
+        if moving is not None:
+            rows = rows.where(moving.to(device)[:, None], self.table[index])
+        self.table.index_copy_(0, index, rows)
 
     def state_dict(self) -> dict[str, Any]:
         """Copies of all tensors that the next step reads."""
@@ -168,7 +180,14 @@ class InstanceLabels(LabelTable):
         self.step(index, gradient * scale, label_lr, moving)
 
     def follow(
-        self, index: Tensor, logits: Tensor, *, rate: float, sharpness: float = 1.0, moving: Tensor | None = None
+        self,
+        index: Tensor,
+        logits: Tensor,
+        *,
+        rate: float,
+        sharpness: float = 1.0,
+        labels: Tensor | None = None,
+        moving: Tensor | None = None,
     ) -> None:
         """Let the labels of the distinct samples `index` follow the model's predictions for them.
 
@@ -176,10 +195,10 @@ class InstanceLabels(LabelTable):
             logits: of these samples, `[batch, classes]`.
             rate: γ from 0 to 1.
             sharpness: τ > 0; above 1, labels become harder than the predictions.
+            labels: `rows(index)`, where the caller has them: they need not be read again.
             moving: bool `[batch]`, false for samples whose labels stay; None for all.
         """
-        rates = rate if moving is None else (moving * rate)[:, None]
-        self.mix(index, _sharpen(logits, sharpness), rates)
+        self.mix(index, _predictions(logits, sharpness), rate, labels, moving)
 
 
 class ClassLabels(LabelTable):
@@ -218,20 +237,20 @@ class ClassLabels(LabelTable):
         `index` is each sample's annotated class; `class_sizes`, `[classes]`, has |c|, the samples of an epoch. Samples
         that are not `moving` count in no mean.
         """
-        members = functional.one_hot(index, len(self.table)).to(torch.float32)
-        members = members if moving is None else members * moving[:, None]
-        counts = members.sum(0)
-        sums = members.T @ _sharpen(logits, sharpness).softmax(dim=-1)
-        means = (sums / counts.clamp(min=1)[:, None]).clamp(min=torch.finfo(sums.dtype).tiny)
-        rates = 1 - (1 - rate) ** (counts / class_sizes.clamp(min=1))
-        self.mix(torch.arange(len(self.table), device=index.device), means.log(), rates[:, None])
+        every = torch.arange(len(self.table), device=index.device)
+        members = index == every[:, None]  # [classes, batch]
+        members = (members if moving is None else members & moving).to(torch.float32)
+        counts = members.sum(dim=1, keepdim=True)
+        means = members @ _predictions(logits, sharpness) / counts.clamp(min=1)
+        rates = 1 - (1 - rate) ** (counts / class_sizes[:, None].clamp(min=1))
+        self.mix(every, means, rates, self.as_tensor())
 
 
 def _where(moving: Tensor | None, new: Tensor, old: Tensor) -> Tensor:
     return new if moving is None else new.where(moving, old)
 
 
-def _sharpen(logits: Tensor, sharpness: float) -> Tensor:
-    """Logits, in float32, of predictions ∝ p^sharpness."""
+def _predictions(logits: Tensor, sharpness: float) -> Tensor:
+    """Probabilities ∝ p^sharpness, in float32."""
     logits = logits.detach().float()
-    return logits if sharpness == 1 else logits * sharpness
+    return (logits if sharpness == 1 else logits * sharpness).softmax(dim=-1)

@@ -1,11 +1,9 @@
 """Parametrisations of a soft label: what is stored of it, its *row*, and how a label step moves the row.
 
 `encode` and `decode` convert labels to rows and back. `step_direction` is what the rows step against, given ∂M/∂Y;
-`constrain` makes rows valid after a step. `mix` moves the labels of the rows towards the predictions of some logits.
-Labels, rows, gradients and logits are `[rows, classes]`.
+`constrain` makes rows valid after a step. `encode_mixture` is `encode`, exact, for labels mixed with predictions.
+Labels, rows and gradients are `[rows, classes]`.
 """
-
-import math
 
 import torch
 from torch import Tensor
@@ -32,9 +30,8 @@ class Simplex:
     def constrain(self, rows: Tensor) -> Tensor:
         return project_onto_simplex(rows)
 
-    def mix(self, rows: Tensor, logits: Tensor, rate: Tensor | float) -> Tensor:
-        """Rows of the labels (1 - rate) y + rate · softmax(logits); `rate` is a number or [rows, 1], from 0 to 1."""
-        return rows.lerp(logits.softmax(dim=-1), rate)
+    def encode_mixture(self, labels: Tensor) -> Tensor:
+        return labels
 
 
 class Softmax:
@@ -65,10 +62,8 @@ class Softmax:
     def constrain(self, rows: Tensor) -> Tensor:
         return rows
 
-    def mix(self, rows: Tensor, logits: Tensor, rate: Tensor | float) -> Tensor:
-        """As `Simplex.mix`. The sum is taken of logarithms: a prediction that rounds to 0 keeps a finite logit."""
-        labels, predictions = rows.log_softmax(dim=-1), logits.log_softmax(dim=-1)
-        return torch.logaddexp(labels + _log(1 - rate), predictions + _log(rate))
+    def encode_mixture(self, labels: Tensor) -> Tensor:
+        return labels.clamp(min=torch.finfo(labels.dtype).tiny).log_()  # an entry that rounds to 0 keeps a finite logit
 
 
 class ExponentiatedGradient(Softmax):
@@ -86,9 +81,3 @@ class ExponentiatedGradient(Softmax):
 
 
 Parametrisation = Simplex | Softmax
-
-
-def _log(share: Tensor | float) -> Tensor | float:
-    if isinstance(share, Tensor):
-        return share.log()
-    return math.log(share) if share > 0 else -math.inf

@@ -214,6 +214,20 @@ def test_instance_labels_follow_by_a_moving_average_of_predictions(
 
 
 @pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
+def test_labels_that_the_caller_has_need_not_be_read_again(parametrisation: Parametrisation) -> None:
+    own, given_labels = (
+        InstanceLabels.from_classes(CLASSES, 3, smoothing=0.2, parametrisation=parametrisation) for _ in range(2)
+    )
+    index, logits = torch.tensor([6, 1, 3]), torch.randn(3, 3)
+    labels = given_labels.rows(index)
+    kept = labels.clone()
+    own.follow(index, logits, rate=0.3)
+    given_labels.follow(index, logits, rate=0.3, labels=labels)
+    assert torch.equal(own.table, given_labels.table)
+    assert torch.equal(labels, kept)
+
+
+@pytest.mark.parametrize("parametrisation", PARAMETRISATIONS)
 def test_at_a_rate_of_one_a_label_is_the_last_prediction(parametrisation: Parametrisation) -> None:
     """Also where a prediction rounds to 0, which has no logit; a label step and a decay can still move it."""
     labels = InstanceLabels.from_classes(CLASSES, 3, parametrisation=parametrisation, decay=0.5)

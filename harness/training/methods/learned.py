@@ -68,6 +68,8 @@ class LearnedLabels(Method):
         self.first_following_step = parameters.label_follow_after * steps_per_epoch
         learned = task.given[~task.trusted]
         self.class_sizes = learned.bincount(minlength=task.classes)
+        every_class = torch.arange(task.classes, device=task.given.device)
+        self.start = task.smooth_labels(every_class, parameters.label_smoothing)  # [classes, classes]: by given class
         self.last_parameters = count_last_parameters(task.model, parameters.label_layers)
         self.norms: dict[str, Tensor] = {}  # [batch], of the epoch's first label step
         self.measured = torch.empty(0)  # bool [batch]: images of that step whose labels may move
@@ -81,7 +83,7 @@ class LearnedLabels(Method):
         if not due or not self.first_label_step <= batch.step < self.learned_until:
             return super().step(batch)
         task = self.task
-        batches = (batch.inputs, self._labels(batch.index), *task.meta.draw())
+        batches = (batch.inputs, self._labels(batch.index, batch.given, batch.trusted), *task.meta.draw())
         options: dict[str, Any] = {"label_gradient": self.parameters.label_gradient, "last": self.last_parameters}
         step = meta_step(task.model, task.optimizer, *batches, **options)
         rows = batch.given if self.by_class else batch.index
@@ -98,12 +100,13 @@ class LearnedLabels(Method):
         return step.loss
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
-        loss = soft_cross_entropy(logits, self._labels(batch.index))
-        self._follow(logits, batch)
+        labels = self._labels(batch.index, batch.given, batch.trusted)
+        loss = soft_cross_entropy(logits, labels)
+        self._follow(logits, batch, labels)
         return loss
 
-    def _follow(self, logits: Tensor, batch: Batch) -> None:
-        """Let the labels of a batch follow the predictions of its training pass, but for those of the meta set."""
+    def _follow(self, logits: Tensor, batch: Batch, labels: Tensor | None = None) -> None:
+        """Let the labels of a batch follow the predictions of its training pass; `labels` are theirs, where known."""
         rate, sharpness = self.parameters.label_follow, self.parameters.label_sharpen
         if not rate or not self.first_following_step <= batch.step < self.learned_until:
             return
@@ -111,11 +114,11 @@ class LearnedLabels(Method):
         if isinstance(self.table, ClassLabels):
             self.table.follow(batch.given, logits, class_sizes=self.class_sizes, **options)
         else:
-            self.table.follow(batch.index, logits, **options)
+            self.table.follow(batch.index, logits, labels=labels, **options)
 
     def _moving(self, batch: Batch) -> Tensor | None:
-        """Images whose labels may move, bool [batch]; None for all."""
-        return ~batch.trusted if self.config.train_on_meta else None
+        """Images that labels learn from, bool [batch]; None for all: the meta set's own rows are not read."""
+        return ~batch.trusted if self.by_class and self.config.train_on_meta else None
 
     def epoch_metrics(self) -> dict[str, float]:
         norms, self.norms = self.norms, {}
@@ -123,7 +126,8 @@ class LearnedLabels(Method):
         return {name: float(mean) for name, mean in means.items() if self.measured.any()}
 
     def soft_labels(self) -> Tensor:
-        return self._labels(torch.arange(len(self.task.given), device=self.task.given.device))
+        index = torch.arange(len(self.task.given), device=self.task.given.device)
+        return self._labels(index, self.task.given, self.task.trusted)
 
     def class_labels(self) -> Tensor | None:
         return self.table.as_tensor() if self.by_class else None
@@ -138,10 +142,9 @@ class LearnedLabels(Method):
             {"table": state["table"]} | {name: state.get(name, velocity[name]) for name in velocity}
         )
 
-    def _labels(self, index: Tensor) -> Tensor:
+    def _labels(self, index: Tensor, given: Tensor, trusted: Tensor) -> Tensor:
         """Labels [n, classes] of images of the task; those of the meta set do not move."""
-        learned = self.table.rows(self.task.given[index] if self.by_class else index)
+        learned = self.table.rows(given if self.by_class else index)
         if not self.config.train_on_meta:
             return learned
-        start = self.task.smooth_labels(self.task.given[index], self.parameters.label_smoothing)
-        return start.where(self.task.trusted[index, None], learned)
+        return self.start.index_select(0, given).where(trusted[:, None], learned)
