@@ -1,10 +1,10 @@
 """Cost of labels that follow the model: a step of the learned method with label_follow above 0, against one without.
 
-    python benchmarks/following.py --model mlp --labels instance --form exponentiated --rounds 1500
+    python benchmarks/following.py --model mlp --labels instance --form exponentiated --rounds 100
 
 Steps of a trial on the digits with 40 % wrong labels and `train_on_meta`, batch 64, in one process and thread: of the
-method and the optimiser, without loading a batch. Rounds interleave the four in an order that rotates; the clock is the
-thread's computing time. It prints medians, and the median ratio within a round with its quartiles.
+method and the optimiser, without loading a batch. A round is an epoch of each, in turns; the clock is the thread's
+computing time. It prints the median time of a step, and the median ratio within a round with its quartiles.
 """
 
 import argparse
@@ -21,26 +21,27 @@ from harness.training.run import Run
 
 WIDTHS = {"mlp": 128, "cnn": 32}
 EPOCHS = 100_000
-RATES = (0.0, 0.1)
 
 
-class TimedSteps:
-    """Steps of one run, over and over through the same batches."""
+class TimedEpoch:
+    """Steps of one run, an epoch at a time, through the same whole batches."""
 
     def __init__(self, config: RunConfig) -> None:
         self.run = Run(config)
-        batches = split_into_batches(self.run.task.training_index, config.batch_size)
-        self.batches = [batch for batch in batches if len(batch) == config.batch_size]
+        index = split_into_batches(self.run.task.training_index, config.batch_size)[:-1]
+        task = self.run.task
+        self.batches = [
+            Batch(each, self.run.images.batch(each), task.given[each], task.trusted[each], number, 1.0)
+            for number, each in enumerate(index)
+        ]
 
-    def seconds(self, number: int) -> float:
-        """Run step `number` of the trial and return its computing time."""
-        run, index = self.run, self.batches[number % len(self.batches)]
-        inputs = run.images.batch(index)
-        batch = Batch(index, inputs, run.task.given[index], run.task.trusted[index], number, 1.0)
+    def seconds(self) -> float:
+        """Run the steps of an epoch and return the computing time of one, their mean."""
         started = time.thread_time()
-        run.method.step(batch)
-        optimizer_step(run.optimizer)
-        return time.thread_time() - started
+        for batch in self.batches:
+            self.run.method.step(batch)
+            optimizer_step(self.run.optimizer)
+        return (time.thread_time() - started) / len(self.batches)
 
 
 def main() -> None:
@@ -48,43 +49,36 @@ def main() -> None:
     parser.add_argument("--model", choices=WIDTHS, default="mlp")
     parser.add_argument("--labels", choices=("instance", "class"), default="instance")
     parser.add_argument("--form", choices=("simplex", "softmax", "exponentiated"), default="exponentiated")
-    parser.add_argument("--rounds", type=int, default=1500)
+    parser.add_argument("--rounds", type=int, default=100)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    steps = {
-        (kind, rate): TimedSteps(
-            RunConfig(
-                method="learned",
-                noise="symmetric",
-                noise_rate=0.4,
-                train_on_meta=True,
-                epochs=EPOCHS,
-                model=options.model,
-                width=WIDTHS[options.model],
-                labels=options.labels,
-                label_form=options.form,
-                label_follow=rate,
-                label_sharpen=2.0,
-                label_warmup_epochs=EPOCHS if kind == "plain" else 0,
-            )
-        )
-        for kind in ("plain", "label")
-        for rate in RATES
-    }
-    names = list(steps)
-    seconds: dict[tuple[str, float], list[float]] = {name: [] for name in names}
-    warm_up = options.rounds // 20
-    for turn in range(warm_up + options.rounds):
-        for name in [*names[turn % len(names) :], *names[: turn % len(names)]]:
-            taken = steps[name].seconds(turn)
-            if turn >= warm_up:
-                seconds[name].append(taken)
     print("| step | without, ms | following, ms | ratio (quartiles) |\n| --- | --- | --- | --- |")
-    for kind in ("plain", "label"):
-        without, following = (seconds[kind, rate] for rate in RATES)
-        low, middle, high = statistics.quantiles([b / a for a, b in zip(without, following, strict=True)], n=4)
-        medians = (f"{1e3 * statistics.median(taken):.3f}" for taken in (without, following))
-        print(f"| {kind} | {' | '.join(medians)} | {middle:.3f} ({low:.3f}–{high:.3f}) |")
+    for kind, warmup in (("plain", EPOCHS), ("label", 0)):
+        without, following = (
+            TimedEpoch(
+                RunConfig(
+                    method="learned",
+                    noise="symmetric",
+                    noise_rate=0.4,
+                    train_on_meta=True,
+                    epochs=EPOCHS,
+                    model=options.model,
+                    width=WIDTHS[options.model],
+                    labels=options.labels,
+                    label_form=options.form,
+                    label_follow=rate,
+                    label_sharpen=2.0,
+                    label_warmup_epochs=warmup,
+                )
+            )
+            for rate in (0.0, 0.1)
+        )
+        seconds = [(without.seconds(), following.seconds()) for _ in range(options.rounds + 1)][
+            1:
+        ]  # the first warms up
+        low, middle, high = statistics.quantiles([b / a for a, b in seconds], n=4)
+        medians = (f"{1e3 * statistics.median(taken):.3f}" for taken in zip(*seconds, strict=True))
+        print(f"| {kind} | {' | '.join(medians)} | {middle:.3f} ({low:.3f}–{high:.3f}) |", flush=True)
 
 
 if __name__ == "__main__":

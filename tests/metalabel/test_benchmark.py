@@ -24,3 +24,15 @@ def test_the_benchmark_compares_methods_that_agree(tmp_path: Path) -> None:
     assert all(low > 1 for low, _, _ in numbers["over_plain"].values())  # a meta-step holds a plain step
     # float32 keeps 1e-7 of each number; entries are differences of larger ones.
     assert numbers["relative_error"]["forward"] < 1e-4
+
+
+@pytest.mark.slow
+def test_the_cost_of_following_is_measured_for_both_kinds_of_step() -> None:
+    command = [sys.executable, "benchmarks/following.py", "--rounds", "3"]
+    run = subprocess.run(
+        command, cwd=ROOT, env=os.environ | {"PYTHONPATH": str(ROOT)}, capture_output=True, text=True, check=True
+    )
+    rows = [line.split("|")[1:-1] for line in run.stdout.splitlines()[2:]]
+    assert [row[0].strip() for row in rows] == ["plain", "label"]
+    assert all(float(number) > 0 for row in rows for number in row[1:3])
+    assert float(rows[1][1]) > float(rows[0][1])  # a label step holds a plain step

@@ -117,7 +117,7 @@ class LearnedLabels(Method):
             self.table.follow(batch.index, logits, labels=labels, **options)
 
     def _moving(self, batch: Batch) -> Tensor | None:
-        """Images that labels learn from, bool [batch]; None for all: the meta set's own rows are not read."""
+        """Images whose rows may move, bool [batch]; None for all. By image, rows of the meta set are never read."""
         return ~batch.trusted if self.by_class and self.config.train_on_meta else None
 
     def epoch_metrics(self) -> dict[str, float]:
