@@ -5,6 +5,7 @@ Needs torch, torchvision, scikit-learn, PyYAML and pydantic alone. `train` is th
 
 import argparse
 import sys
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -56,6 +57,8 @@ def train(config: RunConfig, after_epoch: AfterEpoch | None = None, seeds: int =
     curve: Curve = []
     while not run.done:
         curve.append(run.train_epoch())
+        for text in run.pop_warnings():
+            warnings.warn(text, stacklevel=2)
         if after_epoch is not None:
             after_epoch(run.epoch, curve[-1])
     return curve

@@ -24,8 +24,17 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark tests that run alone as slow, and put files with slow tests first, so that the last files are short."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark tests that run alone as slow, and put files with slow tests first, so that the last files are short.
+
+    Tests that need a GPU are left out where there is none.
+    """
+    if on_gpu := [item for item in items if item.get_closest_marker("cuda")]:
+        import torch  # their modules have imported it
+
+        if not torch.cuda.is_available():
+            items[:] = [item for item in items if not item.get_closest_marker("cuda")]
+            config.hook.pytest_deselected(items=on_gpu)
     for item in items:
         if item.get_closest_marker("alone"):
             item.add_marker("slow")

@@ -28,7 +28,7 @@ DATA = (
 
 TRAINING = (
     *("augment", "epochs", "batch_size", "optimizer", "lr", "schedule", "momentum", "nesterov", "weight_decay"),
-    *("device", "deterministic", "amp", "channels_last", "compile"),
+    *("device", "deterministic", "amp", "channels_last", "compile", "graph"),
 )
 """Settings that a student takes from the first teacher, where it does not search them."""
 

@@ -25,6 +25,7 @@ import torch
 from torch import Tensor
 
 from harness.metalabel.checks import check_classes, check_on_simplex
+from harness.metalabel.lookahead import Number
 from harness.metalabel.parametrisation import Parametrisation, Simplex
 
 
@@ -101,7 +102,7 @@ class LabelTable:
         """A copy of all soft labels, float32 `[rows, classes]`."""
         return self.parametrisation.decode(self.table.float())
 
-    def step(self, index: Tensor, gradient: Tensor, label_lr: float, moving: Tensor | None = None) -> None:
+    def step(self, index: Tensor, gradient: Tensor, label_lr: Number, moving: Tensor | None = None) -> None:
         """One step of distinct rows along the scaled gradient u, `[len(index), classes]`.
 
         Rows that are not `moving`, bool `[len(index)]`, stay as they are.
@@ -117,7 +118,8 @@ class LabelTable:
             self.velocity[index] = _where(moving, direction.to(velocity.dtype), velocity)
         if self.decay:
             rows = rows.lerp(self._initial_rows(index), self.decay)
-        rows = self.parametrisation.constrain(rows.sub(direction, alpha=label_lr))
+        rows = rows - direction * label_lr if isinstance(label_lr, Tensor) else rows.sub(direction, alpha=label_lr)
+        rows = self.parametrisation.constrain(rows)
         self.table[index] = _where(moving, rows.to(stored.dtype), stored)
 
     def mix(
@@ -169,7 +171,7 @@ class InstanceLabels(LabelTable):
     """One soft label per training sample, `[samples, classes]`."""
 
     def update(
-        self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float, moving: Tensor | None = None
+        self, index: Tensor, gradient: Tensor, *, label_lr: Number, scale: Number, moving: Tensor | None = None
     ) -> None:
         """One label step of the distinct samples `index`, int64 `[batch]`, with rate β = `label_lr`.
 
@@ -205,7 +207,7 @@ class ClassLabels(LabelTable):
     """One soft label per annotated class, `[classes, classes]`: start from `torch.arange(classes)`."""
 
     def update(
-        self, index: Tensor, gradient: Tensor, *, label_lr: float, scale: float, moving: Tensor | None = None
+        self, index: Tensor, gradient: Tensor, *, label_lr: Number, scale: Number, moving: Tensor | None = None
     ) -> None:
         """One label step, as `InstanceLabels.update`; `index` is each sample's annotated class.
 

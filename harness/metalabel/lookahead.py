@@ -18,6 +18,7 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from harness.metalabel.clipping import clip, clip_pullback
 from harness.metalabel.torch_internals import Tensors, foreach_add, foreach_mul, foreach_neg
 
+Number = float | Tensor  # a tensor [] where the optimiser is in capturable form: its value is read on the device alone
 State = Mapping[str, Any]  # what the optimiser keeps of one parameter; empty before its first step
 Vectors = Sequence[Tensor | None]  # one per parameter; None for one that is left out, where `meta_step` has `last`
 
@@ -37,10 +38,10 @@ class SGDStep:
     group: Mapping[str, Any]  # settings of the parameter group
 
     @property
-    def rate(self) -> float:
+    def rate(self) -> Number:
         momentum = self.group["momentum"]
         share = 1.0 if self.buffers is None or not momentum else 1.0 - self.group["dampening"]
-        return float(self.group["lr"]) * (1.0 + momentum * share if self.group["nesterov"] else share)
+        return _lr(self.group) * (1.0 + momentum * share if self.group["nesterov"] else share)
 
     def parameters_after(self, gradients: Tensors) -> Tensors:
         momentum, dampening = self.group["momentum"], self.group["dampening"]
@@ -53,7 +54,10 @@ class SGDStep:
                 damped = foreach_mul(steps, 1 - dampening) if dampening else steps
                 velocity = foreach_add(damped, self.buffers, alpha=momentum)
             steps = foreach_add(steps, velocity, alpha=momentum) if self.group["nesterov"] else velocity
-        return foreach_add(self.parameters, steps, alpha=-float(self.group["lr"]))
+        lr = _lr(self.group)
+        if isinstance(lr, Tensor):
+            return foreach_add(self.parameters, foreach_mul(steps, -lr))
+        return foreach_add(self.parameters, steps, alpha=-lr)
 
     def pullback(self, gradients: Tensors, vectors: Vectors) -> Vectors:
         return _scale(vectors, -1) if self.group["maximize"] else vectors
@@ -76,10 +80,10 @@ class AdamStep:
     decoupled: bool  # AdamW's decay
 
     @property
-    def rate(self) -> float:
-        return float(self.group["lr"])
+    def rate(self) -> Number:
+        return _lr(self.group)
 
-    def _moments(self, index: int, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, float, float]:
+    def _moments(self, index: int, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor, Number, Number]:
         """g with its sign and decay, m, v, √v̂, 1-β₁ᵗ and 1-β₂ᵗ."""
         beta1, beta2 = map(float, self.group["betas"])
         state = self.states[index]
@@ -91,7 +95,8 @@ class AdamStep:
             mean = torch.lerp(state["exp_avg"], step, 1 - beta1)
             square = (state["exp_avg_sq"] * beta2).addcmul(step, step, value=1 - beta2)
         top = torch.maximum(state["max_exp_avg_sq"], square) if "max_exp_avg_sq" in state else square
-        count = float(state.get("step", 0)) + 1
+        steps = state.get("step", 0)
+        count = (steps.double() if self.group.get("fused") and state else float(steps)) + 1
         # The root has an infinite slope at 0: keep autograd out of it, as `pullback` does.
         root = torch.where(top > 0, top, torch.ones_like(top)).sqrt() * (top > 0)
         return step, mean, square, root / (1 - beta2**count) ** 0.5, 1 - beta1**count, 1 - beta2**count
@@ -101,7 +106,7 @@ class AdamStep:
         for index, (parameter, gradient) in enumerate(zip(self.parameters, gradients, strict=True)):
             _, mean, _, root, correction, _ = self._moments(index, gradient)
             start = parameter * (1 - self.rate * self.group["weight_decay"]) if self.decoupled else parameter
-            results.append(start.addcdiv(mean, root + self.group["eps"], value=-self.rate / correction))
+            results.append(start.addcdiv(mean * (-self.rate / correction), root + self.group["eps"]))
         return results
 
     def pullback(self, gradients: Tensors, vectors: Vectors) -> Vectors:
@@ -151,7 +156,8 @@ class Lookahead:
                 "optimizer: expected parameters that the logits depend on, got none with a gradient; build it from "
                 "model.parameters() of this model"
             )
-        self.rate = max(part.rate for part in self.parts)
+        rates = [part.rate for part in self.parts]
+        self.rate = rates[0] if len(rates) == 1 else _largest(rates)
         self.max_grad_norm = max_grad_norm
 
     def parameters_after(self, gradients: Tensors) -> Tensors:
@@ -168,12 +174,12 @@ class Lookahead:
         clipped = self._split(self._clip(gradients))
         for part, own, vector in zip(self.parts, clipped, self._split(vectors), strict=True):
             tensors = part.pullback(own, vector)
-            results += tensors if part.rate == self.rate else _scale(tensors, part.rate / self.rate)
+            results += tensors if len(self.parts) == 1 else _scale(tensors, _ratio(part.rate, self.rate))
         return results if self.max_grad_norm is None else clip_pullback(gradients, results, self.max_grad_norm)
 
-    def gradient_scale(self, batch: int) -> float:
+    def gradient_scale(self, batch: int) -> Number:
         """B/s, or 0 for a step that does not move."""
-        return batch / self.rate if self.rate else 0.0
+        return _ratio(batch, self.rate)
 
     def _clip(self, gradients: Tensors) -> Tensors:
         return gradients if self.max_grad_norm is None else clip(gradients, self.max_grad_norm)
@@ -185,7 +191,23 @@ class Lookahead:
         return [[next(rest) for _ in part.parameters] for part in self.parts]
 
 
-def _scale(vectors: Vectors, factor: float) -> Vectors:
+def _lr(group: Mapping[str, Any]) -> Number:
+    lr: Number = group["lr"]
+    return lr if isinstance(lr, Tensor) and group.get("fused") else float(lr)
+
+
+def _largest(rates: Sequence[Number]) -> Number:
+    return torch.stack(rates).amax() if isinstance(rates[0], Tensor) else max(rates)  # type: ignore[arg-type]
+
+
+def _ratio(share: Number, rate: Number) -> Number:
+    """share/rate, or 0 where the rate is 0."""
+    if isinstance(rate, Tensor):
+        return (share / rate).where(rate > 0, 0.0)
+    return share / rate if rate else 0.0
+
+
+def _scale(vectors: Vectors, factor: Number) -> Vectors:
     return [None if vector is None else vector * factor for vector in vectors]
 
 

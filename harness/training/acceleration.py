@@ -4,14 +4,17 @@
     amp: bf16        matrix products and convolutions in bfloat16 by autocast; weights, logits and labels in float32
     deterministic    deterministic CUDA kernels: the same run bit for bit
     compile          `torch.compile` with a dynamic batch size
+    graph            model steps as CUDA graphs (`harness.training.graphs`)
 
 Channels-last and compiled runs differ from plain ones by rounding, bfloat16 by 2⁻⁹ of each number.
 """
 
 import os
+from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from harness.training.config.run_config import RunConfig
 
@@ -57,3 +60,18 @@ def compile_in_place(model: nn.Module) -> None:
     """
     torch.compiler.reset()
     model.compile(dynamic=True)
+
+
+def capturable_options(optimizer: str, enabled: bool) -> dict[str, Any]:
+    """Return the options by which torch's sgd, adam or adamw take a step without a value that Python reads or counts.
+
+    The learning rate is then to be a tensor. Steps on a GPU take this form whether they are captured or not, so that
+    both give the same numbers.
+    """
+    fused = {"fused": True if enabled else None}
+    return fused if optimizer == "sgd" else fused | {"capturable": enabled}
+
+
+def is_capturable(optimizer: Optimizer) -> bool:
+    """Whether it was made with `capturable_options`."""
+    return bool(optimizer.defaults.get("fused"))

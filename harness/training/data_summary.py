@@ -77,7 +77,7 @@ SETTINGS_OF_DATA_ERRORS = frozenset(
         *DATA_SETTINGS,
         *("download", "max_image_pixels", "train_size", "meta_size", "val_size", "augment"),
         *("noise", "noise_rate", "noise_map", "batch_size", "meta_batch_size"),
-        *("model", "width", "teacher", "label_gradient", "amp", "compile"),
+        *("model", "width", "teacher", "label_gradient", "amp", "compile", "graph"),
     }
 )
 """Settings that decide whether data and model fit. Where an arm searches none, all its trials fail alike."""

@@ -42,6 +42,13 @@ class Replicates:
                 raise DivergenceError(f"seed {run.config.seed}: {error}" if len(self.runs) > 1 else error) from error
         return mean_metrics(metrics)
 
+    def pop_warnings(self) -> list[str]:
+        """Return what the runs warn of since the last call."""
+        warnings = [text for run in self.runs for text in run.steps.warnings]
+        for run in self.runs:
+            run.steps.warnings.clear()
+        return list(dict.fromkeys(warnings))
+
     def state_dict(self) -> dict[str, Any]:
         return {"runs": [run.state_dict() for run in self.runs]}
 

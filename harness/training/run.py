@@ -19,7 +19,12 @@ from torch import Tensor
 from torch.optim import SGD, Adam, AdamW, Optimizer
 
 from harness.metalabel.torch_internals import optimizer_step, optimizers_without_dynamo
-from harness.training.acceleration import apply_precision, compile_in_place, set_deterministic
+from harness.training.acceleration import (
+    apply_precision,
+    capturable_options,
+    compile_in_place,
+    set_deterministic,
+)
 from harness.training.batches import check_batch_norm, split_into_batches
 from harness.training.config.checks import check_config, check_settings
 from harness.training.config.method_lookup import method_class
@@ -30,6 +35,7 @@ from harness.training.data.images import DataSplits, copy_to
 from harness.training.data.meta_set import MetaSet
 from harness.training.data.splits import load_splits
 from harness.training.errors import DataError, DivergenceError
+from harness.training.graphs import GraphedSteps, find_capture, find_obstacle
 from harness.training.label_history import LabelHistory
 from harness.training.methods import Batch, Method, Phase, Task
 from harness.training.metrics import Metrics, evaluate, label_metrics, mistakes_auc
@@ -62,7 +68,11 @@ class Run:
             check_batch_norm(config, self.model, len(self.splits.meta))
             if config.compile:
                 compile_in_place(self.model)
-            self.optimizer = _optimizer(config, self.model)
+            capture = find_capture(self.device)
+            # Tensors of capturable steps: their values change, their memory stays.
+            self.lr = None if capture is None else torch.tensor(config.lr, device=self.device)
+            self.lr_factor: float | Tensor = 1.0 if self.lr is None else torch.ones_like(self.lr)
+            self.optimizer = _optimizer(config, self.model, self.lr)
             self.images = self.splits.images
             given = torch.cat([self.splits.noisy, self.splits.meta.targets])
             self.task = Task(
@@ -77,6 +87,10 @@ class Run:
                 inputs=self.images.batch,
             )
             self.method = self._build_method()
+        obstacle = find_obstacle(config, capture, self.method)
+        if obstacle and config.graph == "on":
+            raise DataError(obstacle)
+        self.steps = GraphedSteps(self.task.meta, None if obstacle or config.graph == "off" else capture)
         self.label_history: LabelHistory | None = None
         if self.method.updates_labels:
             stream = generator(config.seed, "label course")
@@ -144,11 +158,14 @@ class Run:
             allowed = f"; only {', '.join(sorted(changeable))} may change in mid-run" if changeable else ""
             raise ValueError(f"expected {expected} as in the saved run, got {got}{allowed}")
         state = copy.deepcopy(state)  # optimisers keep the tensors they are given
+        for group in state["optimizer"]["param_groups"]:
+            group.update(self._optimizer_options())
         self.epoch, self.model_steps = state["epoch"], state["model_steps"]
         self._take_up_changes()
         for name, part in self._parts().items():
             part.load_state_dict(state[name])
         self._set_optimizer_options()
+        self.steps.reset()
         for purpose, stream in self.streams.items():
             stream.set_state(state["streams"][purpose].cpu())
         self.global_stream.state = state["global_stream"]
@@ -166,10 +183,16 @@ class Run:
             self.method = self._build_method()
             self.method.load_state_dict(state)
             self._set_optimizer_options()
+            self.steps.reset()
+
+    def _optimizer_options(self) -> dict[str, Any]:
+        return _optimizer_options(self.task.config, capturable=self.lr is not None)
 
     def _set_optimizer_options(self) -> None:
         for group in self.optimizer.param_groups:
-            group.update(_optimizer_options(self.task.config))
+            group.update(self._optimizer_options())
+            if self.lr is not None:
+                group["lr"] = self.lr
 
     def _parts(self) -> dict[str, Any]:
         parts = {"model": self.model, "optimizer": self.optimizer, "method": self.method}
@@ -182,6 +205,7 @@ class Run:
             # New weights and a clear optimiser, in place: the method holds both.
             self.model.load_state_dict(self._fresh_model().state_dict())
             self.optimizer.state.clear()
+            self.steps.reset()
         order = copy_to(self.device, torch.randperm(len(phase.images), generator=self.streams["order"]))
         batches = split_into_batches(phase.images[order], config.batch_size)
         sizes = [len(batch) for batch in batches]
@@ -192,15 +216,29 @@ class Run:
         for number, index in enumerate(batches):
             factor = lr_schedule(config.schedule, epochs_before * len(batches) + number, phase.epochs * len(batches))
             lr = phase.lr * factor
-            for group in self.optimizer.param_groups:
-                group["lr"] = lr
-            inputs = augmented_batch(self.images, index, augmentation[number])
-            given, trusted = self.task.given[index], self.task.trusted[index]
-            total += self.method.step(Batch(index, inputs, given, trusted, self.model_steps, factor))
-            optimizer_step(self.optimizer)
+            self._set_lr(lr, factor)
+            total += self.steps.run(self._step, self.method.step_kind(self.model_steps), index, augmentation[number])
             self.model_steps += 1
         self.method.end_epoch()
         return {"train_loss": float(total) / len(batches), "lr": lr, **self.method.epoch_metrics()}
+
+    def _set_lr(self, lr: float, factor: float) -> None:
+        """Let the next step be of this learning rate, `factor` of that at the start of the phase."""
+        if self.lr is not None and isinstance(self.lr_factor, Tensor):
+            self.lr.fill_(lr)
+            self.lr_factor.fill_(factor)
+            return
+        self.lr_factor = factor
+        for group in self.optimizer.param_groups:
+            group["lr"] = lr
+
+    def _step(self, index: Tensor, drawn: Tensor) -> Tensor:
+        """Train the model on images [n], augmented as drawn [n, k]; return the training loss, a scalar."""
+        inputs = augmented_batch(self.images, index, drawn)
+        given, trusted = self.task.given[index], self.task.trusted[index]
+        loss = self.method.step(Batch(index, inputs, given, trusted, self.model_steps, self.lr_factor))
+        optimizer_step(self.optimizer)
+        return loss
 
     def _current_phase(self) -> tuple[Phase, int]:
         """The phase of the next epoch, and the number of its epochs that have ended."""
@@ -229,15 +267,18 @@ def lr_schedule(schedule: str, step: int, steps: int) -> float:
     return 0.5 * (1 + math.cos(math.pi * step / steps)) if schedule == "cosine" else 1.0
 
 
-def _optimizer(config: RunConfig, model: torch.nn.Module) -> Optimizer:
+def _optimizer(config: RunConfig, model: torch.nn.Module, lr: Tensor | None = None) -> Optimizer:
+    """The optimiser of a run; in capturable form where its learning rate is a tensor."""
     optimizers_without_dynamo()
     kinds: dict[str, type[SGD | Adam | AdamW]] = {"sgd": SGD, "adam": Adam, "adamw": AdamW}
-    return kinds[config.optimizer](model.parameters(), lr=config.lr, **_optimizer_options(config))
+    options = _optimizer_options(config, capturable=lr is not None)
+    return kinds[config.optimizer](model.parameters(), lr=config.lr if lr is None else lr, **options)
 
 
-def _optimizer_options(config: RunConfig) -> dict[str, Any]:
+def _optimizer_options(config: RunConfig, *, capturable: bool) -> dict[str, Any]:
+    form = capturable_options(config.optimizer, capturable)
     if config.optimizer == "sgd":
         # Without momentum Nesterov's form is plain SGD; torch refuses the two together.
         nesterov = config.nesterov and config.momentum > 0
-        return {"momentum": config.momentum, "nesterov": nesterov, "weight_decay": config.weight_decay}
-    return {"betas": (config.momentum, 0.999), "weight_decay": config.weight_decay}
+        return {"momentum": config.momentum, "nesterov": nesterov, "weight_decay": config.weight_decay, **form}
+    return {"betas": (config.momentum, 0.999), "weight_decay": config.weight_decay, **form}

@@ -31,13 +31,13 @@ def trained_teacher(config: RunConfig, folder: Path) -> Run:
     return teacher
 
 
-def config_of(method: str, folder: Path, **settings: Any) -> RunConfig:
+def config_of(method: str, folder: Path, /, **settings: Any) -> RunConfig:
     """A configuration of any method, with those of the settings that it has; a teacher's logits are in `folder`."""
     own = {name: value for name, value in settings.items() if name in known_settings(method)}
     if method == "distillation":
         trained_teacher(config_of("one_hot", folder, **{**settings, "epochs": 1}), folder)
         own["teacher"] = str(folder)
-    return RunConfig(method=method, **own)
+    return RunConfig(**own | {"method": method})
 
 
 def through_a_file(state: dict[str, Any]) -> dict[str, Any]:

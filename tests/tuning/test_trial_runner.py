@@ -16,6 +16,7 @@ from harness.training.replicates import Replicates
 from harness.training.run import Run
 from harness.tuning.worker import checkpoint, runner, time_limit
 from harness.tuning.worker.runner import TrialRunner
+from tests.training.recorded_graphs import RecordedCapture, recorded_on_the_cpu
 
 CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, width=8, epochs=6, train_size=200, label_lr=0.5).model_dump()
 OFTEN = Resources(checkpoint_seconds=1e-9)
@@ -285,3 +286,15 @@ def test_other_data_on_a_worker_than_on_the_driver_fail_the_trial_before_its_fir
 def test_data_that_cannot_serve_a_trial_are_told_from_other_failures(tmp_path: Path) -> None:
     assert TrialRunner({**CONFIG, "meta_size": 5000}, tmp_path).run_chunk().unusable
     assert not TrialRunner({**CONFIG, "lr": 1e30}, tmp_path).run_chunk().unusable
+
+
+def test_a_model_step_that_cannot_be_captured_as_a_graph_is_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    recorded_on_the_cpu(monkeypatch, RecordedCapture(fails_with=torch.OutOfMemoryError("CUDA out of memory")))
+    trial, warnings = TrialRunner(CONFIG, tmp_path, seeds=2), []
+    while not trial.finished:
+        warnings += trial.run_chunk().warnings
+    assert trial.failure == ""
+    (warning,) = warnings
+    assert warning.startswith("graph: a model step could not be captured (memory ran out)")

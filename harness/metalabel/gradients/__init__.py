@@ -14,3 +14,5 @@ ESTIMATORS: dict[str, GradientEstimator] = {
     "double_backward": double_backward,  # exact; the reference
     "finite_difference": finite_difference,  # approximate; for operations that cannot be differentiated twice
 }
+REPEATING = ("forward_recompute", "finite_difference")
+"""Estimators that repeat a pass with the same random numbers, so that they read the random state of the device."""

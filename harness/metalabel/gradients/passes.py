@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from harness.metalabel.gradients.partial_backward import backward_keeping_last
-from harness.metalabel.lookahead import Lookahead, Vectors
+from harness.metalabel.lookahead import Lookahead, Number, Vectors
 from harness.metalabel.losses import logit_loss
 from harness.metalabel.model_state import eager_mode, frozen, temporary_buffers, temporary_parameters
 from harness.metalabel.torch_internals import Tensors, backward, gradients
@@ -44,12 +44,12 @@ class MetaStep(NamedTuple):
     logits: Tensor  # [batch, classes]: of the training pass
     meta_loss: Tensor  # scalar: meta loss at the lookahead, nats
     gradient: Tensor  # [batch, classes]: ∂M/∂Y
-    scale: float  # B/s, which makes label_lr independent of batch size and model learning rate; 0 where s is 0
+    scale: Number  # B/s, which makes label_lr independent of batch size and model learning rate; 0 where s is 0
 
     def __repr__(self) -> str:
         return (
             f"MetaStep(loss={float(self.loss):.4g}, meta_loss={float(self.meta_loss):.4g}, "
-            f"gradient={list(self.gradient.shape)}, scale={self.scale:.4g})"
+            f"gradient={list(self.gradient.shape)}, scale={float(self.scale):.4g})"
         )
 
 

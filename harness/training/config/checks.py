@@ -39,6 +39,8 @@ def check_settings(config: RunConfig) -> list[str]:
             "label_gradient: expected an exact estimator beside amp: bf16, got finite_difference, whose small "
             "differences are lost in bfloat16's rounding; choose forward, or amp: none"
         )
+    if config.graph == "on" and config.device == "cpu":
+        problems.append("graph: expected a GPU for on, got device: cpu; set graph: auto")
     if config.compile and not any(shutil.which(name) for name in (os.environ.get("CXX", "g++"), "g++", "clang++")):
         problems.append(
             "compile: expected a C++ compiler, which torch.compile needs, got none on PATH; install g++, or set "

@@ -189,6 +189,12 @@ class RunConfig(BaseModel):
         "update does not",
     )
 
+    graph: Literal["auto", "on", "off"] = Field(
+        default="auto",
+        description="whether model steps are captured as CUDA graphs and replayed; auto: where device and method allow "
+        "it",
+    )
+
     if TYPE_CHECKING:
 
         def __init__(self, **settings: Any) -> None: ...

@@ -1,5 +1,8 @@
 """Batches of the meta set: clean images whose loss the label steps descend."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -18,16 +21,34 @@ class MetaSet:
         self.batch_size = parameters.meta_batch_size
         self.balanced = parameters.meta_balanced
         self.stream = stream
+        self.held: Tensor | None = None
+        self.held_draws = 0
 
     def draw(self) -> tuple[Tensor, Tensor]:
         """Inputs [batch, channels, height, width] and soft targets [batch, classes]."""
         if self.batch_size >= len(self.inputs):
             return self.inputs, self.targets
+        if self.held is not None:
+            self.held_draws += 1
+        rows = self.draw_rows() if self.held is None else self.held
+        return self.inputs[rows], self.targets[rows]
+
+    def draw_rows(self) -> Tensor:
+        """The rows of the next batch, int64 [batch], drawn on the CPU and copied to the device."""
         order = torch.randperm(len(self.inputs), generator=self.stream)
         if self.balanced:
             order = order[rank_within_class(self.classes[order]).argsort(stable=True)]
-        rows = copy_to(self.inputs.device, order[: self.batch_size])
-        return self.inputs[rows], self.targets[rows]
+        return copy_to(self.inputs.device, order[: self.batch_size])
+
+    @contextmanager
+    def hold(self) -> Iterator[Tensor]:
+        """Let `draw` take its rows from the tensor that the block is given, to be filled by whoever holds it."""
+        self.held_draws = 0
+        self.held = torch.zeros(self.batch_size, dtype=torch.int64, device=self.inputs.device)
+        try:
+            yield self.held
+        finally:
+            self.held = None
 
 
 def rank_within_class(classes: Tensor) -> Tensor:

@@ -17,6 +17,7 @@ Images of the meta set, where it is trained on, keep their labels. With `retrain
 model on the labels learned by then, which no longer move.
 """
 
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -33,6 +34,7 @@ from harness.metalabel import (
     meta_step,
     soft_cross_entropy,
 )
+from harness.metalabel.gradients import REPEATING
 from harness.training.config.methods import LearnedParameters
 from harness.training.methods.method import Batch, Method, Phase, Task
 
@@ -47,6 +49,7 @@ class LearnedLabels(Method):
     Parameters = LearnedParameters
     parameters: LearnedParameters
     updates_labels = True
+    static_steps = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
@@ -78,9 +81,14 @@ class LearnedLabels(Method):
         config, images, last = self.config, self.task.training_index, self.retrain_epochs
         return [Phase(config.epochs - last, images, config.lr), Phase(last, images, config.lr, fresh_model=True)]
 
+    def step_kind(self, step: int) -> Hashable | None:
+        due = self._is_due(step)
+        if due and (not self.norms or self.parameters.label_gradient in REPEATING):
+            return None
+        return due, self._follows(step)
+
     def step(self, batch: Batch) -> Tensor:
-        due = (batch.step - self.first_label_step) % self.parameters.meta_interval == 0
-        if not due or not self.first_label_step <= batch.step < self.learned_until:
+        if not self._is_due(batch.step):
             return super().step(batch)
         task = self.task
         batches = (batch.inputs, self._labels(batch.index, batch.given, batch.trusted), *task.meta.draw())
@@ -105,11 +113,19 @@ class LearnedLabels(Method):
         self._follow(logits, batch, labels)
         return loss
 
+    def _is_due(self, step: int) -> bool:
+        """Whether there is a label step at this model step."""
+        due = (step - self.first_label_step) % self.parameters.meta_interval == 0
+        return due and self.first_label_step <= step < self.learned_until
+
+    def _follows(self, step: int) -> bool:
+        return bool(self.parameters.label_follow) and self.first_following_step <= step < self.learned_until
+
     def _follow(self, logits: Tensor, batch: Batch, labels: Tensor | None = None) -> None:
         """Let the labels of a batch follow the predictions of its training pass; `labels` are theirs, where known."""
-        rate, sharpness = self.parameters.label_follow, self.parameters.label_sharpen
-        if not rate or not self.first_following_step <= batch.step < self.learned_until:
+        if not self._follows(batch.step):
             return
+        rate, sharpness = self.parameters.label_follow, self.parameters.label_sharpen
         options: dict[str, Any] = {"rate": rate, "sharpness": sharpness, "moving": self._moving(batch)}
         if isinstance(self.table, ClassLabels):
             self.table.follow(batch.given, logits, class_sizes=self.class_sizes, **options)

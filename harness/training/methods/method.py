@@ -4,7 +4,7 @@ A method is given batches of images with their annotated classes, and the meta s
 training image: `Task` does not hold them. It fills the model's gradients for each model step; the run then steps.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,7 +28,7 @@ class Batch:
     given: Tensor  # [batch] int64: annotated classes
     trusted: Tensor  # [batch] bool: of the meta set, so annotated rightly
     step: int  # model steps of the run before this one
-    lr_factor: float  # the model's learning rate as a fraction of its start
+    lr_factor: float | Tensor  # the model's learning rate as a fraction of its start; a tensor [] on a GPU
 
 
 @dataclass(frozen=True)
@@ -80,6 +80,9 @@ class Method:
     updates_labels: ClassVar[bool] = False
     """Whether `soft_labels` changes over a run."""
 
+    static_steps: ClassVar[bool] = False
+    """Whether steps of one `step_kind` are the same operations on the same memory: they can be CUDA graphs."""
+
     state: ClassVar[tuple[str, ...]] = ()
     """Names of the attributes that are the method's state: tensors, only changed in place."""
 
@@ -106,6 +109,13 @@ class Method:
         loss = self.loss(self.task.model(batch.inputs), batch)
         loss.backward()
         return loss.detach()
+
+    def step_kind(self, step: int) -> Hashable | None:
+        """Return what Python decides in the model step after `step` others, such as whether labels are updated.
+
+        None for a step that cannot be captured as a graph. It is asked only where `static_steps` is true.
+        """
+        return ()
 
     def end_epoch(self) -> None:
         """Update what changes between two epochs."""

@@ -15,12 +15,12 @@ from harness.space.parameters import AnyParameter
 from harness.tuning.cluster.address import ClusterError
 from harness.tuning.cluster.capacity import remote_options
 
-STEPS = 2
-"""Model steps of the check: in the second, the state of the optimiser is allocated."""
+STEPS, EPOCHS = 2, 3
+"""Model steps in an epoch of the check, and its epochs: from the fourth step on, steps are CUDA graphs."""
 
 
 def check_share(space: Space, resources: Resources) -> None:
-    """Train a trial of each arm, at the upper end of its parameters, for two steps within its share of a GPU.
+    """Train a trial of each arm, at the upper end of its parameters, for a few steps within its share of a GPU.
 
     Returns at once for whole GPUs, and where a trial that runs out of memory is tried with half the batch.
 
@@ -51,15 +51,17 @@ def _upper_end(name: str, parameter: AnyParameter) -> Value:
 
 
 def _memory_error(resources: Resources, working_dir: str, config: dict[str, Any]) -> str:
-    """On a worker: train for `STEPS` steps; return the error if memory ran out."""
+    """On a worker: train for a few steps; return the error if memory ran out."""
     from harness.training.config.run_config import RunConfig
     from harness.training.run import Run
     from harness.tuning.worker import runner
 
     runner.configure_process(resources, working_dir)
-    short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": 1}
+    short = {"label_warmup_epochs": 0, "train_size": STEPS * config["batch_size"], "epochs": EPOCHS}
     try:
-        Run(RunConfig(**{name: short.get(name, value) for name, value in config.items()})).train_epoch()
+        run = Run(RunConfig(**{name: short.get(name, value) for name, value in config.items()}))
+        while not run.done:
+            run.train_epoch()
     except Exception as error:  # trials report errors of other kinds
         if runner.is_out_of_memory(error):
             return f"memory ran out ({str(error).splitlines()[0]})"

@@ -247,6 +247,7 @@ class TrialRunner:
             self.limit.check(self.seconds + time.monotonic() - began)
             metrics = runs.train_epoch()
             self._curve.append((runs.epoch, metrics))
+            self.warnings += runs.pop_warnings()
             if time.monotonic() > began + CHUNK_SECONDS:
                 break
         if runs.done:

@@ -18,6 +18,7 @@ class Bootstrapping(Method):
     Parameters = BootstrappingParameters
     parameters: BootstrappingParameters
     updates_labels = True
+    static_steps = True
     state = ("targets",)
 
     def __init__(self, task: Task) -> None:

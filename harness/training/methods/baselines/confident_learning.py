@@ -23,6 +23,7 @@ class ConfidentLearning(Method):
     Parameters = ConfidentLearningParameters
     parameters: ConfidentLearningParameters
     updates_labels = True
+    static_steps = True
     state = ("predictions", "kept", "epochs_ended")
 
     def __init__(self, task: Task) -> None:

@@ -17,6 +17,7 @@ from harness.training.teacher_logits import load_teacher_logits
 class Distillation(Method):
     Parameters = DistillationParameters
     parameters: DistillationParameters
+    static_steps = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)

@@ -20,6 +20,7 @@ class EarlyLearningRegularisation(Method):
     Parameters = ElrParameters
     parameters: ElrParameters
     updates_labels = True
+    static_steps = True
     state = ("targets",)
 
     def __init__(self, task: Task) -> None:

@@ -15,6 +15,7 @@ from harness.training.methods.method import Batch, Method
 class GeneralisedCrossEntropy(Method):
     Parameters = GceParameters
     parameters: GceParameters
+    static_steps = True
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         q = self.parameters.gce_q

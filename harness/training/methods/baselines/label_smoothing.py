@@ -13,6 +13,7 @@ from harness.training.methods.method import Batch, Method
 class LabelSmoothing(Method):
     Parameters = LabelSmoothingParameters
     parameters: LabelSmoothingParameters
+    static_steps = True
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         return soft_cross_entropy(logits, self.task.smooth_labels(batch.given, self.parameters.label_smoothing))

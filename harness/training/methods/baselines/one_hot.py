@@ -15,3 +15,4 @@ class OneHot(Method):
     """The base class as it is."""
 
     Parameters: ClassVar[type[MethodParameters]] = OneHotParameters
+    static_steps = True

@@ -19,6 +19,7 @@ class OnlineLabelSmoothing(Method):
     Parameters = OnlineLabelSmoothingParameters
     parameters: OnlineLabelSmoothingParameters
     updates_labels = True
+    static_steps = True
     state = ("soft", "sums", "counts")
 
     def __init__(self, task: Task) -> None:

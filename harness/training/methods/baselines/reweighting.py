@@ -14,6 +14,7 @@ gradient: ∂M/∂w_i = ⟨y_i, ∂M/∂(w_i y_i)⟩. As for labels, the factor 
 plain SGD, here it is by the run's own optimiser. Images of the meta set, where it is trained on, have v_i = 1.
 """
 
+from collections.abc import Hashable
 from typing import Any
 
 import torch
@@ -21,7 +22,9 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from harness.metalabel import meta_step
+from harness.metalabel.gradients import REPEATING
 from harness.metalabel.torch_internals import optimizer_step
+from harness.training.acceleration import capturable_options, is_capturable
 from harness.training.config.methods import ReweightingParameters
 from harness.training.methods.method import Batch, Method, Task
 
@@ -29,22 +32,31 @@ from harness.training.methods.method import Batch, Method, Task
 class Reweighting(Method):
     Parameters = ReweightingParameters
     parameters: ReweightingParameters
+    static_steps = True
 
     def __init__(self, task: Task) -> None:
         super().__init__(task)
         width = self.parameters.weight_net_width
         layers = nn.Linear(1, width), nn.ReLU(), nn.Linear(width, 1), nn.Sigmoid()
         self.net = nn.Sequential(*layers).to(task.given.device)
-        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=self.parameters.weight_net_lr)
+        options = capturable_options("adam", is_capturable(task.optimizer))
+        self.net_optimizer = torch.optim.Adam(self.net.parameters(), lr=self.parameters.weight_net_lr, **options)
+
+    def step_kind(self, step: int) -> Hashable | None:
+        due = self._is_due(step)
+        return None if due and self.parameters.label_gradient in REPEATING else due
 
     def step(self, batch: Batch) -> Tensor:
-        if batch.step % self.parameters.meta_interval == 0:
+        if self._is_due(batch.step):
             self._update_weight_net(batch)
         return super().step(batch)
 
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         losses = functional.cross_entropy(logits, batch.given, reduction="none")
         return (self._weights(losses, batch).detach() * losses).mean()
+
+    def _is_due(self, step: int) -> bool:
+        return step % self.parameters.meta_interval == 0
 
     def _weights(self, losses: Tensor, batch: Batch) -> Tensor:
         """Weights [batch] of the images, given their losses [batch] in nats."""

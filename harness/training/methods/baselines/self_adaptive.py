@@ -17,6 +17,7 @@ class SelfAdaptiveTraining(Method):
     Parameters = SelfAdaptiveParameters
     parameters: SelfAdaptiveParameters
     updates_labels = True
+    static_steps = True
     state = ("targets",)
 
     def __init__(self, task: Task) -> None:
@@ -24,10 +25,13 @@ class SelfAdaptiveTraining(Method):
         self.targets = super().soft_labels()
         self.first_following_step = self.parameters.sat_start_epoch * task.steps_per_epoch
 
+    def step_kind(self, step: int) -> bool:
+        return step >= self.first_following_step
+
     def loss(self, logits: Tensor, batch: Batch) -> Tensor:
         log_p = logits.log_softmax(1)
         targets = self.targets[batch.index]
-        if batch.step >= self.first_following_step:
+        if self.step_kind(batch.step):
             followed = targets.lerp(log_p.detach().exp(), 1 - self.parameters.sat_momentum)
             targets = targets.where(batch.trusted[:, None], followed)
             self.targets[batch.index] = targets

@@ -35,6 +35,7 @@ class SparseOverParameterisation(Method):
     Parameters = SopParameters
     parameters: SopParameters
     updates_labels = True
+    static_steps = True
     state = ("w",)
 
     def __init__(self, task: Task) -> None:
