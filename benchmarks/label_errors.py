@@ -75,13 +75,13 @@ def measure(data: str, noise: str, noise_rate: float, seed: int, trainings: int)
     soft = list(_learned_labels(RunConfig(**settings, **LEARNED), splits, trainings))
     seconds = time.perf_counter() - began
     margin, first = margins(np.mean(soft, axis=0), given), margins(soft[0], given)
-    found = {
+    scores = {
         "learned": _scores(wrong, -margin, margin < 0, seconds),
         "learned, one training": _scores(wrong, -first, first < 0, seconds / trainings),
     }
     began = time.perf_counter()
     predicted = _predictions(RunConfig(**settings, **ONE_HOT), splits, trainings)
-    return found | _cleanlab(wrong, given, predicted, time.perf_counter() - began)
+    return scores | _cleanlab(wrong, given, predicted, time.perf_counter() - began)
 
 
 def _learned_labels(config: RunConfig, splits: DataSplits, trainings: int) -> Iterator[NDArray[np.float64]]:
@@ -100,7 +100,8 @@ def _predictions(config: RunConfig, splits: DataSplits, folds: int) -> NDArray[n
         run = _trained(config, fold, number)
         images = splits.train[torch.from_numpy(left_out)]
         with torch.no_grad():
-            logits = torch.cat([each for _, each in logits_in_batches(run.model, len(images), images.batch)])
+            batches = logits_in_batches(run.model, len(images), images.batch)
+            logits = torch.cat([logits_of_batch for _, logits_of_batch in batches])
         predicted[left_out] = logits.double().softmax(1).numpy()
     return predicted
 
@@ -148,9 +149,9 @@ def _scores(
 
 def rows(results: Sequence[Scores]) -> Iterator[list[str]]:
     """A row per method: means over the seeds, and the paired difference of the learned labels from it."""
-    ours = [each["learned"]["average_precision"] for each in results]
+    ours = [scores["learned"]["average_precision"] for scores in results]
     for method in METHODS:
-        values = {name: [each[method][name] for each in results] for name in results[0][method]}
+        values = {name: [scores[method][name] for scores in results] for name in results[0][method]}
         gains = [a - b for a, b in zip(ours, values["average_precision"], strict=True)]
         gain = estimate_mean(gains, FixedSample(), 0.05)
         difference = f"{gain.mean:+.4f} [{gain.low:+.4f}, {gain.high:+.4f}]" if method != "learned" else ""
@@ -178,8 +179,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 task = partial(measure, data, noise, options.noise_rate, trainings=options.trainings)
                 results = list(pool.map(task, range(options.seeds)))
                 record += [
-                    {"data": data, "noise": noise, "noise_rate": options.noise_rate, "seed": seed, "methods": each}
-                    for seed, each in enumerate(results)
+                    {"data": data, "noise": noise, "noise_rate": options.noise_rate, "seed": seed, "methods": scores}
+                    for seed, scores in enumerate(results)
                 ]
                 print(f"\n### {data}, {noise} noise of {options.noise_rate:g}, n = {options.seeds}\n")
                 print("| method | average precision | learned minus it | AUROC | precision | recall | seconds |")

@@ -125,9 +125,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
         done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8", check=True)
         rows.append(json.loads(done.stdout.strip().splitlines()[-1]))
         print(table(rows[-1:]), flush=True)
-    found = {"cores": os.cpu_count(), "python": platform.python_version(), "slots": options.slots}
-    found |= {"trial_seconds": options.seconds, "sweeps": rows}
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    record = {"cores": os.cpu_count(), "python": platform.python_version(), "slots": options.slots}
+    record |= {"trial_seconds": options.seconds, "sweeps": rows}
+    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     print(table(rows))
     return 0
 

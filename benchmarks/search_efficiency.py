@@ -117,8 +117,8 @@ def regrets(job: Job) -> list[float]:
 
 def best_so_far(table: Table, column: int, ended: Sequence[EndedTrial]) -> list[float]:
     """[trial] Never above 1: the median cell is what a guess gives, before a first trial is complete too."""
-    each = [1.0 if trial.value is None else min(1.0, table.regret(column, trial.value)) for trial in ended]
-    return list(itertools.accumulate(each, min))
+    regrets = [1.0 if trial.value is None else min(1.0, table.regret(column, trial.value)) for trial in ended]
+    return list(itertools.accumulate(regrets, min))
 
 
 def pruned(job: Job) -> list[float]:
@@ -154,38 +154,38 @@ def median(values: Array) -> Array:
     return np.asarray(np.median(values, axis=-1))
 
 
-def difference(one: Array, other: Array) -> dict[str, Any]:
+def difference(ours: Array, other: Array) -> dict[str, Any]:
     """Of the medians, with its interval over paired seeds, and the test's p-value, not yet corrected."""
-    pairs = np.stack([one, other], axis=1)
+    pairs = np.stack([ours, other], axis=1)
     low, high = interval(pairs, lambda drawn: np.median(drawn[..., 0], axis=1) - np.median(drawn[..., 1], axis=1))
-    equal = bool(np.all(one == other))
+    equal = bool(np.all(ours == other))
     return {
-        "median": float(np.median(one) - np.median(other)),
+        "median": float(np.median(ours) - np.median(other)),
         "ci95": [low, high],
-        "p": 1.0 if equal else float(wilcoxon(one, other, zero_method="zsplit").pvalue),
+        "p": 1.0 if equal else float(wilcoxon(ours, other, zero_method="zsplit").pvalue),
     }
 
 
 def compare_samplers(names: Sequence[str], methods: Sequence[str], seeds: range, pool: Executor) -> Any:
     jobs = [(name, method, seed) for name in names for method in methods for seed in seeds]
     curves = dict(zip(jobs, pool.map(regrets, jobs, chunksize=2), strict=True))
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in names:
         of = {method: np.array([curves[name, method, seed] for seed in seeds]) for method in methods}
-        found[name] = {"samplers": {method: summary(curve) for method, curve in of.items()}}
+        results[name] = {"samplers": {method: summary(curve) for method, curve in of.items()}}
         if {"default", "optuna"} <= set(methods):
-            found[name]["default - optuna"] = {
+            results[name]["default - optuna"] = {
                 n: difference(of["default"][:, n - 1], of["optuna"][:, n - 1]) for n in BUDGETS
             }
         if "random" in methods:
             target = float(np.median(of["random"][:, -1]))
-            found[name]["trials to random's regret at 100"] = {
+            results[name]["trials to random's regret at 100"] = {
                 method: reached(np.median(curve, axis=0), target) for method, curve in of.items()
             }
-    differences = [each for table in found.values() for each in table.get("default - optuna", {}).values()]
-    for each, p in zip(differences, holm([each["p"] for each in differences]), strict=True):
-        each["p_holm"] = p
-    return found
+    comparisons = [row for table in results.values() for row in table.get("default - optuna", {}).values()]
+    for row, p in zip(comparisons, holm([row["p"] for row in comparisons]), strict=True):
+        row["p_holm"] = p
+    return results
 
 
 def summary(curves: Array) -> dict[int, Any]:
@@ -202,19 +202,19 @@ def summary(curves: Array) -> dict[int, Any]:
 
 def reached(curve: Array, target: float) -> int | None:
     """The first place, from 1, at which a falling curve is at or below the target."""
-    there = np.flatnonzero(curve <= target)
-    return int(there[0]) + 1 if there.size else None
+    places = np.flatnonzero(curve <= target)
+    return int(places[0]) + 1 if places.size else None
 
 
 def compare_pruners(names: Sequence[str], pruners: Sequence[str], seeds: range, pool: Executor) -> Any:
     jobs = [(name, pruner, seed) for name in names for pruner in pruners for seed in seeds]
     curves = dict(zip(jobs, pool.map(pruned, jobs, chunksize=2), strict=True))
-    found: dict[str, Any] = {}
+    results: dict[str, Any] = {}
     for name in names:
         of = {pruner: np.array([curves[name, pruner, seed] for seed in seeds]) for pruner in pruners}
         target = float(np.median(of["none"][:, -1]))
-        found[name] = {pruner: economy(curve, of["none"]) | {"target": target} for pruner, curve in of.items()}
-    return found
+        results[name] = {pruner: economy(curve, of["none"]) | {"target": target} for pruner, curve in of.items()}
+    return results
 
 
 def economy(curve: Array, unpruned: Array) -> dict[str, Any]:
@@ -223,8 +223,8 @@ def economy(curve: Array, unpruned: Array) -> dict[str, Any]:
 
     def share(drawn: Array) -> Array:
         middle = np.median(drawn[..., 0], axis=-2)
-        there = middle <= np.median(drawn[..., -1, 1], axis=-1)[..., None]
-        return np.where(there.any(axis=-1), (there.argmax(axis=-1) + 1) / epochs, np.inf)
+        is_reached = middle <= np.median(drawn[..., -1, 1], axis=-1)[..., None]
+        return np.where(is_reached.any(axis=-1), (is_reached.argmax(axis=-1) + 1) / epochs, np.inf)
 
     pairs = np.stack([curve, unpruned], axis=-1)
     at = {"40%": curve[:, round(0.4 * epochs) - 1], "100%": curve[:, -1]}
@@ -264,37 +264,37 @@ def report(results: dict[str, Any]) -> str:
             "| pruner | share of epochs to reach it | regret at 40% | regret at 100% |",
             "| --- |" + " ---: |" * 3,
         ]
-        for pruner, found in pruners.items():
-            low, high = (_share(end) for end in found["ci95"])
-            at = [_number(found["regret"][when]) for when in ("40%", "100%")]
-            lines.append(f"| {pruner} | {_share(found['share'])} [{low}, {high}] | {' | '.join(at)} |")
+        for pruner, row in pruners.items():
+            low, high = (_share(end) for end in row["ci95"])
+            at = [_number(row["regret"][when]) for when in ("40%", "100%")]
+            lines.append(f"| {pruner} | {_share(row['share'])} [{low}, {high}] | {' | '.join(at)} |")
     return "\n".join(lines)
 
 
-def _number(found: dict[str, Any]) -> str:
-    low, high = found["ci95"]
-    return f"{found['median']:.3g} [{low:.2g}, {high:.2g}]"
+def _number(estimate: dict[str, Any]) -> str:
+    low, high = estimate["ci95"]
+    return f"{estimate['median']:.3g} [{low:.2g}, {high:.2g}]"
 
 
 def _share(share: float | None) -> str:
     return "not reached" if share is None else f"{share:.0%}"
 
 
-def _differences(found: dict[str, Any]) -> list[str]:
-    each = [(name, n, one) for name, table in found.items() for n, one in table.get("default - optuna", {}).items()]
-    clear = [(name, n, one) for name, n, one in each if one["p_holm"] < 0.05]
-    better = sum(one["median"] < 0 for _, _, one in each)
-    worse = sum(one["median"] > 0 for _, _, one in each)
-    names = "; ".join(f"{name} at {n}: {one['median']:+.3g}" for name, n, one in clear)
+def _differences(results: dict[str, Any]) -> list[str]:
+    rows = [(name, n, row) for name, table in results.items() for n, row in table.get("default - optuna", {}).items()]
+    clear = [(name, n, row) for name, n, row in rows if row["p_holm"] < 0.05]
+    better = sum(row["median"] < 0 for _, _, row in rows)
+    worse = sum(row["median"] > 0 for _, _, row in rows)
+    names = "; ".join(f"{name} at {n}: {row['median']:+.3g}" for name, n, row in clear)
     return [
-        f"default - optuna: {len(each)} comparisons, median lower in {better}, higher in {worse}; "
+        f"default - optuna: {len(rows)} comparisons, median lower in {better}, higher in {worse}; "
         f"beyond the noise: {names or 'none'}"
     ]
 
 
-def _reach(found: dict[str, Any]) -> list[str]:
+def _reach(results: dict[str, Any]) -> list[str]:
     lines = ["Trials after which the median search has random's median regret at 100:"]
-    reach = {name: table.get("trials to random's regret at 100", {}) for name, table in found.items()}
+    reach = {name: table.get("trials to random's regret at 100", {}) for name, table in results.items()}
     for method in next(iter(reach.values())):
         trials = [by[method] or np.inf for by in reach.values()]
         lines.append(f"- {method}: median over tables {np.median(trials):g}; {', '.join(f'{n:g}' for n in trials)}")

@@ -161,15 +161,15 @@ LOGGERS: dict[str, Measurement] = {
 
 def per_result(url: str, folder: Path, rounds: int) -> dict[str, Any]:
     """Milliseconds by logger and round: the median and the 99th percentile."""
-    found: dict[str, Any] = {name: {"median_ms": [], "p99_ms": []} for name in LOGGERS}
+    times: dict[str, Any] = {name: {"median_ms": [], "p99_ms": []} for name in LOGGERS}
     names = list(LOGGERS)
     for number in range(rounds):
         for name in names[number % len(names) :] + names[: number % len(names)]:
             seconds = sorted(1e3 * second for second in LOGGERS[name](url, folder))
-            found[name]["median_ms"].append(round(statistics.median(seconds), 4))
-            found[name]["p99_ms"].append(round(seconds[int(0.99 * (len(seconds) - 1))], 4))
-            print(f"round {number + 1}: {name}: median {found[name]['median_ms'][-1]:.3f} ms", flush=True)
-    return found
+            times[name]["median_ms"].append(round(statistics.median(seconds), 4))
+            times[name]["p99_ms"].append(round(seconds[int(0.99 * (len(seconds) - 1))], 4))
+            print(f"round {number + 1}: {name}: median {times[name]['median_ms'][-1]:.3f} ms", flush=True)
+    return times
 
 
 class NoTracker:
@@ -220,7 +220,7 @@ def sweeps(server: Server, folder: Path, pairs: int, overrides: Sequence[str]) -
     context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     address = context.address_info["gcs_address"]
     sweep(server.url, folder, address, overrides, tracked=True)  # imports, caches
-    found: dict[str, Any] = {
+    record: dict[str, Any] = {
         "set": list(overrides),
         "with_s": [],
         "without_s": [],
@@ -231,17 +231,17 @@ def sweeps(server: Server, folder: Path, pairs: int, overrides: Sequence[str]) -
         for tracked in (True, False) if number % 2 else (False, True):
             writer, serving = children_cpu_seconds(), server.cpu_seconds()
             seconds = sweep(server.url, folder, address, overrides, tracked)
-            found["with_s" if tracked else "without_s"].append(seconds)
+            record["with_s" if tracked else "without_s"].append(seconds)
             if tracked:
-                found["writer_cpu_s"].append(round(children_cpu_seconds() - writer, 2))
-                found["server_cpu_s"].append(round(server.cpu_seconds() - serving, 2))
+                record["writer_cpu_s"].append(round(children_cpu_seconds() - writer, 2))
+                record["server_cpu_s"].append(round(server.cpu_seconds() - serving, 2))
         print(
-            f"pair {number + 1}: with {found['with_s'][-1]:.1f} s, without {found['without_s'][-1]:.1f} s; CPU time: "
-            f"writer {found['writer_cpu_s'][-1]:.1f} s, server {found['server_cpu_s'][-1]:.1f} s",
+            f"pair {number + 1}: with {record['with_s'][-1]:.1f} s, without {record['without_s'][-1]:.1f} s; CPU time: "
+            f"writer {record['writer_cpu_s'][-1]:.1f} s, server {record['server_cpu_s'][-1]:.1f} s",
             flush=True,
         )
     ray.shutdown()
-    return found
+    return record
 
 
 def children_cpu_seconds() -> float:
@@ -252,8 +252,8 @@ def children_cpu_seconds() -> float:
 
 def interval(ratios: Sequence[float]) -> tuple[float, float, float]:
     """The geometric mean of `ratios` and its 95 % interval."""
-    found = estimate_mean([math.log(ratio) for ratio in ratios], FixedSample(), 0.05)
-    return math.exp(found.mean), math.exp(found.low), math.exp(found.high)
+    estimate = estimate_mean([math.log(ratio) for ratio in ratios], FixedSample(), 0.05)
+    return math.exp(estimate.mean), math.exp(estimate.low), math.exp(estimate.high)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -264,21 +264,21 @@ def main(arguments: Sequence[str] | None = None) -> int:
         "--set", action="append", default=[], metavar="KEY=VALUE", help="of the sweeps' space; may repeat"
     )
     options = parser.parse_args(arguments)
-    found: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
+    record: dict[str, Any] = {"cores": os.cpu_count(), "python": platform.python_version(), "load": os.getloadavg()}
     with tempfile.TemporaryDirectory() as name, run_server(Path(name)) as server:
         folder = Path(name)
-        found["per_result"] = per_result(server.url, folder, options.rounds) if options.rounds else {}
-        found["sweeps"] = sweeps(server, folder, options.pairs, options.set) if options.pairs else {}
+        record["per_result"] = per_result(server.url, folder, options.rounds) if options.rounds else {}
+        record["sweeps"] = sweeps(server, folder, options.pairs, options.set) if options.pairs else {}
     if options.pairs:
-        ratios = [a / b for a, b in zip(found["sweeps"]["with_s"], found["sweeps"]["without_s"], strict=True)]
+        ratios = [a / b for a, b in zip(record["sweeps"]["with_s"], record["sweeps"]["without_s"], strict=True)]
         mean, low, high = interval(ratios)
-        found["sweeps"] |= {"ratio": mean, "ratio_ci95": [low, high]}
+        record["sweeps"] |= {"ratio": mean, "ratio_ci95": [low, high]}
         print(f"with over without: {mean:.3f} [{low:.3f}, {high:.3f}], n = {len(ratios)} pairs")
-    for logger, times in found["per_result"].items():
+    for logger, times in record["per_result"].items():
         medians = times["median_ms"]
         print(f"{logger:<20} {statistics.median(medians):9.3f} ms [{min(medians):.3f}, {max(medians):.3f}]")
-    found["load_after"] = os.getloadavg()
-    Path(__file__).with_suffix(".json").write_text(json.dumps(found, indent=1) + "\n", encoding="utf-8")
+    record["load_after"] = os.getloadavg()
+    Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0
 
 

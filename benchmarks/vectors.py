@@ -46,7 +46,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--features", type=int, default=768, help="of each (default 768)")
     options = parser.parse_args(arguments)
     torch.set_num_threads(1)
-    found = []
+    trials = []
     with tempfile.TemporaryDirectory() as folder:
         os.environ["XDG_CACHE_HOME"] = folder
         file = Path(folder, "vectors.npz")
@@ -60,10 +60,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
             while not run.done:
                 metrics = run.train_epoch()
             seconds = time.perf_counter() - began
-            found.append({"trial": name, "read_s": read, "seconds": seconds, **metrics})
+            trials.append({"trial": name, "read_s": read, "seconds": seconds, **metrics})
             cells = f"{read:.1f} | {seconds:.1f} | {metrics['val_accuracy']:.3f} | {metrics['label_accuracy']:.3f}"
             print(f"| {name} | {cells} |", flush=True)
-    record = {"rows": options.rows, "features": options.features, "trials": found}
+    record = {"rows": options.rows, "features": options.features, "trials": trials}
     record["provenance"] = collect().model_dump(mode="json")
     Path(__file__).with_suffix(".json").write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
     return 0

@@ -20,8 +20,8 @@ def results() -> list[Scores]:
 @pytest.mark.filterwarnings("default")  # cleanlab warns of what it imports
 def test_every_method_finds_wrong_labels_better_than_chance(results: list[Scores]) -> None:
     assert list(results[0]) == list(METHODS)
-    for found in results:
-        for method, scores in found.items():
+    for seed_results in results:
+        for method, scores in seed_results.items():
             assert 0.6 < scores["average_precision"] <= 1, method
             assert 0.7 < scores["auroc"] <= 1, method
             has_cut = method.startswith("learned") or method == "find_label_issues"
@@ -33,7 +33,7 @@ def test_every_method_finds_wrong_labels_better_than_chance(results: list[Scores
 def test_a_row_holds_means_over_the_seeds_and_the_paired_difference(results: list[Scores]) -> None:
     table = {row[0]: row for row in rows(results)}
     ours, theirs = (
-        [each[method]["average_precision"] for each in results] for method in ("learned", "self_confidence")
+        [scores[method]["average_precision"] for scores in results] for method in ("learned", "self_confidence")
     )
     assert table["learned"][1] == f"{np.mean(ours):.4f}"
     assert table["learned"][2] == ""

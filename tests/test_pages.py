@@ -92,7 +92,7 @@ def test_a_notebook_shows_its_tables_and_figures_of_a_real_sweep(
     assert done.code == 0, done.all
     text = printed(out)
     assert all(words in text for words in expected), text
-    assert [kind for each in outputs(out) for kind in each.get("data", {}) if kind != "text/plain"] == kinds
+    assert [kind for output in outputs(out) for kind in output.get("data", {}) if kind != "text/plain"] == kinds
 
 
 # MLflow

@@ -48,9 +48,9 @@ def test_importing_the_package_loads_no_other_module_of_it_or_of_others() -> Non
 
 @pytest.mark.parametrize("name", harness.__all__)
 def test_every_public_name_is_found_and_documented(name: str) -> None:
-    found = getattr(harness, name)
-    assert callable(found)
-    assert inspect.getdoc(found)
+    value = getattr(harness, name)
+    assert callable(value)
+    assert inspect.getdoc(value)
     assert name in dir(harness)
 
 

@@ -69,7 +69,7 @@ class ListedCells:
         self.calls: list[tuple[Any, ...]] = []
 
     def next(self) -> SimpleNamespace | None:
-        number = sum(one[0] == "next" for one in self.calls)
+        number = sum(call[0] == "next" for call in self.calls)
         self.calls.append(("next",))
         if number >= len(self.cells):
             return None
@@ -149,24 +149,24 @@ def test_where_a_curve_reaches_a_target() -> None:
 def test_half_the_epochs_are_a_share_of_a_half() -> None:
     unpruned = np.tile(np.linspace(1.0, 0.01, 100), (4, 1))
     twice_as_fast = np.concatenate([unpruned[:, 1::2], np.tile(unpruned[:, -1:], (1, 50))], axis=1)
-    found = economy(twice_as_fast, unpruned)
-    assert found["share"] == 0.5
-    assert found["ci95"] == [0.5, 0.5]
+    result = economy(twice_as_fast, unpruned)
+    assert result["share"] == 0.5
+    assert result["ci95"] == [0.5, 0.5]
     assert economy(unpruned + 1, unpruned)["share"] is None
 
 
 def test_results_and_page_hold_every_sampler_and_pruner(one_table: Table) -> None:
     with ThreadPoolExecutor(1) as pool:
-        found = {
+        results = {
             "samplers": search_efficiency.compare_samplers(["toy"], list(search_efficiency.SAMPLERS), range(2), pool),
             "pruners": search_efficiency.compare_pruners(["toy"], list(search_efficiency.PRUNERS), range(2), pool),
         }
-    assert json.loads(json.dumps(found, allow_nan=False))["pruners"] == found["pruners"], "what is kept is JSON"
-    at = found["samplers"]["toy"]["samplers"]
+    assert json.loads(json.dumps(results, allow_nan=False))["pruners"] == results["pruners"], "what is kept is JSON"
+    at = results["samplers"]["toy"]["samplers"]
     assert all(len(at[method][n]["regrets"]) == 2 for method in ("random", "optuna", "default") for n in (4, 8))
     assert all(at[method][8]["median"] <= at[method][4]["median"] for method in at)
-    assert found["pruners"]["toy"]["none"]["share"] <= 1
-    text = search_efficiency.report(found)
+    assert results["pruners"]["toy"]["none"]["share"] <= 1
+    text = search_efficiency.report(results)
     assert "| toy |" in text
     assert "default - optuna: 2 comparisons" in text
     assert all(f"| {pruner} |" in text for pruner in search_efficiency.PRUNERS)

@@ -101,12 +101,12 @@ def test_the_commands_run_in_another_folder(installed: Path, tmp_path: Path) -> 
 
 def test_its_dependencies_bring_all_that_it_imports_but_for_the_extras() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-    brought = required(re.split(r"[^\w.-]", each)[0] for each in project["dependencies"])
+    brought = required(re.split(r"[^\w.-]", requirement)[0] for requirement in project["dependencies"])
     imported: set[str] = set()
     for file in (path for folder in ("harness", "analysis") for path in (ROOT / folder).rglob("*.py")):
         for node in ast.walk(ast.parse(file.read_text())):
             if isinstance(node, ast.Import):
-                imported |= {each.name.partition(".")[0] for each in node.names}
+                imported |= {alias.name.partition(".")[0] for alias in node.names}
             elif isinstance(node, ast.ImportFrom) and node.module:
                 imported.add(node.module.partition(".")[0])
     imported -= sys.stdlib_module_names | {"harness", "analysis"}

@@ -179,9 +179,9 @@ def confirmation_result(seeds: int = 4) -> Confirmation:
     """One learned configuration, two points above one baseline and four above another."""
     easy = [0.01 * (seed % 3) for seed in range(seeds)]
     baselines = {("one_hot", 12): 0.88, ("label_smoothing", 15): 0.90}
-    learned = [0.92 + each + 0.001 * (-1) ** i for i, each in enumerate(easy)]
+    learned = [0.92 + gain + 0.001 * (-1) ** i for i, gain in enumerate(easy)]
     arms = {"learned": configuration(6, learned)}
-    arms |= {arm: configuration(trial, [level + each for each in easy]) for (arm, trial), level in baselines.items()}
+    arms |= {arm: configuration(trial, [level + gain for gain in easy]) for (arm, trial), level in baselines.items()}
     rows = [comparison(("learned", 6), baseline, 0.92 - level, seeds) for baseline, level in baselines.items()]
     verdict = "learned labels (learned-6) beat the best baseline (label_smoothing-15) by 2.0 points [1.8, 2.2], n = 4"
     return confirmation(arms, comparisons=rows, gain=gain(rows[1]), verdict=verdict)

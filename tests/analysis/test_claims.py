@@ -52,16 +52,16 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
     arguments = ("--rehearse", "--only", "digits_class_labels", "--runs-dir", str(tmp_path))
     result = run("analysis.paper.claims", *arguments)
     assert result.code == 0, result.all
-    found = Confirmation.load(tmp_path / "digits_class_labels")
+    confirmation = Confirmation.load(tmp_path / "digits_class_labels")
     page = (tmp_path / "RESULTS.md").read_text()
     section = page.split("### digits_class_labels\n")[1].split("##")[0]
     for arm in load("digits_class_labels.yaml").arms:
         row = next(line for line in section.splitlines() if line.startswith(f"| {arm.name}-"))
         _, _, n, accuracy, *_ = (cell.strip() for cell in row.split("|"))
         assert n == "2"
-        assert accuracy.startswith(f"{100 * found.arms[arm.name].best.test_accuracy_mean:.1f} [")
-    assert found.verdict[1:] in section
-    assert found.provenance.git.commit[:12] in section
+        assert accuracy.startswith(f"{100 * confirmation.arms[arm.name].best.test_accuracy_mean:.1f} [")
+    assert confirmation.verdict[1:] in section
+    assert confirmation.provenance.git.commit[:12] in section
     assert (tmp_path / "pictures" / "digits_class_labels.png").stat().st_size > 5_000
 
     write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")

@@ -39,12 +39,12 @@ def test_a_class_is_the_mean_of_its_images_and_unknown_ones_are_left_out() -> No
 
 def test_labels_that_follow_groups_agree_with_them() -> None:
     table = class_table(*soft_labels(60), NAMES)
-    found = agreement(table, superclass_table(GROUPS, NAMES), 0)
-    assert found.symmetric.rho > 0.6
-    assert found.symmetric.p_value < 0.05
-    assert found.directed is None, "a group has no direction"
-    assert found.mass == pytest.approx(off_diagonal_mass(table))
-    assert 0.08 < found.mass < 0.13
+    result = agreement(table, superclass_table(GROUPS, NAMES), 0)
+    assert result.symmetric.rho > 0.6
+    assert result.symmetric.p_value < 0.05
+    assert result.directed is None, "a group has no direction"
+    assert result.mass == pytest.approx(off_diagonal_mass(table))
+    assert 0.08 < result.mass < 0.13
     pairs = {(i, j) for i, j, _ in most_alike(table, 4)}
     assert pairs == {(0, 3), (0, 5), (3, 5), (1, 4)}
 
@@ -52,10 +52,10 @@ def test_labels_that_follow_groups_agree_with_them() -> None:
 def test_one_way_likeness_shows_in_the_directed_answer_alone() -> None:
     generator = np.random.default_rng(7)
     table = generator.random((8, 8))
-    found = agreement(table, table.T, 0)
-    assert found.symmetric.rho == pytest.approx(1)
-    assert found.directed is not None
-    assert found.directed.rho < 0.5
+    result = agreement(table, table.T, 0)
+    assert result.symmetric.rho == pytest.approx(1)
+    assert result.directed is not None
+    assert result.directed.rho < 0.5
     assert np.array_equal(symmetrised(table), symmetrised(table.T))
 
 

@@ -58,8 +58,8 @@ def test_one_seed_has_no_interval_and_is_drawn_without() -> None:
     unknown = {"ci95": Interval(None, None), "ci95_corrected": Interval(None, None)}
     result = result.model_copy(update={"comparisons": [row.model_copy(update=unknown) for row in result.comparisons]})
     for arm in result.arms.values():
-        for name, one in arm.configurations.items():
-            arm.configurations[name] = one.model_copy(update={"ci95": Interval(None, None)})
+        for name, results in arm.configurations.items():
+            arm.configurations[name] = results.model_copy(update={"ci95": Interval(None, None)})
     for plots in BOTH:
         assert all(len(line.get_xdata()) == 1 for line in style.figure(plots(result)).axes[-1].lines[1:])  # type: ignore[arg-type]
     assert confirmation.comparison_table(result)["low"].isna().all()

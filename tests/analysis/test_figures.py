@@ -29,7 +29,7 @@ def all_figures(sweep: SweepFrame) -> list[Figure]:
     surfaces = response_surface.plots(response_surface.fit(sweep))
     side_by_side = [style.figure(plots(sweep)) for plots in (*NAMED, search_progress.plots)]
     by_arm = [style.figure_by_arm(plots) for plots in (parallel_coordinates.plots(sweep), surfaces)]
-    panels = [each for plots in NAMED for each in style.panels(plots(sweep)) if isinstance(each, Figure)]
+    panels = [panel for plots in NAMED for panel in style.panels(plots(sweep)) if isinstance(panel, Figure)]
     return [*side_by_side, *by_arm, *panels]
 
 
@@ -57,7 +57,8 @@ def test_nothing_is_drawn_outside_a_figure(sweep: SweepFrame, tmp_path: Path) ->
 def test_plots_side_by_side_share_their_legend_and_a_sentence_stands_for_one_that_lacks_data() -> None:
     plot = Plot(lambda axes: [axes.plot([0, 1], label="a") for _ in range(2)])
     axes = style.figure([plot, plot, "no data"]).axes
-    legends = [[text.get_text() for text in each.get_legend().get_texts()] for each in axes if each.get_legend()]
+    shown = filter(None, (panel.get_legend() for panel in axes))
+    legends = [[text.get_text() for text in legend.get_texts()] for legend in shown]
     assert legends == [["a"]], "each entry once"
     assert [text.get_text() for text in axes[2].texts] == ["no data"]
     panel, sentence = style.panels([plot, "no data"])
@@ -83,9 +84,9 @@ def test_a_diverged_trial_does_not_flatten_the_others(accuracy: list[float], low
 
 
 def test_the_response_names_states_and_baselines(sweep: SweepFrame) -> None:
-    found = words(style.figure(response.plots(sweep)))
+    shown = words(style.figure(response.plots(sweep)))
     for name in ("complete (7)", "pruned (4)", "failed (1)", "best one_hot", "best label_smoothing"):
-        assert name in found
+        assert name in shown
 
 
 def test_learning_curves_show_the_best_learned_trials_and_each_baseline_at_its_best_and_longest(

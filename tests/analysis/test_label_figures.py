@@ -36,9 +36,9 @@ def labelled_sweep(tmp_path_factory: pytest.TempPathFactory) -> SweepFrame:
 
 @pytest.fixture(scope="module")
 def labels(labelled_sweep: SweepFrame) -> Labels:
-    found = label_snapshots.best_labels(labelled_sweep)
-    assert isinstance(found, Labels)
-    return found
+    best = label_snapshots.best_labels(labelled_sweep)
+    assert isinstance(best, Labels)
+    return best
 
 
 def test_the_labels_are_those_of_the_best_learned_trial(labelled_sweep: SweepFrame, labels: Labels) -> None:
@@ -62,13 +62,13 @@ def test_a_server_gives_the_same_labels_as_the_folder(labels: Labels, runs: Path
 
 
 def test_the_history_counts_what_became_of_the_wrong_labels(labels: Labels) -> None:
-    found = label_outcomes.over_epochs(labels)
-    assert found is not None
-    assert list(found["epoch"]) == list(EPOCHS)
-    assert list(found["put_right"] * WRONG) == pytest.approx([0, 15, 30, 45, 60])
-    assert list(found["elsewhere"] * WRONG) == pytest.approx([0, 0, 10, 10, 10])
-    assert list(found[["put_right", "elsewhere", "as_given"]].sum(axis=1)) == pytest.approx([1] * 5)
-    assert list(found["lost"] * (IMAGES - WRONG)) == pytest.approx([0, 0, 0, 0, 5])
+    shares = label_outcomes.over_epochs(labels)
+    assert shares is not None
+    assert list(shares["epoch"]) == list(EPOCHS)
+    assert list(shares["put_right"] * WRONG) == pytest.approx([0, 15, 30, 45, 60])
+    assert list(shares["elsewhere"] * WRONG) == pytest.approx([0, 0, 10, 10, 10])
+    assert list(shares[["put_right", "elsewhere", "as_given"]].sum(axis=1)) == pytest.approx([1] * 5)
+    assert list(shares["lost"] * (IMAGES - WRONG)) == pytest.approx([0, 0, 0, 0, 5])
 
 
 def test_a_label_is_put_right_for_good_where_it_stays_so(labels: Labels) -> None:
@@ -93,9 +93,9 @@ def test_of_many_images_those_that_were_followed_stand_for_all(labels: Labels) -
     part = {name: labels.history[name][:, rows] for name in ("largest", "moved")}
     pixels = labels.history["pixels"][:3]
     half = replace(labels, history={**labels.history, **part, "rows": rows, "shown": shown, "pixels": pixels})
-    found = label_outcomes.over_epochs(half)
-    assert found is not None
-    assert found["put_right"].iloc[-1] * (WRONG / 2) == pytest.approx(30)
+    shares = label_outcomes.over_epochs(half)
+    assert shares is not None
+    assert shares["put_right"].iloc[-1] * (WRONG / 2) == pytest.approx(30)
     when = label_outcomes.correction_epochs(half)
     assert when is not None
     assert list(when[:30]) == [EPOCHS[1 + image % 4] for image in range(0, 60, 2)]
@@ -166,7 +166,7 @@ def test_fresh_seeds_of_the_same_trial_show_what_another_seed_gives(tmp_path: Pa
     sweep = record(folder, [*with_labels(search_events(), folder), *confirmation_events(folder, 3, learned_files)])
     labels = label_snapshots.best_labels(sweep)
     fresh_seeds = label_snapshots.fresh_seed_labels(sweep, labels)
-    assert [each.name for each in fresh_seeds] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
+    assert [run.name for run in fresh_seeds] == ["learned-6 seed 1", "learned-6 seed 2", "learned-6 seed 3"]
     assert "Over 3 fresh seeds: precision from 0.933 to 0.933" in noise_detection.description(labels, fresh_seeds)
     left = style.figure(noise_detection.plots(labels, fresh_seeds)).axes[0]
     assert sum(line.get_linewidth() == 0.6 for line in left.lines) >= 6
@@ -248,9 +248,9 @@ def test_a_damaged_file_is_as_good_as_none(tmp_path: Path) -> None:
     folder = tmp_path / "damaged"
     sweep = record(folder, with_labels(search_events(), folder))
     (folder / "trials" / "6" / "label_history.npz").write_bytes(b"PK cut off")
-    found = label_snapshots.best_labels(sweep)
-    assert isinstance(found, Labels)
-    assert found.history is None
+    best = label_snapshots.best_labels(sweep)
+    assert isinstance(best, Labels)
+    assert best.history is None
     (folder / "trials" / "6" / "labels.npz").write_bytes(b"")
     assert isinstance(label_snapshots.best_labels(sweep), str)
 

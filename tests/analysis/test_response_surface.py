@@ -15,8 +15,8 @@ IMAGES = 10_000
 
 def truth(rate: np.ndarray, interval: np.ndarray) -> np.ndarray:
     """Best at a rate of 0.1 and an interval of 1; in fractions."""
-    found: np.ndarray = 0.95 - 0.08 * np.log10(rate / 0.1) ** 2 - 0.06 * np.log10(interval)
-    return found
+    accuracy: np.ndarray = 0.95 - 0.08 * np.log10(rate / 0.1) ** 2 - 0.06 * np.log10(interval)
+    return accuracy
 
 
 def made(sweep: SweepFrame, count: int, noise: float, slope: float = 1.0) -> SweepFrame:
@@ -32,51 +32,51 @@ def made(sweep: SweepFrame, count: int, noise: float, slope: float = 1.0) -> Swe
 
 
 def test_the_surface_is_the_one_that_the_trials_came_from(sweep: SweepFrame) -> None:
-    found = fit_arm(made(sweep, 60, 0.002), "learned")
-    assert found is not None
-    expected = 100 * truth(*np.meshgrid(found.rates, found.intervals))
-    off = np.abs(found.mean - expected)
-    assert (off <= found.half_width).mean() > 0.8, "95 % intervals, of places that depend on each other"
+    surface = fit_arm(made(sweep, 60, 0.002), "learned")
+    assert surface is not None
+    expected = 100 * truth(*np.meshgrid(surface.rates, surface.intervals))
+    off = np.abs(surface.mean - expected)
+    assert (off <= surface.half_width).mean() > 0.8, "95 % intervals, of places that depend on each other"
     assert off.mean() < 0.3
-    row, column = np.unravel_index(found.mean.argmax(), found.mean.shape)
-    assert found.rates[column] == pytest.approx(0.1, rel=0.4)
-    assert found.intervals[row] < 1.5
-    assert found.near_best[row, column]
-    assert not found.near_best[expected < expected.max() - 3].any()
-    assert list(found.fixed) == ["lr"]
+    row, column = np.unravel_index(surface.mean.argmax(), surface.mean.shape)
+    assert surface.rates[column] == pytest.approx(0.1, rel=0.4)
+    assert surface.intervals[row] < 1.5
+    assert surface.near_best[row, column]
+    assert not surface.near_best[expected < expected.max() - 3].any()
+    assert list(surface.fixed) == ["lr"]
 
 
 def test_the_scatter_of_a_trial_is_what_it_was_made_with(sweep: SweepFrame) -> None:
-    found = fit_arm(made(sweep, 80, 0.01), "learned")
-    assert found is not None
+    surface = fit_arm(made(sweep, 80, 0.01), "learned")
+    assert surface is not None
     chance = np.sqrt(0.9 * 0.1 / IMAGES)
-    assert found.noise == pytest.approx(100 * np.hypot(0.01, chance), rel=0.25)
+    assert surface.noise == pytest.approx(100 * np.hypot(0.01, chance), rel=0.25)
 
 
 def test_without_an_effect_no_point_differs_from_the_best(sweep: SweepFrame) -> None:
-    found = fit_arm(made(sweep, 30, 0.01, slope=0.0), "learned")
-    assert found is not None
-    assert found.near_best.mean() > 0.9
-    assert "may be as good" in response_surface.description({"learned": found})
+    surface = fit_arm(made(sweep, 30, 0.01, slope=0.0), "learned")
+    assert surface is not None
+    assert surface.near_best.mean() > 0.9
+    assert "may be as good" in response_surface.description({"learned": surface})
 
 
 def test_uncertainty_is_least_where_the_trials_are(sweep: SweepFrame) -> None:
     changed = made(sweep, 60, 0.002)
     rate = changed.trials["params.label_lr"]
-    found = fit_arm(replace(changed, trials=changed.trials[(rate < 0.1) | (rate > 0.8)]), "learned")
-    assert found is not None
-    gap = (found.rates > 0.2) & (found.rates < 0.5)
-    near = found.rates < 0.08
-    assert found.half_width[:, gap].mean() > 1.5 * found.half_width[:, near].mean()
-    assert (found.half_width < 100 * Z * changed.trials["metrics.val_accuracy"].std()).mean() > 0.5
+    surface = fit_arm(replace(changed, trials=changed.trials[(rate < 0.1) | (rate > 0.8)]), "learned")
+    assert surface is not None
+    gap = (surface.rates > 0.2) & (surface.rates < 0.5)
+    near = surface.rates < 0.08
+    assert surface.half_width[:, gap].mean() > 1.5 * surface.half_width[:, near].mean()
+    assert (surface.half_width < 100 * Z * changed.trials["metrics.val_accuracy"].std()).mean() > 0.5
 
 
 def test_a_diverged_trial_does_not_shape_the_surface(sweep: SweepFrame) -> None:
     changed = made(sweep, 40, 0.002)
     values = changed.trials["metrics.val_accuracy"].where(changed.trials["trial"] != 7, 0.1)
-    found = fit_arm(replace(changed, trials=changed.trials.assign(**{"metrics.val_accuracy": values})), "learned")
-    assert found is not None
-    assert found.mean.min() > 60
+    surface = fit_arm(replace(changed, trials=changed.trials.assign(**{"metrics.val_accuracy": values})), "learned")
+    assert surface is not None
+    assert surface.mean.min() > 60
 
 
 def test_there_is_no_surface_without_trials_or_without_both_knobs(sweep: SweepFrame) -> None:

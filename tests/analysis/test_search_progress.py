@@ -8,10 +8,10 @@ from analysis.frames.sweep_frame import SweepFrame, interval
 
 
 def test_the_best_so_far_never_falls_and_counts_complete_trials_alone(sweep: SweepFrame) -> None:
-    found = search_progress.best_so_far(sweep, "learned")
-    assert list(found["n"]) == list(range(1, 13))
-    assert found["value"].is_monotonic_increasing
-    assert found["value"].iloc[-1] == sweep.best("learned")["metrics.val_accuracy"].iloc[0]
+    progress = search_progress.best_so_far(sweep, "learned")
+    assert list(progress["n"]) == list(range(1, 13))
+    assert progress["value"].is_monotonic_increasing
+    assert progress["value"].iloc[-1] == sweep.best("learned")["metrics.val_accuracy"].iloc[0]
 
 
 def test_half_the_budget_finds_the_best_of_the_first_half(sweep: SweepFrame) -> None:

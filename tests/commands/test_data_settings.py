@@ -24,7 +24,7 @@ SMALL = {"meta_size": 4, "val_size": 4, "width": 4, "epochs": 1}
 
 def searched(fixed: dict[str, Any], **choices: list[Any]) -> Space:
     """A space of one arm that searches settings of the data, and its label rate."""
-    parameters = {name: {"type": "categorical", "choices": each} for name, each in choices.items()}
+    parameters = {name: {"type": "categorical", "choices": values} for name, values in choices.items()}
     parameters["label_lr"] = {"type": "float", "low": 0.02, "high": 0.3}
     arm = {"method": "learned", "parameters": parameters}
     return Space.model_validate(
@@ -53,7 +53,7 @@ def two_sizes(folder: Path) -> tuple[dict[str, Any], list[Any]]:
 
 def two_keys(folder: Path, suffix: str = "") -> tuple[dict[str, Any], list[Any]]:
     labels = {"first": files.classes(40, 4), "second": np.roll(files.classes(40, 4), 1)}
-    arrays = {f"{key}{suffix}": np.eye(4)[each] if suffix else each for key, each in labels.items()}
+    arrays = {f"{key}{suffix}": np.eye(4)[classes] if suffix else classes for key, classes in labels.items()}
     noise = {} if suffix else {"noise": "given"}
     return {"dataset": write_npz(folder / "a.npz", **arrays), **noise}, ["first", "second"]
 
@@ -73,7 +73,7 @@ def test_each_value_of_a_setting_of_the_data_is_a_data_set_of_its_own(setting: s
     fixed, values = WRITE[setting](tmp_path)
     configs = list(example_configs(searched(fixed, **{setting: values})))
     data = read_data(configs)
-    assert [getattr(each, setting) for each in data.data_sets] == values
+    assert [getattr(summary, setting) for summary in data.data_sets] == values
     assert all(str(value) in " ".join(data.text.split()) for value in values), "each is named where it is said"
     digests = [data.digest(config) for config in configs]
     assert "" not in digests
@@ -95,7 +95,7 @@ def test_combinations_of_settings_are_read(tmp_path: Path) -> None:
     names = [write_npz(tmp_path / "a.npz", **labels), write_npz(tmp_path / "b.npz", seed=1, **labels)]
     space = searched({"noise": "given"}, dataset=names, given_labels=["first", "second"])
     data = read_data(example_configs(space))
-    assert len({each.digest for each in data.data_sets}) == 4
+    assert len({summary.digest for summary in data.data_sets}) == 4
 
 
 def test_all_lists_of_settings_of_the_data_are_one() -> None:

@@ -131,12 +131,12 @@ def test_a_better_teacher_with_a_worse_student_is_reported(tmp_path: Path) -> No
             NO_TEACHER: [0.8, 0.8, 0.8],
         }
     )
-    students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
-    found = build_distillation("label_lr", space, students, teachers, said, {})
-    assert found.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
-    assert found.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
-    assert found.arms[NO_TEACHER].teacher is None
-    by_arm = {pair.arm: pair for pair in found.against_one_hot}
+    students = students_of(space, [teacher for teacher, _ in teachers], tmp_path, Students())
+    distillation = build_distillation("label_lr", space, students, teachers, said, {})
+    assert distillation.arms["label_smoothing"].teacher.test_accuracy_mean == pytest.approx(0.94)
+    assert distillation.arms["label_smoothing"].student.test_accuracy == [0.81, 0.82, 0.84]
+    assert distillation.arms[NO_TEACHER].teacher is None
+    by_arm = {pair.arm: pair for pair in distillation.against_one_hot}
     assert set(by_arm) == {"learned", "label_smoothing"}
     smoothed = by_arm["label_smoothing"]
     assert smoothed.teacher.mean_difference == pytest.approx(0.04)
@@ -155,12 +155,12 @@ def test_a_diverged_teacher_is_reported_and_left_out_of_its_pairs(tmp_path: Path
     said = confirmed(
         {name: [0.8, 0.8, 0.8] for name in ("from_learned", "from_one_hot", "from_label_smoothing", NO_TEACHER)}
     )
-    students = students_of(space, [one for one, _ in teachers], tmp_path, Students())
-    found = build_distillation("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})
-    learned = found.arms["learned"].teacher
+    students = students_of(space, [teacher for teacher, _ in teachers], tmp_path, Students())
+    distillation = build_distillation("label_lr", space, students, teachers, said, {"one_hot-1": "worker lost"})
+    learned = distillation.arms["learned"].teacher
     assert (learned.n, learned.seeds, list(learned.failed)) == (2, [100, 102], [101])
-    assert found.against_one_hot[0].teacher.n == 2
-    assert found.notes == [
+    assert distillation.against_one_hot[0].teacher.n == 2
+    assert distillation.notes == [
         "the teacher learned-0 diverged on 1 of 3 seeds: no student there",
         "one_hot-1 came to no result (worker lost); the same command tries again",
     ]

@@ -164,14 +164,14 @@ def test_where_the_truth_is_known_precision_and_recall_are_said(
     others[rows, given] = -1
     margin, wrong = labels[rows, given] - others.max(1), given != truth
     ranking = harness.labels("photos", runs_dir=tmp_path / "runs", pictures=5)
-    found = ranking.detection
-    assert found is not None
-    assert (found.known, found.wrong, found.proposed) == (len(given), wrong.sum(), (margin < 0).sum())
-    assert found.precision == pytest.approx(wrong[margin < 0].mean())
-    assert found.recall == pytest.approx((margin < 0)[wrong].mean())
-    assert found.average_precision == pytest.approx(average_precision_score(wrong, -margin))
-    assert found.precision_ci95 is not None
-    assert found.precision_ci95[0] < found.precision <= found.precision_ci95[1]
+    detection = ranking.detection
+    assert detection is not None
+    assert (detection.known, detection.wrong, detection.proposed) == (len(given), wrong.sum(), (margin < 0).sum())
+    assert detection.precision == pytest.approx(wrong[margin < 0].mean())
+    assert detection.recall == pytest.approx((margin < 0)[wrong].mean())
+    assert detection.average_precision == pytest.approx(average_precision_score(wrong, -margin))
+    assert detection.precision_ci95 is not None
+    assert detection.precision_ci95[0] < detection.precision <= detection.precision_ci95[1]
     assert ranking.table["index"].tolist() == index[np.argsort(margin, kind="stable")].tolist()
     assert "image" not in ranking.table
     by_index = dict(zip(index.tolist(), truth.tolist(), strict=True))
@@ -180,11 +180,11 @@ def test_where_the_truth_is_known_precision_and_recall_are_said(
     assert ranking.page is not None
     page = ranking.page.read_text()
     assert page.count("<article") == ranking.on_page == 5
-    assert f"The 5 most suspicious of {len(given):,} labels, worst first; {found.proposed - 5:,} more are" in page
+    assert f"The 5 most suspicious of {len(given):,} labels, worst first; {detection.proposed - 5:,} more are" in page
     assert main(["photos", "--runs-dir", str(tmp_path / "runs"), "--rows", "2"]) == 0
     said = " ".join(capsys.readouterr().out.split())
-    assert found.sentence in said
-    assert f"recall {found.recall:.3f} [" in said
+    assert detection.sentence in said
+    assert f"recall {detection.recall:.3f} [" in said
     assert "truth" in said
 
 

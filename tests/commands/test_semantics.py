@@ -74,23 +74,23 @@ def test_labels_that_follow_the_groups_are_said_to(
 ) -> None:
     assert ask(sweep, "--reference", f"superclasses:{groups}") == 0
     out = capsys.readouterr().out
-    found = saved_result(sweep)
-    assert found.significant
-    assert found.sentence.startswith(
+    result = saved_result(sweep)
+    assert result.significant
+    assert result.sentence.startswith(
         "learned labels (learned-0) take the same classes to be alike as the superclasses: rank correlation 0.7"
     )
-    assert re.search(r"over 45 pairs of 10 classes, p = 0\.00\d+, 1 run$", found.sentence)
-    assert found.sentence in " ".join(out.split())
+    assert re.search(r"over 45 pairs of 10 classes, p = 0\.00\d+, 1 run$", result.sentence)
+    assert result.sentence in " ".join(out.split())
     assert all(len(line.rstrip()) <= 80 for line in out.split("all numbers:")[0].splitlines()), out
-    learned = found.arms["learned"]
+    learned = result.arms["learned"]
     assert learned.off_class_mass == pytest.approx(1 - np.diag(rows(GROUPS)).mean(), abs=1e-6)
     assert learned.symmetric.ci95[0] > 0
     assert learned.directed is None
     assert np.allclose(learned.table, rows(GROUPS))
     inside = {(i, j) for members in GROUPS.values() for i in members for j in members}
     assert {(i, j) for i, j, _ in learned.most_alike} <= inside
-    assert found.reference.facts["groups"] == {name: [str(c) for c in members] for name, members in GROUPS.items()}
-    flat = found.arms["label_smoothing"]
+    assert result.reference.facts["groups"] == {name: [str(c) for c in members] for name, members in GROUPS.items()}
+    flat = result.arms["label_smoothing"]
     assert (flat.symmetric.rho, flat.symmetric.p_value) == (None, None)
     assert flat.off_class_mass == pytest.approx(0.18)
 
@@ -158,12 +158,12 @@ def test_people_s_votes_are_taken_where_the_data_have_them(part: str, tmp_path: 
     sweep = pretended(tmp_path / "runs", "unused", "labels=class", f"dataset=npz:{file}", *sizes)
     leave(sweep.folder / "trials" / "0", rows(groups))
     assert ask(sweep) == 0
-    found = saved_result(sweep)
-    reference = found.reference
+    result = saved_result(sweep)
+    reference = result.reference
     assert (reference.kind, reference.facts["part"], reference.facts["images"]) == ("votes", part, 300)
     shares = votes / votes.sum(1, keepdims=True)
-    assert np.allclose(found.reference.table[3], shares[truth == 3].mean(0), atol=1e-6)
-    assert "as people's votes: rank correlation" in found.sentence
+    assert np.allclose(result.reference.table[3], shares[truth == 3].mean(0), atol=1e-6)
+    assert "as people's votes: rank correlation" in result.sentence
 
 
 def test_what_cannot_be_compared_is_refused_and_leaves_nothing(
@@ -212,13 +212,13 @@ def test_classes_are_named_in_the_groups_in_the_table_and_on_the_page(
     file = tmp_path / "animals.yaml"
     file.write_text("wild: [ape, Bat]\ntame: [cat, cow, '[dog]']\n")
     assert ask(sweep, "--reference", f"superclasses:{file}") == 0
-    found = saved_result(sweep)
-    assert found.class_names == ANIMALS
-    pairs = found.pairs_most_alike(found.arms["learned"], 2)
+    result = saved_result(sweep)
+    assert result.class_names == ANIMALS
+    pairs = result.pairs_most_alike(result.arms["learned"], 2)
     assert re.fullmatch(r"\S+~\S+, \S+~\S+", pairs)
     assert pairs in " ".join(capsys.readouterr().out.split())
-    assert "[dog]" in found.pairs_most_alike(found.arms["learned"], 5, " ~ ")
-    assert found.pairs_most_alike(found.arms["learned"], 5, " ~ ") in str(class_similarity(found))
+    assert "[dog]" in result.pairs_most_alike(result.arms["learned"], 5, " ~ ")
+    assert result.pairs_most_alike(result.arms["learned"], 5, " ~ ") in str(class_similarity(result))
     file.write_text("wild: [ape, bat]\ntame: [cat, cow, hen]\n")
     assert ask(sweep, "--reference", f"superclasses:{file}") == 2
     assert "a class of ape, bat, cat, cow, [dog], got hen; correct the groups" in capsys.readouterr().err
@@ -255,6 +255,6 @@ def test_a_sweep_that_was_recorded_has_it_on_its_server(sweep: Sweep, groups: Pa
 
 def test_classes_in_a_file_of_groups_are_text_whatever_yaml_takes_them_for(tmp_path: Path) -> None:
     (tmp_path / "groups.yaml").write_text("a: [no, 010]\nb: [1:30, 1e3, ~]\n")
-    found = superclasses(tmp_path / "groups.yaml", ("010", "1:30", "1e3", "no", "~"))
-    assert found.facts["groups"] == {"a": ["no", "010"], "b": ["1:30", "1e3", "~"]}
-    assert np.array_equal(found.table, superclass_table({"a": [0, 3], "b": [1, 2, 4]}, "abcde"))
+    reference = superclasses(tmp_path / "groups.yaml", ("010", "1:30", "1e3", "no", "~"))
+    assert reference.facts["groups"] == {"a": ["no", "010"], "b": ["1:30", "1e3", "~"]}
+    assert np.array_equal(reference.table, superclass_table({"a": [0, 3], "b": [1, 2, 4]}, "abcde"))

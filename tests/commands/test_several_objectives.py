@@ -62,7 +62,7 @@ def test_the_table_shows_the_front_under_a_line_that_names_it(swept: Swept) -> N
 
 def test_the_summary_holds_the_front_with_its_values(swept: Swept) -> None:
     summary = swept.summary
-    metrics = [each["metric"] for each in summary["objectives"]]
+    metrics = [objective["metric"] for objective in summary["objectives"]]
     assert metrics == ["val_accuracy", "val_calibration_error", "busy_seconds"]
     assert summary["best"]["trial"] == summary["front"][0]["trial"]
     values = [list(member["values"].values()) for member in summary["front"]]
@@ -131,6 +131,6 @@ def test_the_sentence_says_who_is_on_the_front_and_who_is_not() -> None:
 
 
 def test_a_long_front_is_cut_and_a_line_states_it() -> None:
-    found = summarised([member(number, "learned") for number in range(MAX_FRONT_ROWS + 5)])
-    assert results_table(found).row_count == MAX_FRONT_ROWS
-    assert front_line(found).endswith(f"; the first {MAX_FRONT_ROWS} here, all in summary.json")
+    summary = summarised([member(number, "learned") for number in range(MAX_FRONT_ROWS + 5)])
+    assert results_table(summary).row_count == MAX_FRONT_ROWS
+    assert front_line(summary).endswith(f"; the first {MAX_FRONT_ROWS} here, all in summary.json")

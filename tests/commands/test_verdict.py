@@ -95,8 +95,8 @@ class AccuracySimulation:
         outcomes = []
         for _ in range(draws):
             test, validation = self.draw(seeds[-1])
-            found = (self.confirmation(test[:, :n], validation[:, :n], rule).outcome for n in seeds)
-            outcomes.append(next((outcome for outcome in found if outcome != "undecided"), "undecided"))
+            verdicts = (self.confirmation(test[:, :n], validation[:, :n], rule).outcome for n in seeds)
+            outcomes.append(next((outcome for outcome in verdicts if outcome != "undecided"), "undecided"))
         return outcomes.count("better") / draws, outcomes.count("worse") / draws
 
 
@@ -115,31 +115,31 @@ def test_a_sequence_of_verdicts_keeps_the_error_rate() -> None:
 
 def test_a_real_gain_is_shown_with_its_size() -> None:
     simulation = AccuracySimulation(4, gain=0.05)
-    found = simulation.confirmation(*simulation.draw(10), FixedSample())
-    assert found.outcome == "better"
-    low, high = found.gain.ci95
+    result = simulation.confirmation(*simulation.draw(10), FixedSample())
+    assert result.outcome == "better"
+    low, high = result.gain.ci95
     assert 0 < low < 0.05 < high
-    points = [f"{100 * value:.1f}" for value in (found.gain.mean_difference, low, high)]
-    assert found.verdict.startswith("learned labels (ours0-")
-    assert found.verdict.endswith(f"by {points[0]} points [{points[1]}, {points[2]}], n = 10")
+    points = [f"{100 * value:.1f}" for value in (result.gain.mean_difference, low, high)]
+    assert result.verdict.startswith("learned labels (ours0-")
+    assert result.verdict.endswith(f"by {points[0]} points [{points[1]}, {points[2]}], n = 10")
 
 
 def test_a_baseline_can_win() -> None:
     simulation = AccuracySimulation(5, gain=-0.05)
-    found = simulation.confirmation(*simulation.draw(10), FixedSample())
-    assert found.outcome == "worse"
-    assert found.verdict.startswith("the best baseline (theirs")
-    assert found.gain.mean_difference < 0
+    result = simulation.confirmation(*simulation.draw(10), FixedSample())
+    assert result.outcome == "worse"
+    assert result.verdict.startswith("the best baseline (theirs")
+    assert result.gain.mean_difference < 0
 
 
 def test_without_a_difference_it_says_how_many_seeds_would_show_one() -> None:
     rng = np.random.default_rng(6)
     test = 0.8 + rng.normal(0, 0.01, 10)
     both = [measured(SPACE, "ours0", 0, test), measured(SPACE, "theirs0", 1, test + rng.normal(0, 0.01, 10))]
-    found = confirmation(SPACE, both)
-    assert found.outcome == "undecided"
-    assert 15 < found.gain.required_n < 90, "about 34 for a spread of one point, which ten seeds know roughly"
-    assert found.verdict.endswith(f"n = 10; {found.gain.required_n} seeds would be needed to show one of 0.5 points")
+    result = confirmation(SPACE, both)
+    assert result.outcome == "undecided"
+    assert 15 < result.gain.required_n < 90, "about 34 for a spread of one point, which ten seeds know roughly"
+    assert result.verdict.endswith(f"n = 10; {result.gain.required_n} seeds would be needed to show one of 0.5 points")
     wide = confirmation(SPACE, both, margin=0.05)
     assert wide.verdict.endswith("one of 5 points would have shown with a chance of 80 % or more")
 
@@ -160,19 +160,19 @@ def test_the_verdict_is_about_the_best_on_validation() -> None:
     base = measured(SPACE, "theirs0", 9, [0.7, 0.71, 0.72])
     modest = measured(SPACE, "ours0", 0, [0.75, 0.76, 0.77], validation=[0.9, 0.9, 0.9])
     lucky = measured(SPACE, "ours0", 1, [0.95, 0.96, 0.97], validation=[0.8, 0.8, 0.8])
-    found = confirmation(SPACE, [modest, lucky, base], 2)
-    assert (found.gain.trial, found.arms["ours0"].best_name) == (0, "ours0-0")
-    assert set(found.arms["ours0"].configurations) == {"ours0-0", "ours0-1"}
+    result = confirmation(SPACE, [modest, lucky, base], 2)
+    assert (result.gain.trial, result.arms["ours0"].best_name) == (0, "ours0-0")
+    assert set(result.arms["ours0"].configurations) == {"ours0-0", "ours0-1"}
 
 
 def test_a_configuration_that_diverged_is_not_chosen() -> None:
     base = measured(SPACE, "theirs0", 9, [0.7, 0.71, 0.72, 0.7])
     fragile = measured(SPACE, "ours0", 0, [0.95, math.nan, 0.97, 0.96])
     sound = measured(SPACE, "ours0", 1, [0.9, 0.91, 0.9, 0.92])
-    found = confirmation(SPACE, [fragile, sound, base], 2)
-    assert found.gain.trial == 1
-    assert found.arms["ours0"].configurations["ours0-0"].failed.keys() == {1}
-    assert found.notes == ["ours0-0 diverged on 1 of 4 seeds: it is not chosen"]
+    result = confirmation(SPACE, [fragile, sound, base], 2)
+    assert result.gain.trial == 1
+    assert result.arms["ours0"].configurations["ours0-0"].failed.keys() == {1}
+    assert result.notes == ["ours0-0 diverged on 1 of 4 seeds: it is not chosen"]
     alone = confirmation(SPACE, [fragile, base])
     assert (alone.outcome, alone.gain) == ("not compared", None)
     assert alone.verdict.startswith("nothing is confirmed")
@@ -181,9 +181,9 @@ def test_a_configuration_that_diverged_is_not_chosen() -> None:
 def test_a_diverged_run_of_a_baseline_is_left_out_of_the_pairs() -> None:
     ours = measured(SPACE, "ours0", 0, [0.9, 0.91, 0.92, 0.93])
     base = measured(SPACE, "theirs0", 1, [0.7, math.nan, 0.72, 0.72])
-    found = confirmation(SPACE, [ours, base])
-    assert (found.gain.n, found.arms["ours0"].best.n, found.arms["theirs0"].best.n) == (3, 4, 3)
-    assert found.gain.mean_difference == pytest.approx((0.2 + 0.2 + 0.21) / 3)
+    result = confirmation(SPACE, [ours, base])
+    assert (result.gain.n, result.arms["ours0"].best.n, result.arms["theirs0"].best.n) == (3, 4, 3)
+    assert result.gain.mean_difference == pytest.approx((0.2 + 0.2 + 0.21) / 3)
 
 
 def test_p_values_are_corrected_for_every_configuration_ever_tested() -> None:
@@ -199,25 +199,25 @@ def test_p_values_are_corrected_for_every_configuration_ever_tested() -> None:
 
 
 def test_one_seed_has_no_interval() -> None:
-    found = confirmation(SPACE, [measured(SPACE, "ours0", 0, [0.9]), measured(SPACE, "theirs0", 1, [0.5])])
-    assert found.outcome == "undecided"
-    assert found.gain.ci95 == found.arms["ours0"].best.ci95 == (None, None)
-    assert found.comparisons[0].p_value == 1.0
-    assert found.verdict.endswith("n = 1; one seed tells nothing of the spread over seeds, run more")
+    result = confirmation(SPACE, [measured(SPACE, "ours0", 0, [0.9]), measured(SPACE, "theirs0", 1, [0.5])])
+    assert result.outcome == "undecided"
+    assert result.gain.ci95 == result.arms["ours0"].best.ci95 == (None, None)
+    assert result.comparisons[0].p_value == 1.0
+    assert result.verdict.endswith("n = 1; one seed tells nothing of the spread over seeds, run more")
 
 
 def test_without_baselines_the_accuracy_is_the_verdict() -> None:
-    found = confirmation(ALONE, [measured(ALONE, "ours0", 0, [0.9, 0.91, 0.92])])
-    assert (found.outcome, found.comparisons) == ("not compared", [])
-    assert "reach a test accuracy of 0.910 [0.885, 0.935], n = 3; there is no baseline" in found.verdict
+    result = confirmation(ALONE, [measured(ALONE, "ours0", 0, [0.9, 0.91, 0.92])])
+    assert (result.outcome, result.comparisons) == ("not compared", [])
+    assert "reach a test accuracy of 0.910 [0.885, 0.935], n = 3; there is no baseline" in result.verdict
 
 
 def test_an_arm_without_a_complete_trial_is_named() -> None:
     space = toy_space(baselines=2, arms=2)
     both = [measured(space, "ours0", 0, [0.9, 0.91]), measured(space, "theirs0", 1, [0.5, 0.52])]
-    found = confirmation(space, both)
-    assert [note.split(" has no ")[0] for note in found.notes] == ["ours1", "theirs1"]
-    assert found.arms["theirs1"].best is None
+    result = confirmation(space, both)
+    assert [note.split(" has no ")[0] for note in result.notes] == ["ours1", "theirs1"]
+    assert result.arms["theirs1"].best is None
 
 
 @pytest.mark.parametrize(
@@ -232,9 +232,9 @@ def test_an_arm_without_a_complete_trial_is_named() -> None:
 def test_repeated_verdicts_are_noted_with_the_chance_of_an_error(
     evaluations: list[tuple[int, bool]], note: str
 ) -> None:
-    found = caveats({}, {}, [Evaluation(n=n, sequential=sequential) for n, sequential in evaluations])
-    assert len(found) == bool(note)
-    assert "".join(found).startswith(note)
+    notes = caveats({}, {}, [Evaluation(n=n, sequential=sequential) for n, sequential in evaluations])
+    assert len(notes) == bool(note)
+    assert "".join(notes).startswith(note)
 
 
 def test_lost_runs_and_an_unfinished_search_are_noted() -> None:
@@ -255,22 +255,22 @@ def test_several_objectives_are_listed_and_the_verdict_is_about_accuracy() -> No
             for seed, result in plain.items()
         }
 
-    found = confirmation(space, [calibrated("ours0", 0.1), calibrated("theirs0", 0.3)])
+    confirmed = confirmation(space, [calibrated("ours0", 0.1), calibrated("theirs0", 0.3)])
     expected = {"val_accuracy": 0.81, "val_calibration_error": 0.11, "epochs": 3, "busy_seconds": 1}
-    assert found.arms["ours0"].best.objectives == pytest.approx(expected)
-    assert any("the verdict speaks of test accuracy alone" in note for note in found.notes)
-    assert "objectives" in found.data_used
+    assert confirmed.arms["ours0"].best.objectives == pytest.approx(expected)
+    assert any("the verdict speaks of test accuracy alone" in note for note in confirmed.notes)
+    assert "objectives" in confirmed.data_used
     console = Console(width=80, record=True, file=io.StringIO())
-    console.print(results_table(found))
+    console.print(results_table(confirmed))
     lines = console.export_text().splitlines()
     assert max(map(len, lines)) <= 80
     assert any(line.startswith("ours0-0") and " 0.110 " in line for line in lines)
 
 
 def test_a_single_objective_is_not_listed() -> None:
-    found = confirmation(SPACE, [measured(SPACE, "ours0", 0, [0.8]), measured(SPACE, "theirs0", 1, [0.7])])
-    assert found.arms["ours0"].best.objectives == {}
-    assert "objectives" not in found.data_used
+    result = confirmation(SPACE, [measured(SPACE, "ours0", 0, [0.8]), measured(SPACE, "theirs0", 1, [0.7])])
+    assert result.arms["ours0"].best.objectives == {}
+    assert "objectives" not in result.data_used
 
 
 class TestDoubts:
@@ -288,9 +288,9 @@ class TestDoubts:
     def test_a_test_accuracy_far_below_validation_is_in_the_verdict(
         self, validation: Sequence[float], test: Sequence[float]
     ) -> None:
-        found = confirmation(ALONE, [measured(ALONE, "ours0", 3, test, validation)])
+        result = confirmation(ALONE, [measured(ALONE, "ours0", 3, test, validation)])
         beside = f"ours0-3 {np.mean(test):.3f} beside {np.mean(validation):.3f}"
-        assert f"; doubtful: test accuracy is far below validation accuracy ({beside}); look whether" in found.verdict
+        assert f"; doubtful: test accuracy is far below validation accuracy ({beside}); look whether" in result.verdict
 
     @pytest.mark.parametrize(
         ("validation", "test"),
@@ -309,16 +309,16 @@ class TestDoubts:
     def test_an_accuracy_that_may_be_chance_is_told(self) -> None:
         results = [measured(ALONE, "ours0", 3, (0.105, 0.1, 0.11), (0.11, 0.1, 0.12))]
         spec = ComparisonSpec(FixedSample(), 1, 0.005)
-        found = build_confirmation(ALONE, results, spec, name="toy", n=3, chance=0.1)
-        assert "doubtful: test accuracy is not shown to be better than chance, 0.100 (ours0-3 0.105)" in found.verdict
+        result = build_confirmation(ALONE, results, spec, name="toy", n=3, chance=0.1)
+        assert "doubtful: test accuracy is not shown to be better than chance, 0.100 (ours0-3 0.105)" in result.verdict
         assert "doubtful" not in build_confirmation(ALONE, results, spec, name="toy", n=3).verdict
 
 
 def test_intervals_of_accuracies_end_at_one() -> None:
-    found = confirmation(ALONE, [measured(ALONE, "ours0", 3, (1.0, 1.0, 0.9995))])
-    one = found.arms["ours0"].configurations["ours0-3"]
-    assert one.ci95 is not None
-    low, high = one.ci95
+    result = confirmation(ALONE, [measured(ALONE, "ours0", 3, (1.0, 1.0, 0.9995))])
+    configuration = result.arms["ours0"].configurations["ours0-3"]
+    assert configuration.ci95 is not None
+    low, high = configuration.ci95
     assert low is not None
     assert 0.99 < low < 1.0 == high
-    assert "[0.999, 1.000]" in found.verdict
+    assert "[0.999, 1.000]" in result.verdict

@@ -29,9 +29,9 @@ def calls_without_encoding(tree: ast.AST) -> Iterator[ast.Call]:
 def test_every_text_file_is_opened_with_an_encoding() -> None:
     files = [file for folder in FOLDERS for file in (ROOT / folder).rglob("*.py")]
     assert len(files) > 200
-    found = [
+    without_encoding = [
         f"{file.relative_to(ROOT)}:{call.lineno}"
         for file in files
         for call in calls_without_encoding(ast.parse(file.read_text(encoding="utf-8")))
     ]
-    assert found == []
+    assert without_encoding == []

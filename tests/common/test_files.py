@@ -37,7 +37,7 @@ def test_a_relative_cache_home_is_ignored_everywhere(
     assert cache_dir() == folder
     assert Url.parse("s3://bucket/runs").local_copy.is_relative_to(folder)
     cached_arrays(cache_key(["a set"], []), dict)
-    assert [each.name for each in tmp_path.iterdir()] == ["home"]
+    assert [file.name for file in tmp_path.iterdir()] == ["home"]
 
 
 def test_an_absolute_cache_home_is_taken(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

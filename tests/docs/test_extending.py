@@ -51,12 +51,12 @@ def test_search_confirmation_report_and_mlflow_have_the_parameters_for_runs_of_t
     assert "sce_alpha" in (folder / "runs" / "wine" / "report.html").read_text()
 
     client = mlflow.MlflowClient(f"sqlite:///{folder / 'runs' / 'mlflow.db'}")
-    experiments = [each.experiment_id for each in client.search_experiments()]
-    params = [found.data.params for found in client.search_runs(experiments) if "method" in found.data.params]
-    assert {each["method"] for each in params} == {METHOD, "learned", "one_hot"}
-    for each in params:
-        assert (each.keys() & OWN == OWN) == (each["method"] == METHOD)
-        assert ("label_lr" in each) == (each["method"] == "learned")
+    experiments = [experiment.experiment_id for experiment in client.search_experiments()]
+    params = [run.data.params for run in client.search_runs(experiments) if "method" in run.data.params]
+    assert {run_params["method"] for run_params in params} == {METHOD, "learned", "one_hot"}
+    for run_params in params:
+        assert (run_params.keys() & OWN == OWN) == (run_params["method"] == METHOD)
+        assert ("label_lr" in run_params) == (run_params["method"] == "learned")
 
     module = folder / "mine.py"
     module.write_text(module.read_text().replace("found.data.astype", "(1 + found.data).astype"))

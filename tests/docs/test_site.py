@@ -44,7 +44,7 @@ def test_no_page_loads_anything_from_another_server(site: Path) -> None:
     loading = re.compile(r"""<(?:script|link|img|iframe)\b[^>]*(?:src|href)=["']?(?:https?:)?//[^>]*>""")
     pages = list(site.rglob("*.html"))
     assert len(pages) > len(PAGES)
-    assert [found for page in pages for found in loading.findall(page.read_text())] == []
+    assert [match for page in pages for match in loading.findall(page.read_text())] == []
     styles = list(site.rglob("*.css"))
     assert styles
     assert [

@@ -30,9 +30,9 @@ def leaks(text: str | bytes) -> list[str]:
 
 
 def of_files(folder: Path) -> dict[str, list[str]]:
-    found = {str(file): leaks(file.read_bytes()) for file in sorted(folder.rglob("*")) if file.is_file()}
-    assert found
-    return {name: secrets for name, secrets in found.items() if secrets}
+    leaks_by_file = {str(file): leaks(file.read_bytes()) for file in sorted(folder.rglob("*")) if file.is_file()}
+    assert leaks_by_file
+    return {name: secrets for name, secrets in leaks_by_file.items() if secrets}
 
 
 def of_processes(parent: psutil.Process) -> set[str]:
@@ -61,9 +61,9 @@ def test_a_sweep_on_a_server_with_a_password_leaves_it_nowhere(tmp_path: Path, s
     assert of_files(tmp_path) == {}
     client = MlflowClient(server)
     experiment = client.get_experiment_by_name("label_lr")
-    found = client.search_runs([experiment.experiment_id])
-    assert len(found) >= 1
-    assert leaks(repr([run.to_dictionary() for run in found])) == []
+    runs = client.search_runs([experiment.experiment_id])
+    assert len(runs) >= 1
+    assert leaks(repr([run.to_dictionary() for run in runs])) == []
     assert leaks(call("sync", "label_lr", "--runs-dir", str(tmp_path), "--tracking-uri", uri).all) == []
     assert of_files(tmp_path) == {}
 

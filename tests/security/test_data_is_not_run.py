@@ -190,7 +190,7 @@ def test_metrics_in_a_journal_are_numbers_and_nothing_else(tmp_path: Path) -> No
     """Optuna keeps distributions as JSON in JSON; an invalid one is reported, not built."""
     folder = finished(tmp_path)
     lines = (folder / "study.journal").read_bytes().splitlines()
-    place = next(at for at, each in enumerate(lines) if b'"distribution"' in each)
+    place = next(at for at, line in enumerate(lines) if b'"distribution"' in line)
     operation = {key: value for key, value in json.loads(lines[place]).items() if key != "crc32"}
     operation["distribution"] = json.dumps({"name": "os.system", "attributes": {"command": "true"}})
     body = json.dumps(operation, separators=(",", ":")).encode()

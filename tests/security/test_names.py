@@ -106,11 +106,11 @@ def test_files_outside_of_the_runs_folder_are_not_sent_to_a_server(tmp_path: Pat
     ended = TrialEnded(trial=0, state="complete", artifacts=tuple(map(str, (*outside, *inside))))
     send(write_events(home / "spool", [TrialStarted(trial=0, name="learned-0"), ended]), store)
     client = MlflowClient(store)
-    (experiment,) = [one for one in client.search_experiments() if one.name == "label_lr"]
+    (experiment,) = [candidate for candidate in client.search_experiments() if candidate.name == "label_lr"]
     held = {
         file.path
-        for found in client.search_runs([experiment.experiment_id])
-        for file in client.list_artifacts(found.info.run_id)
+        for run in client.search_runs([experiment.experiment_id])
+        for file in client.list_artifacts(run.info.run_id)
     }
     assert held == {"notes.txt", "beside.txt"}
     assert (home / "spool" / LOG).read_text().count("lies outside of the runs folder") == 3

@@ -34,14 +34,14 @@ def test_several_objectives_take_the_place_of_one_and_the_other_way_round(loaded
     one = "objective={metric: val_loss}"
     several = "objectives=[{metric: val_accuracy}, {metric: val_calibration_error}, {metric: epochs}]"
     space = loaded(overrides=[one, several])
-    assert [str(each) for each in space.objectives] == [
+    assert [str(objective) for objective in space.objectives] == [
         "maximize val_accuracy",
         "minimize val_calibration_error",
         "minimize epochs",
     ]
     assert space.search.pruner == NoPruner(), "nobody asked for one, and several cannot be pruned"
     assert parse(dump(space)) == space
-    assert [str(each) for each in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
+    assert [str(objective) for objective in loaded(overrides=[several, one]).objectives] == ["minimize val_loss"]
 
 
 @pytest.mark.parametrize("override", ["lr=0.3", " lr = 0.3", "weight_decay=0.3"])

@@ -36,8 +36,8 @@ def typed(section: dict[str, Any]) -> dict[str, Any]:
     """The section of a file with parameter objects instead of mappings."""
     given = section.get("parameters", {})
     parameters = {
-        name: TYPES[each["type"]](**{key: value for key, value in each.items() if key != "type"})
-        for name, each in given.items()
+        name: TYPES[parameter["type"]](**{key: value for key, value in parameter.items() if key != "type"})
+        for name, parameter in given.items()
     }
     return {**section, "parameters": parameters} if given else section
 

@@ -59,8 +59,8 @@ def _without_idle_parameters(space: dict[str, Any]) -> dict[str, Any]:
     """Remove from each section what none of its methods has."""
     entries = [*space["arms"].values(), *space.get("baselines", {}).values()]
     for section, methods in (
-        (space, {each["method"] for each in entries}),
-        *((each, {each["method"]}) for each in entries),
+        (space, {entry["method"] for entry in entries}),
+        *((entry, {entry["method"]}) for entry in entries),
     ):
         if "learned" not in methods and "parameters" in section:
             section["parameters"] = {k: v for k, v in section["parameters"].items() if k not in LEARNED_ALONE}

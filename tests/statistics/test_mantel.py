@@ -30,18 +30,18 @@ def test_the_correlation_is_spearman_s_over_the_pairs(symmetric: bool) -> None:
     table = scattered(generator, 7)
     a, b = (noisy(table, generator, 0.4, symmetric=symmetric) for _ in range(2))
     chosen = np.triu_indices(7, 1) if symmetric else np.nonzero(~np.eye(7, dtype=bool))
-    found = mantel_test(a, b, 0, symmetric=symmetric)
-    assert found.rho == pytest.approx(spearmanr(a[chosen], b[chosen]).statistic)
-    assert found.pairs == len(chosen[0])
-    assert found.low < found.rho < found.high
+    result = mantel_test(a, b, 0, symmetric=symmetric)
+    assert result.rho == pytest.approx(spearmanr(a[chosen], b[chosen]).statistic)
+    assert result.pairs == len(chosen[0])
+    assert result.low < result.rho < result.high
 
 
 def test_ranks_alone_count_and_diagonals_do_not() -> None:
     generator = np.random.default_rng(1)
     a, b = scattered(generator, 6), scattered(generator, 6)
-    found = mantel_test(a, b, 0)
-    assert mantel_test(np.exp(a) + 5 * np.eye(6), b - 3 * np.eye(6), 0) == found
-    assert mantel_test(a, -b, 0).rho == pytest.approx(-found.rho)
+    result = mantel_test(a, b, 0)
+    assert mantel_test(np.exp(a) + 5 * np.eye(6), b - 3 * np.eye(6), 0) == result
+    assert mantel_test(a, -b, 0).rho == pytest.approx(-result.rho)
 
 
 def test_with_few_classes_every_renaming_is_tried() -> None:
@@ -49,11 +49,11 @@ def test_with_few_classes_every_renaming_is_tried() -> None:
     table = scattered(generator, 5)
     a, b = (noisy(table, generator, 1.0, symmetric=False) for _ in range(2))
     off = ~np.eye(5, dtype=bool)
-    found = mantel_test(a, b, 0)
+    result = mantel_test(a, b, 0)
     renamed = [b[np.ix_(order, order)] for order in itertools.permutations(range(5))]
-    as_far = [spearmanr(a[off], other[off]).statistic >= found.rho - 1e-9 for other in renamed]
-    assert found.p_value == pytest.approx(np.mean(as_far))
-    assert found == mantel_test(a, b, 99), "nothing is drawn"
+    as_far = [spearmanr(a[off], other[off]).statistic >= result.rho - 1e-9 for other in renamed]
+    assert result.p_value == pytest.approx(np.mean(as_far))
+    assert result == mantel_test(a, b, 99), "nothing is drawn"
 
 
 def test_classes_are_renamed_together_so_chance_agreement_is_called_as_often_as_it_says() -> None:
@@ -80,16 +80,16 @@ def test_the_interval_holds_a_correlation_that_is_known_at_least_as_often_as_it_
     for seed in range(DRAWS):
         table = scattered(generator, 10)
         a, b = (noisy(table, generator, 0.5, symmetric=True) for _ in range(2))
-        found = mantel_test(a, b, seed, symmetric=True, permutations=1)
-        held += found.low <= truth <= found.high
+        result = mantel_test(a, b, seed, symmetric=True, permutations=1)
+        held += result.low <= truth <= result.high
     assert held / DRAWS >= 0.95
 
 
 def test_a_flat_table_orders_nothing() -> None:
     flat = np.full((5, 5), 0.02) + 0.9 * np.eye(5)
-    found = mantel_test(flat, scattered(np.random.default_rng(6), 5), 0)
-    assert math.isnan(found.rho)
-    assert math.isnan(found.p_value)
+    result = mantel_test(flat, scattered(np.random.default_rng(6), 5), 0)
+    assert math.isnan(result.rho)
+    assert math.isnan(result.p_value)
 
 
 @pytest.mark.parametrize(

@@ -45,9 +45,9 @@ def share(condition: Callable[[np.ndarray], bool], samples: np.ndarray) -> float
 def test_the_interval_is_that_of_the_paired_t_test() -> None:
     ours, theirs = np.random.default_rng(1).normal([[0.94], [0.9]], 0.02, (2, 7))
     reference = stats.ttest_rel(ours, theirs)
-    found = estimate_mean(ours - theirs, FixedSample(), 0.05)
+    estimate = estimate_mean(ours - theirs, FixedSample(), 0.05)
     low, high = reference.confidence_interval(0.95)
-    assert (found.low, found.high) == pytest.approx((low, high), rel=1e-9)
+    assert (estimate.low, estimate.high) == pytest.approx((low, high), rel=1e-9)
     assert p_value(ours - theirs, FixedSample()) == pytest.approx(reference.pvalue, rel=1e-9)
 
 
@@ -100,8 +100,8 @@ def test_the_anytime_bound_is_that_of_its_likelihood_ratio() -> None:
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.name)
 def test_one_value_says_nothing(rule: DecisionRule) -> None:
-    found = estimate_mean([0.93], rule, 0.05)
-    assert (found.n, found.mean, found.low, found.high) == (1, 0.93, -math.inf, math.inf)
+    estimate = estimate_mean([0.93], rule, 0.05)
+    assert (estimate.n, estimate.mean, estimate.low, estimate.high) == (1, 0.93, -math.inf, math.inf)
     assert p_value([0.93], rule) == 1.0
 
 

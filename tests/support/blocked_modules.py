@@ -25,23 +25,23 @@ sys.meta_path[:] = map(Without, sys.meta_path)
 
 def required(names: Iterable[str]) -> set[str]:
     """Distributions that those named need, themselves among them, without what extras would bring."""
-    found: set[str] = set()
+    packages: set[str] = set()
     waiting = [name.lower() for name in names]
     while waiting:
         name = waiting.pop()
-        if name in found:
+        if name in packages:
             continue
-        found.add(name)
+        packages.add(name)
         with contextlib.suppress(metadata.PackageNotFoundError):
-            needs = [each for each in metadata.requires(name) or [] if "extra ==" not in each]
-            waiting += [re.split(r"[^\w.-]", each)[0].lower().replace("_", "-") for each in needs]
-    return found
+            needs = [requirement for requirement in metadata.requires(name) or [] if "extra ==" not in requirement]
+            waiting += [re.split(r"[^\w.-]", requirement)[0].lower().replace("_", "-") for requirement in needs]
+    return packages
 
 
 def module_owners() -> dict[str, set[str]]:
     """Top-level module → the distributions that it comes with, their names in lower case with hyphens."""
     return {
-        module: {each.lower().replace("_", "-") for each in names}
+        module: {package.lower().replace("_", "-") for package in names}
         for module, names in metadata.packages_distributions().items()
     }
 

@@ -42,11 +42,11 @@ class Seen:
 
 def chromium() -> str:
     """The browser; skips where there is none, and fails in CI, where there has to be one."""
-    found = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if found is None:
+    browser = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+    if browser is None:
         missing = "no Chromium here to open the page with; on Debian: apt-get install chromium"
         pytest.fail(missing) if os.environ.get("CI") else pytest.skip(missing)
-    return found
+    return browser
 
 
 def visit(
@@ -123,7 +123,7 @@ class _Page:
         elif event == "Log.entryAdded" and params["entry"]["level"] == "error":
             self.errors.append(f"{params['entry']['text']} {params['entry'].get('url', '')}")
         elif event == "Runtime.consoleAPICalled" and params["type"] == "error":
-            self.errors.append(" ".join(str(each.get("value", each)) for each in params["args"]))
+            self.errors.append(" ".join(str(argument.get("value", argument)) for argument in params["args"]))
 
 
 @contextmanager

@@ -45,9 +45,9 @@ def wait_for_file(folder: Path, pattern: str, process: Process, timeout: float =
 
 def workers(title: str) -> list[psutil.Process]:
     """Actors of the session's cluster whose class name matches."""
-    found = []
+    processes = []
     for process in psutil.Process().children(recursive=True):
         with suppress(psutil.NoSuchProcess):
             if re.match(rf"ray::{title}\b", " ".join(process.cmdline())):
-                found.append(process)
-    return found
+                processes.append(process)
+    return processes

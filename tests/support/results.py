@@ -58,19 +58,19 @@ def seed_result(configuration: Configuration, seed: int = 0, **fields: Any) -> S
     return SeedResult(**{**defaults, **fields})
 
 
-def arm_confirmation(arm: str, one: ConfigurationResults) -> ArmConfirmation:
+def arm_confirmation(arm: str, results: ConfigurationResults) -> ArmConfirmation:
     """Of an arm with one configuration; learned labels are no baseline."""
-    name = f"{arm}-{one.trial}"
+    name = f"{arm}-{results.trial}"
     role = "arm" if arm.startswith(("learned", "from_")) else "baseline"
-    one = one.model_copy(update={"arm": arm, "role": role})
-    return ArmConfirmation.model_validate({"role": role, "best_name": name, "configurations": {name: one}})
+    results = results.model_copy(update={"arm": arm, "role": role})
+    return ArmConfirmation.model_validate({"role": role, "best_name": name, "configurations": {name: results}})
 
 
 def confirmation(arms: dict[str, ConfigurationResults], **fields: Any) -> Confirmation:
     """Of one configuration per arm."""
     defaults = {
-        "name": "label_lr", "study": "label_lr", "n": max(one.n for one in arms.values()), "sequential": False,
-        "rule": RULE, "data_used": {}, "arms": {arm: arm_confirmation(arm, one) for arm, one in arms.items()},
+        "name": "label_lr", "study": "label_lr", "n": max(results.n for results in arms.values()), "sequential": False,
+        "rule": RULE, "data_used": {}, "arms": {arm: arm_confirmation(arm, results) for arm, results in arms.items()},
         "comparisons": [], "outcome": "better", "verdict": "so", "gain": None, "notes": [],
     }  # fmt: skip
     return Confirmation(**{**defaults, **fields})

@@ -115,11 +115,11 @@ class _Wired:
         self.lose(self.names[0])
 
     def processes(self, machine: str) -> list[psutil.Process]:
-        found = []
+        processes = []
         for pid in self._do(f"ip netns pids {machine}").split():
             with suppress(psutil.NoSuchProcess):
-                found.append(psutil.Process(int(pid)))
-        return found
+                processes.append(psutil.Process(int(pid)))
+        return processes
 
     def start(self, module: str, *arguments: str) -> subprocess.Popen[str]:
         return start(module, *arguments, within=self.on(self.names[0]), RAY_AUTH_MODE="disabled")

@@ -17,4 +17,4 @@ def trial_records(folder: Path) -> "list[TrialRecord]":
 
 def comparable_trials(folder: Path) -> list[tuple[Any, ...]]:
     """Number, arm, state, parameters and curve of each trial: all but times, which differ from sweep to sweep."""
-    return [(each.number, each.arm, each.state, each.params, each.curve) for each in trial_records(folder)]
+    return [(record.number, record.arm, record.state, record.params, record.curve) for record in trial_records(folder)]

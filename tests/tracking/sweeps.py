@@ -56,8 +56,8 @@ def sweep_events(trials: int = 3) -> Iterator[Event]:
 def write_events(folder: Path, events: Iterable[Event]) -> Path:
     """Append `events` to the event log in `folder`, which is returned."""
     with EventLog(folder) as log:
-        for each in events:
-            log.append(each)
+        for event in events:
+            log.append(event)
     return folder
 
 
@@ -89,7 +89,7 @@ def shown(uri: str, study: str = "a study") -> dict[str, dict[str, Any]]:
                 key: [(m.step, m.value, m.timestamp) for m in client.get_metric_history(run.info.run_id, key)]
                 for key in run.data.metrics
             },
-            "data": sorted(_input(each) for each in client.get_run(run.info.run_id).inputs.dataset_inputs),
+            "data": sorted(map(_input, client.get_run(run.info.run_id).inputs.dataset_inputs)),
             "files": sorted(file.path for file in client.list_artifacts(run.info.run_id)),
         }
         for run in runs

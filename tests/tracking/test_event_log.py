@@ -45,7 +45,10 @@ FIELDS = {
 }
 TYPES = [event_type for event_type in Event.types.values() if event_type is not TrialEvent]
 events = st.one_of(
-    *(st.builds(each, **{field.name: FIELDS[field.name] for field in dataclasses.fields(each)}) for each in TYPES)
+    *(
+        st.builds(event_type, **{field.name: FIELDS[field.name] for field in dataclasses.fields(event_type)})
+        for event_type in TYPES
+    )
 )
 
 
@@ -72,10 +75,10 @@ def test_an_event_is_read_back_as_it_was_written_and_a_changed_byte_is_noticed(
 
 def test_numbers_that_json_has_not_survive() -> None:
     original = {"nan": math.nan, "up": math.inf, "down": -math.inf, "numpy": np.float32(0.5)}
-    found = decode_event(encode_event(EpochMetrics(trial=1, step=2, metrics=original, time=3)))
-    assert isinstance(found, EpochMetrics)
-    assert math.isnan(found.metrics["nan"])
-    assert dict(list(found.metrics.items())[1:]) == {"up": math.inf, "down": -math.inf, "numpy": 0.5}
+    decoded = decode_event(encode_event(EpochMetrics(trial=1, step=2, metrics=original, time=3)))
+    assert isinstance(decoded, EpochMetrics)
+    assert math.isnan(decoded.metrics["nan"])
+    assert dict(list(decoded.metrics.items())[1:]) == {"up": math.inf, "down": -math.inf, "numpy": 0.5}
 
 
 def test_a_log_opened_again_is_the_same_sweep_continues_and_gives_all_events_in_order(tmp_path: Path) -> None:
@@ -138,9 +141,9 @@ def test_a_disk_that_is_full_leaves_the_log_whole(tmp_path: Path) -> None:
 def test_files_of_the_sweep_are_named_so_that_its_folder_can_be_moved(tmp_path: Path) -> None:
     inside, outside = tmp_path / "sweep" / "trials" / "labels.npz", tmp_path / "elsewhere.txt"
     ended = TrialEnded(trial=0, state="complete", artifacts=(str(inside), str(outside)))
-    (found,) = contents(write_events(tmp_path / "sweep" / "spool", [ended]))
-    assert isinstance(found, TrialEnded)
-    assert found.artifacts == ("trials/labels.npz", str(outside))
+    (event,) = contents(write_events(tmp_path / "sweep" / "spool", [ended]))
+    assert isinstance(event, TrialEnded)
+    assert event.artifacts == ("trials/labels.npz", str(outside))
 
 
 @pytest.mark.alone

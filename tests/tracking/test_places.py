@@ -99,9 +99,9 @@ def test_a_database_that_was_copied_alone_keeps_the_files_where_they_are(runs: P
     assert files(tmp_path / "copy") == [b"labels"] * 2
     client = open_client(resolve_uri(None, tmp_path / "copy"))
     assert all(
-        each.artifact_location.startswith(runs.as_uri())
-        for each in client.search_experiments()
-        if each.name != "Default"
+        experiment.artifact_location.startswith(runs.as_uri())
+        for experiment in client.search_experiments()
+        if experiment.name != "Default"
     )
 
 

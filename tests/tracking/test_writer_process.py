@@ -327,9 +327,9 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
     tracker.start()
     until(lambda: bool(tracker.status().unreachable))
     seconds = []
-    for each in rest:
+    for event in rest:
         begin = time.perf_counter()
-        tracker.append(each)
+        tracker.append(event)
         seconds.append(time.perf_counter() - begin)
     assert statistics.median(seconds) < 1e-3
     proxy.fault = "none"
@@ -350,8 +350,8 @@ def test_a_sweep_that_ends_while_the_server_is_unreachable_ends_at_once_and_repo
 ) -> None:
     proxy.fault = "drop"
     tracker = Tracker(log_folder, proxy.url, interval=0.1, drain_seconds=1.0)
-    for each in sweep_events(2):
-        tracker.append(each)
+    for event in sweep_events(2):
+        tracker.append(event)
     tracker.start()
     until(lambda: bool(tracker.status().unreachable))
     begin = time.monotonic()

@@ -14,19 +14,19 @@ CONFIG = RunConfig(noise="symmetric", noise_rate=0.4, train_size=200)
 
 def digests(config: RunConfig, parts: DataSplits | None = None) -> dict[str, str]:
     parts_found = describe_splits(config, load_splits(config) if parts is None else parts)
-    return {each["context"]: each["digest"] for each in parts_found}
+    return {facts["context"]: facts["digest"] for facts in parts_found}
 
 
 def test_the_parts_are_reported_with_their_sizes() -> None:
-    parts_found = {each.pop("context"): each for each in describe_splits(CONFIG, load_splits(CONFIG))}
-    assert [(name, each["images"]) for name, each in parts_found.items()] == [
+    parts_found = {facts.pop("context"): facts for facts in describe_splits(CONFIG, load_splits(CONFIG))}
+    assert [(name, facts["images"]) for name, facts in parts_found.items()] == [
         ("train", 200),
         ("meta", 150),
         ("validation", 250),
     ]
-    for each in parts_found.values():
-        assert (each["name"], each["source"], each["shape"]) == ("digits", "scikit-learn", "[1, 8, 8]")
-        assert len(each["digest"]) == 16
+    for facts in parts_found.values():
+        assert (facts["name"], facts["source"], facts["shape"]) == ("digits", "scikit-learn", "[1, 8, 8]")
+        assert len(facts["digest"]) == 16
 
 
 def test_settings_that_do_not_concern_the_data_leave_the_digests_equal() -> None:

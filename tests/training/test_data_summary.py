@@ -39,10 +39,10 @@ def summary(folder: Path, **arrays: Any) -> DataSummary:
 
 class TestWhatIsSaid:
     def test_images_classes_shape_range_and_digest_in_lines_of_80_columns(self, tmp_path: Path) -> None:
-        found = summary(tmp_path)
-        assert found.text.splitlines()[1:] == [
+        data = summary(tmp_path)
+        assert data.text.splitlines()[1:] == [
             "  training 80, test 40 images · 4 classes (0, 1, 2, 3) · 6×5×3 uint8 0 to 255",
-            f"  digest {found.digest}",
+            f"  digest {data.digest}",
         ]
         digits = load_summary(RunConfig()).text
         assert digits.startswith("data: digits · 1,797 images · a fifth of them is the test part\n")
@@ -151,8 +151,8 @@ class TestScale:
 
     def test_vectors_of_two_precisions_are_read_in_the_larger(self, tmp_path: Path) -> None:
         vectors = np.random.default_rng(0).normal(size=(120, 5)).astype(np.float16)
-        found = summary(tmp_path, x_train=vectors[:80], x_test=vectors[80:].astype(np.float32))
-        assert [part.dtype for part in found.parts] == ["float32", "float32"]
+        data = summary(tmp_path, x_train=vectors[:80], x_test=vectors[80:].astype(np.float32))
+        assert [part.dtype for part in data.parts] == ["float32", "float32"]
 
     @pytest.mark.parametrize(
         "test",

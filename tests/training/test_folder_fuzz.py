@@ -223,7 +223,7 @@ def boxes_to_detect(mixture: Mixture) -> None:
 
 def one_class_alone(mixture: Mixture) -> None:
     kept = mixture.written.images["training"][0][0]
-    for folder in [mixture.root, *(each for each in mixture.root.iterdir() if each.is_dir())]:
+    for folder in [mixture.root, *(child for child in mixture.root.iterdir() if child.is_dir())]:
         for name in mixture.written.classes - {kept}:
             for form in ("NFC", "NFD"):
                 shutil.rmtree(folder / unicodedata.normalize(form, name), ignore_errors=True)
@@ -277,11 +277,11 @@ def test_what_was_written_is_read_or_refused_in_words(tmp_path: Path, number: in
     assert parts.keys() == written.images.keys()
     for name, images in written.images.items():
         counts = Counter(class_name for class_name, _ in images)
-        assert parts[name].class_counts == [counts[each] for each in summary.class_names]
+        assert parts[name].class_counts == [counts[name] for name in summary.class_names]
 
     remarks = "\n".join(summary.remarks)
     told = re.search("left out, as no images: (.*)", remarks)
-    left_out = [each.split(" ", 1) for each in told[1].split(", ")] if told else []
+    left_out = [counted.split(" ", 1) for counted in told[1].split(", ")] if told else []
     assert {ending: int(count) for count, ending in left_out} == written.left_out
 
     training = written.images["training"]

@@ -102,9 +102,9 @@ class TestWalk:
                 (part / name).write_bytes(b"\0\0\0\1Bud1")
             save(part / "._0.png", 201)
         os.mkfifo(data / "train" / "cat" / "pipe.png")  # opening it would wait for ever
-        found = load_summary(config(data))
+        summary = load_summary(config(data))
         assert levels(load_pool(config(data))) == list(range(8))
-        assert (found.class_names, found.remarks) == (["cat", "dog"], [])
+        assert (summary.class_names, summary.remarks) == (["cat", "dog"], [])
 
     def test_numbers_name_classes_in_their_order(self, root: Path) -> None:
         for c in range(12):

@@ -123,9 +123,9 @@ PALETTE = np.array([[[10, 20, 30], [40, 50, 60], [70, 80, 90]], [[70, 80, 90], [
     ],
 )  # fmt: skip
 def test_every_depth_is_read_whole(tmp_path: Path, content: bytes, expected: Array) -> None:
-    found = one(tmp_path, content)
-    assert found.dtype == (np.uint8 if expected.max() <= 255 else np.float32)
-    assert np.array_equal(found, expected)
+    image = one(tmp_path, content)
+    assert image.dtype == (np.uint8 if expected.max() <= 255 else np.float32)
+    assert np.array_equal(image, expected)
 
 
 def test_colour_of_other_spaces_is_read_as_rgb(tmp_path: Path) -> None:
@@ -170,10 +170,10 @@ def test_16_bits_are_trained_on_as_their_copy_of_8_bits_is(tmp_path: Path) -> No
 class TestOneScale:
     def test_8_bits_beside_16_are_brought_onto_their_scale(self, tmp_path: Path) -> None:
         small, deep, colour = (encoded(Image.fromarray(pixels)) for pixels in (GREY, DEEP, COLOUR))
-        found = stored(tmp_path, small, deep, colour)
-        assert np.array_equal(found[0], np.stack([GREY.astype(int) * 257] * 3))
-        assert np.array_equal(found[1], np.stack([DEEP] * 3))
-        assert np.array_equal(found[2], COLOUR.astype(int).transpose(2, 0, 1) * 257)
+        images = stored(tmp_path, small, deep, colour)
+        assert np.array_equal(images[0], np.stack([GREY.astype(int) * 257] * 3))
+        assert np.array_equal(images[1], np.stack([DEEP] * 3))
+        assert np.array_equal(images[2], COLOUR.astype(int).transpose(2, 0, 1) * 257)
         summary = load_summary(files.config(f"folder:{tmp_path}"))
         assert "8 files of 8 bits brought onto the scale of the 16 bits of the others" in summary.remarks
 
@@ -216,9 +216,9 @@ class TestTransparency:
 
     @pytest.mark.parametrize("image_format", ["PNG", "GIF"])
     def test_a_transparent_entry_of_a_palette_is_white(self, tmp_path: Path, image_format: str) -> None:
-        found = one(tmp_path, encoded(palette_image(), image_format, transparency=1))
+        image = one(tmp_path, encoded(palette_image(), image_format, transparency=1))
         expected = np.where((PALETTE == (40, 50, 60)).all(2, keepdims=True), 255, PALETTE)
-        assert np.array_equal(found, expected)
+        assert np.array_equal(image, expected)
 
     def test_a_transparent_grey_level_or_colour_is_white(self, tmp_path: Path) -> None:
         grey = one(tmp_path / "grey", encoded(Image.fromarray(GREY), transparency=90))
@@ -235,23 +235,23 @@ class TestExif:
         exif = Image.Exif()
         exif[0x0112] = orientation
         options = {"lossless": True} if image_format == "WEBP" else {}
-        found = one(tmp_path, encoded(Image.fromarray(COLOUR), image_format, exif=exif, **options))
+        image = one(tmp_path, encoded(Image.fromarray(COLOUR), image_format, exif=exif, **options))
         # From the definition (TIFF 6.0): which side of the picture the first row and the first column are.
         turned = [
             COLOUR, COLOUR[:, ::-1], COLOUR[::-1, ::-1], COLOUR[::-1], COLOUR.transpose(1, 0, 2),
             np.rot90(COLOUR, -1), COLOUR[::-1, ::-1].transpose(1, 0, 2), np.rot90(COLOUR),
         ]  # fmt: skip
-        assert np.array_equal(found, turned[orientation - 1])
+        assert np.array_equal(image, turned[orientation - 1])
 
     def test_a_phone_s_jpeg_is_turned(self, tmp_path: Path) -> None:
         exif = Image.Exif()
         exif[0x0112] = 6
         halves = np.zeros((16, 32), np.uint8)
         halves[:, 16:] = 255  # light on the right, so at the bottom once it is turned to the right
-        found = one(tmp_path, encoded(Image.fromarray(halves), "JPEG", exif=exif))
-        assert found.shape == (32, 16)
-        assert found[:16].max() < 20
-        assert found[16:].min() > 235
+        image = one(tmp_path, encoded(Image.fromarray(halves), "JPEG", exif=exif))
+        assert image.shape == (32, 16)
+        assert image[:16].max() < 20
+        assert image[16:].min() > 235
 
     def test_damaged_exif_data_say_nothing(self, tmp_path: Path) -> None:
         content = encoded(Image.fromarray(GREY), "JPEG", exif=b"Exif\0\0 no exif at all")
@@ -271,5 +271,5 @@ def test_of_several_pictures_the_first_is_read_and_that_is_said(tmp_path: Path, 
 @pytest.mark.parametrize("pixels", [DEEP, DEEP.astype(np.float32) / 7, GREY], ids=["16 bits", "real", "8 bits"])
 def test_every_depth_is_scaled_to_a_size(tmp_path: Path, pixels: Array) -> None:
     contents = [encoded(Image.fromarray(np.full((8, 6), level)), "TIFF") for level in pixels[0]]
-    found = stored(tmp_path, *contents, image_size=4)
-    assert np.array_equal(found, np.broadcast_to(pixels[0][:, None, None, None], (3, 1, 4, 4)))
+    images = stored(tmp_path, *contents, image_size=4)
+    assert np.array_equal(images, np.broadcast_to(pixels[0][:, None, None, None], (3, 1, 4, 4)))

@@ -50,8 +50,8 @@ class TestFolder:
         write_folder(tmp_path, "train")
         write_folder(tmp_path, "test", each=4)
         (tmp_path / "given.csv").write_text("image,class\ntrain/cat/00.png,fox\ntrain/dog/03.png,cat\n")
-        rows = [f"{part}/{name}/{number:02}.png,1,0,3" for part, each in (("train", 12), ("test", 4))
-                for name in ("cat", "dog", "fox") for number in range(each)]  # fmt: skip
+        rows = [f"{part}/{name}/{number:02}.png,1,0,3" for part, count in (("train", 12), ("test", 4))
+                for name in ("cat", "dog", "fox") for number in range(count)]  # fmt: skip
         (tmp_path / "reference.csv").write_text("\n".join(["image,fox,cat,dog", *rows]))
         pool = load_pool(config(f"folder:{tmp_path}"))
         assert pool.given is not None

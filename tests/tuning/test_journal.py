@@ -115,7 +115,7 @@ def test_a_flipped_bit_anywhere_in_a_line_is_refused_with_its_number(
     [
         lambda last: last[:-5],
         lambda last: last.replace(b'"op_code":', b'"op_kode":'),
-        lambda last: re.sub(rb'"values":\[0\.(.)', lambda found: b'"values":[0.' + bytes([found[1][0] ^ 1]), last),
+        lambda last: re.sub(rb'"values":\[0\.(.)', lambda match: b'"values":[0.' + bytes([match[1][0] ^ 1]), last),
         lambda last: b"\0" * len(last),
         lambda last: b"\0" * len(last) + b"\n",
         lambda last: b"no operation\n",

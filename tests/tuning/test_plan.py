@@ -31,9 +31,9 @@ def result_of(run: SeedRun) -> SeedResult:
 def assert_saved(plan: SeedPlan, runs: Sequence[SeedRun]) -> None:
     """Each run's result on disk is that of `result_of`."""
     for run in runs:
-        found = plan.result(run)
-        assert found is not None
-        assert found.model_dump() == result_of(run).model_dump()
+        result = plan.result(run)
+        assert result is not None
+        assert result.model_dump() == result_of(run).model_dump()
 
 
 def searched(journal: Path, where: Space) -> SweepStudy:
@@ -50,8 +50,8 @@ def test_the_best_of_each_arm_and_one_of_each_baseline_are_chosen(journal: Path)
         arm: sorted((entry for entry in entries if entry.arm == arm), key=lambda entry: -(entry.value or 0))
         for arm in ("learned", "one_hot")
     }
-    assert [one.trial for one in chosen] == [e.number for e in (*best["learned"][:3], best["one_hot"][0])]
-    assert [one.role for one in chosen] == ["arm"] * 3 + ["baseline"]
+    assert [choice.trial for choice in chosen] == [e.number for e in (*best["learned"][:3], best["one_hot"][0])]
+    assert [choice.role for choice in chosen] == ["arm"] * 3 + ["baseline"]
     assert chosen[0].config == where.arm("learned").config(best["learned"][0].params)
 
 
@@ -70,7 +70,8 @@ def test_of_several_objectives_an_arms_own_front_is_chosen_the_best_in_the_first
     for arm in where.arms:
         own = [entry for entry in entries if entry.arm == arm.name]
         front = [entry.number for entry in pareto_front(own, where)]
-        chosen = [one.trial for one in choose_configurations(where, entries, top=99) if one.arm == arm.name]
+        choices = choose_configurations(where, entries, top=99)
+        chosen = [choice.trial for choice in choices if choice.arm == arm.name]
         assert 1 < len(front) < (len(own) if arm.role == "arm" else 99)
         assert chosen == (front if arm.role == "arm" else front[:1])
 
@@ -88,7 +89,7 @@ def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> No
             fate(trial.number)
     chosen = choose_configurations(where, study.trial_records(), top=20)
     by_number = {entry.number: entry for entry in study.trial_records()}
-    ours = [by_number[one.trial] for one in chosen if one.role == "arm"]
+    ours = [by_number[choice.trial] for choice in chosen if choice.role == "arm"]
     assert ours
     assert all(entry.state == "complete" and entry.params["meta_interval"] <= 4 for entry in ours)
 
@@ -96,7 +97,7 @@ def test_pruned_failed_and_infeasible_trials_are_not_chosen(journal: Path) -> No
 def test_equal_settings_are_one_configuration(journal: Path) -> None:
     where = space("arms.learned.parameters={label_lr: {type: categorical, choices: [0.1, 0.2]}}", "search.trials=20")
     chosen = choose_configurations(where, searched(journal, where).trial_records(), top=10)
-    assert sorted(one.params["label_lr"] for one in chosen if one.arm == "learned") == [0.1, 0.2]
+    assert sorted(choice.params["label_lr"] for choice in chosen if choice.arm == "learned") == [0.1, 0.2]
 
 
 def test_fresh_seeds_are_the_same_again_and_none_of_the_search_s(journal: Path) -> None:

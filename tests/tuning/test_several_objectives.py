@@ -89,7 +89,7 @@ def test_generations_learn_from_those_before(journal: Path) -> None:
     """Children of parents near the front: most of their values are those of parents."""
     study = trained(journal, ACCURACY_AND_CALIBRATION, NSGA2, "search.trials=40", "epochs=1", "baselines={}")
     params = [record.params for record in study.trial_records()]
-    values = [each["label_lr"] for each in params]
+    values = [values_of_trial["label_lr"] for values_of_trial in params]
     assert len(set(values[:4])) == 4
     assert len(set(values[4:])) < len(values[4:]) * 3 / 4, "inherited"
     assert len(set(map(str, params))) >= 0.9 * len(params), "a mutation alone may repeat a configuration"

@@ -39,15 +39,15 @@ def test_the_index_equals_a_loop_over_all_trials(seed: int, direction: str, monk
         if rng.random() < 0.3:
             continue  # several things happen between two updates
 
-        found = trial_index.trial_index(study)
+        index = trial_index.trial_index(study)
         trials = study.get_trials(deepcopy=False)
-        assert found.training_subset() == training_subset(trials, 1 if direction == "maximize" else -1)
-        assert all(found.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
+        assert index.training_subset() == training_subset(trials, 1 if direction == "maximize" else -1)
+        assert all(index.ended[state] == sum(trial.state == state for trial in trials) for state in ENDS)
         for width in range(31):
-            those = [trial.number for trial in trials if trial.params["width"] == width]
-            assert found.contains({"width": width}, except_number=-1) == bool(those)
-            running = [number for number in those if trials[number].state == TrialState.RUNNING]
-            assert not running or found.contains({"width": width}, except_number=running[0]) == (len(those) > 1)
+            of_width = [trial.number for trial in trials if trial.params["width"] == width]
+            assert index.contains({"width": width}, except_number=-1) == bool(of_width)
+            running = [number for number in of_width if trials[number].state == TrialState.RUNNING]
+            assert not running or index.contains({"width": width}, except_number=running[0]) == (len(of_width) > 1)
 
 
 def test_the_model_sees_all_trials_of_several_objectives(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +67,6 @@ def test_one_is_not_true() -> None:
             value=0,
         )
     )
-    found: TrialIndex = trial_index.trial_index(study)
-    assert found.contains({"nesterov": True}, except_number=-1)
-    assert not found.contains({"nesterov": 1}, except_number=-1)
+    index: TrialIndex = trial_index.trial_index(study)
+    assert index.contains({"nesterov": True}, except_number=-1)
+    assert not index.contains({"nesterov": 1}, except_number=-1)

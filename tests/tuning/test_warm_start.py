@@ -40,7 +40,7 @@ def test_the_best_of_each_arm_come_first_the_best_before_the_next(runs: Path) ->
     for arm in ("learned", "one_hot"):
         ranked = sorted((e for e in records if e.arm == arm), key=lambda e: -(e.value or 0))
         assert [t.params for t in trials if t.arm == arm][:2] == [record.params for record in ranked[:2]]
-        assert [each.trial for each in warm.origin.points[arm]] == [record.name for record in ranked[:2]]
+        assert [start.trial for start in warm.origin.points[arm]] == [record.name for record in ranked[:2]]
     assert [trial.params for trial in trials if trial.arm == "learned"][2]["label_lr"] == 0.5, "then the space's own"
     assert warm.line == "warm start from old: 2 of learned, 2 of one_hot first"
 
