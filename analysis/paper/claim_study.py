@@ -62,6 +62,22 @@ STUDIES = (
     ),
     *(
         ClaimStudy(
+            f"fashion_clean_{name}",
+            1,
+            f"{images} clean images of Fashion-MNIST{how}: do labels by class, or by image that follow the model, "
+            "beat smoothing?",
+            ("--top", "1", "--seeds", "10"),
+            space="fashion_clean",
+            settings=settings,
+        )
+        for name, images, how, settings in (
+            ("2000", "2,000", "", ()),
+            ("10000", "10,000", "", ("train_size=10000",)),
+            ("augmented", "10,000", ", shifted and mirrored", ("train_size=10000", "augment=crop_flip")),
+        )
+    ),
+    *(
+        ClaimStudy(
             f"digits_noise_{noise}",
             2,
             f"Digits with 40 % of the labels wrong{wrong}: do labels that follow the model and take label steps beat "
