@@ -42,7 +42,7 @@ class SweepProgress:
         objective: the (first) objective.
         ended, failed: trials that ended before this process, at first.
         best: the best value so far, and the name of its trial.
-        several: whether there are several objectives.
+        is_multi_objective: whether there are several objectives.
         began: when the user's command began, as `time.monotonic` gives it.
         noun: what is counted.
         ranked: whether to show the best so far.
@@ -55,7 +55,7 @@ class SweepProgress:
     ended: int = 0
     failed: int = 0
     best: tuple[float, str] | None = None
-    several: bool = False
+    is_multi_objective: bool = False
     began: float = field(default_factory=lambda: time.monotonic())
     noun: str = "trials"
     ranked: bool = True
@@ -121,7 +121,7 @@ class SweepProgress:
         """Trials ended, running, failed; the best so far; the time left. A terminal gets as much as fits its width."""
         left = self._seconds_left()
         best = self.best if self.ranked else None
-        prefix = f"best {self.objective.metric}" if self.several else "best"
+        prefix = f"best {self.objective.metric}" if self.is_multi_objective else "best"
         parts: dict[str, str] = {
             "ended": f"{self.ended}/{self.total} {self.noun}",
             "running": f"{len(self.running)} running",

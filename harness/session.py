@@ -134,7 +134,7 @@ class Session:
         return SweepProgress(
             total,
             self.space.objective,
-            several=self.space.is_multi_objective,
+            is_multi_objective=self.space.is_multi_objective,
             began=self._began,
             verbose=self.options.verbose,
             console=Console(highlight=False, quiet=self.options.quiet),

@@ -126,7 +126,7 @@ def arms(sweep: SweepFrame) -> Markup:
 
 def pareto(sweep: SweepFrame, summary: SweepSummary | None) -> Markup | None:
     """The trials on the Pareto front; None where there is one objective."""
-    if summary is None or not summary.several:
+    if summary is None or not summary.is_multi_objective:
         return None
     metrics = [objective.metric for objective in summary.objectives]
     rows = [

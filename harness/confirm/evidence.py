@@ -86,9 +86,9 @@ def best_on_validation(space: Space, candidates: Sequence[ConfigurationResults])
     return max(sound, key=lambda candidate: space.objective.sign * (candidate.val_objective_mean or 0.0), default=None)
 
 
-def resolution(several: Sequence[ConfigurationResults]) -> float:
+def resolution(measured: Sequence[ConfigurationResults]) -> float:
     """Resolution of a test accuracy: 1 / number of test images."""
-    return max((1 / configuration.test_images for configuration in several if configuration.test_images), default=0.0)
+    return max((1 / configuration.test_images for configuration in measured if configuration.test_images), default=0.0)
 
 
 def to_interval(estimate: Estimate) -> Interval:

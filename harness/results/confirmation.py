@@ -67,8 +67,8 @@ class VerdictRule(ResultPart):
 class Evaluation(ResultPart):
     """One number of seeds at which the results were judged."""
 
-    n: int
-    sequential: bool
+    n: int = Field(description="fresh seeds")
+    sequential: bool = Field(description="by the rule that is valid after every seed")
 
 
 class Confirmation(ResultFile):
@@ -84,11 +84,11 @@ class Confirmation(ResultFile):
     rule: VerdictRule
     data_used: dict[str, str] = Field(description="for each number, which part of the data it was measured on")
     arms: dict[str, ArmConfirmation]
-    comparisons: list[Comparison]
-    outcome: Outcome
+    comparisons: list[Comparison] = Field(description="every configuration of an arm against every baseline")
+    outcome: Outcome = Field(description="the verdict as a word")
     verdict: str = Field(description="one sentence")
     gain: Gain | None = Field(description="None where nothing was compared")
-    notes: list[str]
+    notes: list[str] = Field(description="limits of the result, a sentence each")
     provenance: Provenance | None = None
     evaluations: list[Evaluation] = Field(default=[], description="every time the results were judged, the last now")
 

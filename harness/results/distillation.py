@@ -60,9 +60,9 @@ class Distillation(ResultFile):
     n: int = Field(description="fresh seeds")
     arms: dict[str, ArmDistillation]
     comparisons: list[Comparison] = Field(description="students against students, as in a confirmation")
-    outcome: Outcome
+    outcome: Outcome = Field(description="the verdict as a word")
     verdict: str = Field(description="one sentence")
-    gain: Gain | None
+    gain: Gain | None = Field(description="None where nothing was compared")
     against_one_hot: list[TeacherEffect]
     data_used: dict[str, str] = Field(description="for each number, which part of the data it was measured on")
     notes: list[str]

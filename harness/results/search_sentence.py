@@ -15,7 +15,7 @@ from harness.results.summary import ArmSummary, SweepSummary
 
 def search_sentence(summary: SweepSummary) -> str:
     """The best arm against the best baseline; with several objectives, the arms on the Pareto front."""
-    if summary.several:
+    if summary.is_multi_objective:
         return _front_sentence(summary)
     best = {role: _best_arm(summary, role) for role in ("arm", "baseline")}
     arm, baseline = best["arm"], best["baseline"]

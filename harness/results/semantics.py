@@ -79,7 +79,7 @@ class Semantics(ResultFile):
     arms: dict[str, ArmSemantics]
     significant: bool = Field(description="whether p is at most 0.05 in that arm")
     sentence: str
-    meaning: dict[str, str] = Field(description="what the numbers are")
+    meaning: dict[str, str] = Field(description="for each number, its definition")
 
     def pairs_most_alike(self, arm: ArmSemantics, count: int, between: str = "~") -> str:
         """`cat~dog, coat~shirt`: the first `count` of the pairs that the labels of an arm take to be most alike."""

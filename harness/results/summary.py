@@ -103,7 +103,7 @@ class SweepSummary(ResultFile):
         return self.objectives[0]
 
     @property
-    def several(self) -> bool:
+    def is_multi_objective(self) -> bool:
         """Whether there are several objectives, and so a Pareto front."""
         return len(self.objectives) > 1
 

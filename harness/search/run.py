@@ -211,7 +211,7 @@ def _end_event(summary: SweepSummary, cut_short: bool) -> SweepEnded:
     if summary.best is not None:
         metric = summary.objective.metric
         metrics[f"best_{metric}"] = getattr(summary.best, metric)
-    if summary.several:
+    if summary.is_multi_objective:
         metrics["front_trials"] = float(len(summary.front))
     if cut_short:
         return SweepEnded(state="interrupted", metrics=metrics)

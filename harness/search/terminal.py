@@ -39,7 +39,7 @@ def show(summary: SweepSummary, space: Space, options: argparse.Namespace) -> No
         sentences.append(f"MLflow has not taken {mlflow.pending} events yet{why}")
     if mlflow is not None and mlflow.skipped:
         sentences.append(f"MLflow's server failed on {mlflow.skipped} values or files, which were skipped")
-    if summary.several:
+    if summary.is_multi_objective:
         print(front_line(summary) + "\n")
     sentences.insert(0, search_sentence(summary))
     print_result(results_table(summary), sentences, next_commands(summary, space, options))
@@ -98,7 +98,7 @@ def results_table(summary: SweepSummary) -> "Table":
 
     from harness.console import plain_table
 
-    if summary.several:
+    if summary.is_multi_objective:
         return _front_table(summary)
     seeds = "" if summary.seeds_per_trial == 1 else f",\n{summary.seeds_per_trial} seeds"
     columns = "trials", f"validation\naccuracy{seeds}", "wrong labels\nput right"

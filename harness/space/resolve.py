@@ -72,21 +72,21 @@ def _contradictions(document: Document) -> Errors:
 
 def _objective_errors(document: Document, search: Search) -> Errors:
     """Errors for invalid objectives, and for options that exclude several objectives."""
-    several = document.objectives
-    if not several and "objectives" not in document.model_fields_set:
+    objectives = document.objectives
+    if not objectives and "objectives" not in document.model_fields_set:
         yield from _main_metric_errors(document.objective, ("objective", "metric"))
         return
-    if len(several) < 2:
-        got = "one" if several else "none"
+    if len(objectives) < 2:
+        got = "one" if objectives else "none"
         yield ("objectives",), invalid("two objectives or more", got, "write objective: {metric: …}")
         return
-    yield from _main_metric_errors(several[0], ("objectives", 0, "metric"))
-    metrics = [objective.metric for objective in several]
+    yield from _main_metric_errors(objectives[0], ("objectives", 0, "metric"))
+    metrics = [objective.metric for objective in objectives]
     for position, metric in enumerate(metrics):
         if metric in metrics[:position]:
             error = invalid("each metric once", f"{metric} again", "remove one of the two")
             yield ("objectives", position, "metric"), error
-    beside = f"beside {len(several)} objectives"
+    beside = f"beside {len(objectives)} objectives"
     if not isinstance(search.pruner, NoPruner):
         got = f"{search.pruner.type} {beside}"
         yield ("search", "pruner"), invalid("none, where there are several objectives", got, "write pruner: none")

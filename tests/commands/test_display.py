@@ -40,7 +40,7 @@ def test_the_effect_of_chance_covers_images_and_seeds(seeds: int, spread: float 
 def progress(width: int, failed: int = 0) -> SweepProgress:
     """A sweep of several objectives, three of whose six trials are through; a terminal is so wide."""
     console = Console(file=io.StringIO(), force_terminal=True, width=width)
-    shown = SweepProgress(6, Objective(), several=True, ended=2, failed=failed, console=console)
+    shown = SweepProgress(6, Objective(), is_multi_objective=True, ended=2, failed=failed, console=console)
     for number in (3, 4):
         shown(TrialStarted(trial=number, name=f"label_smoothing-{number}", params={}, tags={}))
     shown(EpochMetrics(trial=3, step=1, metrics={"val_accuracy": 0.9}))

@@ -66,7 +66,7 @@ def killed_driver(url: Url, *lines: str) -> ObjectStoreSync:
 
 def test_a_sweep_goes_on_on_another_machine_and_back(url: Url, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with open_workspace(str(url), TOY) as one:
-        assert (one.display, one.worker_location(one.local / "toy" / "trials")) == (str(url), url / "toy" / "trials")
+        assert one.worker_location(one.local / "toy" / "trials") == url / "toy" / "trials"
         assert display_name(one.local) == str(url)
         append(one.local / "toy", "a")
         (one.local / "toy" / "space.yaml").write_text("study: toy\n")
@@ -90,7 +90,7 @@ def test_a_local_runs_folder_is_its_own_workspace(tmp_path: Path) -> None:
     with open_workspace(tmp_path, TOY) as opened, open_workspace(opened) as same:
         assert same is opened
         trial = opened.local / "toy" / "trials" / "0"
-        assert (opened.local, opened.worker_location(trial), opened.display) == (tmp_path, trial, str(tmp_path))
+        assert (opened.local, opened.worker_location(trial)) == (tmp_path, trial)
         trial.mkdir(parents=True)
         (trial / "error.txt").write_text("")
         opened.fetch(trial)

@@ -79,8 +79,8 @@ def doubtful_names(spellings: Iterable[str]) -> list[str]:
     names = sort_names(spellings)
     remarks = []
     if len(names) < len(spellings):
-        several = [name for name in names if sum(normalized(spelling) == name for spelling in spellings) > 1]
-        remarks.append(f"names that differ in their Unicode form alone are one class: {format_list(several)}")
+        merged = [name for name in names if sum(normalized(spelling) == name for spelling in spellings) > 1]
+        remarks.append(f"names that differ in their Unicode form alone are one class: {format_list(merged)}")
     groups: dict[str, list[str]] = {}
     for name in names:
         groups.setdefault(_loose(name), []).append(name)

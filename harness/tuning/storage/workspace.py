@@ -44,11 +44,6 @@ class Workspace:
         self.url = url
         self.driven_sweeps: dict[str, ObjectStoreSync] = {}
 
-    @property
-    def display(self) -> str:
-        """The runs folder as a user names it."""
-        return str(self.url or self.local)
-
     def worker_location(self, path: Path) -> Path | Url:
         """Path or address by which workers reach `path`, which is below `local`."""
         return path if self.url is None else self.url / PurePosixPath(path.relative_to(self.local))

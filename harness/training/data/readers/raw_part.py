@@ -30,11 +30,14 @@ UNKNOWN = -1
 
 @dataclass(frozen=True)
 class RawPart:
-    """One part of a data set. Images [N, channels, height, width], uint8, float16 or float32; classes [N] int64."""
+    """One part of a data set, as NumPy arrays. A reader returns it checked, with arrays as below.
 
-    images: Array
-    truth: Array
-    classes: int
+    A user's own function may return images [N, height, width], [N, height, width, channels] or vectors [N, features].
+    """
+
+    images: Array  # [N, channels, height, width], uint8, float16 or float32
+    truth: Array  # [N] int64: true classes, -1 where unknown
+    classes: int  # number of classes
     given: Array | None = None  # [N] int64, noisy labels
     reference: Array | None = None  # [N, classes] float32, rows of sum 1
     paths: Array | None = None  # [N] UTF-8: the file of each image, relative to the folder of the data set
@@ -46,9 +49,11 @@ class RawPart:
 
 @dataclass(frozen=True)
 class RawDataset:
-    """A data set as a reader returns it. Without a test part, one is drawn from the training part.
+    """A data set as a reader or a user's own function returns it.
 
-    `class_names` has one name for each class; `remarks` say what the reader left out or counted, a sentence each.
+    Without a test part, a fifth of the training part becomes one; without a validation part, each run draws one from
+    the training part. `class_names` has one name for each class. `remarks` say what was left out or counted, a sentence
+    each.
     """
 
     train: RawPart
