@@ -411,9 +411,9 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
         if value > allowed.get(method, float("inf")):
             raise SystemExit(f"{name}: {method} differs from functional_call by {value:.1e} of the largest entry")
     seconds = timings(timed, workload, options)
-    memory = memory_by_step(names, name, arguments)
+    memory = {} if options.no_memory else memory_by_step(names, name, arguments)
     peers = [peer for peer in PEERS if peer in names]
-    leanest = min(memory[peer] for peer in peers)
+    leanest = min((memory[peer] for peer in peers if memory), default=0.0)
     plain = seconds["plain"]
     rounds = range(len(plain))
     result: dict[str, Any] = {
@@ -427,6 +427,7 @@ def measure(name: str, options: argparse.Namespace, arguments: Sequence[str]) ->
             # Below a MiB there is nothing to compare: pages that the allocator holds already are used again.
             m: memory[m] / leanest if leanest > 1 else None
             for m in ("forward", "forward recompute")
+            if m in memory
         },
         "loop_at_interval_5_over_plain_loop": quartiles(loop_ratios(workload, options, 5)),
         "relative_error": error,
@@ -476,6 +477,7 @@ def parse_arguments(arguments: Sequence[str] | None = None) -> argparse.Namespac
     parser.add_argument("--channels-last", action="store_true", help="models and images in channels_last")
     parser.add_argument("--compile", action="store_true", help="also time the plain and the forward step compiled")
     parser.add_argument("--autocast", action="store_true", help="bfloat16 autocast")
+    parser.add_argument("--no-memory", action="store_true", help="leave out the memory, a process for each step")
     parser.add_argument("--json", type=Path, default=Path(__file__).with_suffix(".json"))
     parser.add_argument("--memory-of", choices=STEPS, help=argparse.SUPPRESS)
     return parser.parse_args(arguments)

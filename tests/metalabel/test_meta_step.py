@@ -36,7 +36,16 @@ adam = st.fixed_dictionaries(
         "maximize": st.booleans(),
     }
 )
-optimizers = st.one_of(st.tuples(st.just(SGD), sgd), st.tuples(st.just(Adam), adam), st.tuples(st.just(AdamW), adam))
+kinds = st.one_of(st.tuples(st.just(SGD), sgd), st.tuples(st.just(Adam), adam), st.tuples(st.just(AdamW), adam))
+
+
+def capturable(choice: tuple[type[Optimizer], dict[str, Any]]) -> tuple[type[Optimizer], dict[str, Any]]:
+    """The optimiser in the form that CUDA graphs need: fused, its learning rate a tensor."""
+    kind, options = choice
+    return kind, {**options, "fused": True, "lr": torch.tensor(options["lr"], dtype=torch.float64)}
+
+
+optimizers = st.one_of(kinds, kinds.map(capturable))
 max_norms = st.sampled_from([None, 0.05, 0.5, 100.0])
 several = settings(max_examples=40, deadline=None, derandomize=True)
 

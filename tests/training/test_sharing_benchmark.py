@@ -15,7 +15,7 @@ ROOT = Path(__file__).resolve().parents[2]
 def test_trials_side_by_side_are_counted_together(tmp_path: Path) -> None:
     written = tmp_path / "sharing.json"
     size = ["--width", "2", "--batch", "64", "--images", "64", "--seconds", "0.1"]
-    command = [sys.executable, "benchmarks/sharing.py", *size, "--beside", "1", "2", "--arm", "learned, interval 4"]
+    command = [sys.executable, "benchmarks/sharing.py", *size, "--beside", "1", "2", "--arm", "learned, interval 5"]
     run = subprocess.run(
         [*command, "--json", str(written)],
         cwd=ROOT,
@@ -25,7 +25,7 @@ def test_trials_side_by_side_are_counted_together(tmp_path: Path) -> None:
         check=True,
     )
     found = json.loads(written.read_text())
-    alone, two = (found["arms"]["learned, interval 4"][count] for count in ("1", "2"))
+    alone, two = (found["arms"]["learned, interval 5, graph auto"][count] for count in ("1", "2"))
     assert alone["slowest_over_mean"] == 1
     assert 0 < two["slowest_over_mean"] <= 1
     assert found["provenance"]["deterministic"]
