@@ -215,7 +215,7 @@ def trimmed(console: Console) -> Iterator[None]:
 
 
 def print_result(table: Table, sentences: Iterable[str], commands: Iterable[tuple[str, str]]) -> None:
-    """A table, what it says in words, and a line per (purpose, command), the commands below each other."""
+    """A table, sentences about it, and a line per (purpose, command), the commands below each other."""
     console = Console(highlight=False)
     with trimmed(console):
         console.print(table, "", sep="\n")

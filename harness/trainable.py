@@ -1,4 +1,4 @@
-"""`SoftLabelTrainable`: one run as a plain Ray Tune Trainable, for a Tuner of one's own.
+"""`SoftLabelTrainable`: one run as a plain Ray Tune Trainable, for a Tuner of your own.
 
     tuner = tune.Tuner(
         tune.with_resources(harness.SoftLabelTrainable, {"cpu": 1}),

@@ -115,7 +115,7 @@ def arms(sweep: SweepFrame) -> Markup:
             )
     head = ["arm", "trials", "validation accuracy", "wrong labels put right", "parameters of its best"]
     return section(
-        "What each arm came to",
+        "Results of each arm",
         table(head, rows, numbers=(2, 3), class_="cards"),
         note(
             "The best complete trial of each arm, after its last epoch. The interval is what another draw of as many "

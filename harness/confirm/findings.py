@@ -142,7 +142,7 @@ def caveats(missing: Mapping[str, int], lost: Mapping[str, str], evaluations: Se
     if lost:
         name, reason = next(iter(lost.items()))
         runs = f"{len(lost)} run{'s' if len(lost) > 1 else ''}"
-        notes.append(f"{runs} came to no result ({name}: {reason}); the same command tries again")
+        notes.append(f"{runs} ended without a result ({name}: {reason}); the same command tries again")
     # Each number of seeds judged by itself has its own chance to be wrong; all of a sequence share one.
     sequential = [evaluation.sequential for evaluation in evaluations]
     chances = sequential.count(False) + any(sequential)

@@ -112,7 +112,9 @@ def _notes(measured: Sequence[ConfigurationResults], lost: Mapping[str, str]) ->
         for teacher in measured
         if (failed := len(teacher.failed))
     ]
-    return notes + [f"{run} came to no result ({reason}); the same command tries again" for run, reason in lost.items()]
+    for run, reason in lost.items():
+        notes.append(f"{run} ended without a result ({reason}); the same command tries again")
+    return notes
 
 
 def _words(difference: PairedDifference) -> str:

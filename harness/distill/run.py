@@ -147,7 +147,7 @@ def _records(path: Path, space: Space) -> "list[TrialRecord]":
 def _check_teachers(plan: "SeedPlan", failures: dict[str, str]) -> None:
     """Raise NothingCompleted unless every teacher completed on the seed that students are searched on."""
     for teacher, reason in failures.items():
-        raise NothingCompleted(f"{teacher} came to no result ({reason}); the same command tries again")
+        raise NothingCompleted(f"{teacher} ended without a result ({reason}); the same command tries again")
     for run, result in plan.results(1):
         if result.state == "failed":
             raise NothingCompleted(

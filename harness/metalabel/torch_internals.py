@@ -39,18 +39,18 @@ def gradients(output: Tensor, gradient: Tensor, leaves: Sequence[Tensor]) -> lis
     """`torch.autograd.grad(output, leaves, gradient)`, with zeros for leaves that `output` does not depend on."""
     if not output.requires_grad:
         return [torch.zeros_like(leaf) for leaf in leaves]
-    found = _run_backward((output,), (gradient,), False, False, tuple(leaves), True, accumulate_grad=False)
-    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, found, strict=True)]
+    grads = _run_backward((output,), (gradient,), False, False, tuple(leaves), True, accumulate_grad=False)
+    return [torch.zeros_like(leaf) if g is None else g for leaf, g in zip(leaves, grads, strict=True)]
 
 
 def gradients_at_edges(
     output: Tensor, gradient: Tensor, inputs: Sequence[Tensor | GradientEdge]
 ) -> tuple[Tensor | None, ...]:
     """`torch.autograd.grad(output, inputs, gradient, retain_graph=True, allow_unused=True)`."""
-    found: tuple[Tensor | None, ...] = _run_backward(
+    grads: tuple[Tensor | None, ...] = _run_backward(
         (output,), (gradient,), True, False, tuple(inputs), True, accumulate_grad=False
     )
-    return found
+    return grads
 
 
 def backward_from_edges(edges: Sequence[GradientEdge], gradients: Sequence[Tensor]) -> None:

@@ -154,7 +154,7 @@ def _points(
 
 
 def describe_range(parameter: AnyParameter, *, full: bool = False) -> str:
-    """The values of a parameter in words; `full`: with their scale, step and condition."""
+    """The values of a parameter as text; `full`: with their scale, step and condition."""
     if isinstance(parameter, CategoricalParameter):
         values = ("one of " if full else "") + ", ".join(map(str, parameter.choices))
     else:

@@ -192,7 +192,7 @@ def _check_sqlite(uri: str) -> None:
 
 
 def _reason(error: object) -> str:
-    """Reason of an error in words, without its number."""
+    """Text of an error without its number."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     if isinstance(error, socket.gaierror):

@@ -4,7 +4,7 @@
     data      a data set in four parts: train, meta, validation, test
     models    networks by name
     methods   learned labels, and the baselines
-    data_summary   what was read, in words
+    data_summary   summary of what was read
     batches        the batches of an epoch
     run       the loop, an epoch at a time, with `metrics`, `label_history`, `acceleration`, `rng`; on several seeds
               `replicates`

@@ -56,7 +56,7 @@ def compile_in_place(model: nn.Module) -> None:
 
     A compiled graph is one opaque operation: the training pass of a label step runs uncompiled. One graph serves all
     batch sizes, so that a resumed run computes as it would have gone on. Dynamo's cache, which the runs of a process
-    share, is reset: many runs would reach its recompile limit and go on uncompiled without a word.
+    share, is reset: otherwise many runs would reach its recompile limit and silently run uncompiled.
     """
     torch.compiler.reset()
     model.compile(dynamic=True)

@@ -76,19 +76,19 @@ class LabelHistory:
         indices among the N, and their `pixels` [48, channels, height, width], from 0 to 255.
         """
         rows, largest, moved = self.rows.cpu(), self._history["largest"], self._history["moved"]
-        found: dict[str, Any] = {
+        arrays: dict[str, Any] = {
             "epochs": np.array(self.epochs),
             "rows": rows.numpy(),
             "largest": largest.numpy().astype(np.min_scalar_type(self._start.shape[1] - 1)),
             "moved": moved.numpy(),
         }
         if "matrices" in self._history:
-            return {**found, "class_labels": self._history["matrices"].numpy()}
+            return {**arrays, "class_labels": self._history["matrices"].numpy()}
         if images.are_vectors:
-            return found
+            return arrays
         furthest = moved[-1].argsort(descending=True, stable=True)[:SHOWN_IMAGES]
         shown = rows[furthest[moved[-1][furthest] > 0]]
-        return {**found, "shown": shown.numpy(), "pixels": _pixel_bytes(images[shown.to(images.index.device)])}
+        return {**arrays, "shown": shown.numpy(), "pixels": _pixel_bytes(images[shown.to(images.index.device)])}
 
     def state_dict(self) -> dict[str, Tensor]:
         return self._history

@@ -154,7 +154,9 @@ class Run:
         names = own if own["method"] == saved["method"] else RunConfig.model_fields  # others have other parameters
         differing = [name for name in names if name not in changeable and own[name] != saved.get(name)]
         if differing:
-            expected, got = (", ".join(f"{name} {each.get(name)!r}" for name in differing) for each in (saved, own))
+            expected, got = (
+                ", ".join(f"{name} {settings.get(name)!r}" for name in differing) for settings in (saved, own)
+            )
             allowed = f"; only {', '.join(sorted(changeable))} may change in mid-run" if changeable else ""
             raise ValueError(f"expected {expected} as in the saved run, got {got}{allowed}")
         state = copy.deepcopy(state)  # optimisers keep the tensors they are given

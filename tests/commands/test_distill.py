@@ -162,7 +162,7 @@ def test_a_diverged_teacher_is_reported_and_left_out_of_its_pairs(tmp_path: Path
     assert distillation.against_one_hot[0].teacher.n == 2
     assert distillation.notes == [
         "the teacher learned-0 diverged on 1 of 3 seeds: no student there",
-        "one_hot-1 came to no result (worker lost); the same command tries again",
+        "one_hot-1 ended without a result (worker lost); the same command tries again",
     ]
 
 

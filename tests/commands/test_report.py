@@ -84,7 +84,7 @@ def test_the_command_writes_one_file_that_loads_nothing(tmp_path: Path, capsys: 
 def test_the_verdict_of_the_confirmation_comes_first(tmp_path: Path) -> None:
     text = page_of(swept(tmp_path / "label_lr", confirmed=True)).all
     verdict = text.index("Learned labels (learned-6) beat the best baseline (one_hot-12) by 3.0 points [1.0, 5.0]")
-    assert verdict < text.index("What each arm came to")
+    assert verdict < text.index("Results of each arm")
     assert "one_hot-12 diverged on 1 of 4 seeds" in text
     assert "[0.910, 0.950]" in text
 
@@ -211,7 +211,7 @@ def test_a_sweep_that_lacks_files_or_has_broken_ones_has_a_report_too(tmp_path: 
     text = page_of(folder).all
     assert "the search is not at its end" in text
     assert "Not confirmed" in text
-    assert "What each arm came to" in text
+    assert "Results of each arm" in text
 
 
 def test_a_report_that_cannot_be_made_does_not_hurt_a_sweep(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -240,7 +240,7 @@ def test_repeated_verdicts_are_noted_with_the_chance_of_an_error(
 def test_lost_runs_and_an_unfinished_search_are_noted() -> None:
     notes = caveats({"ours": 5, "theirs": 0, "others": 2}, {"ours-1 seed 3": "worker lost: no memory"}, [])
     assert notes[0] == "the search is not at its end; trials that are still to be run: 5 of ours, 2 of others"
-    assert notes[1].startswith("1 run came to no result (ours-1 seed 3: worker lost: no memory)")
+    assert notes[1].startswith("1 run ended without a result (ours-1 seed 3: worker lost: no memory)")
 
 
 def test_several_objectives_are_listed_and_the_verdict_is_about_accuracy() -> None:

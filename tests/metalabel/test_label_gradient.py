@@ -186,8 +186,8 @@ def test_it_can_be_called_where_gradients_are_off(around: Callable[[], Any]) -> 
         expected = problem.gradient(estimator=estimator)
         with around():
             copies = Problem(problem.model, *(tensor.clone() for tensor in problem.batches))
-            found = copies.gradient(estimator=estimator)
-        assert torch.equal(found, expected)
+            gradient = copies.gradient(estimator=estimator)
+        assert torch.equal(gradient, expected)
         assert torch.equal(copies.gradient(estimator=estimator), expected)
 
 
@@ -238,9 +238,9 @@ def test_a_compiled_model_has_the_gradient_of_the_plain_one(estimator: str, part
         model = torch.compile(model, backend="aot_eager")
     else:
         (model if part == "model" else model[0]).compile(backend="aot_eager")
-    found = replace(problem, model=model).gradient(estimator=estimator)
+    gradient = replace(problem, model=model).gradient(estimator=estimator)
     # The meta pass's dropout is drawn by the compiled graph; `aot_eager` draws as the code does.
-    assert relative_error(found, expected) < (1e-6 if estimator == "finite_difference" else EXACT)
+    assert relative_error(gradient, expected) < (1e-6 if estimator == "finite_difference" else EXACT)
 
 
 @pytest.mark.parametrize(
@@ -262,10 +262,10 @@ def test_fused_attention_has_a_rule_where_it_has_no_double_backward(
     with sdpa_kernel(SDPBackend.MATH):
         reference = problem.gradient(estimator="double_backward")
     with sdpa_kernel(SDPBackend.FLASH_ATTENTION):
-        found = problem.gradient()
+        gradient = problem.gradient()
         with pytest.raises(RuntimeError, match="not implemented"):
             problem.gradient(estimator="double_backward")
-    assert relative_error(found, reference) < EXACT
+    assert relative_error(gradient, reference) < EXACT
 
 
 def test_an_operation_without_a_rule_is_named_with_the_estimator_to_use() -> None:

@@ -32,15 +32,15 @@ def shifted(image: Tensor, rows: int, columns: int) -> Tensor:
 def test_crop_flip_shifts_by_up_to_an_eighth_and_mirrors_half() -> None:
     seen = set()
     for image, varied in zip(IMAGES, augmented("crop_flip"), strict=True):
-        found = [
+        shifts = [
             (rows, columns, mirrored)
             for rows in range(-2, 3)
             for columns in range(-3, 4)
             for mirrored in (False, True)
             if torch.equal(varied, shifted(image, rows, columns).flip(2) if mirrored else shifted(image, rows, columns))
         ]
-        assert len(found) == 1
-        seen.add(found[0])
+        assert len(shifts) == 1
+        seen.add(shifts[0])
     assert {rows for rows, _, _ in seen} == set(range(-2, 3))
     assert {columns for _, columns, _ in seen} == set(range(-3, 4))
     assert {mirrored for _, _, mirrored in seen} == {False, True}

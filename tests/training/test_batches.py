@@ -74,8 +74,10 @@ LOW = {"type": "int", "low": 1, "high": 9}
 
 def test_the_models_with_batchnorm_are_known_without_torch() -> None:
     made = {name: build_model(name, torch.Size([1, 16, 16]), 3, 2) for name in MODELS}
-    found = {name for name, model in made.items() if any(isinstance(each, BATCH_NORMS) for each in model.modules())}
-    assert found == set(BATCH_NORM_MODELS)
+    with_batch_norm = {
+        name for name, model in made.items() if any(isinstance(module, BATCH_NORMS) for module in model.modules())
+    }
+    assert with_batch_norm == set(BATCH_NORM_MODELS)
 
 
 @pytest.mark.parametrize(

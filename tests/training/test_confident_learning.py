@@ -67,17 +67,17 @@ def test_it_trains_on_what_cleanlab_leaves(rule: str) -> None:
     settings = {"cl_filter": rule, "noise": "symmetric", "train_size": 0, "width": 64, "epochs": 24}
     run, method = run_of(**settings)
     curve, images = epochs(run, 12), len(run.splits.train)
-    found = find_label_issues(
+    issues = find_label_issues(
         labels=run.task.given[:images].numpy(),
         pred_probs=method.predictions[:images].numpy(),
         filter_by=rule,
         n_jobs=1,
     )
-    assert images // 10 < found.sum() < images // 2
-    assert run.phases[-1].images.tolist() == (~torch.as_tensor(found)).nonzero().flatten().tolist()
+    assert images // 10 < issues.sum() < images // 2
+    assert run.phases[-1].images.tolist() == (~torch.as_tensor(issues)).nonzero().flatten().tolist()
     curve += epochs(run, 12)
     wrong = (run.task.given[:images] != run.splits.train.targets).numpy()
-    assert wrong[found].mean() > 2 * wrong.mean()  # of what is left out, most is wrong
+    assert wrong[issues].mean() > 2 * wrong.mean()  # of what is left out, most is wrong
     assert curve[-1]["label_accuracy"] > curve[0]["label_accuracy"]
     assert run.done
 

@@ -38,11 +38,11 @@ def save(path: Path, level: int = 0, image_format: str | None = None) -> Path:
     return path
 
 
-def save_classes(folder: Path, first: int = 0, each: int = 4) -> None:
+def save_classes(folder: Path, first: int = 0, count: int = 4) -> None:
     """Images of two classes, each with a level of its own from `first` on."""
     for c, name in enumerate(("cat", "dog")):
-        for i in range(each):
-            save(folder / name / f"{i}.png", first + c * each + i)
+        for i in range(count):
+            save(folder / name / f"{i}.png", first + c * count + i)
 
 
 def config(folder: Path, **settings: object) -> RunConfig:
@@ -143,7 +143,7 @@ class TestWalk:
 class TestCache:
     def test_of_a_linked_folder_holds_what_the_link_leads_to_now(self, tmp_path: Path) -> None:
         disk, data = tmp_path / "disk", tmp_path / "data"
-        save_classes(disk / "train", each=6)
+        save_classes(disk / "train", count=6)
         save_classes(data / "test", 100)
         (data / "train").symlink_to(disk / "train")
         assert levels(load_pool(config(data))) == list(range(12))
@@ -242,8 +242,8 @@ class TestValidationPart:
     @pytest.mark.parametrize("name", ["val", "valid", "validation", "Val"])
     @pytest.mark.parametrize("with_test", [True, False])
     def test_is_drawn_from_its_own_folder(self, root: Path, name: str, with_test: bool) -> None:
-        save_classes(root / "Train", 0, each=10)
-        save_classes(root / name, 100, each=5)
+        save_classes(root / "Train", 0, count=10)
+        save_classes(root / name, 100, count=5)
         if with_test:
             save_classes(root / "test", 200)
         of = config(root, meta_size=4, val_size=6)
@@ -261,23 +261,23 @@ class TestValidationPart:
 
     def test_beside_trusted_images_leaves_them_to_the_meta_set(self, root: Path) -> None:
         for first, part in ((0, "train"), (50, "trusted"), (100, "val")):
-            save_classes(root / part, first, each=10)
+            save_classes(root / part, first, count=10)
         parts = load_splits(config(root, noise="given", meta_size=6, val_size=6))
         assert min(levels(parts.val)) >= 100
         assert 50 <= min(levels(parts.meta)) <= max(levels(parts.meta)) < 70
         assert set(range(20)) <= set(levels(parts.train))
 
     def test_smaller_than_asked_is_refused_in_words(self, root: Path) -> None:
-        save_classes(root / "train", each=10)
-        save_classes(root / "val", 100, each=5)
+        save_classes(root / "train", count=10)
+        save_classes(root / "val", 100, count=5)
         with pytest.raises(DataError, match=r"val_size: expected at most the 10 validation images .*, got 11; make it"):
             load_splits(config(root, meta_size=4, val_size=11))
         with pytest.raises(DataError, match=r"meta_size 15: .* 16 images besides its validation and test part"):
             load_splits(config(root, meta_size=15, val_size=6))
 
     def test_is_standardised_as_the_training_images_are(self, root: Path) -> None:
-        save_classes(root / "train", each=10)
-        save_classes(root / "val", each=10)
+        save_classes(root / "train", count=10)
+        save_classes(root / "val", count=10)
         parts = load_splits(config(root, meta_size=4, val_size=20))
         pool = load_pool(config(root))
         mean, std = pool.pixels.mean.item(), pool.pixels.std.item()

@@ -140,5 +140,5 @@ def test_following_corrects_wrong_labels() -> None:
     settings: dict[str, Any] = {**QUICK, "width": 64, "epochs": 12, "meta_interval": 4, "label_form": "exponentiated"}
     settings |= {"label_smoothing": 0.2, "train_on_meta": True, "lr": 0.1}
     config = RunConfig(**settings, label_follow=0.2, label_sharpen=2.0)
-    still, following = (epochs(Run(each), 12)[-1] for each in (RunConfig(**settings), config))
+    still, following = (epochs(Run(settings_of_run), 12)[-1] for settings_of_run in (RunConfig(**settings), config))
     assert following["label_accuracy"] > max(0.85, still["label_accuracy"])

@@ -33,19 +33,19 @@ def test_the_course_of_a_run_is_that_of_its_labels() -> None:
         run.train_epoch()
         seen.append(run.soft_labels)
     assert run.label_history is not None
-    found = run.label_history.arrays(run.splits.train)
-    assert found["epochs"].tolist() == [0, 1, 2, 3, 4]
-    assert (found["largest"].dtype, found["moved"].dtype) == (np.uint8, np.float16)
+    arrays = run.label_history.arrays(run.splits.train)
+    assert arrays["epochs"].tolist() == [0, 1, 2, 3, 4]
+    assert (arrays["largest"].dtype, arrays["moved"].dtype) == (np.uint8, np.float16)
     moved = np.stack([(labels - start).abs().sum(1).cpu().numpy() / 2 for labels in seen])
-    np.testing.assert_array_equal(found["largest"], np.stack([labels.argmax(1).cpu().numpy() for labels in seen]))
-    np.testing.assert_allclose(found["moved"], moved, atol=5e-4)  # half precision
+    np.testing.assert_array_equal(arrays["largest"], np.stack([labels.argmax(1).cpu().numpy() for labels in seen]))
+    np.testing.assert_allclose(arrays["moved"], moved, atol=5e-4)  # half precision
     assert moved[-1].max() > 0.1
-    assert len(found["shown"]) == SHOWN_IMAGES
-    assert moved[-1][found["shown"]].min() >= np.sort(moved[-1])[-SHOWN_IMAGES] - 1e-3
-    assert found["pixels"].shape == (SHOWN_IMAGES, 1, 8, 8)
-    assert (found["pixels"].min(), found["pixels"].max()) == (0, 255)
-    stored = run.splits.train.pixels.stored[run.splits.train.index[found["shown"]]].cpu()
-    np.testing.assert_array_equal(found["pixels"], (stored * (255 / 16)).round().byte())
+    assert len(arrays["shown"]) == SHOWN_IMAGES
+    assert moved[-1][arrays["shown"]].min() >= np.sort(moved[-1])[-SHOWN_IMAGES] - 1e-3
+    assert arrays["pixels"].shape == (SHOWN_IMAGES, 1, 8, 8)
+    assert (arrays["pixels"].min(), arrays["pixels"].max()) == (0, 255)
+    stored = run.splits.train.pixels.stored[run.splits.train.index[arrays["shown"]]].cpu()
+    np.testing.assert_array_equal(arrays["pixels"], (stored * (255 / 16)).round().byte())
 
 
 @pytest.mark.parametrize("settings", [{"labels": "class", "method": "learned"}, {"method": "online_label_smoothing"}])
@@ -54,13 +54,13 @@ def test_of_class_labels_the_matrix_is_kept(settings: dict[str, object]) -> None
     start = run.method.class_labels().cpu()
     epochs(run, 4)
     assert run.label_history is not None
-    found = run.label_history.arrays(run.splits.train)
-    assert "pixels" not in found
-    matrices = found["class_labels"]
+    arrays = run.label_history.arrays(run.splits.train)
+    assert "pixels" not in arrays
+    matrices = arrays["class_labels"]
     assert matrices.shape == (5, 10, 10)
     np.testing.assert_allclose(matrices[0], start, atol=1e-3)
     np.testing.assert_allclose(matrices[-1], run.method.class_labels().cpu(), atol=1e-3)
-    np.testing.assert_array_equal(found["largest"][-1], matrices[-1].argmax(1)[run.splits.noisy.cpu()])
+    np.testing.assert_array_equal(arrays["largest"][-1], matrices[-1].argmax(1)[run.splits.noisy.cpu()])
 
 
 @pytest.mark.parametrize("method", ["one_hot", "label_smoothing", "gce", "fine_tuning", "reweighting"])
@@ -93,13 +93,13 @@ def test_of_too_many_images_the_same_few_are_followed_throughout(monkeypatch: py
     images = Images.from_tensors(
         torch.rand(100, 3, 2 * MAX_SIDE, 2 * MAX_SIDE, generator=draw), torch.zeros(100).long(), 300
     )
-    found = one.arrays(images)
+    arrays = one.arrays(images)
     assert torch.equal(one.rows, again.rows)
-    assert len(set(found["rows"].tolist())) == 30
-    assert found["largest"].dtype == np.uint16
-    np.testing.assert_array_equal(found["largest"][-1], end.argmax(1)[found["rows"]])
-    assert set(found["shown"].tolist()) <= set(found["rows"].tolist())
-    assert found["pixels"].shape == (30, 3, MAX_SIDE, MAX_SIDE), "larger images are averaged down"
+    assert len(set(arrays["rows"].tolist())) == 30
+    assert arrays["largest"].dtype == np.uint16
+    np.testing.assert_array_equal(arrays["largest"][-1], end.argmax(1)[arrays["rows"]])
+    assert set(arrays["shown"].tolist()) <= set(arrays["rows"].tolist())
+    assert arrays["pixels"].shape == (30, 3, MAX_SIDE, MAX_SIDE), "larger images are averaged down"
 
 
 def test_labels_that_stayed_where_they_were_show_no_images() -> None:

@@ -148,7 +148,7 @@ def test_retraining_begins_with_fresh_weights_on_labels_that_no_longer_move() ->
     assert curve[3]["train_loss"] > curve[2]["train_loss"]
     assert run.done
     plain = epochs(Run(QUICK.model_copy(update={"epochs": 3})), 3)
-    assert [each["label_accuracy"] for each in plain] == [each["label_accuracy"] for each in curve[:3]]
+    assert [metrics["label_accuracy"] for metrics in plain] == [metrics["label_accuracy"] for metrics in curve[:3]]
 
 
 def meta_set(classes: list[int], batch_size: int, balanced: bool) -> MetaSet:

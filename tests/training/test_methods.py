@@ -130,8 +130,8 @@ def test_online_label_smoothing_takes_what_the_model_says_of_images_it_got_right
     logits = [logits_of(3, seed=5), logits_of(3, seed=6)]
     losses = [method.loss(logits[0], batch(method.task, 0, 1, 2)), method.loss(logits[1], batch(method.task, 3, 4, 5))]
     uniform = torch.full((3, CLASSES), 1 / CLASSES)
-    for loss, each, part in zip(losses, logits, given.split(3), strict=True):
-        expected = 0.4 * cross_entropies(each, part) - 0.6 * (uniform * each.log_softmax(1)).sum(1)
+    for loss, logits_of_part, part in zip(losses, logits, given.split(3), strict=True):
+        expected = 0.4 * cross_entropies(logits_of_part, part) - 0.6 * (uniform * logits_of_part.log_softmax(1)).sum(1)
         torch.testing.assert_close(loss, expected.mean())
 
     p = torch.cat(logits).softmax(1).detach()

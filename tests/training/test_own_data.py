@@ -21,17 +21,17 @@ from tests.training.run_helpers import epochs
 pytestmark = pytest.mark.usefixtures("empty_cache")
 
 
-def write_folder(folder: Path, part: str, each: int = 12, size: tuple[int, int] = (6, 5)) -> None:
+def write_folder(folder: Path, part: str, count: int = 12, size: tuple[int, int] = (6, 5)) -> None:
     for c, name in enumerate(("cat", "dog", "fox")):
         (folder / part / name).mkdir(parents=True)
-        for number, picture in enumerate(files.pictures(each, *size, 3, seed=c + 10 * len(part))):
+        for number, picture in enumerate(files.pictures(count, *size, 3, seed=c + 10 * len(part))):
             Image.fromarray(picture).save(folder / part / name / f"{number:02}.png")
 
 
 class TestFolder:
     def test_is_read_with_its_own_test_part(self, tmp_path: Path) -> None:
         write_folder(tmp_path, "train")
-        write_folder(tmp_path, "test", each=4)
+        write_folder(tmp_path, "test", count=4)
         of = config(f"folder:{tmp_path}", meta_size=6, val_size=6)
         pool, test = load_pool(of), load_test(of)
         assert pool.targets.tolist() == [0] * 12 + [1] * 12 + [2] * 12
@@ -48,7 +48,7 @@ class TestFolder:
 
     def test_may_bring_noisy_and_reference_labels(self, tmp_path: Path) -> None:
         write_folder(tmp_path, "train")
-        write_folder(tmp_path, "test", each=4)
+        write_folder(tmp_path, "test", count=4)
         (tmp_path / "given.csv").write_text("image,class\ntrain/cat/00.png,fox\ntrain/dog/03.png,cat\n")
         rows = [f"{part}/{name}/{number:02}.png,1,0,3" for part, count in (("train", 12), ("test", 4))
                 for name in ("cat", "dog", "fox") for number in range(count)]  # fmt: skip
@@ -63,8 +63,8 @@ class TestFolder:
 
     def test_with_trusted_images_takes_the_others_for_noisy(self, tmp_path: Path) -> None:
         write_folder(tmp_path, "train")
-        write_folder(tmp_path, "trusted", each=5)
-        write_folder(tmp_path, "test", each=4)
+        write_folder(tmp_path, "trusted", count=5)
+        write_folder(tmp_path, "test", count=4)
         parts = load_splits(config(f"folder:{tmp_path}", noise="given", meta_size=6, val_size=6))
         assert (parts.train.targets < 0).sum() == 36
         assert len(parts.train) == 36 + 15 - 12
@@ -73,7 +73,7 @@ class TestFolder:
 
     def test_with_trusted_images_takes_given_classes_in_place_of_the_folder_s(self, tmp_path: Path) -> None:
         write_folder(tmp_path, "train")
-        write_folder(tmp_path, "trusted", each=5)
+        write_folder(tmp_path, "trusted", count=5)
         (tmp_path / "given.csv").write_text("image,class\ntrain/cat/00.png,fox\ntrusted/cat/00.png,fox\n")
         pool = load_pool(config(f"folder:{tmp_path}", noise="given"))
         assert pool.given is not None

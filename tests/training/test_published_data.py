@@ -44,7 +44,7 @@ def test_torchvision_reads_the_same_from_idx_files(tmp_path: Path) -> None:
     files.write_idx_set(tmp_path / "KMNIST/raw", zipped=False)
     of = config("KMNIST", tmp_path)
     sets = idx.read(of), torchvision_sets.read(of)
-    for ours, theirs in ((each.train for each in sets), (each.test for each in sets)):
+    for ours, theirs in ((splits.train for splits in sets), (splits.test for splits in sets)):
         assert ours is not None
         assert theirs is not None
         assert (ours.images == theirs.images).all()

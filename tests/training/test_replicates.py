@@ -60,5 +60,5 @@ def test_divergence_names_its_seed() -> None:
 
 
 def test_what_some_seeds_lack_is_the_mean_of_the_others_and_seconds_add_up() -> None:
-    found = mean_metrics([{"clean_labels_kept": 0.5, "seconds": 1.0}, {"seconds": 2.5}])
-    assert found == {"clean_labels_kept": 0.5, "seconds": 3.5}
+    means = mean_metrics([{"clean_labels_kept": 0.5, "seconds": 1.0}, {"seconds": 2.5}])
+    assert means == {"clean_labels_kept": 0.5, "seconds": 3.5}

@@ -42,7 +42,7 @@ def backward_keeping_last(logits: Tensor, gradient: Tensor, last: Collection[int
     handles = []
 
     def collect(cut: Sequence[tuple[int, GradientEdge]], grad_inputs: Sequence[Tensor | None], _: object) -> None:
-        stages.extend((edge, found) for number, edge in cut if (found := grad_inputs[number]) is not None)
+        stages.extend((edge, gradient_in) for number, edge in cut if (gradient_in := grad_inputs[number]) is not None)
 
     for node, children in order:
         if isinstance(node, AccumulateGrad):
@@ -60,10 +60,10 @@ def backward_keeping_last(logits: Tensor, gradient: Tensor, last: Collection[int
                 edges += [edge for _, edge in cut]
                 hook: Callable[..., None] = partial(collect, cut)
                 handles.append(node.register_hook(hook))
-    found = gradients_at_edges(logits, gradient, [*leaves, *edges])
+    at_edges = gradients_at_edges(logits, gradient, [*leaves, *edges])
     for handle in handles:
         handle.remove()
-    _accumulate(leaves, found)
+    _accumulate(leaves, at_edges)
     if stages:
         backward_from_edges(*zip(*stages, strict=True))
 

@@ -113,8 +113,8 @@ def run_meta_pass(step: StepInputs, parameters: Tensors, values: Tensors) -> tup
     with places, temporary_buffers(step.modules), frozen(step.left_out), torch.enable_grad():
         logits = step.compute_logits(step.meta_inputs)
         loss, _, logit_gradient = logit_loss(logits, step.meta_targets, "meta_targets")
-        found = gradients(logits, logit_gradient, wanted)
+        vectors = gradients(logits, logit_gradient, wanted)
     if last is None:
-        return loss, found
-    rest = iter(found)
+        return loss, vectors
+    rest = iter(vectors)
     return loss, [next(rest) if id(parameter) in last else None for parameter in parameters]

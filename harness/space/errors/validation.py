@@ -53,7 +53,7 @@ def raise_all(errors: Iterable[tuple[KeyPath, PydanticCustomError]]) -> None:
 
 
 def validate_in_words(known: Iterable[str], validator: Callable[[Any], Any], value: Any) -> Any:
-    """Call the validator of a model that has the keys `known`, and put its errors in words."""
+    """Call the validator of a model that has the keys `known`, and describe its errors as text."""
     try:
         return validator(value)
     except ValidationError as error:
@@ -62,7 +62,7 @@ def validate_in_words(known: Iterable[str], validator: Callable[[Any], Any], val
 
 
 def describe(error: ErrorDetails, known: Iterable[str] = ()) -> Words:
-    """Put one error in words, without its path. An error of an unlisted type keeps pydantic's message."""
+    """Describe one error as text, without its path. An error of an unlisted type keeps pydantic's message."""
     kind, value, context = error["type"], error["input"], error.get("ctx", {})
     if context.keys() >= {"expected", "got", "remedy"}:  # of `invalid`, or of RunConfig's own validators
         return context["expected"], context["got"], context["remedy"]

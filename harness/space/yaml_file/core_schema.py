@@ -18,7 +18,7 @@ _SCALARS = {
         r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)([eE][-+]?[0-9]+)?|[-+]?\.(inf|Inf|INF)|\.(nan|NaN|NAN)",
         f"-+.{_DIGITS}",
     ),
-    "merge": (r"<<", "<"),  # of YAML 1.1: known, so that it can be refused in words
+    "merge": (r"<<", "<"),  # of YAML 1.1: known, so that the error names it
 }
 """Pattern of each tag, and the characters that such a text begins with; an earlier tag goes before a later one."""
 

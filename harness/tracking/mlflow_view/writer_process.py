@@ -87,7 +87,7 @@ class EventSender:
         """
         states = [event for event, _ in read_events(self.folder) if isinstance(event, SweepStarted | SweepEnded)]
         if states and isinstance(states[-1], SweepStarted):
-            self._connect().send([SweepEnded(state="interrupted", reason="the driver ended without a word")])
+            self._connect().send([SweepEnded(state="interrupted", reason="the driver ended without recording an end")])
 
     def _next_batch(self) -> tuple[list[Event | None], int]:
         """Lines after the cursor, at most BATCH, and the offset after them."""

@@ -133,7 +133,7 @@ def _is_installed(file: str) -> bool:
 
 
 def _exit_text(code: int) -> str:
-    """An exit code in words."""
+    """An exit code or the name of a signal, as text."""
     if code >= 0:
         return f"exit code {code}"
     with suppress(ValueError):

@@ -103,7 +103,7 @@ class Images:
         return self._map(lambda tensor: tensor[rows], self.pixels)
 
     def _map(self, change: Callable[[Tensor], Tensor], pixels: PixelTable) -> "Images":
-        given, reference = (None if each is None else change(each) for each in (self.given, self.reference))
+        given, reference = (None if labels is None else change(labels) for labels in (self.given, self.reference))
         return Images(pixels, change(self.index), change(self.targets), self.class_names, given, reference)
 
     def __len__(self) -> int:

@@ -20,7 +20,7 @@ from harness.tuning.cluster.ray_internals import log_folder
 from harness.tuning.failures import BY_SETTINGS
 
 SAME_FAILURES = 3
-"""Failures for one reason, before any trial has come to its first epoch, from which no more trials are started."""
+"""Failures for one reason, before any trial has ended an epoch, after which no more trials are started."""
 
 
 class FailureWatch:
@@ -40,7 +40,7 @@ class FailureWatch:
 
     @property
     def in_doubt(self) -> bool:
-        """Whether no further trial should start until one that runs has come to an epoch."""
+        """Whether no further trial should start until a running one has ended an epoch."""
         return not self._succeeded and len(self._failed) >= SAME_FAILURES and len(self._reasons()) == 1
 
     @property
@@ -57,7 +57,7 @@ class FailureWatch:
         )
 
     def epoch_reached(self) -> None:
-        """A trial has come to the end of an epoch."""
+        """A trial has ended an epoch."""
         self._succeeded = True
 
     def worker_answered(self) -> None:

@@ -15,7 +15,7 @@ REASONS = {
     r"worker process has died|connection error code": KILLED,
     r"node.*(died|dead)": "its node went away",
 }
-"""Pattern in Ray's message about a lost worker → reason in plain words."""
+"""Pattern in Ray's message about a lost worker → reason that a user sees."""
 
 
 def error_text(trial: RayTrial) -> str:

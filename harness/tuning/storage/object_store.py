@@ -158,7 +158,7 @@ def _s3(bucket: str, query: str) -> Any:
     options: dict[str, Any] = dict(parse_qsl(query))
     if "force_virtual_addressing" in options:
         options["force_virtual_addressing"] = options["force_virtual_addressing"].lower() in ("true", "1")
-    if "region" not in options:  # a server of one's own has none
+    if "region" not in options:  # MinIO and the like have none
         options["region"] = "us-east-1" if "endpoint_override" in options else fs.resolve_s3_region(bucket)
     return fs.S3FileSystem(
         **options,

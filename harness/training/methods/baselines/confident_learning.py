@@ -65,12 +65,12 @@ class ConfidentLearning(Method):
         from cleanlab.filter import find_label_issues  # takes seconds to import
 
         noisy = (~self.task.trusted).nonzero().flatten()
-        found = find_label_issues(
+        is_issue = find_label_issues(
             labels=self.task.given[noisy].cpu().numpy(),
             pred_probs=self.predictions[noisy].cpu().numpy(),
             filter_by=self.parameters.cl_filter,
             n_jobs=1,
         )
         issues = torch.zeros_like(self.kept)
-        issues[noisy] = torch.as_tensor(found, device=issues.device)
+        issues[noisy] = torch.as_tensor(is_issue, device=issues.device)
         return issues

@@ -1,4 +1,4 @@
-"""Image files as arrays: whatever PIL recognises by its content, read without loss of range or refused in words.
+"""Image files as arrays: whatever PIL recognises by its content, read without loss of range or refused with a reason.
 
 | picture | array |
 | --- | --- |
