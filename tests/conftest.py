@@ -6,11 +6,12 @@ import subprocess
 import sys
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
 
-from tests.support.fork_server import ROOT, ForkedCommand, fork_server
+from tests.support.fork_server import FORKED_PYTHON, ROOT, ForkedCommand, children_server, fork_server
 from tests.support.stores import CREDENTIALS, S3, served
 
 READ_LATE = {"HOME", "MLFLOW_SYSTEM_METRICS_SAMPLING_INTERVAL", "STUDY", "TRACKING_URI", "XDG_CACHE_HOME"}
@@ -112,12 +113,16 @@ def worker_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="session")
 def ray_address(worker_cache: Path, credentials: None) -> Iterator[str]:
-    """Address of the session's Ray cluster, which has two CPUs; commands join it with --address."""
+    """Address of the session's Ray cluster, which has two CPUs and forks its workers; commands join it by --address."""
     os.environ |= {"RAY_USAGE_STATS_ENABLED": "0", "RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO": "0"}
     import ray
+    from ray._private import parameter
 
-    with pytest.MonkeyPatch.context() as environment:  # workers keep the one they are started with
-        environment.setenv("XDG_CACHE_HOME", str(worker_cache))
+    children_server().wait_for_imports()
+    with pytest.MonkeyPatch.context() as patch:  # workers keep the environment they are started with
+        patch.setenv("XDG_CACHE_HOME", str(worker_cache))
+        patch.setenv("FORK_SERVER", children_server().address)
+        patch.setattr(parameter, "RayParams", partial(parameter.RayParams, setup_worker_path=FORKED_PYTHON))
         context = ray.init("local", num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     yield context.address_info["gcs_address"]
     ray.shutdown()

@@ -13,6 +13,7 @@ from contextlib import AbstractContextManager
 from xml.etree import ElementTree
 
 import matplotlib as mpl
+from matplotlib.backends.backend_svg import FigureCanvasSVG
 from matplotlib.figure import Figure
 
 from analysis.figures import style
@@ -81,6 +82,10 @@ def _inline(figure: Figure, name: str, description: str) -> Markup:
     buffer = io.BytesIO()
     with warnings.catch_warnings():  # the page's text is in the browser's fonts, which have what Matplotlib's lack
         warnings.filterwarnings("ignore", "Glyph .* missing from")
+        FigureCanvasSVG(figure)
+        if (layout := figure.get_layout_engine()) is not None:  # `savefig` would draw twice: once for the layout alone
+            layout.execute(figure)
+            figure.set_layout_engine("none")
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
     ElementTree.register_namespace("", SVG)
     ElementTree.register_namespace("xlink", LINK)

@@ -307,19 +307,17 @@ def test_a_killed_driver_loses_and_repeats_nothing(confirmed: Confirmed, tmp_pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("signal_sent", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupt_keeps_the_results_and_the_same_command_goes_on(
-    confirmed: Confirmed, tmp_path: Path, signal_sent: signal.Signals
-) -> None:
+def test_interrupts_keep_the_results_and_the_same_command_goes_on(confirmed: Confirmed, tmp_path: Path) -> None:
     sweep = copied(confirmed, tmp_path)
-    process = start("harness.confirm", *sweep.command(*CONFIRMED))
-    wait_for_results(sweep, 2)
-    process.send_signal(signal_sent)
-    interrupted = finish(process, timeout=60)
-    assert interrupted.code == 130, interrupted.all
-    assert "the same command goes on" in interrupted.err
-    assert "Traceback" not in interrupted.all
-    assert not (sweep.folder / "confirm.json").exists()
+    for signal_sent, results in ((signal.SIGINT, 2), (signal.SIGTERM, 5)):
+        process = start("harness.confirm", *sweep.command(*CONFIRMED))
+        wait_for_results(sweep, results)
+        process.send_signal(signal_sent)
+        interrupted = finish(process, timeout=60)
+        assert interrupted.code == 130, interrupted.all
+        assert "the same command goes on" in interrupted.err
+        assert "Traceback" not in interrupted.all
+        assert not (sweep.folder / "confirm.json").exists()
     assert sweep.confirm(*CONFIRMED).code == 0
     assert sweep.found.arms == confirmed.found.arms
 

@@ -110,7 +110,7 @@ def test_equal_methods_are_called_different_no_more_often_than_stated(configurat
 
 @pytest.mark.slow
 def test_a_sequence_of_verdicts_keeps_the_error_rate() -> None:
-    assert sum(AccuracySimulation(2).error_rates(400, range(3, 31), AnytimeValid())) <= 0.05
+    assert sum(AccuracySimulation(2).error_rates(150, range(3, 31), AnytimeValid())) <= 0.05
 
 
 def test_a_real_gain_is_shown_with_its_size() -> None:

@@ -90,28 +90,24 @@ def refused(result: Result, *words: str) -> None:
 
 
 @pytest.mark.slow
-def test_a_sweep_runs_on_two_nodes_that_share_its_folder(address: str, tmp_path: Path) -> None:
+def test_a_sweep_runs_on_two_nodes_that_share_its_folder_and_a_trial_that_fits_on_neither_is_refused(
+    address: str, tmp_path: Path
+) -> None:
     """The cluster wants no token; one that is here is not used."""
-    with node(address, tmp_path / "node.log"):
-        result = run("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
-    assert result.code == 0, result.all
-    assert "3/3 trials" in result.out
-    assert not list(tmp_path.glob("runs/*/.shared-*"))
-
-
-@pytest.mark.slow
-def test_a_trial_that_fits_on_no_node_is_refused(address: str, tmp_path: Path) -> None:
+    command = ("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
     needs = {
         "cpu=3": "got 3 CPUs; there is: ",  # two nodes have three together
         "memory_gib=100000": "got 1 CPU and 100000.0 GiB; there is: ",
     }
     with node(address, tmp_path / "node.log"):
-        for need, words in needs.items():
-            command = (*SMALL, "--set", f"search.resources.{need}", "--address", address)
-            result = run("harness.search", *command, "--runs-dir", str(tmp_path / "runs"))
-            refused(
-                result, "search.resources: expected what a node of the cluster has", words, "ask for less, add a node"
-            )
+        result = run(*command)
+        refusals = {words: run(*command, "--set", f"search.resources.{need}") for need, words in needs.items()}
+    assert result.code == 0, result.all
+    assert "3/3 trials" in result.out
+    assert not list(tmp_path.glob("runs/*/.shared-*"))
+    for words, refusal in refusals.items():
+        expected = "search.resources: expected what a node of the cluster has"
+        refused(refusal, expected, words, "ask for less, add a node")
 
 
 OTHER_DRIVER = """
@@ -138,7 +134,7 @@ def test_a_trial_that_waits_for_others_says_so_and_is_run_once_they_have_ended(a
     assert other.stdout is not None
     try:
         assert other.stdout.readline() == b"True\n"
-        command = ("harness.search", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
+        command = ("tests.support.short_intervals", *SMALL, "--address", address, "--runs-dir", str(tmp_path / "runs"))
         with ended(start(*command)) as process:
             assert isinstance(process, ForkedCommand)
             wait_until(lambda: "has waited for" in process.output(), process)
@@ -149,7 +145,7 @@ def test_a_trial_that_waits_for_others_says_so_and_is_run_once_they_have_ended(a
         other.wait()
         other.stdout.close()
     assert result.code == 0, result.all
-    assert re.search(r"learned-0 has waited for 3\d s for 1 CPU; free now: .* 0 CPUs; they come when", result.out)
+    assert re.search(r"learned-0 has waited for \d+ s for 1 CPU; free now: .* 0 CPUs; they come when", result.out)
     assert result.out.count("s for 1 CPU; free now") == 1
     assert "3/3 trials" in result.out
 

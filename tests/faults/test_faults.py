@@ -21,7 +21,7 @@ arms:
     method: one_hot
     parameters:
       width: {{type: categorical, choices: [{HANGS}, {GREEDY}, {DIES}, {GOOD}, {EXITS}, {CRASHES}]}}
-search: {{trials: 6, sampler: grid, pruner: none, resources: {{limit_seconds: 12}}}}
+search: {{trials: 6, sampler: grid, pruner: none, resources: {{limit_seconds: 8}}}}
 """
 
 
@@ -67,7 +67,7 @@ def test_trials_that_go_wrong_are_failed_and_their_neighbour_lives(faulty: Fault
 
 def test_a_trial_that_hangs_in_c_is_ended_at_its_limit_and_says_where_it_was(faulty: Faulty) -> None:
     reason = faulty.reason(HANGS)
-    assert re.fullmatch(r"time limit: not done after 12 s of computing, in match \(__init__.py:\d+\)", reason), reason
+    assert re.fullmatch(r"time limit: not done after 8 s of computing, in match \(__init__.py:\d+\)", reason), reason
     left = faulty.folder / "trials" / str(faulty.trial(HANGS))
     assert not (left / "hung.txt").exists()
     assert "faulty_network.py" in (left / "time_limit.txt").read_text(), "who called it"
@@ -127,5 +127,5 @@ def test_a_confirmation_gives_a_run_up_that_hangs_and_goes_on_with_the_others(tm
     result: Result = run("harness.confirm", *words)
     assert result.code == 0, result.all
     found = read(tmp_path / "faulty" / "confirm.json")
-    assert any("time limit: not done after 12 s of computing" in note for note in found["notes"]), found["notes"]
+    assert any("time limit: not done after 8 s of computing" in note for note in found["notes"]), found["notes"]
     assert sorted(one["n"] for one in found["arms"]["ours"]["configurations"].values()) == [0, 1]

@@ -2,7 +2,6 @@
 
 import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -314,7 +313,7 @@ def test_a_writer_killed_with_the_driver_alive_is_started_again(
     assert shown(store)["a study"]["status"] == "FINISHED"
 
 
-@pytest.mark.alone
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", ["drop", "503", "hang"])
 def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
     fault: Fault, log_folder: Path, proxy: FaultProxy, monkeypatch: pytest.MonkeyPatch
@@ -326,12 +325,10 @@ def test_a_server_that_is_out_of_order_costs_the_driver_nothing_and_catches_up(
     tracker.append(before)
     tracker.start()
     until(lambda: bool(tracker.status().unreachable))
-    seconds = []
+    begin = time.monotonic()
     for event in rest:
-        begin = time.perf_counter()
         tracker.append(event)
-        seconds.append(time.perf_counter() - begin)
-    assert statistics.median(seconds) < 1e-3
+    assert time.monotonic() - begin < 1, "nothing waits for the server, whose answers would take two seconds"
     proxy.fault = "none"
     until(lambda: tracker.status().pending == 0)
     sent = tracker.finish(timeout=60)

@@ -6,6 +6,7 @@ worker.listen_error_messages        without it, Ray prints half a page about eac
 state                               without it, a trial that waits cannot say what is free, or whether its worker starts
 tune_controller, class_cache        without them, a trial waits for two workers in turn: one runs a task that says that
                                     a placement group is there, the other is started anew for the sake of a variable
+usage.tag_callbacks                 without it, Ray Tune imports MLflow to count callbacks: two seconds of the driver
 _raylet.Config                      without it, token authentication follows what was set when Ray was imported, and
                                     a driver with a token cannot use a cluster without one
 _raylet.GcsClient                   without it, a refused token is a timeout of 20 s that does not say why
@@ -77,6 +78,7 @@ def workers_start_at_once() -> Iterator[None]:
 
     A trial has one bundle of resources, for which Ray itself finds a node; a placement group adds a wait.
     """
+    from ray.air._internal import usage
     from ray.air.execution import FixedResourceManager
     from ray.tune.execution import class_cache, tune_controller
 
@@ -89,6 +91,7 @@ def workers_start_at_once() -> Iterator[None]:
     with (
         _replaced(tune_controller, "PlacementGroupResourceManager", AlwaysReady),
         _replaced(class_cache, "DEFAULT_ENV_VARS", {}),
+        _replaced(usage, "tag_callbacks", lambda _: False),
     ):
         yield
 
