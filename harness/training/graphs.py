@@ -40,7 +40,7 @@ class Capture(Protocol):
         """Record a step without running it; return what runs it, and the tensor that its result is then in."""
 
     def release(self) -> None:
-        """Free the memory of all that was recorded."""
+        """Be told that nothing that was recorded will run again."""
 
 
 class CudaCapture:
@@ -60,14 +60,17 @@ class CudaCapture:
 
     def record(self, step: Callable[[], Tensor]) -> tuple[Callable[[], object], Tensor]:
         graph = torch.cuda.CUDAGraph()
-        # Threads of other work in this process may go on meanwhile, hence thread_local.
-        with torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"):
+        # The outer block: torch leaves the stream as it is where a capture fails. Threads of other work in this process
+        # may go on meanwhile, hence thread_local.
+        with (
+            torch.cuda.stream(torch.cuda.current_stream(self.stream.device)),
+            torch.cuda.graph(graph, pool=self.pool, stream=self.stream, capture_error_mode="thread_local"),
+        ):
             loss = step()
         return graph.replay, loss
 
     def release(self) -> None:
-        self.pool = torch.cuda.graph_pool_handle()
-        torch.cuda.empty_cache()
+        self.pool = torch.cuda.graph_pool_handle()  # torch refuses one whose graphs are all gone
 
 
 def find_capture(device: torch.device) -> Capture | None:
@@ -106,12 +109,15 @@ class GraphedSteps:
     def __init__(self, meta: MetaSet, capture: Capture | None) -> None:
         self.meta, self.capture = meta, capture
         self.warnings: list[str] = []
-        self.reset()
+        self.recorded: dict[Hashable, RecordedStep] = {}
+        self.steps_before: Counter[Hashable] = Counter()
 
     def reset(self) -> None:
         """Forget all graphs: what steps compute, or the memory they use, is about to change."""
-        self.recorded: dict[Hashable, RecordedStep] = {}
-        self.steps_before: Counter[Hashable] = Counter()
+        self.recorded.clear()
+        self.steps_before.clear()
+        if self.capture is not None:
+            self.capture.release()
 
     def run(self, step: Step, kind: Hashable | None, *inputs: Tensor) -> Tensor:
         """Run a step and return its loss [], which the next one may overwrite.
@@ -144,14 +150,13 @@ class GraphedSteps:
                 replay, loss = capture.record(partial(step, *own))
             if self.meta.held_draws > 1:
                 raise RuntimeError("it draws more than one meta batch")
-        except RuntimeError as error:
+        except Exception as error:  # the same step has run before: it is the capture that fails
             self.warnings.append(
                 f"graph: a model step could not be captured ({_first_cause(error)}): training goes on without graphs, "
                 "more slowly"
             )
             self.reset()
             self.capture = None
-            capture.release()
             return None
         return RecordedStep(replay, own, loss, rows if self.meta.held_draws else None)
 

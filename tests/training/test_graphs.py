@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 import harness
+from harness.metalabel import NoForwardRule
 from harness.training.config.checks import check_config
 from harness.training.config.methods import METHODS
 from harness.training.config.run_config import RunConfig
@@ -151,6 +152,7 @@ def test_steps_that_can_be_captured_are_those_of_a_run_on_the_cpu_but_for_roundi
     [
         (torch.OutOfMemoryError("CUDA out of memory. Tried …"), "memory ran out"),
         (RuntimeError("operation not permitted when stream is capturing\n(…)"), "operation not permitted when stream"),
+        (NoForwardRule("EluBackward0 has no forward-mode rule"), "EluBackward0 has no forward-mode rule"),
     ],
 )
 def test_a_step_that_cannot_be_captured_runs_as_it_is_and_says_so_once(

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from harness.training import metrics
 from harness.training.batches import batches_per_epoch
 from harness.training.config.methods import METHODS
 from harness.training.data.splits import load_splits
@@ -93,3 +94,21 @@ def test_a_step_that_reads_a_value_is_found(tmp_path: Path) -> None:
     with pytest.raises(RuntimeError, match="meta"):
         run.train_epoch()
     assert run.model_steps == 0
+
+
+def test_an_evaluation_reads_no_value_before_its_last_batch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(metrics, "EVALUATION_BATCH", 64)
+    config = config_of("one_hot", tmp_path, **PLAIN, val_size=150)
+    run, sizes = Run(config, copy.deepcopy(load_splits(config))), []
+    moved_to_meta(run)
+    run.model.register_forward_hook(lambda module, inputs, logits: sizes.append(len(logits)))
+    with Copies() as copies, pytest.raises(RuntimeError, match="meta tensor"):
+        metrics.evaluate(run.model, run.splits.val, "val")
+    assert sizes == [64, 64, 22]
+    assert copies.blocking == 0
+
+
+def test_the_runs_of_a_process_share_the_pixels_on_a_device(tmp_path: Path) -> None:
+    first, second = (load_splits(config_of("one_hot", tmp_path, **PLAIN, seed=seed)).to(META) for seed in (0, 1))
+    assert first.train.pixels is second.val.pixels
+    assert first.train.pixels.stored.device == META
