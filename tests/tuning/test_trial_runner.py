@@ -1,8 +1,10 @@
 """`TrialRunner` without Ray: checkpoints, the files a trial leaves, and failures as results."""
 
 import io
+import threading
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -92,6 +94,41 @@ def test_a_trial_of_several_seeds_goes_on_whole_and_reports_all_epochs_again(tmp
     run_to_end(TrialRunner(CONFIG, tmp_path / "first"))
     for name in ("lost", "first"):
         assert archive(tmp_path / name / "labels.npz") == archive(tmp_path / "undisturbed" / "labels.npz")
+
+
+def test_a_checkpoint_is_written_while_a_trial_on_a_gpu_trains_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, go_on, now = threading.Event(), threading.Event(), checkpoint.save
+
+    def slow(path: Path, state: dict[str, Any]) -> None:
+        begun.set()
+        assert go_on.wait(60)
+        now(path, state)
+
+    write = checkpoint.CheckpointWriter.save
+    in_thread = lambda writer, state, **_: write(writer, state, in_thread=True)  # noqa: E731
+    monkeypatch.setattr(checkpoint.CheckpointWriter, "save", in_thread)
+    monkeypatch.setattr(checkpoint, "save", slow)
+    trial = TrialRunner(CONFIG, tmp_path, resources=OFTEN)
+    trial.run_chunk()
+    assert begun.wait(60)
+    assert file_names(tmp_path) == [], "the trial has ended its chunk before"
+    go_on.set()
+    trial.run_chunk()
+    trial.cleanup()  # waits for the second
+    assert resume(tmp_path) == (2, [])
+    run_to_end(TrialRunner(CONFIG, tmp_path, resources=OFTEN))
+    assert file_names(tmp_path) == LABEL_FILES, "no checkpoint is left"
+
+
+def test_a_checkpoint_that_a_thread_cannot_write_stops_the_trial_at_the_next(tmp_path: Path) -> None:
+    writer = checkpoint.CheckpointWriter(tmp_path / "missing" / "checkpoint.pt")
+    (tmp_path / "missing").write_text("a file")
+    writer.save({}, in_thread=True)
+    with pytest.raises(OSError, match="missing"):
+        writer.wait()
+    writer.wait()
 
 
 # Damaged checkpoints

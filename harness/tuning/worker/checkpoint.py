@@ -5,6 +5,7 @@ one is deleted, so that it never replaces the previous, intact one. Files are lo
 """
 
 import io
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,9 @@ from harness.tuning.storage.sweep_folder import PREVIOUS_CHECKPOINT
 
 VERSION = 5
 """Version of a checkpoint's content."""
+
+
+_THREAD = ThreadPoolExecutor(1, "checkpoint")
 
 
 class CorruptCheckpoint(Exception):
@@ -33,6 +37,36 @@ def save(path: Path, state: dict[str, Any]) -> None:
             path.replace(path.with_name(PREVIOUS_CHECKPOINT))
 
     write_atomically(path, write)
+
+
+class CheckpointWriter:
+    """Writes checkpoints of a trial one after the other, in a thread where training is to go on meanwhile.
+
+    The error of a checkpoint that could not be written in the thread is raised by the next call.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._pending: Future[None] | None = None
+
+    def save(self, state: dict[str, Any], *, in_thread: bool) -> None:
+        """`save`; `state` belongs to the writer from now on."""
+        self.wait()
+        if in_thread:
+            self._pending = _THREAD.submit(save, self.path, state)
+        else:
+            save(self.path, state)
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is written."""
+        pending, self._pending = self._pending, None
+        if pending is not None:
+            pending.result()
+
+    def discard(self) -> None:
+        """`discard`, after the last checkpoint is written."""
+        self.wait()
+        discard(self.path)
 
 
 def load(path: Path) -> tuple[dict[str, Any] | None, list[str]]:

@@ -115,7 +115,7 @@ class TrialRunner:
                 self.disk_error = error
             location = self.scratch.folder
         self.folder = location
-        self._checkpoint = location / CHECKPOINT
+        self._checkpoints = checkpoint.CheckpointWriter(location / CHECKPOINT)
         self.limit = TimeLimit(self.resources.limit_seconds, location)
         self.failure = self.limit.earlier_failure()
         if not self.failure and not self.disk_error:
@@ -189,6 +189,7 @@ class TrialRunner:
             return
         began = time.monotonic()
         try:
+            self._checkpoints.wait()
             self.scratch.upload()
         except OSError as error:
             if self.finished:
@@ -200,6 +201,8 @@ class TrialRunner:
 
     def cleanup(self) -> None:
         """Delete the scratch folder."""
+        with suppress(OSError):
+            self._checkpoints.wait()
         if self.scratch is not None:
             self.scratch.delete()
 
@@ -214,7 +217,7 @@ class TrialRunner:
             check_digest(config, self.data_digest)
         self.runs = Replicates(config, self._seeds)
         self.datasets = describe_splits(self.runs.first.config, self.runs.first.splits)
-        state, warnings = checkpoint.load(self._checkpoint)
+        state, warnings = checkpoint.load(self._checkpoints.path)
         self.warnings += warnings
         if state is not None:
             if state["halved"]:
@@ -232,7 +235,7 @@ class TrialRunner:
     def _begin_with_half_batch(self) -> None:
         before = self._config["batch_size"]
         self._halve_batch()
-        checkpoint.discard(self._checkpoint)
+        self._checkpoints.discard()
         self._curve, self._reported = [], 0
         self.warnings.append(
             f"memory ran out at batch_size {before}: tried again, from its start, with {self._config['batch_size']}"
@@ -253,8 +256,9 @@ class TrialRunner:
         if runs.done:
             self._finish(runs.first)
         elif time.monotonic() - self._saved_at > self._checkpoint_seconds:
-            state = {"runs": runs.state_dict(), "curve": self._curve, "seconds": self.seconds, "halved": self._halved}
-            checkpoint.save(self._checkpoint, state)
+            curve = [*self._curve]
+            state = {"runs": runs.state_dict(), "curve": curve, "seconds": self.seconds, "halved": self._halved}
+            self._checkpoints.save(state, in_thread=runs.first.device.type == "cuda")
             self._saved_at = time.monotonic()
 
     def _finish(self, run: Run) -> None:
@@ -265,7 +269,7 @@ class TrialRunner:
             export_logits(run.model, run.images, run.config.dataset, self.folder / LOGITS_FILE)
         if "evaluate_test" in self.at_end:
             self.evaluate_test(run)
-        checkpoint.discard(self._checkpoint)
+        self._checkpoints.discard()
 
     def evaluate_test(self, run: Run) -> None:
         """Measure the model on the test part, which is never read before the last epoch."""
