@@ -31,8 +31,8 @@ class TimedEpoch:
         index = split_into_batches(self.run.task.training_index, config.batch_size)[:-1]
         task = self.run.task
         self.batches = [
-            Batch(each, self.run.images.batch(each), task.given[each], task.trusted[each], number, 1.0)
-            for number, each in enumerate(index)
+            Batch(rows, self.run.images.batch(rows), task.given[rows], task.trusted[rows], number, 1.0)
+            for number, rows in enumerate(index)
         ]
 
     def seconds(self) -> float:

@@ -19,6 +19,7 @@ from typing import Protocol
 import torch
 from torch import Tensor
 
+from harness.common.errors import first_line
 from harness.training.config.run_config import RunConfig
 from harness.training.data.meta_set import MetaSet
 from harness.training.methods import Method
@@ -162,9 +163,9 @@ class GraphedSteps:
 
 
 def _first_cause(error: BaseException) -> str:
-    """In a line; an error within a capture is followed by one at its end, which says nothing of the cause."""
+    """First line of the error inside a capture; the capture's end raises another one, which does not name the cause."""
     while error.__context__ is not None:
         error = error.__context__
     if isinstance(error, torch.OutOfMemoryError):
         return "memory ran out"
-    return next(iter(str(error).splitlines()), type(error).__name__)
+    return first_line(error)
