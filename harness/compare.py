@@ -62,9 +62,7 @@ class SweepComparison:
                 for sweep in self.sweeps
             ],
             "arms": json.loads(self.table.to_json(orient="records")),
-            "relations": [
-                dataclasses.asdict(relation) | {"sentence": relation.sentence} for relation in self.relations
-            ],
+            "relations": [dataclasses.asdict(item) | {"sentence": item.sentence} for item in self.relations],
         }
 
 

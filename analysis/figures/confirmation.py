@@ -82,9 +82,8 @@ def paired_plots(result: Confirmation | str) -> Plots:
 def _draw_configurations(axes: Axes, result: Confirmation, rows: list[ConfigurationResults]) -> None:
     for height, results in enumerate(rows):
         arm_style = _arm_styles(result)[results.arm]
-        _draw_row(
-            axes, height, arm_style, results.test_accuracy, results.test_accuracy_mean or 0.0, [(results.ci95, 2.0)]
-        )
+        mean, intervals = results.test_accuracy_mean or 0.0, [(results.ci95, 2.0)]
+        _draw_row(axes, height, arm_style, results.test_accuracy, mean, intervals)
     style.name_rows(axes, [results.name for results in rows])
     axes.set_xlabel("test accuracy (%)")
 

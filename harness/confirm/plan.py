@@ -123,9 +123,7 @@ class SeedPlan:
 
     def results_by_configuration(self, n: int, first: int = 0) -> list[tuple[Configuration, dict[int, SeedResult]]]:
         """The results of each configuration on the seeds `first` to n - 1, by seed."""
-        results: dict[Configuration, dict[int, SeedResult]] = {
-            configuration: {} for configuration in self.configurations
-        }
+        results = {configuration: dict[int, SeedResult]() for configuration in self.configurations}
         for run, result in self.results(n):
             if run.index >= first:
                 results[run.configuration][run.seed] = result

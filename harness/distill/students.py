@@ -75,19 +75,16 @@ def students_of(space: Space, teachers: Sequence[Configuration], folder: Path | 
         "seed": seed,
     }
     searched = _searched_parameters(space, first, students)
+    arms, baselines = (
+        {f"from_{teacher.arm}": _student_arm(folder, teacher) for teacher in teachers if teacher.role == role}
+        for role in ("arm", "baseline")
+    )
     document = {
         "study": f"{space.study}-distill",
         "fixed": {name: value for name, value in fixed.items() if name not in searched},
         "parameters": searched,
-        "arms": {f"from_{teacher.arm}": _student_arm(folder, teacher) for teacher in teachers if teacher.role == "arm"},
-        "baselines": {
-            **{
-                f"from_{teacher.arm}": _student_arm(folder, teacher)
-                for teacher in teachers
-                if teacher.role == "baseline"
-            },
-            NO_TEACHER: {"method": "one_hot"},
-        },
+        "arms": arms,
+        "baselines": {**baselines, NO_TEACHER: {"method": "one_hot"}},
         "objective": space.objective.model_dump(mode="json"),
         "search": {
             "trials": students.trials * (len(teachers) + 1),
@@ -142,13 +139,8 @@ def _range_over_arms(space: Space, name: str) -> dict[str, Any] | None:
     if not ranges:
         return None
     fixed = [arm.fixed[name] for arm in space.arms if name in arm.fixed and name not in arm.parameters]
-    ends: list[Any] = [*fixed, *(end for parameter in ranges for end in (parameter.low, parameter.high))]
-    return {
-        "type": ranges[0].type,
-        "low": min(ends),
-        "high": max(ends),
-        "log": any(parameter.log for parameter in ranges),
-    }
+    ends: list[Any] = [*fixed, *(end for span in ranges for end in (span.low, span.high))]
+    return {"type": ranges[0].type, "low": min(ends), "high": max(ends), "log": any(span.log for span in ranges)}
 
 
 def _check_same_data(teachers: Sequence[Configuration]) -> None:

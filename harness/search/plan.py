@@ -86,8 +86,7 @@ def _expected_time(space: Space, trials: list[Trial]) -> str:
     machine, fits = machine_capacity(search.resources, os.cpu_count() or 1, torch.cuda.device_count())
     workers = max(1, min(search.concurrency or fits, fits))
     expected, unpruned = (
-        forecast(candidate, timings, workers, STARTUP_SECONDS)
-        for candidate in (space, space.with_search(pruner=NoPruner()))
+        forecast(plan, timings, workers, STARTUP_SECONDS) for plan in (space, space.with_search(pruner=NoPruner()))
     )
     saved = "" if isinstance(search.pruner, NoPruner) else f", {format_duration(unpruned)} if none were stopped"
     note = "" if fits else "; as it is, no trial fits on this machine: see search.resources"

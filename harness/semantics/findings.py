@@ -40,10 +40,7 @@ def build_semantics(
         chosen: the configuration of each arm.
         tables: of each run of that configuration, by arm.
     """
-    arms = {
-        arm: _summarise_arm(chosen[arm], tables_of_arm, reference, space.search.seed)
-        for arm, tables_of_arm in tables.items()
-    }
+    arms = {arm: _summarise_arm(chosen[arm], tables[arm], reference, space.search.seed) for arm in tables}
     significant, sentence = _sentence(chosen, arms, reference, space)
     return Semantics(
         name=name,

@@ -70,16 +70,12 @@ def semantics(
             records = session.study.trial_records()
             confirmed = _confirmed(path)
             chosen: dict[str, Configuration] = {}
-            for configuration in choose_configurations(space, records, len(records)):
-                # The configuration that a confirmation preferred, else the search's best.
-                if configuration.name == confirmed.get(configuration.arm):
-                    chosen[configuration.arm] = configuration
-                chosen.setdefault(configuration.arm, configuration)
-            files = {
-                arm: arm_files
-                for arm, configuration in chosen.items()
-                if (arm_files := label_files(path, configuration.name, configuration.trial))
-            }
+            for choice in choose_configurations(space, records, len(records)):
+                if choice.name == confirmed.get(choice.arm):  # what a confirmation preferred, else the search's best
+                    chosen[choice.arm] = choice
+                chosen.setdefault(choice.arm, choice)
+            all_files = {arm: label_files(path, choice.name, choice.trial) for arm, choice in chosen.items()}
+            files = {arm: arm_files for arm, arm_files in all_files.items() if arm_files}
             if not any(chosen[arm].role == "arm" for arm in files):
                 raise NothingCompleted(f"{path}: no arm has left labels yet; go on with the search, then ask again")
             names = _class_names(next(iter(files.values()))[0])

@@ -85,9 +85,7 @@ def class_labels(labels: Labels | str, fresh_seeds: Sequence[Labels] = ()) -> Cl
     if labels.classes < MIN_CLASSES:
         return f"{labels.name} has {labels.classes} classes: two are one pair, and have no order"
     try:
-        tables = [
-            class_table(snapshot.labels, snapshot.given, snapshot.class_names) for snapshot in (labels, *fresh_seeds)
-        ]
+        tables = [class_table(run.labels, run.given, run.class_names) for run in (labels, *fresh_seeds)]
     except ValueError as error:
         return f"{labels.name}: {error}"
     return ClassLabels(labels.name, tables[0], tables[1:], labels)

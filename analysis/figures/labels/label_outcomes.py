@@ -67,10 +67,8 @@ def by_class(labels: Labels) -> pd.DataFrame:
     rows = []
     for true_class in np.unique(labels.truth[labels.wrong]):
         wrong = labels.wrong & (labels.truth == true_class)
-        share = float(correct[wrong].mean())
-        rows.append(
-            [labels.class_names[true_class], int(wrong.sum()), share, *wilson_interval(share, int(wrong.sum()))]
-        )
+        share, count = float(correct[wrong].mean()), int(wrong.sum())
+        rows.append([labels.class_names[true_class], count, share, *wilson_interval(share, count)])
     frame = pd.DataFrame(rows, columns=["class", "wrong", "put_right", "low", "high"])
     return frame.sort_values("put_right", ascending=False, kind="stable", ignore_index=True)
 

@@ -40,10 +40,8 @@ def parse_changes(text: str) -> Changes:
 
 def format_changes(changes: Iterable[tuple[int, dict[str, Any]]]) -> str:
     """The text of changes: the inverse of `parse_changes`."""
-    entries = (
-        (epoch, " ".join(f"{name}={value!r}" for name, value in settings.items())) for epoch, settings in changes
-    )
-    return "; ".join(f"{epoch}: {settings}" for epoch, settings in entries if settings)
+    texts = ((epoch, " ".join(f"{name}={value!r}" for name, value in new.items())) for epoch, new in changes)
+    return "; ".join(f"{epoch}: {text}" for epoch, text in texts if text)
 
 
 def _setting(text: str) -> tuple[str, float | int]:

@@ -226,9 +226,7 @@ class RunConfig(BaseModel):
 
     def at_epoch(self, epoch: int) -> "RunConfig":
         """The settings after so many epochs, with all `changes` up to there; ValidationError for a bad value."""
-        changed = {
-            k: v for at, settings in parse_changes(self.changes).items() if at <= epoch for k, v in settings.items()
-        }
+        changed = {k: v for at, new in parse_changes(self.changes).items() if at <= epoch for k, v in new.items()}
         return RunConfig(**{**self.model_dump(), **changed}) if changed else self
 
     def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:

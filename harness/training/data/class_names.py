@@ -65,9 +65,7 @@ def check_names(dataset: str, names: Sequence[str]) -> None:
             f"{dataset}: expected images of two classes or more, got {format_list(names)} alone; look at the labels "
             "or folders"
         )
-    if odd := [
-        ascii(name) for name in names if any(unicodedata.category(character) in ("Cc", "Cs") for character in name)
-    ]:
+    if odd := [ascii(name) for name in names if {*map(unicodedata.category, name)} & {"Cc", "Cs"}]:
         raise DataError(
             f"{dataset}: expected names of classes in printable characters, got {format_list(odd)}; rename these"
         )

@@ -210,9 +210,7 @@ class TrialRunner:
         try:
             config = RunConfig(**self._config)
         except ValidationError as error:  # a user's own method that this node cannot import
-            raise DataError(
-                "; ".join(f"{details['loc'][0]}: {details['msg']}" for details in error.errors())
-            ) from error
+            raise DataError("; ".join(f"{item['loc'][0]}: {item['msg']}" for item in error.errors())) from error
         if self.data_digest:
             check_digest(config, self.data_digest)
         self.runs = Replicates(config, self._seeds)

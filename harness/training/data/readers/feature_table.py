@@ -206,9 +206,7 @@ def _rows(file: Path, table: Any) -> dict[str, Array]:
         raise DataError(
             f"{file}: {SPLIT}: expected train, val or test in each row, got {format_list(unknown)}; correct it"
         )
-    part_of_row = np.array([parts[split] for split in splits])
-    if "train" not in part_of_row:
+    row_parts = np.array([parts[split] for split in splits])
+    if "train" not in row_parts:
         raise DataError(f"{file}: {SPLIT}: expected rows of train, got none; name them so")
-    return {
-        part: np.flatnonzero(part_of_row == part) for part in ("train", "validation", "test") if part in part_of_row
-    }
+    return {part: np.flatnonzero(row_parts == part) for part in ("train", "validation", "test") if part in row_parts}

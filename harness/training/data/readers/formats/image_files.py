@@ -163,11 +163,9 @@ def _too_large(file: Path) -> DataError:
 
 def _check_depth(image: Any) -> None:
     """Raise `_Refused` if PIL would read other values than the file holds; from the header alone."""
-    arguments = [
-        argument for tile in image.tile for argument in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))
-    ]
+    arguments = [item for tile in image.tile for item in (tile[3] if isinstance(tile[3], tuple) else (tile[3],))]
     tags = getattr(image, "tag_v2", {})
-    is_deep = any(isinstance(argument, str) and ";16" in argument for argument in arguments)
+    is_deep = any(isinstance(item, str) and ";16" in item for item in arguments)
     is_deep |= image.format == "PPM" and isinstance(arguments[-1], int) and arguments[-1] > 255
     if image.format == "JPEG2000":
         image.fp.seek(0)
