@@ -118,8 +118,8 @@ def test_a_changed_budget_is_not_a_difference() -> None:
 
 
 def test_differences_of_two_spaces_are_listed_key_by_key() -> None:
-    assert changed("search.seed=7", "arms.learned.fixed.train_on_meta=true") == [
-        "arms.learned.fixed.train_on_meta: false → true",
+    assert changed("search.seed=7", "arms.learned.fixed.train_on_meta=false") == [
+        "arms.learned.fixed.train_on_meta: true → false",
         "search.seed: 0 → 7",
     ]
     assert "arms.learned.parameters.lr.low: nothing → 0.3" in difference(
