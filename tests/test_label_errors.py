@@ -12,8 +12,8 @@ from benchmarks.label_errors import METHODS, Scores, measure, rows
 @pytest.fixture(scope="module")
 def results() -> list[Scores]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(label_errors.LEARNED, "epochs", 25)
-        patch.setitem(label_errors.ONE_HOT, "epochs", 3)
+        patch.setitem(label_errors.LEARNED["digits", "symmetric"], "epochs", 25)
+        patch.setitem(label_errors.ONE_HOT["digits", "symmetric"], "epochs", 3)
         return [measure("digits", "symmetric", 0.4, seed, trainings=2) for seed in range(2)]
 
 
