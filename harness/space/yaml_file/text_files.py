@@ -7,8 +7,8 @@ from harness.space.errors.problems import Origin, Problem, SpaceError, shorten
 MAX_BYTES = 128 * 1024
 
 
-def read_text(file: Path, description: str = "a space file") -> str:
-    """Read the text of `file`, which should be `what`; SpaceError if it cannot be read, is large, or is not UTF-8.
+def read_text(file: Path, kind: str = "a space file") -> str:
+    """Read the text of `file`, which should be `kind`; SpaceError if it cannot be read, is large, or is not UTF-8.
 
     A byte order mark, as Windows writes it, is no part of the text.
     """
@@ -18,9 +18,7 @@ def read_text(file: Path, description: str = "a space file") -> str:
     except (OSError, ValueError) as error:
         raise file_error(display_path(file), reason(error), "check the path and its permissions") from None
     if len(content) > MAX_BYTES:
-        raise file_error(
-            display_path(file), f"more than {MAX_BYTES // 1024} KiB", f"is this {description}?", description
-        )
+        raise file_error(display_path(file), f"more than {MAX_BYTES // 1024} KiB", f"is this {kind}?", kind)
     try:
         return content.decode("utf-8-sig")
     except UnicodeDecodeError as error:
