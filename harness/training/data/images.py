@@ -13,7 +13,8 @@ from torch import Tensor
 
 def copy_to(device: torch.device, tensor: Tensor) -> Tensor:
     """Return a tensor of the CPU on `device`, copied while the device goes on with its work."""
-    return (tensor.pin_memory() if device.type == "cuda" else tensor).to(device, non_blocking=True)
+    pinned = tensor.pin_memory() if device.type == "cuda" and tensor.numel() else tensor
+    return pinned.to(device, non_blocking=True)
 
 
 class PixelTable:
