@@ -47,7 +47,7 @@ def real_sweeps(ray_address: str, tmp_path_factory: pytest.TempPathFactory) -> R
     runs = tmp_path_factory.mktemp("pages") / "runs"
     shared = ("--runs-dir", str(runs), "--address", ray_address)
     small = ("--space", "label_lr.yaml", "--set", "width=32", "--set", "epochs=6", "--set", "search.pruner=none")
-    of_classes = ("--set", "arms.learned.fixed.labels=class", "--set", "baselines={}", "--trials", "3")
+    of_classes = ("--set", "arms.learned.fixed.labels=class", "--trials", "6")
     for name, more in (("label_lr", ("--trials", "12")), ("classes", of_classes)):
         searched = run("harness.search", *small, *more, "--name", name, *shared)
         assert searched.code == 0, searched.all

@@ -445,12 +445,3 @@ def test_an_unknown_name_is_answered_with_the_nearest(tmp_path: Path, ray_addres
     nowhere = run("harness.confirm", "../label_lr", "--runs-dir", str(tmp_path / "empty"))
     assert nowhere.code == 2
     assert "it holds none" in nowhere.err
-
-
-def test_help_shows_an_example() -> None:
-    result = run("harness.confirm", "--help")
-    assert result.code == 0
-    assert "python -m harness.confirm label_lr" in result.out
-    for option in ("--top", "--seeds", "--sequential", "--budget", "--margin", "--concurrency", "--address",
-                   "--tracking-uri", "--runs-dir", "--verbose"):  # fmt: skip
-        assert option in result.out

@@ -414,15 +414,6 @@ def test_every_problem_of_a_space_file_is_reported_at_once(tmp_path: Path) -> No
     assert not (tmp_path / "runs").exists()
 
 
-def test_help_shows_an_example() -> None:
-    result = run("harness.search", "--help")
-    assert result.code == 0
-    assert "python -m harness.search --space label_lr.yaml" in result.out
-    for option in ("--name", "--trials", "--time-budget", "--concurrency", "--address", "--tracking-uri", "--runs-dir",
-                   "--seed", "--set", "--dry-run", "--verbose"):  # fmt: skip
-        assert option in result.out
-
-
 def test_a_dry_run_shows_the_plan_and_creates_nothing(tmp_path: Path) -> None:
     result = run("harness.search", "--space", "label_lr.yaml", "--dry-run", "--runs-dir", str(tmp_path / "runs"))
     assert result.code == 0, result.all

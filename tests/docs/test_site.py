@@ -67,6 +67,8 @@ def help_text(command: str) -> str:
 
 
 def test_every_command_and_option_that_a_page_shows_exists() -> None:
+    assert "python -m harness.search --space label_lr.yaml" in help_text("search"), "an example"
+    assert "python -m harness.confirm label_lr" in help_text("confirm"), "an example"
     shown = list(shown_commands())
     assert {"search", "confirm", "train", "compare"} <= {name for _, name, _ in shown}
     assert [(page, name) for page, name, _ in shown if name not in COMMANDS] == []
