@@ -100,8 +100,8 @@ def test_a_sweep_runs_on_two_nodes_that_share_its_folder_and_a_trial_that_fits_o
         "memory_gib=100000": "got 1 CPU and 100000.0 GiB; there is: ",
     }
     with node(address, tmp_path / "node.log"):
-        result = run(*command)
         refusals = {words: run(*command, "--set", f"search.resources.{need}") for need, words in needs.items()}
+        result = run(*command)
     assert result.code == 0, result.all
     assert "3/3 trials" in result.out
     assert not list(tmp_path.glob("runs/*/.shared-*"))
