@@ -43,8 +43,9 @@ def run(arguments):
 gc.collect()
 gc.freeze()  # collections in a program leave these objects, and so the server's pages, alone
 listener = socket.socket(socket.AF_UNIX)
-listener.bind(sys.argv[1])
+listener.bind(f"{sys.argv[1]}.part")
 listener.listen(100)
+os.rename(f"{sys.argv[1]}.part", sys.argv[1])  # it is there once it listens
 signal.signal(signal.SIGCHLD, signal.SIG_IGN)
 while 0 not in select.select([0, listener], [], [])[0]:
     connection, _ = listener.accept()
