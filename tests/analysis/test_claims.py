@@ -64,5 +64,5 @@ def test_a_rehearsal_runs_every_command_and_writes_every_arm_down(tmp_path: Path
     assert confirmation.provenance.git.commit[:12] in section
     assert (tmp_path / "pictures" / "digits_class_labels.png").stat().st_size > 5_000
 
-    write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md")
+    write(STUDIES, CLAIMS, tmp_path / "elsewhere", tmp_path / "RESULTS.md", EARLIER)
     assert (tmp_path / "RESULTS.md").read_text() == page
