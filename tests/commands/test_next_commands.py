@@ -10,6 +10,7 @@ from harness.results import SweepSummary
 from tests.conftest import Result, run
 
 SMALL = ("--space", "label_lr.yaml", "--set", "width=8", "--set", "epochs=1")
+LIKE_ONE_HOT = ("--set", "arms.learned.fixed.label_smoothing=0.0", "--set", "arms.learned.fixed.label_follow=0.0")
 
 
 def next_arguments(result: Result, module: str) -> list[str]:
@@ -22,6 +23,7 @@ def next_arguments(result: Result, module: str) -> list[str]:
 def test_going_on_keeps_every_option_of_the_sweep(tmp_path: Path, ray_address: str) -> None:
     runs = str(tmp_path / "it's here")
     options = (
+        *LIKE_ONE_HOT,  # so that the confirmation leaves the question open
         *("--seed", "3", "--name", "mine", "--concurrency", "1", "--time-budget", "300", "--system-metrics"),
         *("--runs-dir", runs, "--address", ray_address),
     )

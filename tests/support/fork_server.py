@@ -55,6 +55,7 @@ while 0 not in select.select([0, listener], [], [])[0]:
     _, descriptors, *_ = socket.recv_fds(connection, 1, 3)
     arguments, cwd, environment = json.loads(connection.makefile().readline())
     signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # also where the tests run with interrupts ignored
     program = os.fork()
     if program:  # this process reports the exit code
         for descriptor in (0, 1, 2):
