@@ -40,6 +40,19 @@ class ClaimStudy:
             yield from ("--set", setting)
 
 
+def noise_studies(data: str, seeds: int, question: str, **wrong: str) -> Iterator[ClaimStudy]:
+    """A study of the space `data`_noise for each kind of noise; `wrong` says for the question what is wrong then."""
+    for noise, words in wrong.items():
+        yield ClaimStudy(
+            f"{data}_noise_{noise}",
+            2,
+            question.format(wrong=words),
+            ("--top", "1", "--seeds", str(seeds)),
+            space=f"{data}_noise",
+            settings=(f"noise={noise}",),
+        )
+
+
 CLAIMS = {
     1: "Learned labels regularise clean training",
     2: "Learned labels correct wrong annotations",
@@ -76,36 +89,22 @@ STUDIES = (
             ("augmented", "10,000", ", shifted and mirrored", ("train_size=10000", "augment=crop_flip")),
         )
     ),
-    *(
-        ClaimStudy(
-            f"digits_noise_{noise}",
-            2,
-            f"Digits with 40 % of the labels wrong{wrong}: do labels that follow the model and take label steps beat "
-            "each part of it alone, and the methods made for wrong labels?",
-            ("--top", "1", "--seeds", "20"),
-            space="digits_noise",
-            settings=(f"noise={noise}",),
-        )
-        for noise, wrong in (
-            ("symmetric", " at random"),
-            ("asymmetric", ", 40 % of each class taken for one that looks like it"),
-            ("pair", ", each for the next class"),
-            ("instance", " where an image is hard to tell"),
-        )
+    *noise_studies(
+        "digits",
+        20,
+        "Digits with 40 % of the labels wrong{wrong}: do labels that follow the model and take label steps beat "
+        "each part of it alone, and the methods made for wrong labels?",
+        symmetric=" at random",
+        asymmetric=", 40 % of each class taken for one that looks like it",
+        pair=", each for the next class",
+        instance=" where an image is hard to tell",
     ),
-    *(
-        ClaimStudy(
-            f"fashion_noise_{noise}",
-            2,
-            f"10,000 images of Fashion-MNIST with 40 % of the labels wrong{wrong}: the same question.",
-            ("--top", "1", "--seeds", "10"),
-            space="fashion_noise",
-            settings=(f"noise={noise}",),
-        )
-        for noise, wrong in (
-            ("symmetric", " at random"),
-            ("asymmetric", ", 40 % of a class taken for one that looks like it"),
-        )
+    *noise_studies(
+        "fashion",
+        10,
+        "10,000 images of Fashion-MNIST with 40 % of the labels wrong{wrong}: the same question.",
+        symmetric=" at random",
+        asymmetric=", 40 % of a class taken for one that looks like it",
     ),
     ClaimStudy(
         "digits_label_lr_schedule",
